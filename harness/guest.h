@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The agent of one running host, seen from outside: a conversation in the frames of
+ * vmtests/wire.h over a connected descriptor. It knows nothing of emulators or labs. Everything
+ * the guest sends is hostile: bounded, checked, and never a format string.
+ *
+ * Calls run the default GMainContext until they have their answer, the deadline passes, the
+ * CANCELLABLE fires (HB_INTERRUPTED, or what machine.h set as its reason), or the descriptor ends (HB_EMULATOR_DIED).
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+typedef struct Guest Guest;
+
+/* Takes FD. */
+Guest *guest_new(int fd);
+void guest_free(Guest *guest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
+
+/* Waits for HELLO. */
+gboolean guest_wait_hello(Guest *guest, GCancellable *cancellable, GError **error);
+/* A word of HELLO ("kernel", "nonce"), or NULL. */
+const char *guest_hello(const Guest *guest, const char *key);
+
+/* Where a command's output goes as it arrives. Called from the main loop. */
+typedef void (*GuestOutput)(int stream /* 1 or 2 */, const guint8 *data, gsize length,
+                            gpointer user_data);
+
+typedef struct {
+    const char *const *argv; /* NULL-terminated */
+    const char *const *env;  /* "NAME=VALUE" added to the guest's own, or NULL */
+    const char *cwd;         /* or NULL: "/" */
+    gboolean tty;
+    int stdin_fd;            /* read until its end; -1: empty */
+    int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only OUTPUT */
+    GuestOutput output;      /* or NULL */
+    gpointer user_data;
+    guint timeout_ms;        /* 0: none. On time-out the group gets SIGTERM, then SIGKILL */
+} GuestCommand;
+
+typedef struct {
+    int status; /* 0-255 */
+    int signal; /* 0, or the one that ended it */
+    gboolean timed_out;
+} GuestExit;
+
+/* Runs one command to its end. SIGINT and SIGTERM of ours may be forwarded by guest_signal(). */
+gboolean guest_run(Guest *guest, const GuestCommand *command, GuestExit *result,
+                   GCancellable *cancellable, GError **error);
+/* To the command that is running; no effect if there is none. */
+void guest_signal(Guest *guest, int signal_number);
+
+/* What the host sees of itself, in the manifest's form. Owned by the caller. */
+char *guest_observe(Guest *guest, GCancellable *cancellable, GError **error);
+
+gboolean guest_put(Guest *guest, const char *path, guint mode, GBytes *content,
+                   GCancellable *cancellable, GError **error);
+GBytes *guest_get(Guest *guest, const char *path, gsize maximum, GCancellable *cancellable,
+                  GError **error);

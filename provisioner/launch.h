@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Owns one emulator from spawn to gone, whatever dies: the child is ended with us (parent-death
+ * signal, the parent checked again after it is set), it is sandboxed, it gets all its channels
+ * as inherited descriptors, and nothing is written outside its log directory.
+ *
+ * What is seen from outside (QMP events, console, end of the process) decides the outcome when
+ * the guest cannot: panic, reset, hang, emulator died.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "emit.h"
+#include "plan.h"
+#include "qmp.h"
+
+typedef struct Machine Machine;
+
+typedef struct {
+    const Plan *plan;
+    const char *emulator;              /* path */
+    const char *const *data_dirs;      /* extra -L, or NULL */
+    const char *accel;                 /* "kvm" or "tcg", decided by accel.h */
+    const char *kernel, *initrd;       /* paths */
+    const char *cmdline_extra;         /* or NULL */
+    const char *log_dir;               /* exists, ours alone */
+    const char *const *extra_args;     /* tests: alter the machine behind the manifest's back; or NULL */
+} MachineOptions;
+
+/* Starts the emulator and its QMP; the guest runs when this returns. The host's log directory has
+ * from then on: command (line, environment), events (time-stamped), console, qmp, emulator's stderr. */
+Machine *machine_start(const MachineOptions *options, GError **error);
+/* Ends the emulator (SIGKILL after asking by QMP) and waits until it is gone. */
+void machine_free(Machine *machine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
+
+/* The agent's channel; taken by the caller, once. */
+int machine_take_agent_fd(Machine *machine);
+Qmp *machine_qmp(Machine *machine);
+GPid machine_pid(const Machine *machine);
+
+/* Fires when the host can no longer answer: panic, reset, power-off, emulator's end, SIGINT. Then
+ * machine_failure() says why, in one sentence with what was seen last and where the logs are. */
+GCancellable *machine_gone(Machine *machine);
+gboolean machine_failure(const Machine *machine, GError **error);
+
+/* Signs of life: a number that grows with everything the guest does that is seen from outside
+ * (console bytes, QMP events, executed time). A deadline follows it. */
+guint64 machine_progress(const Machine *machine);
+/* The last line the console printed, or NULL. Owned by the machine. */
+const char *machine_last_words(const Machine *machine);

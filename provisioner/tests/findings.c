@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "findings.h"
+
+static void
+reports_in_order_of_place(void **state)
+{
+    g_autoptr(Findings) findings = findings_new();
+    findings_add(findings, FINDING_WARNING, (FilePos){"a.xml", 9}, "late", "ninth %d", 9);
+    findings_add(findings, FINDING_ERROR, (FilePos){"a.xml", 2}, "early", "second");
+    findings_add(findings, FINDING_ERROR, (FilePos){"a.xml", 2}, "early", "second again");
+    findings_add(findings, FINDING_NOTE, (FilePos){NULL, 0}, "none", "nowhere");
+
+    g_autofree char *text = findings_to_text(findings);
+    assert_string_equal(text, "note: nowhere [none]\n"
+                              "a.xml:2: error: second [early]\n"
+                              "a.xml:2: error: second again [early]\n"
+                              "a.xml:9: warning: ninth 9 [late]\n");
+}
+
+static void
+only_errors_refuse(void **state)
+{
+    g_autoptr(Findings) findings = findings_new();
+    findings_add(findings, FINDING_WARNING, (FilePos){"a.xml", 1}, "w", "warned");
+    findings_add(findings, FINDING_NOTE, (FilePos){"a.xml", 1}, "n", "noted");
+    assert_true(findings_ok(findings));
+    findings_add(findings, FINDING_UNSUPPORTED, (FilePos){"a.xml", 0}, "u", "not here");
+    assert_false(findings_ok(findings));
+    assert_int_equal(findings_count(findings, FINDING_UNSUPPORTED), 1);
+    assert_int_equal(findings_total(findings), 3);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reports_in_order_of_place),
+        cmocka_unit_test(only_errors_refuse),
+    };
+    return cmocka_run_group_tests_name("findings", tests, NULL, NULL);
+}
