@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+cli_machine_clear(CliMachine *machine)
+{
+    g_clear_pointer(&machine->emulator, g_free);
+    g_clear_pointer(&machine->accel, g_free);
+    g_clear_pointer(&machine->kernel, g_free);
+}
+
+static const Command *
+find_command(const char *name)
+{
+    for (const Command *command = commands; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+static void
+add_machine_entries(GOptionContext *context, CliMachine *machine)
+{
+    const GOptionEntry entries[] = {
+        {"emulator", 0, 0, G_OPTION_ARG_FILENAME, &machine->emulator,
+         "The emulator to use (default: qemu-system-x86_64, qemu-kvm)", "PATH"},
+        {"accel", 0, 0, G_OPTION_ARG_STRING, &machine->accel,
+         "auto (default), kvm (fail rather than run slowly), tcg", "NAME"},
+        {"kernel", 0, 0, G_OPTION_ARG_FILENAME, &machine->kernel,
+         "Kernel, kernel package or build tree to boot", "PATH"},
+        G_OPTION_ENTRY_NULL,
+    };
+    g_option_context_add_main_entries(context, entries, NULL);
+}
+
+gboolean
+cli_parse(const char *command, int *argc, char ***argv, const GOptionEntry *entries,
+          CliMachine *machine, int *status)
+{
+    const Command *known = find_command(command);
+    g_autofree char *title = g_strdup_printf("%s", known ? known->synopsis : "");
+    g_autoptr(GOptionContext) context = g_option_context_new(title);
+    if (known)
+        g_option_context_set_summary(context, known->summary);
+    gboolean help = FALSE;
+    const GOptionEntry common[] = {
+        {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Show this help", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    g_option_context_set_help_enabled(context, FALSE);
+    if (entries)
+        g_option_context_add_main_entries(context, entries, NULL);
+    if (machine)
+        add_machine_entries(context, machine);
+    g_option_context_add_main_entries(context, common, NULL);
+    g_option_context_set_strict_posix(context, FALSE);
+
+    g_autofree char *program = g_strdup_printf("hostbed %s", command);
+    g_set_prgname(program);
+    g_autoptr(GError) error = NULL;
+    gboolean parsed = g_option_context_parse(context, argc, argv, &error);
+    g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
+    g_set_prgname("hostbed");
+    if (!parsed) {
+        *status = cli_fail_with(HB_USAGE, "%s (see 'hostbed %s --help')", error->message,
+                                command);
+        return FALSE;
+    }
+    if (help) {
+        fputs(text, stdout);
+        *status = HB_OK;
+        return FALSE;
+    }
+    if (machine && !machine->emulator)
+        machine->emulator = g_strdup(g_getenv("HOSTBED_EMULATOR"));
+    return TRUE;
+}
+
+int
+cli_fail(const GError *error)
+{
+    fprintf(stderr, "hostbed: %s\n", error->message);
+    return hb_error_status(error);
+}
+
+int
+cli_fail_with(HbStatus status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+    fprintf(stderr, "hostbed: %s\n", message);
+    return status;
+}
+
+int
+cli_findings(const Findings *findings)
+{
+    g_autofree char *text = findings_to_text(findings);
+    fputs(text, stderr);
+    if (findings_count(findings, FINDING_ERROR) > 0)
+        return HB_USAGE;
+    return findings_count(findings, FINDING_UNSUPPORTED) > 0 ? HB_UNSUPPORTED : HB_OK;
+}
+
+gboolean
+cli_colour(int fd)
+{
+    const char *no_color = g_getenv("NO_COLOR");
+    return isatty(fd) && (!no_color || !*no_color) &&
+           g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the commands share: the table of commands, the options that mean the same
+ * everywhere, and how they speak to people. Only main.c and cmd-*.c include it.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "accel.h"
+#include "error.h"
+#include "findings.h"
+#include "plan.h"
+
+typedef struct {
+    const char *name;
+    const char *synopsis; /* what follows the name: "[OPTION…] LAB -- COMMAND…" */
+    const char *summary;  /* one line for `hostbed --help` */
+    int (*run)(int argc,
+               char **argv); /* argv[0] is the command's name; returns the exit status */
+} Command;
+
+extern const Command commands[]; /* ends with name NULL; in main.c */
+
+int cmd_check(int argc, char **argv);
+int cmd_show(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_test(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_image(int argc, char **argv);
+
+/* Options that every command takes which starts or plans a host. */
+typedef struct {
+    char *emulator; /* --emulator PATH, else HOSTBED_EMULATOR, else NULL:
+                       emulator_find()'s choice */
+    char *accel;    /* --accel auto|kvm|tcg, or NULL */
+    char *kernel;   /* --kernel PATH, or NULL */
+} CliMachine;
+
+void cli_machine_clear(CliMachine *machine);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliMachine, cli_machine_clear)
+
+/* Parses ARGV of COMMAND with its own ENTRIES, and those of MACHINE if not NULL. A "--"
+ * ends the options and stays out of ARGV. FALSE: *STATUS is the status to exit with
+ * (--help, or a usage error that has been printed). */
+gboolean cli_parse(const char *command, int *argc, char ***argv,
+                   const GOptionEntry *entries, CliMachine *machine, int *status);
+
+/* "hostbed: " and the message on standard error; returns the exit status of ERROR. */
+int cli_fail(const GError *error);
+/* The same for a sentence, with a status. */
+int cli_fail_with(HbStatus status, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Prints FINDINGS on standard error; returns the exit status they mean. */
+int cli_findings(const Findings *findings);
+
+/* Whether colour may be used on FD: a terminal, TERM not dumb, NO_COLOR not set
+ * (no-color.org). */
+gboolean cli_colour(int fd);
+
+/* Emulator facts for MACHINE's emulator, probed or from the cache. */
+Emulator *cli_emulator(const CliMachine *machine, GError **error);
+/* Lab from FILENAME, checked and planned for BACKEND. Prints findings; NULL: *STATUS is
+ * set. */
+GPtrArray *cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend,
+                    int *status);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed: argv → the table of commands.
+ */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "config.h"
+
+/* A command is a row here and a file cmd-NAME.c. */
+const Command commands[] = {
+    {NULL},
+};
+
+static void
+print_help(FILE *out)
+{
+    fputs("Usage: hostbed COMMAND [ARGUMENT…]\n\n"
+          "A virtual machine that its operating system takes for a real NUMA/IOMMU "
+          "server.\n\n"
+          "Commands:\n",
+          out);
+    for (const Command *command = commands; command->name; command++)
+        fprintf(out, "  %-8s %s\n", command->name, command->summary);
+    fputs("\n'hostbed COMMAND --help' tells more; hostbed(1) tells all.\n", out);
+}
+
+/* How many letters must be typed anew to get from A to B (Levenshtein). */
+static guint
+distance(const char *a, const char *b)
+{
+    gsize columns = strlen(b) + 1;
+    g_autofree guint *row = g_new(guint, columns);
+    for (guint j = 0; j < columns; j++)
+        row[j] = j;
+    for (guint i = 1; a[i - 1]; i++) {
+        guint diagonal = row[0];
+        row[0] = i;
+        for (guint j = 1; j < columns; j++) {
+            guint above = row[j];
+            guint replaced = diagonal + (a[i - 1] != b[j - 1]);
+            row[j] = MIN(MIN(above, row[j - 1]) + 1, replaced);
+            diagonal = above;
+        }
+    }
+    return row[columns - 1];
+}
+
+static int
+unknown_command(const char *name)
+{
+    const Command *nearest = NULL;
+    guint best = 3;
+    for (const Command *command = commands; command->name && strlen(name) < 32;
+         command++) {
+        guint d = distance(name, command->name);
+        if (d < best) {
+            best = d;
+            nearest = command;
+        }
+    }
+    if (nearest)
+        return cli_fail_with(HB_USAGE, "there is no command '%s'; did you mean '%s'?",
+                             name, nearest->name);
+    return cli_fail_with(HB_USAGE,
+                         "there is no command '%s'; 'hostbed --help' lists them", name);
+}
+
+int
+main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "");
+    g_set_prgname("hostbed");
+    if (argc < 2) {
+        print_help(stderr);
+        return HB_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+        strcmp(name, "help") == 0) {
+        if (argc < 3) {
+            print_help(stdout);
+            return HB_OK;
+        }
+        char *help_argv[] = {argv[2], (char *)"--help", NULL};
+        for (const Command *command = commands; command->name; command++)
+            if (strcmp(command->name, argv[2]) == 0)
+                return command->run(2, help_argv);
+        return unknown_command(argv[2]);
+    }
+    if (strcmp(name, "--version") == 0) {
+        puts(PACKAGE_STRING);
+        return HB_OK;
+    }
+    for (const Command *command = commands; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command->run(argc - 1, argv + 1);
+    return unknown_command(name);
+}
