@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Suite iommu: DMA remapping is on, by the sign that means it, and every function is in
+ * the group that it was planned for.
+ */
+#include "suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GROUPS "/sys/kernel/iommu_groups"
+#define DEVICES "/sys/bus/pci/devices"
+
+static const char *
+model(void)
+{
+    const Fact *fact = suite_fact("iommu model");
+    if (!fact) {
+        print_message("the lab asks for no IOMMU\n");
+        skip();
+    }
+    return fact->word[2];
+}
+
+/* "IOMMU enabled" only repeats the command line; these lines come from a unit that
+ * translates. */
+static void
+remapping_is_active(void **state)
+{
+    static const struct {
+        const char *model, *line;
+    } signs[] = {
+        {"intel", "DMAR: Intel(R) Virtualization Technology for Directed I/O"},
+        {"amd", "AMD-Vi: Found IOMMU"},
+        {"virtio", "virtio_iommu"},
+    };
+    const char *asked = model();
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (strcmp(signs[i].model, asked) == 0) {
+            if (!suite_log_has(signs[i].line))
+                fail_msg("the kernel's log has no line with: %s", signs[i].line);
+            return;
+        }
+    fail_msg("no sign is known for the model %s", asked);
+}
+
+static void
+interrupts_are_remapped_as_asked(void **state)
+{
+    if (strcmp(model(), "intel") != 0) {
+        print_message("only the Intel IOMMU says so in the log\n");
+        skip();
+    }
+    bool found = suite_log_has("DMAR-IR: Enabled IRQ remapping");
+    bool asked = suite_fact("iommu intremap") != NULL;
+    if (found != asked)
+        fail_msg("interrupt remapping is %s, asked was %s", found ? "on" : "off",
+                 asked ? "on" : "off");
+}
+
+static void
+function_has_a_group(const char *address, void *data)
+{
+    if (!suite_link(DEVICES "/%s/iommu_group", address))
+        fail_msg("%s is in no IOMMU group", address);
+    ++*(int *)data;
+}
+
+static void
+every_function_is_in_a_group(void **state)
+{
+    model();
+    int seen = 0;
+    suite_list(function_has_a_group, &seen, DEVICES);
+    assert_int_not_equal(seen, 0);
+}
+
+static void
+count_one(const char *name, void *data)
+{
+    ++*(int *)data;
+}
+
+/* The members of the group of a fact's first function are exactly the fact's. */
+static void
+group_is_as_asked(const Fact *fact)
+{
+    const char *link = suite_link(DEVICES "/%s/iommu_group", fact->word[1]);
+    if (!link)
+        fail_msg("%s is in no IOMMU group", fact->word[1]);
+    for (int i = 1; i < fact->count; i++)
+        if (access(suite_path(GROUPS "/%s/devices/%s", link, fact->word[i]), F_OK) != 0)
+            fail_msg("%s is not in the group of %s", fact->word[i], fact->word[1]);
+    int members = 0;
+    suite_list(count_one, &members, GROUPS "/%s/devices", link);
+    if (members != fact->count - 1)
+        fail_msg("the group of %s has %d members, asked were %d", fact->word[1], members,
+                 fact->count - 1);
+}
+
+static void
+groups_have_their_members(void **state)
+{
+    model();
+    int asked = 0, found = 0;
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
+        if (fact_is(fact, "group")) {
+            group_is_as_asked(fact);
+            asked++;
+        }
+    suite_list(count_one, &found, GROUPS);
+    assert_int_not_equal(asked, 0);
+    assert_int_equal(found, asked);
+}
+
+static void
+group_translates(const char *group, void *data)
+{
+    const char *type = suite_read(GROUPS "/%s/type", group);
+    if (type && strncmp(type, "DMA", 3) != 0 && strcmp(type, "identity") != 0)
+        fail_msg("group %s has the domain type %s", group, type);
+    *(int *)data += type && strncmp(type, "DMA", 3) == 0;
+}
+
+static void
+groups_are_translated(void **state)
+{
+    model();
+    int translated = 0;
+    suite_list(group_translates, &translated, GROUPS);
+    assert_int_not_equal(translated, 0);
+}
+
+/* Without this window a device's interrupts would be remapped as memory. */
+static void
+group_reserves_interrupts(const char *group, void *data)
+{
+    const char *regions = suite_read(GROUPS "/%s/reserved_regions", group);
+    assert_non_null(regions);
+    if (!strstr(regions, "0x00000000fee00000"))
+        fail_msg("group %s does not reserve the interrupt window at fee00000", group);
+}
+
+static void
+the_interrupt_window_is_reserved(void **state)
+{
+    model();
+    assert_true(suite_list(group_reserves_interrupts, NULL, GROUPS) > 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(remapping_is_active),
+        cmocka_unit_test(interrupts_are_remapped_as_asked),
+        cmocka_unit_test(every_function_is_in_a_group),
+        cmocka_unit_test(groups_have_their_members),
+        cmocka_unit_test(groups_are_translated),
+        cmocka_unit_test(the_interrupt_window_is_reserved),
+    };
+    return suite_run("iommu", tests);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Suite numa: the cells that were asked for are nodes, and memory goes to the node it is
+ * told to.
+ */
+#include "suite.h"
+
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGES 32
+
+/* A node's list of CPUs or "none", from its fact. */
+static const char *
+cpus_of(const Fact *fact)
+{
+    return fact->word[3];
+}
+
+/* Calls EACH for every node of the manifest. */
+static void
+for_each_node(void (*each)(int node, const Fact *fact))
+{
+    int seen = 0;
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
+        if (fact->count == 4 && fact_is(fact, "node") &&
+            strcmp(fact->word[2], "cpus") == 0) {
+            each(atoi(fact->word[1]), fact);
+            seen++;
+        }
+    assert_int_not_equal(seen, 0);
+}
+
+static int64_t
+asked_mib(int node)
+{
+    const Fact *fact = suite_fact("node %d memory", node);
+    return fact ? strtoll(fact->word[3], NULL, 10) : 0;
+}
+
+/* Room for what a case puts on the node, or the node is passed over: 16 MiB are the
+ * kernel's. */
+static bool
+has_room(int node)
+{
+    return node_meminfo_kib(node, "MemFree") > 4096;
+}
+
+/* ---- what the kernel shows
+ * ----------------------------------------------------------------- */
+
+static void
+node_is_online(int node, const Fact *fact)
+{
+    const char *online = suite_read("/sys/devices/system/node/online");
+    assert_non_null(online);
+    if (!list_has(online, node))
+        fail_msg("node %d is not online; online are: %s", node, online);
+}
+
+static void
+every_node_is_online(void **state)
+{
+    for_each_node(node_is_online);
+    const char *online = suite_read("/sys/devices/system/node/online");
+    for (int node = list_next(online, -1); node >= 0; node = list_next(online, node))
+        if (!suite_fact("node %d cpus", node))
+            fail_msg("node %d is online and nobody asked for it", node);
+}
+
+static void
+node_has_its_cpus(int node, const Fact *fact)
+{
+    const char *found = suite_read("/sys/devices/system/node/node%d/cpulist", node);
+    assert_non_null(found);
+    assert_string_equal(*found ? found : "none", cpus_of(fact));
+    for (int cpu = list_next(found, -1); cpu >= 0; cpu = list_next(found, cpu))
+        if (!suite_link("/sys/devices/system/cpu/cpu%d/node%d", cpu, node))
+            fail_msg("CPU %d is in node %d's list and has no link to it", cpu, node);
+}
+
+static void
+cpus_belong_to_their_nodes(void **state)
+{
+    for_each_node(node_has_its_cpus);
+}
+
+static void
+node_has_its_distances(int node, const Fact *fact)
+{
+    const char *row = suite_read("/sys/devices/system/node/node%d/distance", node);
+    const char *online = suite_read("/sys/devices/system/node/online");
+    assert_non_null(row);
+    char *at = (char *)(uintptr_t)row;
+    for (int to = list_next(online, -1); to >= 0; to = list_next(online, to)) {
+        const Fact *asked = suite_fact("node %d distance %d", node, to);
+        long found = strtol(at, &at, 10);
+        assert_non_null(asked);
+        if (found != atol(asked->word[4]))
+            fail_msg("from node %d to node %d it is %ld, asked was %s", node, to, found,
+                     asked->word[4]);
+    }
+}
+
+static void
+distances_are_as_asked(void **state)
+{
+    for_each_node(node_has_its_distances);
+}
+
+/* What the kernel keeps of a node: a 64th for its page structures, and on the node that
+ * it was loaded to its own image, the initramfs and its early tables. */
+static void
+node_has_its_memory(int node, const Fact *fact)
+{
+    int64_t asked_kib = asked_mib(node) * 1024;
+    int64_t total_kib = node_meminfo_kib(node, "MemTotal");
+    if (asked_kib == 0) {
+        assert_true(total_kib <= 0);
+        return;
+    }
+    bool first =
+        strtol(suite_read("/sys/devices/system/node/has_memory"), NULL, 10) == node;
+    int64_t reserve_kib = asked_kib / 32 + (first ? 192 * 1024 : 8 * 1024);
+    if (total_kib > asked_kib || total_kib < asked_kib - reserve_kib)
+        fail_msg(
+            "node %d has %lld KiB; asked were %lld, of which the kernel may keep %lld",
+            node, (long long)total_kib, (long long)asked_kib, (long long)reserve_kib);
+}
+
+static void
+memory_is_within_the_kernels_reserve(void **state)
+{
+    for_each_node(node_has_its_memory);
+}
+
+/* ---- where memory goes
+ * ------------------------------------------------------------------------ */
+
+static char *
+fresh_pages(void)
+{
+    char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    return pages;
+}
+
+static void
+touch_and_expect(char *pages, int node, const char *what)
+{
+    for (int i = 0; i < PAGES; i++) {
+        pages[i * 4096] = (char)i;
+        int found = page_node(pages + i * 4096);
+        if (found != node)
+            fail_msg("page %d, %s node %d, is on node %d", i, what, node, found);
+    }
+}
+
+static int nodes_tried;
+
+static void
+bound_pages_land(int node, const Fact *fact)
+{
+    if (!has_room(node))
+        return;
+    char *pages = fresh_pages();
+    assert_int_equal(bind_range(pages, PAGES * 4096, MPOL_BIND, node), 0);
+    touch_and_expect(pages, node, "bound to");
+    munmap(pages, PAGES * 4096);
+    nodes_tried++;
+}
+
+static void
+bound_memory_is_on_its_node(void **state)
+{
+    suite_needs_live();
+    nodes_tried = 0;
+    for_each_node(bound_pages_land);
+    assert_int_not_equal(nodes_tried, 0);
+}
+
+static void
+preferred_pages_land(int node, const Fact *fact)
+{
+    if (!has_room(node))
+        return;
+    char *pages = fresh_pages();
+    assert_int_equal(bind_range(pages, PAGES * 4096, MPOL_PREFERRED, node), 0);
+    touch_and_expect(pages, node, "preferring");
+    munmap(pages, PAGES * 4096);
+    nodes_tried++;
+}
+
+static void
+preferred_memory_is_on_its_node(void **state)
+{
+    suite_needs_live();
+    nodes_tried = 0;
+    for_each_node(preferred_pages_land);
+    assert_int_not_equal(nodes_tried, 0);
+}
+
+static void
+first_touch_from(int node, const Fact *fact)
+{
+    int cpu = list_next(cpus_of(fact), -1);
+    if (cpu < 0 || !has_room(node))
+        return;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    char *pages = fresh_pages();
+    touch_and_expect(pages, node, "first touched on");
+    munmap(pages, PAGES * 4096);
+    nodes_tried++;
+}
+
+static void
+first_touch_is_local(void **state)
+{
+    suite_needs_live();
+    cpu_set_t before;
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    nodes_tried = 0;
+    for_each_node(first_touch_from);
+    sched_setaffinity(0, sizeof before, &before);
+    assert_int_not_equal(nodes_tried, 0);
+}
+
+static unsigned long roomy[16];
+static int roomy_count;
+
+static void
+note_if_roomy(int node, const Fact *fact)
+{
+    if (has_room(node)) {
+        roomy[node / 64] |= 1UL << (node % 64);
+        roomy_count++;
+    }
+}
+
+static void
+interleaved_memory_is_on_all_nodes(void **state)
+{
+    suite_needs_live();
+    memset(roomy, 0, sizeof roomy);
+    roomy_count = 0;
+    for_each_node(note_if_roomy);
+    size_t length = (size_t)roomy_count * 4 * 4096;
+    char *pages =
+        mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(
+        syscall(SYS_mbind, pages, length, MPOL_INTERLEAVE, roomy, sizeof roomy * 8, 0),
+        0);
+    int count[1024] = {0};
+    for (size_t at = 0; at < length; at += 4096) {
+        pages[at] = 1;
+        int node = page_node(pages + at);
+        assert_in_range(node, 0, 1023);
+        count[node]++;
+    }
+    munmap(pages, length);
+    for (int node = 0; node < 1024; node++)
+        if (count[node] != (roomy[node / 64] >> (node % 64) & 1 ? 4 : 0))
+            fail_msg("of 4 pages a node, node %d got %d", node, count[node]);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_node_is_online),
+        cmocka_unit_test(cpus_belong_to_their_nodes),
+        cmocka_unit_test(distances_are_as_asked),
+        cmocka_unit_test(memory_is_within_the_kernels_reserve),
+        cmocka_unit_test(bound_memory_is_on_its_node),
+        cmocka_unit_test(preferred_memory_is_on_its_node),
+        cmocka_unit_test(first_touch_is_local),
+        cmocka_unit_test(interleaved_memory_is_on_all_nodes),
+    };
+    return suite_run("numa", tests);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Suite pci: every function that was planned is there, where it was planned, near to the
+ * CPUs and the node it was planned for, driven by its driver; and no other.
+ */
+#include "suite.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEVICES "/sys/bus/pci/devices"
+
+/* Calls EACH for every fact "pci ADDRESS KIND …"; fails if there is none. */
+static void
+for_each_fact(const char *kind, void (*each)(const char *address, const Fact *fact))
+{
+    int seen = 0;
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
+        if (fact->count >= 4 && fact_is(fact, "pci") &&
+            strcmp(fact->word[2], kind) == 0) {
+            each(fact->word[1], fact);
+            seen++;
+        }
+    assert_int_not_equal(seen, 0);
+}
+
+static void
+is_there(const char *address, const Fact *fact)
+{
+    if (access(suite_path(DEVICES "/%s/vendor", address), R_OK) != 0)
+        fail_msg("%s is not there", address);
+}
+
+static void
+every_function_is_there(void **state)
+{
+    for_each_fact("id", is_there);
+}
+
+static void
+was_asked_for(const char *address, void *data)
+{
+    if (!suite_fact("pci %s id", address))
+        fail_msg("%s is there and nobody asked for it", address);
+}
+
+static void
+no_other_function_is_there(void **state)
+{
+    assert_true(suite_list(was_asked_for, NULL, DEVICES) > 0);
+}
+
+static long
+hex(const char *address, const char *attribute)
+{
+    const char *text = suite_read(DEVICES "/%s/%s", address, attribute);
+    return text ? strtol(text, NULL, 16) : -1;
+}
+
+static void
+has_id(const char *address, const Fact *fact)
+{
+    char found[32];
+    snprintf(found, sizeof found, "%04lx:%04lx", hex(address, "vendor"),
+             hex(address, "device"));
+    if (strcmp(found, fact->word[3]) != 0)
+        fail_msg("%s is %s, asked was %s", address, found, fact->word[3]);
+}
+
+static void
+functions_are_of_their_kind(void **state)
+{
+    for_each_fact("id", has_id);
+}
+
+/* The kernel's own hierarchy: the link of a function leads through its parent. */
+static void
+is_below(const char *address, const Fact *fact)
+{
+    char target[1024];
+    ssize_t length =
+        readlink(suite_path(DEVICES "/%s", address), target, sizeof target - 1);
+    assert_true(length > 0);
+    target[length] = '\0';
+    char *slash = strrchr(target, '/');
+    assert_non_null(slash);
+    *slash = '\0';
+    slash = strrchr(target, '/');
+    const char *parent = slash ? slash + 1 : target;
+    if (strncmp(parent, "pci", 3) == 0)
+        parent = "root";
+    if (strcmp(parent, fact->word[3]) != 0)
+        fail_msg("%s is below %s, asked was %s", address, parent, fact->word[3]);
+}
+
+static void
+functions_are_below_their_port(void **state)
+{
+    for_each_fact("parent", is_below);
+}
+
+static void
+is_on_node(const char *address, const Fact *fact)
+{
+    const char *found = suite_read(DEVICES "/%s/numa_node", address);
+    assert_non_null(found);
+    if (strcmp(found, fact->word[3]) != 0)
+        fail_msg("%s is on node %s, asked was %s", address, found, fact->word[3]);
+}
+
+static void
+functions_are_on_their_node(void **state)
+{
+    for_each_fact("node", is_on_node);
+}
+
+static void
+has_local_cpus(const char *address, const Fact *fact)
+{
+    const char *found = suite_read(DEVICES "/%s/local_cpulist", address);
+    assert_non_null(found);
+    if (strcmp(*found ? found : "none", fact->word[3]) != 0)
+        fail_msg("CPUs %s are near to %s, asked were %s", found, address, fact->word[3]);
+}
+
+static void
+functions_are_near_to_their_cpus(void **state)
+{
+    for_each_fact("local-cpus", has_local_cpus);
+}
+
+static void
+has_driver(const char *address, const Fact *fact)
+{
+    const char *asked = suite_fact("pci %s driver", address)
+                            ? suite_fact("pci %s driver", address)->word[3]
+                            : NULL;
+    const char *found = suite_link(DEVICES "/%s/driver", address);
+    if (!asked && found)
+        fail_msg("%s is driven by %s, asked was none", address, found);
+    if (asked && (!found || strcmp(asked, found) != 0))
+        fail_msg("%s is driven by %s, asked was %s", address, found ? found : "none",
+                 asked);
+}
+
+static void
+functions_have_their_driver(void **state)
+{
+    for_each_fact("id", has_driver);
+}
+
+/* A function on a link has both ends at a speed and a width within what they can do.
+ * Integrated ones have none, and the kernel then shows no speed or an unknown one. */
+static void
+has_sound_link(const char *address, const Fact *fact)
+{
+    const char *width = suite_read(DEVICES "/%s/current_link_width", address);
+    const char *most = suite_read(DEVICES "/%s/max_link_width", address);
+    const char *speed = suite_read(DEVICES "/%s/current_link_speed", address);
+    if (!width || !most || !speed || strcmp(fact->word[3], "root") == 0)
+        return;
+    if (strncmp(speed, "Unknown", 7) == 0 || atoi(width) < 1 || atoi(width) > atoi(most))
+        fail_msg("the link of %s runs at %s, x%s of x%s", address, speed, width, most);
+}
+
+static void
+links_are_up(void **state)
+{
+    for_each_fact("parent", has_sound_link);
+}
+
+/* What the configuration space itself says, read through the hardware and not from the
+ * kernel's memory. */
+static void
+config_agrees(const char *address, const Fact *fact)
+{
+    unsigned char bytes[4];
+    int fd = open(suite_path(DEVICES "/%s/config", address), O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
+    if (fd >= 0)
+        close(fd);
+    assert_int_equal(got, 4);
+    char found[32];
+    snprintf(found, sizeof found, "%02x%02x:%02x%02x", bytes[1], bytes[0], bytes[3],
+             bytes[2]);
+    if (strcmp(found, fact->word[3]) != 0)
+        fail_msg("the configuration space of %s says %s, asked was %s", address, found,
+                 fact->word[3]);
+}
+
+static void
+configuration_space_is_readable(void **state)
+{
+    suite_needs_live();
+    for_each_fact("id", config_agrees);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_function_is_there),
+        cmocka_unit_test(no_other_function_is_there),
+        cmocka_unit_test(functions_are_of_their_kind),
+        cmocka_unit_test(functions_are_below_their_port),
+        cmocka_unit_test(functions_are_on_their_node),
+        cmocka_unit_test(functions_are_near_to_their_cpus),
+        cmocka_unit_test(functions_have_their_driver),
+        cmocka_unit_test(links_are_up),
+        cmocka_unit_test(configuration_space_is_readable),
+    };
+    return suite_run("pci", tests);
+}

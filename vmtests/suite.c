@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "suite.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BUFFERS 8
+#define FILE_MAX_BYTES 65536
+
+/* ---- files
+ * ---------------------------------------------------------------------------------- */
+
+bool
+suite_is_live(void)
+{
+    const char *root = getenv("HOSTBED_ROOT");
+    return !root || !*root;
+}
+
+static const char *
+path_v(const char *format, va_list args)
+{
+    static char buffers[BUFFERS][PATH_MAX];
+    static unsigned turn;
+    char *buffer = buffers[turn++ % BUFFERS];
+    const char *root = getenv("HOSTBED_ROOT");
+    int used = snprintf(buffer, PATH_MAX, "%s", root ? root : "");
+    vsnprintf(buffer + used, (size_t)(PATH_MAX - used), format, args);
+    return buffer;
+}
+
+#define PATH_FROM(format, path)                                                          \
+    va_list args;                                                                        \
+    va_start(args, format);                                                              \
+    const char *path = path_v(format, args);                                             \
+    va_end(args)
+
+const char *
+suite_path(const char *format, ...)
+{
+    PATH_FROM(format, path);
+    return path;
+}
+
+const char *
+suite_read(const char *format, ...)
+{
+    static char buffers[BUFFERS][FILE_MAX_BYTES];
+    static unsigned turn;
+    PATH_FROM(format, path);
+    char *buffer = buffers[turn++ % BUFFERS];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    size_t used = 0;
+    ssize_t got;
+    while (used < FILE_MAX_BYTES - 1 &&
+           (got = read(fd, buffer + used, FILE_MAX_BYTES - 1 - used)) > 0)
+        used += (size_t)got;
+    close(fd);
+    if (used > 0 && buffer[used - 1] == '\n')
+        used--;
+    buffer[used] = '\0';
+    return buffer;
+}
+
+const char *
+suite_link(const char *format, ...)
+{
+    static char buffers[BUFFERS][PATH_MAX];
+    static unsigned turn;
+    PATH_FROM(format, path);
+    char *buffer = buffers[turn++ % BUFFERS];
+    ssize_t length = readlink(path, buffer, PATH_MAX - 1);
+    if (length < 0)
+        return NULL;
+    buffer[length] = '\0';
+    char *slash = strrchr(buffer, '/');
+    return slash ? slash + 1 : buffer;
+}
+
+static int
+not_hidden(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+int
+suite_list(void (*each)(const char *name, void *data), void *data, const char *format,
+           ...)
+{
+    PATH_FROM(format, path);
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, not_hidden, alphasort);
+    for (int i = 0; i < count; i++) {
+        each(entries[i]->d_name, data);
+        free(entries[i]);
+    }
+    free(entries);
+    return count;
+}
+
+/* A recorded tree keeps the log as /proc/kmsg.txt; the host's is read record by record.
+ */
+bool
+suite_log_has(const char *text)
+{
+    char record[8192];
+    if (!suite_is_live()) {
+        FILE *file = fopen(suite_path("/proc/kmsg.txt"), "re");
+        bool found = false;
+        while (file && !found && fgets(record, sizeof record, file))
+            found = strstr(record, text) != NULL;
+        if (file)
+            fclose(file);
+        return found;
+    }
+    int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    bool found = false;
+    ssize_t got;
+    while (fd >= 0 && !found && (got = read(fd, record, sizeof record - 1)) > 0) {
+        record[got] = '\0';
+        found = strstr(record, text) != NULL;
+    }
+    if (fd >= 0)
+        close(fd);
+    return found;
+}
+
+/* ---- facts
+ * ------------------------------------------------------------------------------------ */
+
+static Fact
+split(char *line)
+{
+    Fact fact = {0};
+    char *rest = NULL;
+    for (char *word = strtok_r(line, " ", &rest); word && fact.count < FACT_WORDS;
+         word = strtok_r(NULL, " ", &rest))
+        fact.word[fact.count++] = word;
+    return fact;
+}
+
+const Fact *
+suite_facts(void)
+{
+    static Fact *facts;
+    if (facts)
+        return facts;
+    const char *name = getenv("HOSTBED_MANIFEST");
+    FILE *file = name ? fopen(name, "re") : NULL;
+    size_t count = 0, room = 0, size = 0;
+    char *line = NULL;
+    while (file && getline(&line, &size, file) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        if (count + 1 >= room)
+            facts = realloc(facts, (room = room * 2 + 64) * sizeof *facts);
+        facts[count++] = split(strdup(line));
+    }
+    free(line);
+    if (file)
+        fclose(file);
+    if (facts)
+        facts[count] = (Fact){0};
+    return facts;
+}
+
+bool
+fact_is(const Fact *fact, const char *words)
+{
+    for (int i = 0; *words; i++) {
+        size_t length = strcspn(words, " ");
+        if (i >= fact->count || strlen(fact->word[i]) != length ||
+            strncmp(fact->word[i], words, length) != 0)
+            return false;
+        words += length + (words[length] == ' ');
+    }
+    return true;
+}
+
+const Fact *
+suite_fact(const char *format, ...)
+{
+    char words[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(words, sizeof words, format, args);
+    va_end(args);
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
+        if (fact_is(fact, words))
+            return fact;
+    return NULL;
+}
+
+/* ---- kernel lists
+ * ------------------------------------------------------------------------------- */
+
+int
+list_next(const char *list, int after)
+{
+    while (*list >= '0' && *list <= '9') {
+        char *end;
+        long first = strtol(list, &end, 10), last = first;
+        if (*end == '-')
+            last = strtol(end + 1, &end, 10);
+        if (after < first)
+            return (int)first;
+        if (after < last)
+            return after + 1;
+        list = *end == ',' ? end + 1 : end;
+    }
+    return -1;
+}
+
+bool
+list_has(const char *list, int number)
+{
+    return list_next(list, number - 1) == number;
+}
+
+/* ---- memory
+ * -------------------------------------------------------------------------------------
+ */
+
+int
+page_node(const void *address)
+{
+    void *pages[1] = {(void *)(uintptr_t)address};
+    int status[1] = {-1};
+    if (syscall(SYS_move_pages, 0, 1UL, pages, NULL, status, 0) != 0)
+        return -1;
+    return status[0];
+}
+
+int
+bind_range(void *address, size_t length, int mode, int node)
+{
+    unsigned long mask[16] = {0}; /* 1024 nodes, the kernel's own most */
+    mask[node / 64] = 1UL << (node % 64);
+    return (int)syscall(SYS_mbind, address, length, mode, mask, sizeof mask * 8, 0);
+}
+
+int64_t
+node_meminfo_kib(int node, const char *field)
+{
+    const char *text = suite_read("/sys/devices/system/node/node%d/meminfo", node);
+    char label[64];
+    snprintf(label, sizeof label, "Node %d %s:", node, field);
+    const char *at = text ? strstr(text, label) : NULL;
+    return at ? strtoll(at + strlen(label), NULL, 10) : -1;
+}
+
+int
+suite_main(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    const Fact *facts = suite_facts();
+    if (!facts || facts[0].count == 0) {
+        printf("1..0 # SKIP no manifest: HOSTBED_MANIFEST names none\n");
+        return 77;
+    }
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return _cmocka_run_group_tests(name, tests, count, NULL, NULL) == 0 ? 0 : 1;
+}

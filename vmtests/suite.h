@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the suites share: the facts of the manifest they are to prove, and the tree they
+ * look at, which is the host's own (/sys, /proc) or a recorded one. libc and cmocka only.
+ *
+ *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
+ *   HOSTBED_ROOT       root of a recorded tree; not set: the running host
+ *
+ * A suite is skipped whole (exit status 77) when there is no manifest.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+/* ---- the manifest
+ * ------------------------------------------------------------------------- */
+
+#define FACT_WORDS 256
+
+/* One line, split at blanks. */
+typedef struct {
+    int count;
+    const char *word[FACT_WORDS];
+} Fact;
+
+/* All facts, in order, read once; ended by one with count 0. */
+const Fact *suite_facts(void);
+/* Whether FACT begins with these words; WORDS as one string: "node 0 cpus". */
+bool fact_is(const Fact *fact, const char *words);
+/* The fact that begins with the words of FORMAT, or NULL. */
+const Fact *suite_fact(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- the tree
+ * ----------------------------------------------------------------------------- */
+
+/* TRUE if this is the running host, so that memory can be placed and devices used. */
+bool suite_is_live(void);
+/* Skips the case with a reason unless the host is live. */
+#define suite_needs_live()                                                               \
+    do {                                                                                 \
+        if (!suite_is_live()) {                                                          \
+            print_message("a recorded tree has no memory to place\n");                   \
+            skip();                                                                      \
+        }                                                                                \
+    } while (0)
+
+/* PATH below the root of the tree; in one of a few static buffers. */
+const char *suite_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The content of a file of the tree without its last newline, in one of a few static
+ * buffers; NULL if it cannot be read. */
+const char *suite_read(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The last part of what a link of the tree points to, or NULL. */
+const char *suite_link(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Calls EACH with every name in a directory of the tree, sorted; returns how many. */
+int suite_list(void (*each)(const char *name, void *data), void *data, const char *format,
+               ...) __attribute__((format(printf, 3, 4)));
+/* Whether the kernel's log has a line with TEXT in it. */
+bool suite_log_has(const char *text);
+
+/* Whether NUMBER is in a kernel list ("0-3,8"; "none" and "" are empty). */
+bool list_has(const char *list, int number);
+/* The next number of a kernel list that is greater than AFTER, or -1. */
+int list_next(const char *list, int after);
+
+/* ---- memory of a node
+ * ------------------------------------------------------------------------ */
+
+/* The node that the page at ADDRESS is on, or -1; the page must have been touched. */
+int page_node(const void *address);
+/* Sets the policy MODE (linux/mempolicy.h) with the one NODE for LENGTH bytes at ADDRESS.
+ */
+int bind_range(void *address, size_t length, int mode, int node);
+/* A field of a node's meminfo in KiB ("MemFree"), or -1. */
+int64_t node_meminfo_kib(int node, const char *field);
+
+/* Runs TESTS as the suite NAME and returns its exit status. */
+#define suite_run(name, tests) suite_main(name, tests, sizeof(tests) / sizeof((tests)[0]))
+int suite_main(const char *name, const struct CMUnitTest *tests, size_t count);
