@@ -26,7 +26,8 @@ typedef struct {
     guint16 vendor, device, subsystem_vendor, subsystem;
     guint32 class_code;       /* 24 bits, class << 16 | subclass << 8 | interface */
     GArray *bars;             /* EmulatorBar, by index */
-    GHashTable *properties;   /* set of char *: names that -device takes */
+    GHashTable *properties;   /* char * → char *: what -device takes → its type as the emulator
+                               * names it ("bool", "OnOffAuto", "uint32", "size", "str", …) */
 } EmulatorDevice;
 
 typedef struct {
