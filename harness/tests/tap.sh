@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
+# Sourced by the tests that are shell scripts: they print TAP and work in a folder of their own.
+set -u
+tap_count=0
+tap_dir=$(mktemp -d "${TMPDIR:-/tmp}/hostbed-test.XXXXXX")
+trap 'rm -rf "$tap_dir"' EXIT
+source_dir=${HOSTBED_SOURCE_DIR:?run this by make check or make check-vm}
+build_dir=${HOSTBED_BUILD_DIR:?run this by make check or make check-vm}
+# The tests neither see nor leave anything in the user's folders; the costly cache is shared.
+export XDG_STATE_HOME="$tap_dir/state" XDG_RUNTIME_DIR="$tap_dir/run" NO_COLOR=1
+mkdir -p "$XDG_STATE_HOME" "$XDG_RUNTIME_DIR"
+
+hostbed() { "$build_dir/run" hostbed "$@"; }
+
+ok() { tap_count=$((tap_count + 1)); echo "ok $tap_count - $1"; }
+not_ok() {
+    tap_count=$((tap_count + 1))
+    echo "not ok $tap_count - $1"
+    shift
+    for file in "$@"; do [ -f "$file" ] && tail -n 60 "$file" | sed 's/^/# /'; done
+    return 0
+}
+skip() { tap_count=$((tap_count + 1)); echo "ok $tap_count - $1 # SKIP $2"; }
+skip_all() { echo "1..0 # SKIP $1"; exit 77; }
+bail() { echo "Bail out! $1"; exit 99; }
+done_testing() { echo "1..$tap_count"; }
+
+# is NAME FOUND ASKED
+is() {
+    if [ "$2" = "$3" ]; then ok "$1"; else
+        printf 'found: %s\nasked: %s\n' "$2" "$3" >"$tap_dir/is"
+        not_ok "$1" "$tap_dir/is"
+    fi
+}
+# has NAME FILE PATTERN: a line of the file matches the extended regular expression
+has() {
+    if grep -Eq -- "$3" "$2"; then ok "$1"; else
+        { echo "no line matches: $3"; tail -n 30 "$2"; } >"$tap_dir/has"
+        not_ok "$1" "$tap_dir/has"
+    fi
+}
+
+# The emulators to test with: the machine's own, and the one that check-all unpacked beside it.
+emulators() {
+    command -v qemu-system-x86_64 || true
+    [ -z "${HOSTBED_SECOND_EMULATOR-}" ] || echo "$HOSTBED_SECOND_EMULATOR"
+}
+emulator_version() { "$1" --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p'; }

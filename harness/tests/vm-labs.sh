@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Every lab that ships is booted on every emulator here and is the machine that was asked for.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
+
+# What a machine like this cannot do, by name. Anything else that is unsupported is a failure.
+may_be_unsupported() { # LAB EMULATOR-VERSION
+    case "$1 $2" in
+    "igb 7."* | "device-only-cell 7."*) return 0 ;; # the device came later
+    "iommu-virtio "*) return 0 ;;                   # the kernel may lack CONFIG_VIRTIO_IOMMU
+    *) return 1 ;;
+    esac
+}
+
+for emulator in $(emulators); do
+    version=$(emulator_version "$emulator")
+    for lab in "$source_dir"/topologies/*.xml; do
+        name=$(basename "$lab" .xml)
+        hostbed test --accel tcg --emulator "$emulator" --log-dir "$tap_dir/$name" "$lab" \
+            >"$tap_dir/out" 2>"$tap_dir/err"
+        status=$?
+        passed=$(grep -c '^ok ' "$tap_dir/out")
+        if [ $status = 0 ] && [ "$passed" -gt 0 ]; then
+            ok "$name on $version: $passed results"
+        elif [ $status = 3 ] && may_be_unsupported "$name" "$version"; then
+            skip "$name on $version" "$(tail -n 1 "$tap_dir/err")"
+        else
+            grep -v '^ok ' "$tap_dir/out" >"$tap_dir/bad"
+            echo "status $status" >>"$tap_dir/bad"
+            not_ok "$name on $version" "$tap_dir/bad" "$tap_dir/err"
+        fi
+        rm -rf "${tap_dir:?}/$name"
+    done
+done
+done_testing
