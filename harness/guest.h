@@ -5,7 +5,9 @@
  * the guest sends is hostile: bounded, checked, and never a format string.
  *
  * Calls run the default GMainContext until they have their answer, the deadline passes, the
- * CANCELLABLE fires (HB_INTERRUPTED, or what machine.h set as its reason), or the descriptor ends (HB_EMULATOR_DIED).
+ * CANCELLABLE fires (HB_INTERRUPTED), the descriptor ends (HB_EMULATOR_DIED), the agent breaks the
+ * protocol (HB_FAIL) or does not answer a PING for guest_set_silence_limit() (HB_GUEST_HANG).
+ * boot_explain() then knows more. One call at a time.
  */
 #pragma once
 
@@ -20,8 +22,16 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
 
 /* Waits for HELLO. */
 gboolean guest_wait_hello(Guest *guest, GCancellable *cancellable, GError **error);
-/* A word of HELLO ("kernel", "nonce"), or NULL. */
+/* A word of HELLO ("kernel", "nonce"), or NULL; of several with this key ("trouble") the INDEXth. */
 const char *guest_hello(const Guest *guest, const char *key);
+const char *guest_hello_nth(const Guest *guest, const char *key, guint index);
+
+/* Every frame as it passes, for the log; PAYLOAD is hostile if it comes from the guest. */
+typedef void (*GuestTrace)(gboolean to_guest, guint type, guint channel, const guint8 *payload,
+                           gsize length, gpointer user_data);
+void guest_set_trace(Guest *guest, GuestTrace trace, gpointer user_data);
+/* How long the agent may say nothing, not even PONG, while a call waits for it. Default: 60. */
+void guest_set_silence_limit(Guest *guest, guint seconds);
 
 /* Where a command's output goes as it arrives. Called from the main loop. */
 typedef void (*GuestOutput)(int stream /* 1 or 2 */, const guint8 *data, gsize length,
@@ -33,7 +43,8 @@ typedef struct {
     const char *cwd;         /* or NULL: "/" */
     gboolean tty;
     int stdin_fd;            /* read until its end; -1: empty */
-    int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only OUTPUT */
+    int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only OUTPUT.
+                                 The caller ignores SIGPIPE */
     GuestOutput output;      /* or NULL */
     gpointer user_data;
     guint timeout_ms;        /* 0: none. On time-out the group gets SIGTERM, then SIGKILL */
@@ -41,7 +52,7 @@ typedef struct {
 
 typedef struct {
     int status; /* 0-255 */
-    int signal; /* 0, or the one that ended it */
+    int signal; /* 0, or the one that ended it; SIGPIPE if nobody reads its output any more */
     gboolean timed_out;
 } GuestExit;
 
@@ -50,6 +61,8 @@ gboolean guest_run(Guest *guest, const GuestCommand *command, GuestExit *result,
                    GCancellable *cancellable, GError **error);
 /* To the command that is running; no effect if there is none. */
 void guest_signal(Guest *guest, int signal_number);
+/* The size of its terminal. */
+void guest_resize(Guest *guest, guint rows, guint columns);
 
 /* What the host sees of itself, in the manifest's form. Owned by the caller. */
 char *guest_observe(Guest *guest, GCancellable *cancellable, GError **error);

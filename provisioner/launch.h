@@ -26,6 +26,7 @@ typedef struct {
     const char *cmdline_extra;         /* or NULL */
     const char *log_dir;               /* exists, ours alone */
     const char *const *extra_args;     /* tests: alter the machine behind the manifest's back; or NULL */
+    GCancellable *interrupt;           /* fires on SIGINT and the like; borrowed, or NULL */
 } MachineOptions;
 
 /* Starts the emulator and its QMP; the guest runs when this returns. The host's log directory has
@@ -40,7 +41,7 @@ int machine_take_agent_fd(Machine *machine);
 Qmp *machine_qmp(Machine *machine);
 GPid machine_pid(const Machine *machine);
 
-/* Fires when the host can no longer answer: panic, reset, power-off, emulator's end, SIGINT. Then
+/* Fires when the host can no longer answer: panic, reset, power-off, emulator's end, the interrupt. Then
  * machine_failure() says why, in one sentence with what was seen last and where the logs are. */
 GCancellable *machine_gone(Machine *machine);
 gboolean machine_failure(const Machine *machine, GError **error);
