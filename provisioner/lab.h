@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What the author of a lab wrote: Lab, LabHost, LabCell, LabNode. The tree of a LabHost is the
- * hierarchy that the machine will have. Nothing is chosen here: what was left out is LAB_AUTO,
- * NULL or LAB_UNSET, and the planner decides it. Counts are already expanded: a port with
- * count="3" is three nodes, each with its own id and MAC.
+ * What the author of a lab wrote: Lab, LabHost, LabCell, LabNode. The tree of a LabHost
+ * is the hierarchy that the machine will have. Nothing is chosen here: what was left out
+ * is LAB_AUTO, NULL or LAB_UNSET, and the planner decides it. Counts are already
+ * expanded: a port with count="3" is three nodes, each with its own id and MAC.
  *
- * lab_parse() makes a Lab, lab_check() looks at it alone, plan_lab() decides the rest. After
- * parsing nobody changes a Lab. The words are those of docs/lab-language.rst.
+ * lab_parse() makes a Lab, lab_check() looks at it alone, plan_lab() decides the rest.
+ * After parsing nobody changes a Lab. The words are those of docs/lab-language.rst.
  */
 #pragma once
 
@@ -24,7 +24,8 @@ typedef enum {
     LAB_ON,
 } LabSwitch;
 
-/* ---- one PCI element ------------------------------------------------------------------- */
+/* ---- one PCI element
+ * ------------------------------------------------------------------- */
 
 typedef enum {
     LAB_EXPANDER,   /* pxb-pcie: an extra root bus */
@@ -50,24 +51,26 @@ typedef struct LabNode LabNode;
 struct LabNode {
     LabKind kind;
     FilePos pos;
-    char *id;       /* never NULL; unique in the host; [A-Za-z][A-Za-z0-9._-]* */
+    char *id;        /* never NULL; unique in the host; [A-Za-z][A-Za-z0-9._-]* */
     LabNode *parent; /* borrowed; NULL directly in a cell or in the host */
 
-    char *model; /* the emulator's device name; NULL: the planner's choice for this kind */
-    int slot;    /* PCI device number on the parent's bus 0-31, or LAB_AUTO */
+    char
+        *model; /* the emulator's device name; NULL: the planner's choice for this kind */
+    int slot;   /* PCI device number on the parent's bus 0-31, or LAB_AUTO */
     int function; /* 0-7, or LAB_AUTO */
     LabSwitch multifunction;
 
     int bus;       /* LAB_EXPANDER: number of its root bus 1-255, or LAB_AUTO */
     int chassis;   /* LAB_PORT, LAB_DOWNSTREAM: 0-255, or LAB_AUTO */
-    int port_slot; /* LAB_PORT, LAB_DOWNSTREAM: the slot number in the Slot Capabilities, or LAB_AUTO */
+    int port_slot; /* LAB_PORT, LAB_DOWNSTREAM: the slot number in the Slot Capabilities,
+                      or LAB_AUTO */
     int bus_reserve;   /* LAB_PORT: further buses kept for hot-plug 0-255, or LAB_AUTO */
     LabSwitch acs;     /* LAB_PORT: Access Control Services; LAB_UNSET: the model's own */
     LabSwitch hotplug; /* LAB_PORT, LAB_DOWNSTREAM */
 
     char *mac;     /* LAB_NIC: "52:54:00:7e:6e:c6", lower case, or NULL */
     char *network; /* LAB_NIC: id of a LabNetwork, or NULL: no peer */
-    int vfs;       /* LAB_NIC: virtual functions to be there at start, or LAB_AUTO (none) */
+    int vfs; /* LAB_NIC: virtual functions to be there at start, or LAB_AUTO (none) */
 
     char *serial;      /* LAB_NVME, or NULL */
     gint64 size_bytes; /* LAB_NVME: of its namespace, or LAB_AUTO */
@@ -76,7 +79,8 @@ struct LabNode {
     GPtrArray *children;   /* LabNode, in the order written */
 };
 
-/* ---- cells ------------------------------------------------------------------------------ */
+/* ---- cells
+ * ------------------------------------------------------------------------------ */
 
 typedef struct {
     gint64 page_bytes; /* 2 MiB or 1 GiB */
@@ -97,15 +101,15 @@ typedef struct {
     int initiator, target; /* indices of cells */
     int cache;             /* 0: memory itself; else the cache level it is about */
     char *type;            /* "access", "read" or "write" */
-    gint64 value;          /* latency: ns; bandwidth: bytes per second, a multiple of 1 MiB */
+    gint64 value; /* latency: ns; bandwidth: bytes per second, a multiple of 1 MiB */
     FilePos pos;
 } LabInterconnect;
 
 /* A memory-side cache of a cell (HMAT), libvirt's <cache>. */
 typedef struct {
-    int level;             /* 1-3 */
-    char *associativity;   /* "none", "direct" or "full" */
-    char *policy;          /* "none", "writeback" or "writethrough" */
+    int level;           /* 1-3 */
+    char *associativity; /* "none", "direct" or "full" */
+    char *policy;        /* "none", "writeback" or "writethrough" */
     gint64 size_bytes, line_bytes;
     FilePos pos;
 } LabCache;
@@ -113,15 +117,16 @@ typedef struct {
 typedef struct {
     FilePos pos;
     char *id;
-    GArray *cpus;          /* guint, ascending; the emulator's CPU index; empty: without CPUs */
-    gint64 memory_bytes;   /* 0: without memory */
-    GPtrArray *hugepages;  /* LabHugepages */
-    GPtrArray *distances;  /* LabDistance; those that were written */
-    GPtrArray *caches;     /* LabCache */
-    GPtrArray *nodes;      /* LabNode (expanders, and what hangs off them) */
+    GArray *cpus; /* guint, ascending; the emulator's CPU index; empty: without CPUs */
+    gint64 memory_bytes;  /* 0: without memory */
+    GPtrArray *hugepages; /* LabHugepages */
+    GPtrArray *distances; /* LabDistance; those that were written */
+    GPtrArray *caches;    /* LabCache */
+    GPtrArray *nodes;     /* LabNode (expanders, and what hangs off them) */
 } LabCell;
 
-/* ---- the host --------------------------------------------------------------------------- */
+/* ---- the host
+ * --------------------------------------------------------------------------- */
 
 typedef struct {
     char *name;
@@ -131,9 +136,9 @@ typedef struct {
 
 typedef struct {
     FilePos pos;
-    char *model;                        /* NULL: "max" */
-    int sockets, dies, cores, threads;  /* per level, or LAB_AUTO */
-    GPtrArray *features;                /* LabCpuFeature */
+    char *model;                       /* NULL: "max" */
+    int sockets, dies, cores, threads; /* per level, or LAB_AUTO */
+    GPtrArray *features;               /* LabCpuFeature */
 } LabCpu;
 
 typedef enum {
@@ -148,16 +153,16 @@ const char *lab_iommu_model_name(LabIommuModel model);
 typedef struct {
     FilePos pos;
     LabIommuModel model;
-    LabSwitch intremap;      /* interrupt remapping */
-    LabSwitch caching_mode;  /* VT-d CM */
-    int aw_bits;             /* address width 39 or 48, or LAB_AUTO */
-    LabSwitch iotlb;         /* device IOTLB (ATS) */
-    LabSwitch eim;           /* extended interrupt mode (x2APIC) */
-    LabSwitch scalable;      /* VT-d scalable mode */
+    LabSwitch intremap;     /* interrupt remapping */
+    LabSwitch caching_mode; /* VT-d CM */
+    int aw_bits;            /* address width 39 or 48, or LAB_AUTO */
+    LabSwitch iotlb;        /* device IOTLB (ATS) */
+    LabSwitch eim;          /* extended interrupt mode (x2APIC) */
+    LabSwitch scalable;     /* VT-d scalable mode */
     LabSwitch snoop_control;
     LabSwitch dma_drain;
     LabSwitch pass_through;
-    GPtrArray *properties;   /* LabProperty */
+    GPtrArray *properties; /* LabProperty */
 } LabIommu;
 
 typedef enum {
@@ -173,13 +178,13 @@ typedef struct {
     LabIommu iommu;
     LabFirmware firmware;
     FilePos firmware_pos;
-    char *kernel;          /* path of a kernel, or NULL: the machine's choice */
-    char *cmdline;         /* further words of the kernel command line, or NULL */
-    char *machine;         /* emulator machine type, or NULL: the planner's */
-    GPtrArray *cells;      /* LabCell; index is the cell's number */
+    char *kernel;             /* path of a kernel, or NULL: the machine's choice */
+    char *cmdline;            /* further words of the kernel command line, or NULL */
+    char *machine;            /* emulator machine type, or NULL: the planner's */
+    GPtrArray *cells;         /* LabCell; index is the cell's number */
     GPtrArray *interconnects; /* LabInterconnect */
-    GPtrArray *nodes;      /* LabNode that belong to no cell */
-    GPtrArray *qemu_args;  /* LabProperty with name = the argument; raw, taint the host */
+    GPtrArray *nodes;         /* LabNode that belong to no cell */
+    GPtrArray *qemu_args; /* LabProperty with name = the argument; raw, taint the host */
 } LabHost;
 
 typedef struct {
@@ -190,10 +195,10 @@ typedef struct {
 typedef struct {
     FilePos pos;
     char *name;
-    char *description;    /* or NULL */
-    GPtrArray *hosts;     /* LabHost */
-    GPtrArray *networks;  /* LabNetwork */
-    GBytes *source;       /* the file as it was read, for <metadata> of domain XML */
+    char *description;   /* or NULL */
+    GPtrArray *hosts;    /* LabHost */
+    GPtrArray *networks; /* LabNetwork */
+    GBytes *source;      /* the file as it was read, for <metadata> of domain XML */
 } Lab;
 
 void lab_free(Lab *lab);
@@ -211,12 +216,13 @@ void lab_node_free(LabNode *node); /* and its children */
 LabProperty *lab_property_new(const char *name, const char *value, FilePos pos);
 void lab_property_free(LabProperty *property);
 
-/* Reads the lab in FILENAME ("-": standard input), or in TEXT as if it came from FILENAME.
- * The input is hostile: no network, no entity, no DOCTYPE, bounded size and depth. What is
- * wrong goes to FINDINGS, all at once. NULL if no lab can be made of it (then there is at least
- * one FINDING_ERROR). */
+/* Reads the lab in FILENAME ("-": standard input), or in TEXT as if it came from
+ * FILENAME. The input is hostile: no network, no entity, no DOCTYPE, bounded size and
+ * depth. What is wrong goes to FINDINGS, all at once. NULL if no lab can be made of it
+ * (then there is at least one FINDING_ERROR). */
 Lab *lab_parse_file(const char *filename, Findings *findings);
-Lab *lab_parse_text(const char *text, gsize length, const char *filename, Findings *findings);
+Lab *
+lab_parse_text(const char *text, gsize length, const char *filename, Findings *findings);
 
 /* The checks that need no emulator: a table, in lab-check.c. */
 void lab_check(const Lab *lab, Findings *findings);

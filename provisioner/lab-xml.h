@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Hostile bytes → a small tree of elements that know their lines. This is the only file
+ * of the language that talks to libxml2. It knows XML and the namespace, not what a lab
+ * means. No DOCTYPE, no entity but XML's own five, no network; size, depth and number are
+ * bounded, so time and memory are, too.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "findings.h"
+
+#define LAB_NAMESPACE "urn:hostbed:lab:1"
+
+/* Bounds of the input. 128 cells with every distance and attribute written out fit. */
+#define LAB_XML_MAX_BYTES (8 * 1024 * 1024)
+#define LAB_XML_MAX_ELEMENTS 100000
+#define LAB_XML_MAX_DEPTH 32
+
+typedef struct {
+    char *name; /* as written, with its prefix if it has one */
+    char *value;
+    FilePos pos;
+    gboolean asked; /* somebody wanted it, so it is known */
+} LabXmlAttribute;
+
+typedef struct LabXml LabXml;
+struct LabXml {
+    char *name;            /* as written */
+    gboolean is_foreign;   /* not in LAB_NAMESPACE */
+    FilePos pos;           /* of its '<' */
+    LabXml *parent;        /* borrowed */
+    GPtrArray *attributes; /* LabXmlAttribute; NULL: none */
+    GPtrArray *children;   /* LabXml; NULL: none */
+    GString *text;    /* all character data directly inside, or NULL if only blanks */
+    FilePos text_pos; /* of its first character that is not blank */
+
+    /* For lab-parse: how often this element was made into something so far, of which
+     * `count` in this place. */
+    guint copies;
+    guint copy, count;
+    GPtrArray *asked; /* const char *: the attributes that it may have; NULL: none yet */
+};
+
+void lab_xml_free(LabXml *element);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabXml, lab_xml_free)
+
+/* The root element, or NULL with a finding. FILE is interned. */
+LabXml *
+lab_xml_read(const char *text, gsize length, const char *file, Findings *findings);
+
+/* TEXT made fit for a message: one line, printable, not long. Owned by the caller. */
+char *lab_xml_quote(const char *text);

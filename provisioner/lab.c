@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lab.h"
+
+static const char *const kind_names[] = {
+    [LAB_EXPANDER] = "expander",     [LAB_PORT] = "port", [LAB_SWITCH] = "switch",
+    [LAB_DOWNSTREAM] = "downstream", [LAB_NIC] = "nic",   [LAB_NVME] = "nvme",
+    [LAB_DEVICE] = "device",
+};
+
+static const char *const iommu_model_names[] = {
+    [LAB_IOMMU_NONE] = "none",
+    [LAB_IOMMU_INTEL] = "intel",
+    [LAB_IOMMU_VIRTIO] = "virtio",
+    [LAB_IOMMU_AMD] = "amd",
+};
+
+const char *
+lab_kind_name(LabKind kind)
+{
+    return kind_names[kind];
+}
+
+const char *
+lab_iommu_model_name(LabIommuModel model)
+{
+    return iommu_model_names[model];
+}
+
+/* Free functions with the type that GPtrArray wants; each element is the list's own. */
+#define FREE_ELEMENT(name, type, release)                                                \
+    static void name(gpointer data)                                                      \
+    {                                                                                    \
+        release((type *)data);                                                           \
+    }
+
+static void
+cache_free(LabCache *cache)
+{
+    g_free(cache->associativity);
+    g_free(cache->policy);
+    g_free(cache);
+}
+
+static void
+interconnect_free(LabInterconnect *interconnect)
+{
+    g_free(interconnect->type);
+    g_free(interconnect);
+}
+
+static void
+feature_free(LabCpuFeature *feature)
+{
+    g_free(feature->name);
+    g_free(feature);
+}
+
+static void
+network_free(LabNetwork *network)
+{
+    g_free(network->id);
+    g_free(network);
+}
+
+FREE_ELEMENT(free_cache, LabCache, cache_free)
+FREE_ELEMENT(free_interconnect, LabInterconnect, interconnect_free)
+FREE_ELEMENT(free_feature, LabCpuFeature, feature_free)
+FREE_ELEMENT(free_network, LabNetwork, network_free)
+FREE_ELEMENT(free_property, LabProperty, lab_property_free)
+FREE_ELEMENT(free_node, LabNode, lab_node_free)
+FREE_ELEMENT(free_cell, LabCell, lab_cell_free)
+FREE_ELEMENT(free_host, LabHost, lab_host_free)
+
+LabProperty *
+lab_property_new(const char *name, const char *value, FilePos pos)
+{
+    LabProperty *property = g_new0(LabProperty, 1);
+    property->name = g_strdup(name);
+    property->value = g_strdup(value);
+    property->pos = pos;
+    return property;
+}
+
+void
+lab_property_free(LabProperty *property)
+{
+    g_free(property->name);
+    g_free(property->value);
+    g_free(property);
+}
+
+LabNode *
+lab_node_new(LabKind kind, const char *id)
+{
+    LabNode *node = g_new0(LabNode, 1);
+    node->kind = kind;
+    node->id = g_strdup(id);
+    node->slot = node->function = node->bus = node->chassis = LAB_AUTO;
+    node->port_slot = node->bus_reserve = node->vfs = LAB_AUTO;
+    node->size_bytes = LAB_AUTO;
+    node->properties = g_ptr_array_new_with_free_func(free_property);
+    node->children = g_ptr_array_new_with_free_func(free_node);
+    return node;
+}
+
+void
+lab_node_free(LabNode *node)
+{
+    g_free(node->id);
+    g_free(node->model);
+    g_free(node->mac);
+    g_free(node->network);
+    g_free(node->serial);
+    g_ptr_array_unref(node->properties);
+    g_ptr_array_unref(node->children);
+    g_free(node);
+}
+
+LabCell *
+lab_cell_new(const char *id)
+{
+    LabCell *cell = g_new0(LabCell, 1);
+    cell->id = g_strdup(id);
+    cell->cpus = g_array_new(FALSE, FALSE, sizeof(guint));
+    cell->hugepages = g_ptr_array_new_with_free_func(g_free);
+    cell->distances = g_ptr_array_new_with_free_func(g_free);
+    cell->caches = g_ptr_array_new_with_free_func(free_cache);
+    cell->nodes = g_ptr_array_new_with_free_func(free_node);
+    return cell;
+}
+
+void
+lab_cell_free(LabCell *cell)
+{
+    g_free(cell->id);
+    g_array_unref(cell->cpus);
+    g_ptr_array_unref(cell->hugepages);
+    g_ptr_array_unref(cell->distances);
+    g_ptr_array_unref(cell->caches);
+    g_ptr_array_unref(cell->nodes);
+    g_free(cell);
+}
+
+LabHost *
+lab_host_new(const char *id)
+{
+    LabHost *host = g_new0(LabHost, 1);
+    host->id = g_strdup(id);
+    host->cpu.sockets = host->cpu.dies = host->cpu.cores = host->cpu.threads = LAB_AUTO;
+    host->cpu.features = g_ptr_array_new_with_free_func(free_feature);
+    host->iommu.aw_bits = LAB_AUTO;
+    host->iommu.properties = g_ptr_array_new_with_free_func(free_property);
+    host->cells = g_ptr_array_new_with_free_func(free_cell);
+    host->interconnects = g_ptr_array_new_with_free_func(free_interconnect);
+    host->nodes = g_ptr_array_new_with_free_func(free_node);
+    host->qemu_args = g_ptr_array_new_with_free_func(free_property);
+    return host;
+}
+
+void
+lab_host_free(LabHost *host)
+{
+    g_free(host->id);
+    g_free(host->cpu.model);
+    g_ptr_array_unref(host->cpu.features);
+    g_ptr_array_unref(host->iommu.properties);
+    g_free(host->kernel);
+    g_free(host->cmdline);
+    g_free(host->machine);
+    g_ptr_array_unref(host->cells);
+    g_ptr_array_unref(host->interconnects);
+    g_ptr_array_unref(host->nodes);
+    g_ptr_array_unref(host->qemu_args);
+    g_free(host);
+}
+
+Lab *
+lab_new(const char *name)
+{
+    Lab *lab = g_new0(Lab, 1);
+    lab->name = g_strdup(name);
+    lab->hosts = g_ptr_array_new_with_free_func(free_host);
+    lab->networks = g_ptr_array_new_with_free_func(free_network);
+    return lab;
+}
+
+void
+lab_free(Lab *lab)
+{
+    g_free(lab->name);
+    g_free(lab->description);
+    g_ptr_array_unref(lab->hosts);
+    g_ptr_array_unref(lab->networks);
+    g_clear_pointer(&lab->source, g_bytes_unref);
+    g_free(lab);
+}
