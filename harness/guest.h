@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The agent of one running host, seen from outside: a conversation in the frames of
- * vmtests/wire.h over a connected descriptor. It knows nothing of emulators or labs. Everything
- * the guest sends is hostile: bounded, checked, and never a format string.
+ * vmtests/wire.h over a connected descriptor. It knows nothing of emulators or labs.
+ * Everything the guest sends is hostile: bounded, checked, and never a format string.
  *
- * Calls run the default GMainContext until they have their answer, the deadline passes, the
- * CANCELLABLE fires (HB_INTERRUPTED), the descriptor ends (HB_EMULATOR_DIED), the agent breaks the
- * protocol (HB_FAIL) or does not answer a PING for guest_set_silence_limit() (HB_GUEST_HANG).
- * boot_explain() then knows more. One call at a time.
+ * Calls run the default GMainContext until they have their answer, the deadline passes,
+ * the CANCELLABLE fires (HB_INTERRUPTED), the descriptor ends (HB_EMULATOR_DIED), the
+ * agent breaks the protocol (HB_FAIL) or does not answer a PING for
+ * guest_set_silence_limit() (HB_GUEST_HANG). boot_explain() then knows more. One call at
+ * a time.
  */
 #pragma once
 
@@ -22,15 +23,18 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
 
 /* Waits for HELLO. */
 gboolean guest_wait_hello(Guest *guest, GCancellable *cancellable, GError **error);
-/* A word of HELLO ("kernel", "nonce"), or NULL; of several with this key ("trouble") the INDEXth. */
+/* A word of HELLO ("kernel", "nonce"), or NULL; of several with this key ("trouble") the
+ * INDEXth. */
 const char *guest_hello(const Guest *guest, const char *key);
 const char *guest_hello_nth(const Guest *guest, const char *key, guint index);
 
-/* Every frame as it passes, for the log; PAYLOAD is hostile if it comes from the guest. */
-typedef void (*GuestTrace)(gboolean to_guest, guint type, guint channel, const guint8 *payload,
-                           gsize length, gpointer user_data);
+/* Every frame as it passes, for the log; PAYLOAD is hostile if it comes from the guest.
+ */
+typedef void (*GuestTrace)(gboolean to_guest, guint type, guint channel,
+                           const guint8 *payload, gsize length, gpointer user_data);
 void guest_set_trace(Guest *guest, GuestTrace trace, gpointer user_data);
-/* How long the agent may say nothing, not even PONG, while a call waits for it. Default: 60. */
+/* How long the agent may say nothing, not even PONG, while a call waits for it.
+ * Default: 60. */
 void guest_set_silence_limit(Guest *guest, guint seconds);
 
 /* Where a command's output goes as it arrives. Called from the main loop. */
@@ -42,21 +46,23 @@ typedef struct {
     const char *const *env;  /* "NAME=VALUE" added to the guest's own, or NULL */
     const char *cwd;         /* or NULL: "/" */
     gboolean tty;
-    int stdin_fd;            /* read until its end; -1: empty */
-    int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only OUTPUT.
-                                 The caller ignores SIGPIPE */
-    GuestOutput output;      /* or NULL */
+    int stdin_fd;             /* read until its end; -1: empty */
+    int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only
+                                 OUTPUT. The caller ignores SIGPIPE */
+    GuestOutput output;       /* or NULL */
     gpointer user_data;
-    guint timeout_ms;        /* 0: none. On time-out the group gets SIGTERM, then SIGKILL */
+    guint timeout_ms; /* 0: none. On time-out the group gets SIGTERM, then SIGKILL */
 } GuestCommand;
 
 typedef struct {
     int status; /* 0-255 */
-    int signal; /* 0, or the one that ended it; SIGPIPE if nobody reads its output any more */
+    int signal; /* 0, or the one that ended it; SIGPIPE if nobody reads its output any
+                   more */
     gboolean timed_out;
 } GuestExit;
 
-/* Runs one command to its end. SIGINT and SIGTERM of ours may be forwarded by guest_signal(). */
+/* Runs one command to its end. SIGINT and SIGTERM of ours may be forwarded by
+ * guest_signal(). */
 gboolean guest_run(Guest *guest, const GuestCommand *command, GuestExit *result,
                    GCancellable *cancellable, GError **error);
 /* To the command that is running; no effect if there is none. */
@@ -69,5 +75,5 @@ char *guest_observe(Guest *guest, GCancellable *cancellable, GError **error);
 
 gboolean guest_put(Guest *guest, const char *path, guint mode, GBytes *content,
                    GCancellable *cancellable, GError **error);
-GBytes *guest_get(Guest *guest, const char *path, gsize maximum, GCancellable *cancellable,
-                  GError **error);
+GBytes *guest_get(Guest *guest, const char *path, gsize maximum,
+                  GCancellable *cancellable, GError **error);
