@@ -115,8 +115,9 @@ typedef struct {
 typedef struct {
     LabIommuModel model;
     LabSwitch intremap, caching_mode, iotlb, eim, scalable, snoop_control, dma_drain, pass_through;
-    int aw_bits;
-    GPtrArray *properties; /* PlanProperty of the -device, in order */
+    int aw_bits;             /* the switches are never LAB_UNSET; aw_bits is 0 where there is none */
+    char *driver;            /* what -device makes it of; NULL: none, or it is a function (virtio) */
+    GPtrArray *properties;   /* PlanProperty of the -device, in order */
 } PlanIommu;
 
 /* Who will start the machine. libvirt adds ports of its own, so the planner must know. */
@@ -151,6 +152,7 @@ typedef struct {
     GPtrArray *modules;     /* char *: kernel modules the guest needs, sorted */
     GPtrArray *raw_args;    /* char * */
     gboolean tainted;       /* raw arguments: facts they may disturb are unchecked */
+    char *needs_kvm;        /* why plain emulation cannot start it, one sentence; or NULL */
 } Plan;
 
 void plan_free(Plan *plan);

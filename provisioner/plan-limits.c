@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The limits of the field, each with its reason: refusals quote it, the guide lists the
+ * table.
+ */
+#include "plan-steps.h"
+
+const PlanLimit plan_limits[] = {
+    {"cells", 128, "the emulator's MAX_NODES; proximity domains beyond it do not exist"},
+    {"buses", 256,
+     "a PCI segment has bus numbers 0 to 255, the emulator has one segment, and where "
+     "numbers run "
+     "out devices vanish without a word"},
+    {"expanders", 64,
+     "more than 64 root buses were not seen to work, and the firmware numbers one "
+     "after the other"},
+    {"slots-per-bus", 32, "a slot has five bits in a PCI address"},
+    {"functions-per-port", 8,
+     "a port leads to one device, and a device has up to eight functions"},
+    {"io-bridges", 14,
+     "each port with an I/O BAR below takes 4 KiB of 64 KiB I/O space; at the 15th "
+     "SeaBIOS hangs "
+     "with \"PCI: out of I/O address space\" and OVMF leaves BARs without address"},
+    {"vfs", 7, "an igb has eight pools, one of which is its own"},
+    {"apic-ids", 255,
+     "larger APIC ids need x2APIC, and for that the IOMMU's extended interrupt mode"},
+    {NULL, 0, NULL},
+};
+
+const PlanLimit *
+plan_limit(const char *name)
+{
+    for (const PlanLimit *limit = plan_limits; limit->name != NULL; limit++) {
+        if (g_str_equal(limit->name, name))
+            return limit;
+    }
+    return NULL;
+}
+
+void
+planning_limit(Planning *planning, const char *name, FilePos pos, const char *format, ...)
+{
+    const PlanLimit *limit = plan_limit(name);
+    va_list arguments;
+
+    g_return_if_fail(limit != NULL);
+    va_start(arguments, format);
+    g_autofree char *message = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    findings_add(planning->findings, FINDING_ERROR, pos, limit->name,
+                 "%s (the limit is %" G_GINT64_FORMAT ": %s)", message, limit->maximum,
+                 limit->reason);
+}
+
+static gboolean
+has_io_bar(const PlanFunction *function)
+{
+    for (guint i = 0; i < function->bars->len; i++) {
+        if (g_array_index(function->bars, EmulatorBar, i).is_io)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+leads_to_io(const PlanFunction *function)
+{
+    if (function->role != PLAN_ROOT_PORT && function->role != PLAN_DOWNSTREAM)
+        return FALSE;
+    for (guint i = 0; i < function->children->len; i++) {
+        if (has_io_bar(g_ptr_array_index(function->children, i)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+check_io_bridges(Planning *planning)
+{
+    const Plan *plan = planning->plan;
+    const gint64 maximum = plan_limit("io-bridges")->maximum;
+    const PlanFunction *breaking = NULL;
+    gint64 count = 0;
+
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (leads_to_io(function) && ++count == maximum + 1)
+            breaking = function;
+    }
+    if (breaking != NULL)
+        planning_limit(planning, "io-bridges", breaking->pos,
+                       "%" G_GINT64_FORMAT
+                       " ports have a device with an I/O BAR below, %s is one too "
+                       "many; put up to eight NICs on one port, or use virtio or NVMe, "
+                       "which have no "
+                       "I/O BAR",
+                       count, breaking->id);
+}
+
+static void
+check_expanders(Planning *planning)
+{
+    const Plan *plan = planning->plan;
+    const gint64 maximum = plan_limit("expanders")->maximum;
+    const PlanFunction *breaking = NULL;
+    gint64 count = 0;
+
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (function->role == PLAN_EXPANDER && ++count == maximum + 1)
+            breaking = function;
+    }
+    if (breaking != NULL)
+        planning_limit(planning, "expanders", breaking->pos,
+                       "the host has %" G_GINT64_FORMAT
+                       " expanders; put more ports on fewer of them",
+                       count);
+}
+
+static void
+check_cells(Planning *planning)
+{
+    const Plan *plan = planning->plan;
+    const gint64 maximum = plan_limit("cells")->maximum;
+
+    if ((gint64)plan->cells->len <= maximum)
+        return;
+    const PlanCell *breaking = g_ptr_array_index(plan->cells, (guint)maximum);
+    planning_limit(planning, "cells", breaking->pos, "the host has %u cells; use fewer",
+                   plan->cells->len);
+}
+
+void
+plan_check_limits(Planning *planning)
+{
+    check_cells(planning);
+    check_expanders(planning);
+    check_io_bridges(planning);
+}

@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The tree of PCI functions: what hangs where, in which slot, as which function. Bus
+ * numbers come later (plan-buses.c).
+ */
+#include <string.h>
+
+#include "plan-steps.h"
+
+/* Where a display goes on pcie.0, as libvirt has it; and what hostbed puts at the far
+ * end. */
+#define DISPLAY_SLOT 1
+#define CHANNEL_SLOT 0x1d
+#define IOMMU_SLOT 0x1e
+#define CHANNEL_ID "hostbed-agent"
+#define IOMMU_ID "hostbed-iommu"
+
+/* One bus while its slots are given away. */
+typedef struct {
+    const PlanFunction *owner; /* bridge or expander; NULL: pcie.0 */
+    PlanFunction *taken[32][8];
+    int first_auto, last_auto; /* slots that hostbed chooses from */
+} Bus;
+
+static gboolean
+may_stand_below(const PlanFunction *owner, const LabNode *node)
+{
+    LabKind kind = node->kind;
+    if (owner == NULL)
+        return kind != LAB_DOWNSTREAM && kind != LAB_SWITCH;
+    switch (owner->role) {
+    case PLAN_EXPANDER:
+        return kind == LAB_PORT || kind == LAB_SWITCH;
+    case PLAN_ROOT_PORT:
+    case PLAN_DOWNSTREAM:
+        return kind == LAB_NIC || kind == LAB_NVME || kind == LAB_DEVICE ||
+               kind == LAB_SWITCH;
+    case PLAN_UPSTREAM:
+        return kind == LAB_DOWNSTREAM;
+    default:
+        return FALSE;
+    }
+}
+
+static const char *
+what_may_stand_below(const PlanFunction *owner)
+{
+    if (owner == NULL)
+        return "expanders, ports and devices";
+    switch (owner->role) {
+    case PLAN_EXPANDER:
+        return "ports and switches: put it into a <port>";
+    case PLAN_ROOT_PORT:
+    case PLAN_DOWNSTREAM:
+        return "devices and switches";
+    case PLAN_UPSTREAM:
+        return "<downstream> ports: put it into one";
+    default:
+        return "nothing";
+    }
+}
+
+static PlanRole
+role_of(LabKind kind)
+{
+    switch (kind) {
+    case LAB_EXPANDER:
+        return PLAN_EXPANDER;
+    case LAB_PORT:
+        return PLAN_ROOT_PORT;
+    case LAB_SWITCH:
+        return PLAN_UPSTREAM;
+    case LAB_DOWNSTREAM:
+        return PLAN_DOWNSTREAM;
+    default:
+        return PLAN_ENDPOINT;
+    }
+}
+
+/* Below a port there is one link, so one device: its functions are all there is room for.
+ */
+static gboolean
+is_link(const Bus *bus)
+{
+    return bus->owner != NULL &&
+           (bus->owner->role == PLAN_ROOT_PORT || bus->owner->role == PLAN_DOWNSTREAM);
+}
+
+/* ---- slots
+ * ------------------------------------------------------------------------------ */
+
+static void
+take(Bus *bus, PlanFunction *function, int slot, int number)
+{
+    bus->taken[slot][number] = function;
+    function->address.slot = (guint8)slot;
+    function->address.function = (guint8)number;
+}
+
+static int
+free_slot(const Bus *bus)
+{
+    for (int slot = bus->first_auto; slot <= bus->last_auto; slot++) {
+        gboolean is_free = TRUE;
+        for (int number = 0; number < 8; number++)
+            is_free = is_free && bus->taken[slot][number] == NULL;
+        if (is_free)
+            return slot;
+    }
+    return PLAN_NONE;
+}
+
+static int
+free_slots(const Bus *bus)
+{
+    int count = 0;
+    for (int slot = bus->first_auto; slot <= bus->last_auto; slot++) {
+        gboolean is_free = TRUE;
+        for (int number = 0; number < 8; number++)
+            is_free = is_free && bus->taken[slot][number] == NULL;
+        count += is_free;
+    }
+    return count;
+}
+
+static int
+free_function(const Bus *bus, int slot)
+{
+    for (int number = 0; number < 8; number++) {
+        if (bus->taken[slot][number] == NULL)
+            return number;
+    }
+    return PLAN_NONE;
+}
+
+/* A slot that was asked for. */
+static void
+take_written(Planning *planning, Bus *bus, PlanFunction *function, const LabNode *node)
+{
+    int number = node->function != LAB_AUTO ? node->function : 0;
+    int slot = node->slot;
+
+    if (is_link(bus) && slot != 0) {
+        findings_add(
+            planning->findings, FINDING_ERROR, node->pos, "slot",
+            "slot %d does not exist below a port, which leads to one device; write "
+            "slot=\"0\" or leave it out",
+            slot);
+        slot = 0;
+    }
+    if (is_link(bus) && node->function == LAB_AUTO)
+        number = free_function(bus, slot);
+    if (number < 0 || number > 7 || slot < 0 || slot > 31) {
+        findings_add(planning->findings, FINDING_ERROR, node->pos, "slot",
+                     "%s %s has no slot %d.%d; slots are 0-31, functions 0-7",
+                     lab_kind_name(node->kind), node->id, slot, number);
+        return;
+    }
+    const PlanFunction *other = bus->taken[slot][number];
+    if (other != NULL) {
+        findings_add(planning->findings, FINDING_ERROR, node->pos, "slot",
+                     "slot %d function %d of %s is taken by %s; leave the slot out, or "
+                     "give the two "
+                     "different functions",
+                     slot, number, bus->owner != NULL ? bus->owner->id : "the root bus",
+                     other->id != NULL ? other->id : "a function of the machine itself");
+        return;
+    }
+    take(bus, function, slot, number);
+}
+
+/* A slot that was left to us. A function number above 0 joins the slot of the sibling
+ * before. */
+static void
+take_next(Planning *planning, Bus *bus, PlanFunction *function, const LabNode *node,
+          int *last_slot)
+{
+    int slot, number = node->function != LAB_AUTO ? node->function : 0;
+
+    if (is_link(bus)) {
+        slot = 0;
+        number = node->function != LAB_AUTO ? node->function : free_function(bus, 0);
+    } else if (number > 0 && *last_slot != PLAN_NONE) {
+        slot = *last_slot;
+    } else {
+        slot = free_slot(bus);
+    }
+    if (slot == PLAN_NONE || number == PLAN_NONE) {
+        planning_limit(planning, is_link(bus) ? "functions-per-port" : "slots-per-bus",
+                       node->pos, "there is no room for %s %s %s %s; %s",
+                       lab_kind_name(node->kind), node->id, is_link(bus) ? "below" : "on",
+                       bus->owner != NULL ? bus->owner->id : "the root bus",
+                       is_link(bus)
+                           ? "use another port"
+                           : "use another expander, or give functions of one slot");
+        return;
+    }
+    if (bus->taken[slot][number] != NULL) {
+        findings_add(planning->findings, FINDING_ERROR, node->pos, "slot",
+                     "function %d of slot %d is taken by %s; choose another one", number,
+                     slot, bus->taken[slot][number]->id);
+        return;
+    }
+    take(bus, function, slot, number);
+    *last_slot = slot;
+}
+
+/* Functions 1-7 are only looked for when function 0 is there and says that there are
+ * more. */
+static void
+mark_multifunction(Planning *planning, Bus *bus)
+{
+    for (int slot = 0; slot < 32; slot++) {
+        PlanFunction *first = bus->taken[slot][0];
+        for (int number = 1; number < 8; number++) {
+            const PlanFunction *function = bus->taken[slot][number];
+            if (function == NULL)
+                continue;
+            if (first == NULL) {
+                findings_add(
+                    planning->findings, FINDING_ERROR, function->pos, "slot",
+                    "%s is function %d of slot %d, which has no function 0, so nobody "
+                    "would look for it; give one of its siblings function=\"0\"",
+                    function->id, number, slot);
+                break;
+            }
+            first->multifunction = TRUE;
+        }
+    }
+}
+
+/* ---- functions of the lab
+ * --------------------------------------------------------------- */
+
+static int
+node_of_cell(const Planning *planning, int cell)
+{
+    if (cell == PLAN_NONE)
+        return PLAN_NONE;
+    return ((PlanCell *)g_ptr_array_index(planning->plan->cells, (guint)cell))->node;
+}
+
+static PlanFunction *
+add_function(Planning *planning, const LabNode *node, const PlanFunction *owner, int cell)
+{
+    PlanFunction *function = plan_function_new(role_of(node->kind), node->kind, node->id);
+    function->pos = node->pos;
+    function->bus = g_strdup(owner != NULL ? owner->id : "pcie.0");
+    function->cell = cell;
+    function->node =
+        function->role == PLAN_EXPANDER ? PLAN_NONE : node_of_cell(planning, cell);
+    function->multifunction = node->multifunction == LAB_ON;
+    g_ptr_array_add(planning->plan->functions, function);
+    plan_device(planning, function, node);
+    return function;
+}
+
+static gint
+compare_slots(gconstpointer a, gconstpointer b)
+{
+    const PlanFunction *x = *(PlanFunction *const *)a, *y = *(PlanFunction *const *)b;
+    return pci_address_compare(x->address, y->address);
+}
+
+/* Several devices below one port are functions of one device; say what that costs. */
+static void
+check_packing(Planning *planning, const PlanFunction *owner)
+{
+    if (owner->children->len < 2)
+        return;
+    const PlanFunction *first = g_ptr_array_index(owner->children, 0);
+    for (guint i = 0; i < owner->children->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(owner->children, i);
+        if (function->driver != NULL && g_str_equal(function->driver, "igb")) {
+            findings_add(
+                planning->findings, FINDING_ERROR, function->pos, "igb-packed",
+                "igb %s shares port %s with other devices, and then the guest sees "
+                "one of them at most; give each igb a port of its own",
+                function->id, owner->id);
+        }
+    }
+    findings_add(planning->findings, FINDING_NOTE, first->pos, "packed",
+                 "%u devices on port %s are functions of one device, so %s; give each a "
+                 "port of its "
+                 "own to part them",
+                 owner->children->len, owner->id,
+                 planning->plan->iommu.model != LAB_IOMMU_NONE
+                     ? "they share one IOMMU group and can only be assigned together"
+                     : "an IOMMU would put them into one group");
+}
+
+static void
+add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int cell);
+
+/* Gives slots to NODES on BUS, the written ones first, and goes down into each. FUNCTIONS
+ * get what was made, in the order of the nodes. */
+static void
+add_nodes(Planning *planning, Bus *bus, const GPtrArray *nodes, const GArray *cells,
+          GPtrArray *functions)
+{
+    int last_slot = PLAN_NONE;
+
+    for (guint i = 0; i < nodes->len; i++) {
+        const LabNode *node = g_ptr_array_index(nodes, i);
+        if (!may_stand_below(bus->owner, node)) {
+            findings_add(planning->findings, FINDING_ERROR, node->pos, "place",
+                         "%s %s cannot stand %s%s, which takes %s",
+                         lab_kind_name(node->kind), node->id,
+                         bus->owner != NULL ? "in " : "on the root bus",
+                         bus->owner != NULL ? bus->owner->id : "",
+                         what_may_stand_below(bus->owner));
+            g_ptr_array_add(functions, NULL);
+            continue;
+        }
+        g_ptr_array_add(functions, add_function(planning, node, bus->owner,
+                                                g_array_index(cells, int, i)));
+        if (node->slot != LAB_AUTO)
+            take_written(planning, bus, g_ptr_array_index(functions, i), node);
+    }
+    for (guint i = 0; i < nodes->len; i++) {
+        const LabNode *node = g_ptr_array_index(nodes, i);
+        PlanFunction *function = g_ptr_array_index(functions, i);
+        if (function == NULL)
+            continue;
+        if (node->slot == LAB_AUTO)
+            take_next(planning, bus, function, node, &last_slot);
+        else
+            last_slot = node->slot;
+        add_below(planning, function, node->children, function->cell);
+    }
+    mark_multifunction(planning, bus);
+}
+
+/* The children of OWNER, a bridge or an expander. */
+static void
+add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int cell)
+{
+    Bus bus = {.owner = owner, .first_auto = 0, .last_auto = 31};
+    g_autoptr(GPtrArray) functions = g_ptr_array_new();
+    g_autoptr(GArray) cells = g_array_new(FALSE, FALSE, sizeof(int));
+
+    for (guint i = 0; i < nodes->len; i++)
+        g_array_append_val(cells, cell);
+    add_nodes(planning, &bus, nodes, cells, functions);
+    for (guint i = 0; i < functions->len; i++) {
+        PlanFunction *function = g_ptr_array_index(functions, i);
+        if (function == NULL)
+            continue;
+        function->parent = owner->role != PLAN_EXPANDER ? owner : NULL;
+        g_ptr_array_add(owner->children, function);
+    }
+    g_ptr_array_sort(owner->children, compare_slots);
+    if (is_link(&bus))
+        check_packing(planning, owner);
+}
+
+/* ---- the root bus
+ * ----------------------------------------------------------------------- */
+
+static void
+add_builtin(Planning *planning, Bus *bus)
+{
+    const GPtrArray *builtin = planning->emulator->builtin;
+
+    for (guint i = 0; i < builtin->len; i++) {
+        const EmulatorBuiltin *from = g_ptr_array_index(builtin, i);
+        PlanFunction *function = plan_function_new(PLAN_BUILTIN, LAB_DEVICE, NULL);
+        function->vendor = from->device->vendor;
+        function->device = from->device->device;
+        function->class_code = from->device->class_code;
+        g_array_append_vals(function->bars, from->device->bars->data,
+                            from->device->bars->len);
+        g_ptr_array_add(planning->plan->functions, function);
+        take(bus, function, from->slot & 31, from->function & 7);
+    }
+    for (int slot = 0; slot < 32; slot++) {
+        for (int number = 1; number < 8; number++) {
+            if (bus->taken[slot][0] != NULL && bus->taken[slot][number] != NULL)
+                bus->taken[slot][0]->multifunction = TRUE;
+        }
+    }
+}
+
+/* What hostbed adds for itself: at PREFERRED, or at the last free slot below. */
+static void
+add_own(Planning *planning, Bus *bus, const char *id, const char *driver, int preferred)
+{
+    PlanFunction *function = plan_function_new(PLAN_ENDPOINT, LAB_DEVICE, id);
+    int slot = preferred;
+
+    function->bus = g_strdup("pcie.0");
+    function->is_own = TRUE;
+    function->driver = g_strdup(driver);
+    g_ptr_array_add(planning->plan->functions, function);
+    plan_device(planning, function, NULL);
+    while (slot > DISPLAY_SLOT && free_function(bus, slot) != 0)
+        slot--;
+    if (slot <= DISPLAY_SLOT) {
+        planning_limit(planning, "slots-per-bus", planning->host->pos,
+                       "the root bus has no slot left for %s, which hostbed needs; "
+                       "take a device off it",
+                       driver);
+        return;
+    }
+    take(bus, function, slot, 0);
+}
+
+/* Written slots on the root bus may be where hostbed would put its own; theirs come
+ * first. */
+static gboolean
+slot_is_written(const GPtrArray *nodes, int slot)
+{
+    for (guint i = 0; i < nodes->len; i++) {
+        const LabNode *node = g_ptr_array_index(nodes, i);
+        if (node->slot == slot)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static int
+own_slot(const GPtrArray *nodes, int preferred)
+{
+    while (preferred > DISPLAY_SLOT && slot_is_written(nodes, preferred))
+        preferred--;
+    return preferred;
+}
+
+/* Expanders get a slot each while there are slots; when there are too many, eight share
+ * one. */
+static void
+pack_expanders(Planning *planning, Bus *bus, GPtrArray *nodes, GPtrArray *copies)
+{
+    guint count = 0, packed = 0;
+
+    for (guint i = 0; i < nodes->len; i++) {
+        const LabNode *node = g_ptr_array_index(nodes, i);
+        count += node->slot == LAB_AUTO && node->function == LAB_AUTO;
+    }
+    if ((int)count <= free_slots(bus))
+        return;
+    for (guint i = 0; i < nodes->len; i++) {
+        LabNode *node = g_ptr_array_index(nodes, i);
+        if (node->kind != LAB_EXPANDER || node->slot != LAB_AUTO ||
+            node->function != LAB_AUTO)
+            continue;
+        LabNode *copy = g_memdup2(node, sizeof *node);
+        copy->function = (int)(packed++ % 8);
+        g_ptr_array_add(copies, copy);
+        nodes->pdata[i] = copy;
+    }
+}
+
+static void
+gather_root_nodes(Planning *planning, GPtrArray *nodes, GArray *cells)
+{
+    const LabHost *host = planning->host;
+    const int none = PLAN_NONE;
+
+    for (guint i = 0; i < host->cells->len; i++) {
+        const LabCell *cell = g_ptr_array_index(host->cells, i);
+        const int index = (int)i;
+        for (guint j = 0; j < cell->nodes->len; j++) {
+            LabNode *node = g_ptr_array_index(cell->nodes, j);
+            if (node->kind != LAB_EXPANDER) {
+                findings_add(
+                    planning->findings, FINDING_ERROR, node->pos, "place",
+                    "%s %s cannot stand in a cell without an expander, for the root bus "
+                    "belongs to no cell; put it into an <expander>",
+                    lab_kind_name(node->kind), node->id);
+                continue;
+            }
+            g_ptr_array_add(nodes, node);
+            g_array_append_val(cells, index);
+        }
+    }
+    for (int expanders = TRUE; expanders >= FALSE; expanders--) {
+        for (guint j = 0; j < host->nodes->len; j++) {
+            LabNode *node = g_ptr_array_index(host->nodes, j);
+            if ((node->kind == LAB_EXPANDER) != expanders)
+                continue;
+            g_ptr_array_add(nodes, node);
+            g_array_append_val(cells, none);
+        }
+    }
+}
+
+static void
+add_root(Planning *planning, int number, PlanFunction *expander)
+{
+    PlanRoot *root = g_new0(PlanRoot, 1);
+    root->bus = number;
+    root->expander = expander;
+    root->cell = expander != NULL ? expander->cell : PLAN_NONE;
+    root->node = node_of_cell(planning, root->cell);
+    root->functions = g_ptr_array_new();
+    g_ptr_array_add(planning->plan->roots, root);
+}
+
+void
+plan_pci(Planning *planning)
+{
+    /* Slot 0 is the host bridge's, 31 the south bridge's. */
+    Bus bus = {.owner = NULL, .first_auto = DISPLAY_SLOT + 1, .last_auto = 30};
+    g_autoptr(GPtrArray) nodes = g_ptr_array_new();
+    g_autoptr(GPtrArray) copies = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) functions = g_ptr_array_new();
+    g_autoptr(GArray) cells = g_array_new(FALSE, FALSE, sizeof(int));
+
+    gather_root_nodes(planning, nodes, cells);
+    add_builtin(planning, &bus);
+    add_own(planning, &bus, CHANNEL_ID, "virtio-serial-pci",
+            own_slot(nodes, CHANNEL_SLOT));
+    if (planning->plan->iommu.model == LAB_IOMMU_VIRTIO)
+        add_own(planning, &bus, IOMMU_ID, "virtio-iommu-pci",
+                own_slot(nodes, IOMMU_SLOT));
+    pack_expanders(planning, &bus, nodes, copies);
+    add_nodes(planning, &bus, nodes, cells, functions);
+
+    add_root(planning, 0, NULL);
+    for (guint i = 0; i < nodes->len; i++) {
+        const LabNode *node = g_ptr_array_index(nodes, i);
+        PlanFunction *function = g_ptr_array_index(functions, i);
+        if (function != NULL && function->role == PLAN_EXPANDER)
+            add_root(planning, node->bus, function);
+    }
+}

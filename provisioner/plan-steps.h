@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The steps of the planner and what they share. Nobody outside plan*.c includes this.
+ */
+#pragma once
+
+#include "plan.h"
+
+/* One host being planned. A step reads the lab and what the steps before it decided, and
+ * reports all that it finds; what cannot be is reported and replaced by something
+ * harmless, so that the steps behind it can look on. */
+typedef struct {
+    const Lab *lab;
+    const LabHost *host;
+    const Emulator *emulator;
+    Findings *findings;
+    GHashTable *macs; /* set of char *: taken in the whole lab */
+    Plan *plan;
+} Planning;
+
+/* ---- plan.c */
+PlanFunction *plan_function_new(PlanRole role, LabKind kind, const char *id);
+PlanProperty *plan_property_new(const char *name, JsonNode *value);
+const EmulatorDevice *planning_device(const Planning *planning, const char *name);
+gboolean
+planning_device_takes(const Planning *planning, const char *device, const char *property);
+
+/* Properties for the emulator, by the type it expects. */
+void plan_property_bool(GPtrArray *properties, const char *name, gboolean value);
+void plan_property_int(GPtrArray *properties, const char *name, gint64 value);
+void plan_property_string(GPtrArray *properties, const char *name, const char *value);
+/* WRITTEN in a lab: the value becomes what TYPE (of the emulator, or NULL) asks for. It
+ * replaces a property of the same name. FALSE if it cannot. */
+gboolean plan_property_text(GPtrArray *properties, const char *name, const char *value,
+                            const char *type);
+
+/* A refusal that quotes a row of plan_limits: "MESSAGE (at most N: REASON)". */
+void planning_limit(Planning *planning, const char *limit, FilePos pos,
+                    const char *format, ...) G_GNUC_PRINTF(4, 5);
+
+/* ---- plan-cells.c: CPUs, cells, nodes, distances, huge pages */
+void plan_cells(Planning *planning);
+/* The cells that only a generic initiator makes visible get it once functions are known.
+ */
+void plan_generic_initiators(Planning *planning);
+void plan_hugepages(Planning *planning);
+
+/* ---- plan-iommu.c */
+void plan_iommu(Planning *planning);
+
+/* ---- plan-pci.c: functions, their slots on each bus */
+void plan_pci(Planning *planning);
+
+/* ---- plan-buses.c: bus numbers, and so addresses */
+void plan_buses(Planning *planning);
+
+/* ---- plan-devices.c: what a function is: ids, BARs, properties, driver */
+void plan_device(Planning *planning, PlanFunction *function, const LabNode *node);
+void plan_virtual_functions(Planning *planning);
+void plan_modules(Planning *planning);
+void plan_macs_taken(const Lab *lab, GHashTable *macs);
+gboolean plan_is_virtio(const char *driver);
+
+/* ---- plan-groups.c */
+void plan_groups(Planning *planning);
+
+/* ---- plan-limits.c */
+void plan_check_limits(Planning *planning);

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "plan-steps.h"
+
+/* ---- addresses
+ * -------------------------------------------------------------------------- */
+
+const char *
+pci_address_text(PciAddress address, char buffer[PCI_ADDRESS_SIZE])
+{
+    g_snprintf(buffer, PCI_ADDRESS_SIZE, "0000:%02x:%02x.%x", address.bus,
+               address.slot & 31, address.function & 7);
+    return buffer;
+}
+
+int
+pci_address_compare(PciAddress a, PciAddress b)
+{
+    if (a.bus != b.bus)
+        return a.bus < b.bus ? -1 : 1;
+    if (a.slot != b.slot)
+        return a.slot < b.slot ? -1 : 1;
+    return (int)a.function - (int)b.function;
+}
+
+/* ---- making and freeing
+ * ----------------------------------------------------------------- */
+
+PlanProperty *
+plan_property_new(const char *name, JsonNode *value)
+{
+    PlanProperty *property = g_new0(PlanProperty, 1);
+    property->name = g_strdup(name);
+    property->value = value;
+    return property;
+}
+
+static void
+plan_property_free(gpointer data)
+{
+    PlanProperty *property = data;
+    g_free(property->name);
+    json_node_unref(property->value);
+    g_free(property);
+}
+
+PlanFunction *
+plan_function_new(PlanRole role, LabKind kind, const char *id)
+{
+    PlanFunction *function = g_new0(PlanFunction, 1);
+    function->role = role;
+    function->kind = kind;
+    function->id = g_strdup(id);
+    function->children = g_ptr_array_new();
+    function->secondary = function->subordinate = PLAN_NONE;
+    function->cell = function->node = function->group = PLAN_NONE;
+    function->chassis = function->port_slot = PLAN_NONE;
+    function->properties = g_ptr_array_new_with_free_func(plan_property_free);
+    function->bars = g_array_new(FALSE, TRUE, sizeof(EmulatorBar));
+    return function;
+}
+
+static void
+plan_function_free(gpointer data)
+{
+    PlanFunction *function = data;
+    g_free(function->id);
+    g_free(function->driver);
+    g_free(function->bus);
+    g_ptr_array_unref(function->children);
+    g_free(function->mac);
+    g_free(function->network);
+    g_ptr_array_unref(function->properties);
+    g_array_unref(function->bars);
+    g_free(function);
+}
+
+static void
+plan_root_free(gpointer data)
+{
+    PlanRoot *root = data;
+    g_ptr_array_unref(root->functions);
+    g_free(root);
+}
+
+static void
+plan_group_free(gpointer data)
+{
+    PlanGroup *group = data;
+    g_ptr_array_unref(group->members);
+    g_free(group);
+}
+
+static void
+lab_cache_free(gpointer data)
+{
+    LabCache *cache = data;
+    g_free(cache->associativity);
+    g_free(cache->policy);
+    g_free(cache);
+}
+
+static void
+lab_interconnect_free(gpointer data)
+{
+    LabInterconnect *interconnect = data;
+    g_free(interconnect->type);
+    g_free(interconnect);
+}
+
+static void
+lab_cpu_feature_free(gpointer data)
+{
+    LabCpuFeature *feature = data;
+    g_free(feature->name);
+    g_free(feature);
+}
+
+static void
+plan_cell_free(gpointer data)
+{
+    PlanCell *cell = data;
+    g_free(cell->id);
+    g_array_unref(cell->cpus);
+    g_free(cell->backend);
+    g_array_unref(cell->distances);
+    g_array_unref(cell->hugepages);
+    g_ptr_array_unref(cell->caches);
+    g_free(cell->generic_initiator);
+    g_free(cell);
+}
+
+static PlanCell *
+plan_cell_new(const LabCell *from, int index)
+{
+    PlanCell *cell = g_new0(PlanCell, 1);
+    cell->index = index;
+    cell->id = g_strdup(from->id);
+    cell->pos = from->pos;
+    cell->node = PLAN_NONE;
+    cell->memory_bytes = from->memory_bytes;
+    if (from->memory_bytes > 0)
+        cell->backend = g_strdup_printf("hostbed-memory-%d", index);
+    cell->cpus = g_array_new(FALSE, FALSE, sizeof(guint));
+    g_array_append_vals(cell->cpus, from->cpus->data, from->cpus->len);
+    cell->distances = g_array_new(FALSE, FALSE, sizeof(int));
+    cell->hugepages = g_array_new(FALSE, FALSE, sizeof(PlanHugepages));
+    cell->caches = g_ptr_array_new_with_free_func(lab_cache_free);
+    for (guint i = 0; i < from->caches->len; i++) {
+        LabCache *cache = g_memdup2(g_ptr_array_index(from->caches, i), sizeof(LabCache));
+        cache->associativity = g_strdup(cache->associativity);
+        cache->policy = g_strdup(cache->policy);
+        g_ptr_array_add(cell->caches, cache);
+    }
+    return cell;
+}
+
+static Plan *
+plan_new(const Lab *lab, const LabHost *host, PlanBackend backend)
+{
+    Plan *plan = g_new0(Plan, 1);
+    plan->lab_name = g_strdup(lab->name);
+    plan->host_id = g_strdup(host->id);
+    plan->pos = host->pos;
+    plan->lab_source = lab->source != NULL ? g_bytes_ref(lab->source) : NULL;
+    plan->backend = backend;
+    plan->machine_properties = g_ptr_array_new_with_free_func(plan_property_free);
+    plan->cpu_features = g_ptr_array_new_with_free_func(lab_cpu_feature_free);
+    plan->iommu.properties = g_ptr_array_new_with_free_func(plan_property_free);
+    plan->cells = g_ptr_array_new_with_free_func(plan_cell_free);
+    plan->interconnects = g_ptr_array_new_with_free_func(lab_interconnect_free);
+    plan->functions = g_ptr_array_new_with_free_func(plan_function_free);
+    plan->roots = g_ptr_array_new_with_free_func(plan_root_free);
+    plan->groups = g_ptr_array_new_with_free_func(plan_group_free);
+    plan->modules = g_ptr_array_new_with_free_func(g_free);
+    plan->raw_args = g_ptr_array_new_with_free_func(g_free);
+    return plan;
+}
+
+void
+plan_free(Plan *plan)
+{
+    if (plan == NULL)
+        return;
+    g_free(plan->lab_name);
+    g_free(plan->host_id);
+    g_clear_pointer(&plan->lab_source, g_bytes_unref);
+    g_free(plan->machine);
+    g_ptr_array_unref(plan->machine_properties);
+    g_free(plan->cpu_model);
+    g_ptr_array_unref(plan->cpu_features);
+    g_free(plan->kernel);
+    g_free(plan->cmdline);
+    g_free(plan->iommu.driver);
+    g_ptr_array_unref(plan->iommu.properties);
+    g_ptr_array_unref(plan->cells);
+    g_ptr_array_unref(plan->interconnects);
+    g_ptr_array_unref(plan->roots);
+    g_ptr_array_unref(plan->groups);
+    g_ptr_array_unref(plan->functions);
+    g_ptr_array_unref(plan->modules);
+    g_ptr_array_unref(plan->raw_args);
+    g_free(plan->needs_kvm);
+    g_free(plan);
+}
+
+/* ---- properties
+ * ------------------------------------------------------------------------- */
+
+static void
+set_property(GPtrArray *properties, const char *name, JsonNode *value)
+{
+    for (guint i = 0; i < properties->len; i++) {
+        PlanProperty *property = g_ptr_array_index(properties, i);
+        if (g_str_equal(property->name, name)) {
+            json_node_unref(property->value);
+            property->value = value;
+            return;
+        }
+    }
+    g_ptr_array_add(properties, plan_property_new(name, value));
+}
+
+void
+plan_property_bool(GPtrArray *properties, const char *name, gboolean value)
+{
+    set_property(properties, name, json_node_init_boolean(json_node_alloc(), value));
+}
+
+void
+plan_property_int(GPtrArray *properties, const char *name, gint64 value)
+{
+    set_property(properties, name, json_node_init_int(json_node_alloc(), value));
+}
+
+void
+plan_property_string(GPtrArray *properties, const char *name, const char *value)
+{
+    set_property(properties, name, json_node_init_string(json_node_alloc(), value));
+}
+
+static gboolean
+text_is_number(const char *text, gint64 *number)
+{
+    char *end = NULL;
+    if (!g_ascii_isdigit(text[0]) && text[0] != '-')
+        return FALSE;
+    *number = g_ascii_strtoll(text, &end, 0);
+    return *end == '\0';
+}
+
+gboolean
+plan_property_text(GPtrArray *properties, const char *name, const char *value,
+                   const char *type)
+{
+    gboolean is_on = g_str_equal(value, "on") || g_str_equal(value, "true");
+    gboolean is_off = g_str_equal(value, "off") || g_str_equal(value, "false");
+    gint64 number;
+
+    if (g_strcmp0(type, "bool") == 0) {
+        if (!is_on && !is_off)
+            return FALSE;
+        plan_property_bool(properties, name, is_on);
+        return TRUE;
+    }
+    if (type != NULL && (g_str_has_prefix(type, "int") ||
+                         g_str_has_prefix(type, "uint") || g_str_equal(type, "size"))) {
+        if (!text_is_number(value, &number))
+            return FALSE;
+        plan_property_int(properties, name, number);
+        return TRUE;
+    }
+    plan_property_string(properties, name, value);
+    return TRUE;
+}
+
+/* ---- questions
+ * -------------------------------------------------------------------------- */
+
+const EmulatorDevice *
+planning_device(const Planning *planning, const char *name)
+{
+    return g_hash_table_lookup(planning->emulator->devices, name);
+}
+
+gboolean
+planning_device_takes(const Planning *planning, const char *device, const char *property)
+{
+    const EmulatorDevice *facts = planning_device(planning, device);
+    return facts != NULL && g_hash_table_contains(facts->properties, property);
+}
+
+const PlanFunction *
+plan_function(const Plan *plan, const char *id)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (g_strcmp0(function->id, id) == 0)
+            return function;
+    }
+    return NULL;
+}
+
+/* The emulator's own part was read as resident memory of running hosts: some 60 MiB for
+ * the machine, the translation cache and a virtual CPU or two, 1.5 MiB for each further
+ * CPU, less than 1 MiB for each function. */
+gint64
+plan_memory_needed(const Plan *plan)
+{
+    const gint64 mib = 1024 * 1024;
+    return plan->memory_bytes + 160 * mib + 2 * mib * (gint64)plan->cpu_count +
+           mib * (gint64)plan->functions->len;
+}
+
+/* ---- the host
+ * --------------------------------------------------------------------------- */
+
+static void
+plan_machine(Planning *planning)
+{
+    const LabHost *host = planning->host;
+    Plan *plan = planning->plan;
+    const char *machine = host->machine;
+
+    if (machine == NULL || g_str_equal(machine, "q35")) {
+        machine = planning->emulator->default_machine;
+    } else if (!g_str_has_prefix(machine, "pc-q35-")) {
+        findings_add(planning->findings, FINDING_ERROR, host->pos, "machine",
+                     "machine %s is not one whose addresses hostbed can tell; leave it "
+                     "out or name "
+                     "a q35, such as %s",
+                     machine, planning->emulator->default_machine);
+    }
+    plan->machine = g_strdup(machine);
+    plan->firmware =
+        host->firmware == LAB_FIRMWARE_AUTO ? LAB_FIRMWARE_BIOS : host->firmware;
+    plan->kernel = g_strdup(host->kernel);
+    plan->cpu_model = g_strdup(host->cpu.model != NULL ? host->cpu.model : "max");
+    for (guint i = 0; i < host->cpu.features->len; i++) {
+        LabCpuFeature *feature =
+            g_memdup2(g_ptr_array_index(host->cpu.features, i), sizeof(LabCpuFeature));
+        feature->name = g_strdup(feature->name);
+        g_ptr_array_add(plan->cpu_features, feature);
+    }
+    for (guint i = 0; i < host->interconnects->len; i++) {
+        LabInterconnect *interconnect =
+            g_memdup2(g_ptr_array_index(host->interconnects, i), sizeof(LabInterconnect));
+        interconnect->type = g_strdup(interconnect->type);
+        g_ptr_array_add(plan->interconnects, interconnect);
+    }
+    for (guint i = 0; i < host->qemu_args->len; i++) {
+        const LabProperty *argument = g_ptr_array_index(host->qemu_args, i);
+        g_ptr_array_add(plan->raw_args, g_strdup(argument->name));
+    }
+    plan->tainted = plan->raw_args->len > 0;
+    for (guint i = 0; i < host->cells->len; i++)
+        g_ptr_array_add(plan->cells,
+                        plan_cell_new(g_ptr_array_index(host->cells, i), (int)i));
+}
+
+/* The words that the machine needs, then the lab's own, so that those can take something
+ * back. */
+static void
+plan_cmdline(Planning *planning)
+{
+    Plan *plan = planning->plan;
+    /* panic=-1: a panic that the panic device did not tell is seen as a reset, at once.
+     */
+    g_autoptr(GString) words = g_string_new("console=ttyS0 quiet panic=-1");
+    const char *separator = " hugepagesz=1G hugepages=";
+
+    if (plan->iommu.model == LAB_IOMMU_INTEL)
+        g_string_append(words, " intel_iommu=on");
+    if (plan->iommu.model == LAB_IOMMU_INTEL && plan->iommu.scalable == LAB_ON)
+        g_string_append(words, ",sm_on");
+
+    for (guint node = 0; node < plan->node_count; node++) {
+        for (guint i = 0; i < plan->cells->len; i++) {
+            const PlanCell *cell = g_ptr_array_index(plan->cells, i);
+            for (guint j = 0; cell->node == (int)node && j < cell->hugepages->len; j++) {
+                const PlanHugepages *pages =
+                    &g_array_index(cell->hugepages, PlanHugepages, j);
+                if (!pages->at_boot)
+                    continue;
+                g_string_append_printf(words, "%s%u:%" G_GINT64_FORMAT, separator, node,
+                                       pages->count);
+                separator = ",";
+            }
+        }
+    }
+    if (planning->host->cmdline != NULL && planning->host->cmdline[0] != '\0')
+        g_string_append_printf(words, " %s", planning->host->cmdline);
+    plan->cmdline = g_string_free(g_steal_pointer(&words), FALSE);
+}
+
+/* The order is that of need: the IOMMU decides about properties of functions, slots come
+ * before buses, buses before addresses, addresses before groups. */
+static void (*const steps[])(Planning *planning) = {
+    plan_machine,   plan_cells,
+    plan_iommu,     plan_pci,
+    plan_buses,     plan_virtual_functions,
+    plan_groups,    plan_generic_initiators,
+    plan_hugepages, plan_modules,
+    plan_cmdline,   plan_check_limits,
+};
+
+static Plan *
+plan_host(Planning *planning, PlanBackend backend)
+{
+    planning->plan = plan_new(planning->lab, planning->host, backend);
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++)
+        steps[i](planning);
+    return planning->plan;
+}
+
+GPtrArray *
+plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
+         Findings *findings)
+{
+    g_autoptr(GHashTable) macs =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GPtrArray) plans =
+        g_ptr_array_new_with_free_func((GDestroyNotify)plan_free);
+
+    plan_macs_taken(lab, macs);
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        Planning planning = {
+            .lab = lab,
+            .host = g_ptr_array_index(lab->hosts, i),
+            .emulator = emulator,
+            .findings = findings,
+            .macs = macs,
+        };
+        g_ptr_array_add(plans, plan_host(&planning, backend));
+    }
+    return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
+}

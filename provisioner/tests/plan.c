@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "plan-fixture.h"
+
+static int
+make_emulator(void **state)
+{
+    *state = fixture_emulator(FALSE);
+    return 0;
+}
+
+static int
+free_emulator(void **state)
+{
+    fixture_emulator_free(*state);
+    return 0;
+}
+
+static void
+assert_address(const Plan *plan, const char *id, const char *address)
+{
+    g_autofree char *text = fixture_address(plan, id);
+    assert_string_equal(text, address);
+}
+
+static void
+the_article_has_its_addresses(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+
+    assert_address(plan, "x0", "0000:00:02.0");
+    assert_address(plan, "x2", "0000:00:04.0");
+    assert_address(plan, "x0.p0", "0000:b4:00.0");
+    assert_address(plan, "x0.n0", "0000:b5:00.0");
+    assert_address(plan, "x1.p2", "0000:c8:02.0");
+    assert_address(plan, "x1.n2", "0000:cb:00.0");
+    assert_address(plan, "x2.n2", "0000:df:00.0");
+    assert_address(plan, "hostbed-agent", "0000:00:1d.0");
+    assert_int_equal(plan->functions->len, 4 + 3 + 1 + 18);
+    assert_int_equal(plan->roots->len, 4);
+}
+
+static void
+the_article_has_its_nodes_and_groups(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    g_autofree char *group = fixture_group(plan, "x2.n2");
+
+    assert_string_equal(group, "dc:02.0 df:00.0");
+    assert_int_equal(plan_function(plan, "x2.n2")->node, 2);
+    assert_int_equal(plan_function(plan, "x2.p2")->node, 2);
+    assert_int_equal(plan_function(plan, "x2")->node, PLAN_NONE);
+    assert_int_equal(plan->node_count, 3);
+    /* 00:00.0, three expanders, the channel, the south bridge, nine ports with a NIC each
+     */
+    assert_int_equal(plan->groups->len, 15);
+    assert_int_equal(plan->sockets * plan->dies * plan->cores * plan->threads, 8);
+    assert_non_null(strstr(plan->cmdline, "intel_iommu=on"));
+    assert_string_equal(plan->machine, "pc-q35-7.2");
+}
+
+static void
+the_same_lab_gives_the_same_plan(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) one = fixture_plan(lab, *state), two = fixture_plan(lab, *state);
+
+    for (guint i = 0; i < one->functions->len; i++) {
+        const PlanFunction *a = g_ptr_array_index(one->functions, i);
+        const PlanFunction *b = g_ptr_array_index(two->functions, i);
+        assert_int_equal(pci_address_compare(a->address, b->address), 0);
+        assert_int_equal(g_strcmp0(a->mac, b->mac), 0);
+        assert_int_equal(g_strcmp0(a->id, b->id), 0);
+    }
+}
+
+static void
+macs_are_unlike(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (function->mac == NULL)
+            continue;
+        assert_true(g_str_has_prefix(function->mac, "52:54:00:"));
+        assert_int_equal(strlen(function->mac), 17);
+        assert_true(g_hash_table_add(seen, function->mac));
+    }
+    assert_int_equal(g_hash_table_size(seen), 9);
+}
+
+static void
+two_hosts_have_unlike_macs(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Lab) other = fixture_article();
+    g_autoptr(Findings) findings = findings_new();
+    LabHost *second = g_ptr_array_steal_index(other->hosts, 0);
+    g_free(second->id);
+    second->id = g_strdup("l2");
+    g_ptr_array_add(lab->hosts, second);
+
+    g_autoptr(GPtrArray) plans = plan_lab(lab, *state, PLAN_FOR_QEMU, findings);
+    assert_non_null(plans);
+    assert_int_equal(plans->len, 2);
+    assert_string_not_equal(plan_function(plans->pdata[0], "x0.n0")->mac,
+                            plan_function(plans->pdata[1], "x0.n0")->mac);
+}
+
+static void
+memory_needed_is_more_than_the_guests(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    assert_true(plan->memory_bytes == (gint64)8192000 * 1024);
+    assert_true(plan_memory_needed(plan) > plan->memory_bytes);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_article_has_its_addresses, make_emulator,
+                                        free_emulator),
+        cmocka_unit_test_setup_teardown(the_article_has_its_nodes_and_groups,
+                                        make_emulator, free_emulator),
+        cmocka_unit_test_setup_teardown(the_same_lab_gives_the_same_plan, make_emulator,
+                                        free_emulator),
+        cmocka_unit_test_setup_teardown(macs_are_unlike, make_emulator, free_emulator),
+        cmocka_unit_test_setup_teardown(two_hosts_have_unlike_macs, make_emulator,
+                                        free_emulator),
+        cmocka_unit_test_setup_teardown(memory_needed_is_more_than_the_guests,
+                                        make_emulator, free_emulator),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
