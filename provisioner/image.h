@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The micro image: a kernel as the emulator boots it fastest, and an initramfs made for it
- * without root: agent, busybox, the modules that the plan names with what they need, the suites,
- * and programs of this machine with their libraries. Made in well under a second; what is costly
- * (unpacking a kernel, its modules) is cached by content under the user's cache directory.
+ * The micro image: a kernel as the emulator boots it fastest, and an initramfs made for
+ * it without root: agent, busybox, the modules that the plan names with what they need,
+ * the suites, and programs of this machine with their libraries. Made in well under a
+ * second; what is costly (unpacking a kernel, its modules) is cached by content under the
+ * user's cache directory.
  */
 #pragma once
 
@@ -20,25 +21,32 @@ typedef struct {
 void kernel_free(Kernel *kernel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Kernel, kernel_free)
 
-/* PATH: a bzImage, a vmlinux, a kernel package (.deb, .rpm), a folder that one was unpacked to, or a build tree; NULL: HOSTBED_KERNEL, then the machine's
- * own kernels that can be read (newest first), then packages unpacked in the cache. */
+/* PATH: a bzImage, a vmlinux, a kernel package (.deb, .rpm), a folder that one was
+ * unpacked to, or a build tree; NULL: HOSTBED_KERNEL, then the machine's own kernels that
+ * can be read (newest first), then packages unpacked in the cache. */
 Kernel *kernel_find(const char *path, GError **error);
-/* All that kernel_find(NULL) would consider, best first: GPtrArray of Kernel. For doctor. */
+/* All that kernel_find(NULL) would consider, best first: GPtrArray of Kernel. For doctor.
+ */
 GPtrArray *kernel_list(void);
 
-/* The path of KERNEL unpacked to an ELF with a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY), from the
- * cache by build id; the bzImage itself where it has none. */
+/* Unpacks PACKAGES (.deb, .rpm), which make one kernel together, to the cache; from then on
+ * kernel_find(NULL) finds it too. */
+Kernel *kernel_add(const char *const *packages, GError **error);
+
+/* The path of KERNEL unpacked to an ELF with a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY),
+ * from the cache by build id; the bzImage itself where it has none. */
 char *kernel_boot_file(const Kernel *kernel, GError **error);
 
 typedef struct {
     const Kernel *kernel;
-    GPtrArray *modules;              /* char *: from Plan.modules; dependencies are added */
-    const char *const *programs;     /* --with: names or paths; with their libraries; or NULL */
-    const char *agent;               /* path of the built agent */
-    const char *suites_dir;          /* folder of vmtest programs, or NULL */
+    GPtrArray *modules; /* char *: from Plan.modules; dependencies are added */
+    const char *const
+        *programs;          /* --with: names or paths; with their libraries; or NULL */
+    const char *agent;      /* path of the built agent */
+    const char *suites_dir; /* folder of vmtest programs, or NULL */
 } ImageOptions;
 
-/* Makes the initramfs and returns its path in the cache (by content, safe for concurrent users).
- * Missing optional programs (numactl, lspci) are left out silently; a missing module is an error
- * unless it is built in. */
+/* Makes the initramfs and returns its path in the cache (by content, safe for concurrent
+ * users). Missing optional programs (numactl, lspci) are left out silently; a missing
+ * module is an error unless it is built in. */
 char *image_build(const ImageOptions *options, GError **error);

@@ -11,6 +11,8 @@
 
 /* A command is a row here and a file cmd-NAME.c. */
 const Command commands[] = {
+    {"image", "kernel [PACKAGE…]", "kernels for hosts: list them, unpack a package",
+     cmd_image},
     {NULL},
 };
 

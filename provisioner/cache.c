@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache.h"
+#include "error.h"
+
+#define TEMPORARY_PREFIX ".new-"
+#define IN_USE_SECONDS (10 * 60)
+#define ABANDONED_SECONDS (60 * 60)
+
+static gboolean
+fail_errno(GError **error, int code, const char *what, const char *path)
+{
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "%s '%s': %s", what, path,
+                g_strerror(code));
+    return FALSE;
+}
+
+char *
+cache_dir(const char *kind, GError **error)
+{
+    g_autofree char *dir =
+        g_build_filename(g_get_user_cache_dir(), "hostbed", kind, NULL);
+    if (g_mkdir_with_parents(dir, 0700) != 0 || access(dir, W_OK | X_OK) != 0) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "cannot use the cache '%s': %s; XDG_CACHE_HOME can name a folder "
+                    "that may be written",
+                    dir, g_strerror(errno));
+        return NULL;
+    }
+    return g_steal_pointer(&dir);
+}
+
+/* Nobody else may hand us a kernel, and nothing may have written to it since. */
+static gboolean
+is_whole(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && (st->st_uid == geteuid() || st->st_uid == 0) &&
+           st->st_size > 0 && st->st_mtim.tv_sec == st->st_size;
+}
+
+char *
+cache_lookup(const char *kind, const char *name)
+{
+    g_autofree char *path =
+        g_build_filename(g_get_user_cache_dir(), "hostbed", kind, name, NULL);
+    struct stat st;
+    if (lstat(path, &st) != 0 || !is_whole(&st))
+        return NULL;
+    const struct timespec used_now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+    utimensat(AT_FDCWD, path, used_now, AT_SYMLINK_NOFOLLOW);
+    return g_steal_pointer(&path);
+}
+
+CacheWriter *
+cache_writer_new(const char *kind, const char *name, GError **error)
+{
+    g_autofree char *dir = cache_dir(kind, error);
+    if (!dir)
+        return NULL;
+    g_autofree char *temporary = g_strdup_printf("%s/" TEMPORARY_PREFIX "XXXXXX", dir);
+    int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        fail_errno(error, errno, "cannot make a file in the cache", dir);
+        return NULL;
+    }
+    CacheWriter *writer = g_new0(CacheWriter, 1);
+    writer->fd = fd;
+    writer->kind = g_strdup(kind);
+    writer->path = g_build_filename(dir, name, NULL);
+    writer->temporary = g_steal_pointer(&temporary);
+    return writer;
+}
+
+char *
+cache_writer_commit(CacheWriter *writer, GError **error)
+{
+    struct stat st;
+    if (fsync(writer->fd) != 0 || fstat(writer->fd, &st) != 0) {
+        fail_errno(error, errno, "cannot write", writer->path);
+        return NULL;
+    }
+    const struct timespec marks[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = st.st_size}};
+    if (futimens(writer->fd, marks) != 0 ||
+        rename(writer->temporary, writer->path) != 0) {
+        fail_errno(error, errno, "cannot make", writer->path);
+        return NULL;
+    }
+    g_clear_pointer(&writer->temporary, g_free);
+    return g_strdup(writer->path);
+}
+
+void
+cache_writer_free(CacheWriter *writer)
+{
+    if (!writer)
+        return;
+    if (writer->temporary)
+        unlink(writer->temporary);
+    close(writer->fd);
+    g_free(writer->temporary);
+    g_free(writer->path);
+    g_free(writer->kind);
+    g_free(writer);
+}
+
+typedef struct {
+    char *path;
+    goffset bytes;
+    gint64 used; /* seconds since 1970 */
+} Entry;
+
+static void
+entry_free(gpointer data)
+{
+    Entry *entry = data;
+    g_free(entry->path);
+    g_free(entry);
+}
+
+static gint
+used_longest_ago_first(gconstpointer a, gconstpointer b)
+{
+    const Entry *left = *(Entry *const *)a, *right = *(Entry *const *)b;
+    if (left->used != right->used)
+        return left->used < right->used ? -1 : 1;
+    return strcmp(left->path, right->path);
+}
+
+/* The entries of DIR, files and directories; abandoned temporaries are removed on the
+ * way. */
+static GPtrArray *
+list_entries(const char *dir_path, gint64 now)
+{
+    GPtrArray *entries = g_ptr_array_new_with_free_func(entry_free);
+    g_autoptr(GDir) dir = g_dir_open(dir_path, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(dir_path, name, NULL);
+        struct stat st;
+        if (lstat(path, &st) != 0)
+            continue;
+        if (g_str_has_prefix(name, TEMPORARY_PREFIX)) {
+            if (now - st.st_ctim.tv_sec > ABANDONED_SECONDS)
+                cache_remove_tree(path);
+            continue;
+        }
+        Entry *entry = g_new0(Entry, 1);
+        entry->bytes = S_ISDIR(st.st_mode) ? cache_tree_bytes(path) : st.st_size;
+        entry->used = st.st_atim.tv_sec;
+        entry->path = g_steal_pointer(&path);
+        g_ptr_array_add(entries, entry);
+    }
+    g_ptr_array_sort(entries, used_longest_ago_first);
+    return entries;
+}
+
+void
+cache_prune(const char *kind, goffset maximum_bytes)
+{
+    g_autofree char *dir = cache_dir(kind, NULL);
+    if (!dir)
+        return;
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autoptr(GPtrArray) entries = list_entries(dir, now);
+    goffset total = 0;
+    for (guint i = 0; i < entries->len; i++)
+        total += ((Entry *)entries->pdata[i])->bytes;
+    for (guint i = 0; i < entries->len && total > maximum_bytes; i++) {
+        Entry *entry = entries->pdata[i];
+        if (now - entry->used < IN_USE_SECONDS)
+            break;
+        cache_remove_tree(entry->path);
+        total -= entry->bytes;
+    }
+}
+
+void
+cache_remove_tree(const char *path)
+{
+    char *const roots[] = {(char *)path, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    FTSENT *entry;
+    while (fts && (entry = fts_read(fts))) {
+        if (entry->fts_info == FTS_DP)
+            rmdir(entry->fts_path);
+        else if (entry->fts_info != FTS_D)
+            unlink(entry->fts_path);
+    }
+    if (fts)
+        fts_close(fts);
+}
+
+goffset
+cache_tree_bytes(const char *path)
+{
+    char *const roots[] = {(char *)path, NULL};
+    FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    FTSENT *entry;
+    goffset total = 0;
+    while (fts && (entry = fts_read(fts)))
+        if (entry->fts_info == FTS_F)
+            total += entry->fts_statp->st_size;
+    if (fts)
+        fts_close(fts);
+    return total;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Files that are costly to make, kept under the user's cache directory
+ * ($XDG_CACHE_HOME/hostbed/KIND/NAME). An entry appears whole or not at all (written
+ * aside, then renamed), so any number of processes may use and make entries at once. What
+ * is not whole any more is not found: an entry's modification time is set to its size in
+ * seconds, and whoever writes to it or cuts it breaks that. Its access time is the last
+ * use, by which it is pruned.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* The directory of KIND ("kernels", "initramfs", …), made if it was not there. */
+char *cache_dir(const char *kind, GError **error);
+
+/* Path of the entry, now marked as used; NULL if there is none or it is damaged. */
+char *cache_lookup(const char *kind, const char *name);
+
+typedef struct {
+    int fd; /* open for writing; borrowed */
+    char *kind, *path, *temporary;
+} CacheWriter;
+
+CacheWriter *cache_writer_new(const char *kind, const char *name, GError **error);
+/* Makes the entry, in the place of one that had the name; its path. */
+char *cache_writer_commit(CacheWriter *writer, GError **error);
+/* What was not committed is gone. */
+void cache_writer_free(CacheWriter *writer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheWriter, cache_writer_free)
+
+/* Removes the entries of KIND used longest ago until the rest is at most MAXIMUM_BYTES,
+ * and leftovers of writers that were killed. What was used in the last ten minutes stays,
+ * because somebody may be about to open it. */
+void cache_prune(const char *kind, goffset maximum_bytes);
+
+/* Removes a file, or a directory with all in it; links are not followed. */
+void cache_remove_tree(const char *path);
+/* Bytes of the regular files below PATH. */
+goffset cache_tree_bytes(const char *path);

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What goes into the micro image, and where.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "autoptr.h"
+#include "cache.h"
+#include "elf-file.h"
+#include "error.h"
+#include "image.h"
+#include "initramfs.h"
+#include "modules.h"
+#include "programs.h"
+
+#define KIND "initramfs"
+#define MAXIMUM_CACHE ((goffset)512 << 20)
+#define SUITES_PATH "/usr/lib/hostbed/vmtests"
+
+static void
+add_skeleton(Initramfs *image)
+{
+    static const char *const folders[] = {"/dev", "/etc", "/mnt", "/proc",
+                                          "/run", "/sys", "/var"};
+    for (guint i = 0; i < G_N_ELEMENTS(folders); i++)
+        initramfs_add_folder(image, folders[i], 0755);
+    initramfs_add_folder(image, "/root", 0700);
+    initramfs_add_folder(image, "/tmp", 01777);
+    /* The kernel opens the console for /init before anything can mount /dev. */
+    initramfs_add_device(image, "/dev/console", 5, 1, 0600);
+    initramfs_add_device(image, "/dev/null", 1, 3, 0666);
+    initramfs_add_text(image, "/etc/passwd",
+                       "root:x:0:0:root:/root:/bin/sh\n"
+                       "nobody:x:65534:65534:nobody:/:/bin/false\n",
+                       0644);
+    initramfs_add_text(image, "/etc/group", "root:x:0:\nnogroup:x:65534:\n", 0644);
+    initramfs_add_text(image, "/etc/hostname", "hostbed\n", 0644);
+    initramfs_add_text(image, "/etc/hosts",
+                       "127.0.0.1 localhost hostbed\n::1 localhost\n", 0644);
+}
+
+static gboolean
+add_agent(Initramfs *image, const char *agent, GError **error)
+{
+    g_auto(AutoFd) fd = open(agent, O_RDONLY | O_CLOEXEC);
+    g_autoptr(ElfLinkage) linkage = fd < 0 ? NULL : elf_file_linkage(fd, agent, NULL);
+    if (!linkage || linkage->interpreter) {
+        g_set_error(
+            error, HB_ERROR, HB_INFRASTRUCTURE,
+            "the agent %s is not there as a static program; 'make' builds it, 'make "
+            "install' installs it",
+            agent);
+        return FALSE;
+    }
+    initramfs_add_file(image, "/init", agent, 0755);
+    return TRUE;
+}
+
+static gboolean
+is_static(const char *path)
+{
+    g_auto(AutoFd) fd = open(path, O_RDONLY | O_CLOEXEC);
+    g_autoptr(ElfLinkage) linkage = fd < 0 ? NULL : elf_file_linkage(fd, path, NULL);
+    return linkage && !linkage->interpreter && linkage->needed->len == 0;
+}
+
+/* The machine's static busybox: distributions name it differently. */
+static char *
+find_busybox(GError **error)
+{
+    static const char *const names[] = {"busybox", "busybox.static", "busybox-static"};
+    gboolean dynamic = FALSE;
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = programs_find(names[i]);
+        if (path && is_static(path))
+            return g_steal_pointer(&path);
+        dynamic = dynamic || path;
+    }
+    g_set_error(
+        error, HB_ERROR, HB_INFRASTRUCTURE,
+        "%s; install the package busybox-static (Debian, Ubuntu) or busybox (Fedora)",
+        dynamic ? "busybox is here, but linked with shared libraries"
+                : "the image needs busybox, which is not here");
+    return NULL;
+}
+
+static gboolean
+is_applet_name(const char *name)
+{
+    return name[0] != '\0' && strcmp(name, "busybox") != 0 && !strchr(name, '/') &&
+           strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static gboolean
+add_busybox(Initramfs *image, GError **error)
+{
+    g_autofree char *busybox = find_busybox(error);
+    if (!busybox)
+        return FALSE;
+    char *argv[] = {busybox, (char *)"--list", NULL};
+    g_autofree char *output = NULL;
+    int status = 0;
+    if (!g_spawn_sync(NULL, argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &output,
+                      NULL, &status, error) ||
+        !g_spawn_check_wait_status(status, error)) {
+        g_prefix_error(error, "%s --list: ", busybox);
+        return FALSE;
+    }
+    initramfs_add_file(image, "/bin/busybox", busybox, 0755);
+    g_auto(GStrv) applets = g_strsplit(output, "\n", -1);
+    for (char **applet = applets; *applet; applet++) {
+        if (!is_applet_name(*applet))
+            continue;
+        g_autofree char *path = g_build_filename("/bin", *applet, NULL);
+        initramfs_add_link(image, path, "busybox");
+    }
+    return TRUE;
+}
+
+/* modules.dep(5) in its text form: busybox's modprobe asks for nothing more. */
+static void
+append_dependencies(GString *text, const KernelModule *module, GHashTable *paths)
+{
+    g_string_append_printf(text, "%s:", module->path);
+    for (guint i = 0; i < module->depends->len; i++) {
+        const char *path = g_hash_table_lookup(paths, module->depends->pdata[i]);
+        if (path)
+            g_string_append_printf(text, " %s", path);
+    }
+    g_string_append_c(text, '\n');
+}
+
+static gboolean
+add_modules(Initramfs *image, const ImageOptions *options, GError **error)
+{
+    g_autoptr(GPtrArray) modules =
+        modules_resolve(options->kernel, options->modules, error);
+    if (!modules)
+        return FALSE;
+    g_autofree char *folder =
+        g_build_filename("/lib/modules", options->kernel->release, NULL);
+    g_autoptr(GHashTable) paths = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GString) order = g_string_new(NULL);
+    g_autoptr(GString) dependencies = g_string_new(NULL);
+    for (guint i = 0; i < modules->len; i++) {
+        const KernelModule *module = modules->pdata[i];
+        g_autofree char *path = g_build_filename(folder, module->path, NULL);
+        initramfs_add_file(image, path, module->file, 0644);
+        g_string_append_printf(order, "%s\n", path);
+        g_hash_table_insert(paths, module->name, module->path);
+        append_dependencies(dependencies, module, paths);
+    }
+    g_autofree char *dep = g_build_filename(folder, "modules.dep", NULL);
+    initramfs_add_text(image, dep, dependencies->str, 0644);
+    initramfs_add_text(image, "/etc/hostbed/modules", order->str, 0644);
+    return TRUE;
+}
+
+/* Suites are the programs in the folder, but not the agent that lies among them when
+ * built. */
+static gboolean
+add_suites(Programs *programs, const char *suites_dir, GError **error)
+{
+    g_autoptr(GDir) dir = g_dir_open(suites_dir, 0, error);
+    if (!dir)
+        return FALSE;
+    const char *name;
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *source = g_build_filename(suites_dir, name, NULL);
+        if (strcmp(name, "hostbed-agent") == 0 ||
+            !g_file_test(source, G_FILE_TEST_IS_REGULAR) ||
+            !g_file_test(source, G_FILE_TEST_IS_EXECUTABLE))
+            continue;
+        g_autofree char *path = g_build_filename(SUITES_PATH, name, NULL);
+        if (!programs_add(programs, source, path, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static const char *
+pci_ids(void)
+{
+    static const char *const files[] = {"/usr/share/misc/pci.ids",
+                                        "/usr/share/hwdata/pci.ids"};
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++)
+        if (g_file_test(files[i], G_FILE_TEST_IS_REGULAR))
+            return files[i];
+    return NULL;
+}
+
+/* What a person wants at hand in such a host, if the machine has it whole. */
+static void
+add_tools(Initramfs *image, Programs *programs)
+{
+    static const char *const names[] = {"numactl", "lspci"};
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *source = programs_find(names[i]);
+        g_autoptr(GError) missing = NULL;
+        if (source && !programs_add(programs, source, NULL, &missing))
+            g_debug("%s is left out: %s", names[i], missing->message);
+        else if (source && strcmp(names[i], "lspci") == 0 && pci_ids())
+            initramfs_add_file(image, pci_ids(), pci_ids(), 0644);
+    }
+}
+
+static gboolean
+add_programs(Programs *programs, const char *const *names, GError **error)
+{
+    for (; names && *names; names++) {
+        g_autofree char *source = programs_find(*names);
+        if (!source) {
+            g_set_error(error, HB_ERROR, HB_USAGE,
+                        "there is no program '%s' on this machine%s", *names,
+                        strchr(*names, '/') ? "" : "'s PATH");
+            return FALSE;
+        }
+        if (!programs_add(programs, source, NULL, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+fill(Initramfs *image, const ImageOptions *options, GError **error)
+{
+    g_autoptr(Programs) programs = programs_new(image);
+    add_skeleton(image);
+    if (!add_busybox(image, error) || !add_agent(image, options->agent, error) ||
+        !add_modules(image, options, error))
+        return FALSE;
+    if (options->suites_dir && !add_suites(programs, options->suites_dir, error))
+        return FALSE;
+    add_tools(image, programs);
+    return add_programs(programs, options->programs, error);
+}
+
+char *
+image_build(const ImageOptions *options, GError **error)
+{
+    g_autoptr(Initramfs) image = initramfs_new();
+    if (!fill(image, options, error))
+        return NULL;
+    g_autofree char *key = initramfs_key(image, error);
+    if (!key)
+        return NULL;
+    g_autofree char *name = g_strdup_printf("%s-%s.cpio", options->kernel->release, key);
+    char *cached = cache_lookup(KIND, name);
+    if (cached)
+        return cached;
+    g_autoptr(CacheWriter) writer = cache_writer_new(KIND, name, error);
+    if (!writer || !initramfs_write(image, writer->fd, error))
+        return NULL;
+    char *path = cache_writer_commit(writer, error);
+    cache_prune(KIND, MAXIMUM_CACHE);
+    return path;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "autoptr.h"
+#include "error.h"
+#include "initramfs.h"
+#include "unpack.h"
+
+/* Part of the key: raised when the same tree becomes other bytes. */
+#define FORMAT "hostbed initramfs 1"
+#define BLOCK (128 * 1024)
+
+typedef struct {
+    guint mode;   /* with the type, as in stat(2) */
+    char *source; /* of a file: on this machine; or NULL: TEXT */
+    char *text;   /* of a file, or a link's target */
+    guint major, minor;
+} Node;
+
+struct Initramfs {
+    GTree
+        *nodes; /* char * path → Node, sorted, so that folders precede what is in them */
+};
+
+static void
+node_free(gpointer data)
+{
+    Node *node = data;
+    g_free(node->source);
+    g_free(node->text);
+    g_free(node);
+}
+
+static gint
+compare_paths(gconstpointer a, gconstpointer b, gpointer user_data)
+{
+    return strcmp(a, b);
+}
+
+Initramfs *
+initramfs_new(void)
+{
+    Initramfs *image = g_new0(Initramfs, 1);
+    image->nodes = g_tree_new_full(compare_paths, NULL, g_free, node_free);
+    const char *const links[][2] = {{"/bin", "usr/bin"},
+                                    {"/sbin", "usr/bin"},
+                                    {"/lib", "usr/lib"},
+                                    {"/lib64", "usr/lib64"}};
+    for (guint i = 0; i < G_N_ELEMENTS(links); i++) {
+        g_autofree char *folder = g_strdup_printf("/%s", links[i][1]);
+        initramfs_add_folder(image, folder, 0755);
+        initramfs_add_link(image, links[i][0], links[i][1]);
+    }
+    initramfs_add_link(image, "/usr/sbin", "bin");
+    return image;
+}
+
+void
+initramfs_free(Initramfs *image)
+{
+    if (!image)
+        return;
+    g_tree_unref(image->nodes);
+    g_free(image);
+}
+
+char *
+initramfs_place(const char *path)
+{
+    static const char *const moves[][2] = {{"/bin/", "/usr/bin/"},
+                                           {"/sbin/", "/usr/bin/"},
+                                           {"/usr/sbin/", "/usr/bin/"},
+                                           {"/lib/", "/usr/lib/"},
+                                           {"/lib64/", "/usr/lib64/"}};
+    for (guint i = 0; i < G_N_ELEMENTS(moves); i++)
+        if (g_str_has_prefix(path, moves[i][0]))
+            return g_strconcat(moves[i][1], path + strlen(moves[i][0]), NULL);
+    return g_strdup(path);
+}
+
+static void
+add_node(Initramfs *image, const char *path, Node node)
+{
+    g_return_if_fail(path[0] == '/' && path[1] != '\0');
+    char *place = initramfs_place(path);
+    for (char *slash = strchr(place + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (!g_tree_lookup(image->nodes, place)) {
+            Node folder = {.mode = S_IFDIR | 0755};
+            g_tree_replace(image->nodes, g_strdup(place),
+                           g_memdup2(&folder, sizeof folder));
+        }
+        *slash = '/';
+    }
+    g_tree_replace(image->nodes, place, g_memdup2(&node, sizeof node));
+}
+
+void
+initramfs_add_file(Initramfs *image, const char *path, const char *source, guint mode)
+{
+    add_node(image, path, (Node){.mode = S_IFREG | mode, .source = g_strdup(source)});
+}
+
+void
+initramfs_add_text(Initramfs *image, const char *path, const char *text, guint mode)
+{
+    add_node(image, path, (Node){.mode = S_IFREG | mode, .text = g_strdup(text)});
+}
+
+void
+initramfs_add_link(Initramfs *image, const char *path, const char *target)
+{
+    add_node(image, path, (Node){.mode = S_IFLNK | 0777, .text = g_strdup(target)});
+}
+
+void
+initramfs_add_folder(Initramfs *image, const char *path, guint mode)
+{
+    add_node(image, path, (Node){.mode = S_IFDIR | mode});
+}
+
+void
+initramfs_add_device(Initramfs *image, const char *path, guint major, guint minor,
+                     guint mode)
+{
+    add_node(image, path, (Node){.mode = S_IFCHR | mode, .major = major, .minor = minor});
+}
+
+gboolean
+initramfs_has(const Initramfs *image, const char *path)
+{
+    g_autofree char *place = initramfs_place(path);
+    return g_tree_lookup(image->nodes, place) != NULL;
+}
+
+static gboolean
+fail_source(const char *source, const char *why, GError **error)
+{
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot put %s into the image: %s",
+                source, why);
+    return FALSE;
+}
+
+typedef struct {
+    GChecksum *sum;
+    struct archive *archive;
+    struct archive_entry *entry;
+    gint64 inode;
+    GError **error;
+    gboolean failed;
+} Walk;
+
+static gboolean
+add_to_key(gpointer path, gpointer data, gpointer user_data)
+{
+    const Node *node = data;
+    Walk *walk = user_data;
+    g_autoptr(GString) line = g_string_new(NULL);
+    g_string_append_printf(line, "%s %o %u:%u %s", (char *)path, node->mode, node->major,
+                           node->minor, node->text ? node->text : "");
+    struct stat st;
+    if (node->source) {
+        if (stat(node->source, &st) != 0)
+            walk->failed = !fail_source(node->source, g_strerror(errno), walk->error);
+        else /* not the change time, which counts every use of a cached module */
+            g_string_append_printf(line, "%s %llx:%llx %lld %lld.%09ld", node->source,
+                                   (unsigned long long)st.st_dev,
+                                   (unsigned long long)st.st_ino, (long long)st.st_size,
+                                   (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    }
+    /* With the NUL, so that lines cannot run into each other. */
+    g_checksum_update(walk->sum, (const guchar *)line->str, line->len + 1);
+    return walk->failed;
+}
+
+char *
+initramfs_key(const Initramfs *image, GError **error)
+{
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_checksum_update(sum, (const guchar *)FORMAT, sizeof FORMAT);
+    Walk walk = {.sum = sum, .error = error};
+    g_tree_foreach(image->nodes, add_to_key, &walk);
+    return walk.failed ? NULL : g_strndup(g_checksum_get_string(sum), 32);
+}
+
+static gboolean
+write_header(Walk *walk, const char *path, const Node *node, goffset size)
+{
+    struct archive_entry *entry = archive_entry_clear(walk->entry);
+    archive_entry_set_pathname(entry, path + 1);
+    archive_entry_set_mode(entry, node->mode);
+    archive_entry_set_ino64(entry, ++walk->inode);
+    archive_entry_set_nlink(entry, S_ISDIR(node->mode) ? 2 : 1);
+    archive_entry_set_mtime(entry, 0, 0);
+    archive_entry_set_size(entry, size);
+    if (S_ISLNK(node->mode))
+        archive_entry_set_symlink(entry, node->text);
+    if (S_ISCHR(node->mode))
+        archive_entry_set_rdev(entry, makedev(node->major, node->minor));
+    if (archive_write_header(walk->archive, entry) == ARCHIVE_OK)
+        return TRUE;
+    return fail_source(path, archive_error_string(walk->archive), walk->error);
+}
+
+static gboolean
+write_data(Walk *walk, const char *source, const void *data, gsize length)
+{
+    if (archive_write_data(walk->archive, data, length) == (la_ssize_t)length)
+        return TRUE;
+    return fail_source(source, archive_error_string(walk->archive), walk->error);
+}
+
+static gboolean
+write_source(Walk *walk, const char *path, const Node *node)
+{
+    g_auto(AutoFd) fd = open(node->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return fail_source(node->source, g_strerror(errno), walk->error);
+    if (!S_ISREG(st.st_mode) || st.st_size >= G_MAXUINT32)
+        return fail_source(node->source, "it is not a file of less than 4 GiB",
+                           walk->error);
+    if (!write_header(walk, path, node, st.st_size))
+        return FALSE;
+    g_autofree char *block = g_malloc(BLOCK);
+    for (goffset left = st.st_size; left > 0;) {
+        ssize_t got = read(fd, block, MIN(left, (goffset)BLOCK));
+        if (got <= 0)
+            return fail_source(node->source, "it changed meanwhile", walk->error);
+        if (!write_data(walk, node->source, block, got))
+            return FALSE;
+        left -= got;
+    }
+    return TRUE;
+}
+
+static gboolean
+write_node(gpointer path, gpointer data, gpointer user_data)
+{
+    const Node *node = data;
+    Walk *walk = user_data;
+    if (node->source) {
+        walk->failed = !write_source(walk, path, node);
+        return walk->failed;
+    }
+    gsize size = S_ISREG(node->mode) ? strlen(node->text) : 0;
+    walk->failed = !write_header(walk, path, node, size) ||
+                   (size > 0 && !write_data(walk, path, node->text, size));
+    return walk->failed;
+}
+
+gboolean
+initramfs_write(const Initramfs *image, int fd, GError **error)
+{
+    g_autoptr(ArchiveWriter) archive = archive_write_new();
+    g_autoptr(ArchiveEntry) entry = archive_entry_new();
+    archive_write_set_format_cpio_newc(archive);
+    archive_write_set_bytes_per_block(archive, BLOCK);
+    archive_write_set_bytes_in_last_block(archive, 1);
+    if (archive_write_open_fd(archive, fd) != ARCHIVE_OK)
+        return fail_source("anything", archive_error_string(archive), error);
+    Walk walk = {.archive = archive, .entry = entry, .error = error};
+    g_tree_foreach(image->nodes, write_node, &walk);
+    if (walk.failed)
+        return FALSE;
+    if (archive_write_close(archive) == ARCHIVE_OK)
+        return TRUE;
+    return fail_source("its end", archive_error_string(archive), error);
+}
