@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Plan → text. An emitter writes what the planner decided: it chooses nothing and cannot fail.
- * The formats are a table; adding one is a row and a file emit-NAME.c.
+ * Plan → text. An emitter writes what the planner decided: it chooses nothing and cannot
+ * fail. The formats are a table; adding one is a row and a file emit-NAME.c.
  */
 #pragma once
 
@@ -10,15 +10,19 @@
 #include "plan.h"
 
 typedef struct {
-    const char *name;        /* as `hostbed show -f NAME` takes it */
-    const char *extension;   /* of the expected files in topologies/expected/ */
-    const char *summary;     /* one line for --help */
-    PlanBackend backend;     /* for whom the host must have been planned */
-    gboolean per_lab;        /* one text for all hosts, else one per host */
+    const char *name;      /* as `hostbed show -f NAME` takes it */
+    const char *extension; /* of the expected files in topologies/expected/ */
+    const char *summary;   /* one line for --help */
+    PlanBackend backend;   /* for whom the host must have been planned */
+    gboolean per_lab;      /* one text for all hosts, else one per host */
     void (*write)(const Plan *plan, GString *out);
+    /* Reports what of PLAN this format has no words for; then it must not be written.
+     * NULL: it can say all. */
+    void (*check)(const Plan *plan, Findings *findings);
 } EmitFormat;
 
-extern const EmitFormat emit_formats[]; /* ends with name NULL; the first is the default */
+extern const EmitFormat
+    emit_formats[]; /* ends with name NULL; the first is the default */
 const EmitFormat *emit_format(const char *name); /* NULL if unknown */
 
 void emit_tree(const Plan *plan, GString *out);
@@ -27,17 +31,19 @@ void emit_dot(const Plan *plan, GString *out);
 void emit_qemu(const Plan *plan, GString *out);
 void emit_libvirt(const Plan *plan, GString *out);
 void emit_manifest(const Plan *plan, GString *out);
+void emit_libvirt_check(const Plan *plan, Findings *findings);
 
-/* What a start adds to the plan: the accelerator, files and inherited descriptors. A negative
- * descriptor or NULL leaves the option out; emit_qemu() prints placeholders such as @KERNEL@. */
+/* What a start adds to the plan: the accelerator, files and inherited descriptors. A
+ * negative descriptor or NULL leaves the option out; emit_qemu() prints placeholders such
+ * as @KERNEL@. */
 typedef struct {
-    const char *accel;       /* "tcg" or "kvm" */
-    const char *firmware_file;       /* EFI: code; NULL: the emulator's own */
-    const char *firmware_vars_file;  /* EFI: variables, or NULL */
+    const char *accel;              /* "tcg" or "kvm" */
+    const char *firmware_file;      /* EFI: code; NULL: the emulator's own */
+    const char *firmware_vars_file; /* EFI: variables, or NULL */
     const char *kernel, *initrd;
-    const char *cmdline_extra;       /* appended to Plan.cmdline, or NULL */
+    const char *cmdline_extra; /* appended to Plan.cmdline, or NULL */
     int qmp_fd, agent_fd, console_fd;
-    GArray *memory_fds;      /* int per cell with memory, or NULL: anonymous memory */
+    GArray *memory_fds; /* int per cell with memory, or NULL: anonymous memory */
     gboolean sandbox;
 } EmitRuntime;
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What several emitters need to say the same thing in the same words. Only emit*.c and
+ * their tests include it.
+ */
+#pragma once
+
+#include "plan.h"
+
+/* CPUs in the kernel's list form, "0-3,8"; "none" if there are none. CPUS is ascending.
+ * The result is owned by the caller. */
+char *emit_cpu_list(const GArray *cpus);
+
+/* The cell that Linux calls NODE, or NULL. */
+const PlanCell *emit_cell_of_node(const Plan *plan, int node);
+
+/* The property of this name in a list of PlanProperty, or NULL. */
+const PlanProperty *emit_property(const GPtrArray *properties, const char *name);
+
+/* The value as option strings write it: booleans are on and off. Owned by the caller. */
+char *emit_property_text(const PlanProperty *property);
+
+/* A block node's name for the disk of the function with this id: such names have 31
+ * characters at most (the emulator's BlockDriverState.node_name). Owned by the caller. */
+char *emit_disk_name(const char *id);
+
+/* Which of the cells' memories are reached best from where, as Linux works it out from
+ * the HMAT (drivers/acpi/numa/hmat.c, access class 0). 0: not told. */
+typedef struct {
+    guint64 read_latency_ns, write_latency_ns;
+    guint64 read_bandwidth_mib, write_bandwidth_mib; /* MiB per second */
+    GArray *initiators;                              /* guint, Linux's nodes, ascending */
+} EmitAccess;
+
+/* NULL if the plan has no HMAT or the cell no memory. */
+EmitAccess *emit_access_new(const Plan *plan, const PlanCell *target);
+void emit_access_free(EmitAccess *access);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EmitAccess, emit_access_free)

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Plan → the machine as a person would draw it: cells, below each the buses, ports and
+ * devices that hang off it, in aligned columns. Made to be read, and to be pasted into a
+ * bug report.
+ */
+#include <string.h>
+
+#include "emit-parts.h"
+#include "emit.h"
+#include "printable.h"
+
+enum {
+    COLUMN_NAME,
+    COLUMN_ADDRESS,
+    COLUMN_MODEL,
+    COLUMN_DETAIL,
+    COLUMN_GROUP,
+    COLUMNS,
+};
+
+/* A line of the drawing: a heading (one cell, as wide as it likes) or a function. */
+typedef struct {
+    char *branches; /* "│  ├─ " */
+    char *column[COLUMNS];
+} Row;
+
+/* The drawing while it grows: rows, and the branches that lead to the one being added. */
+typedef struct {
+    const Plan *plan;
+    GPtrArray *rows; /* Row */
+    GString *stem;   /* what stands before a child of the current element */
+} Drawing;
+
+static void
+row_free(gpointer data)
+{
+    Row *row = data;
+    g_free(row->branches);
+    for (int i = 0; i < COLUMNS; i++)
+        g_free(row->column[i]);
+    g_free(row);
+}
+
+/* Nothing that an author wrote may move the cursor. */
+static char *
+shown(const char *text)
+{
+    return printable(text, strlen(text), 4096);
+}
+
+/* Takes NAME. */
+static Row *
+draw(Drawing *drawing, gboolean is_last, char *name)
+{
+    Row *row = g_new0(Row, 1);
+    row->branches = g_strconcat(drawing->stem->str, is_last ? "└─ " : "├─ ", NULL);
+    row->column[COLUMN_NAME] = name;
+    g_ptr_array_add(drawing->rows, row);
+    return row;
+}
+
+/* Between these two, rows are children of the row before. */
+static gsize
+descend(Drawing *drawing, gboolean parent_is_last)
+{
+    gsize length = drawing->stem->len;
+    g_string_append(drawing->stem, parent_is_last ? "   " : "│  ");
+    return length;
+}
+
+static void
+ascend(Drawing *drawing, gsize length)
+{
+    g_string_truncate(drawing->stem, length);
+}
+
+/* ---- words
+ * --------------------------------------------------------------------------------- */
+
+/* In the largest unit in which it is a whole number. */
+static char *
+size_text(gint64 bytes)
+{
+    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+    guint unit = 0;
+    while (unit + 1 < G_N_ELEMENTS(units) && bytes != 0 && bytes % 1024 == 0) {
+        bytes /= 1024;
+        unit++;
+    }
+    return g_strdup_printf("%" G_GINT64_FORMAT " %s", bytes, units[unit]);
+}
+
+static char *
+short_address(PciAddress address)
+{
+    char text[PCI_ADDRESS_SIZE];
+    return g_strdup(pci_address_text(address, text) + strlen("0000:"));
+}
+
+static const char *
+class_words(guint32 class_code)
+{
+    static const struct {
+        guint32 class_code;
+        const char *words;
+    } classes[] = {
+        {0x0600, "host bridge"}, {0x0601, "ISA bridge"}, {0x0106, "SATA"},
+        {0x0c05, "SMBus"},       {0x0806, "IOMMU"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(classes); i++)
+        if (classes[i].class_code == class_code >> 8)
+            return classes[i].words;
+    return "";
+}
+
+/* An id is by default a path; below its parent only its end is news. */
+static char *
+short_id(const PlanFunction *function, const char *above)
+{
+    if (function->role == PLAN_BUILTIN)
+        return g_strdup("(built in)");
+    if (function->role == PLAN_VF)
+        return g_strdup("(virtual function)");
+    gsize length = above ? strlen(above) : 0;
+    if (length > 0 && g_str_has_prefix(function->id, above) &&
+        function->id[length] == '.')
+        return g_strdup(function->id + length + 1);
+    return g_strdup(function->id);
+}
+
+static char *
+bus_range(int first, int last)
+{
+    if (first == last)
+        return g_strdup_printf("bus %02x", first);
+    return g_strdup_printf("buses %02x-%02x", first, last);
+}
+
+static char *
+function_detail(const PlanFunction *function)
+{
+    if (function->role == PLAN_BUILTIN)
+        return g_strdup(class_words(function->class_code));
+    if (function->role == PLAN_EXPANDER)
+        return bus_range(function->secondary, function->subordinate);
+    if (function->is_own)
+        return g_strdup("hostbed's own channel");
+    if (function->size_bytes > 0)
+        return size_text(function->size_bytes);
+    if (function->mac && function->network)
+        return g_strdup_printf("%s on %s", function->mac, function->network);
+    if (function->mac)
+        return g_strdup(function->mac);
+    if (function->secondary != PLAN_NONE && function->children->len == 0)
+        return g_strdup("empty");
+    return g_strdup("");
+}
+
+/* ---- functions
+ * ----------------------------------------------------------------------------- */
+
+static Row *
+draw_function(Drawing *drawing, const PlanFunction *function, gboolean is_last,
+              const char *above)
+{
+    Row *row = draw(drawing, is_last, short_id(function, above));
+    row->column[COLUMN_ADDRESS] = short_address(function->address);
+    row->column[COLUMN_MODEL] =
+        function->driver && function->role != PLAN_VF
+            ? shown(function->driver)
+            : g_strdup_printf("%04x:%04x", function->vendor, function->device);
+    row->column[COLUMN_DETAIL] = function_detail(function);
+    if (function->group != PLAN_NONE)
+        row->column[COLUMN_GROUP] = g_strdup_printf("group %d", function->group);
+    return row;
+}
+
+/* What FUNCTION leads to, and so on to the leaves. The depth is bounded by the 256 buses.
+ */
+static void
+draw_below(Drawing *drawing, const PlanFunction *function, gboolean is_last)
+{
+    gsize stem = descend(drawing, is_last);
+    for (guint i = 0; i < function->children->len; i++) {
+        const PlanFunction *child = g_ptr_array_index(function->children, i);
+        gboolean child_is_last = i + 1 == function->children->len;
+        draw_function(drawing, child, child_is_last, function->id);
+        draw_below(drawing, child, child_is_last);
+    }
+    ascend(drawing, stem);
+}
+
+static void
+draw_root(Drawing *drawing, const PlanRoot *root, gboolean is_last, const char *above)
+{
+    if (root->expander)
+        draw_function(drawing, root->expander, is_last, above);
+    else
+        draw(drawing, is_last, g_strdup("root bus 00, near to no node"));
+    gsize stem = descend(drawing, is_last);
+    const char *id = root->expander ? root->expander->id : NULL;
+    guint last = root->functions->len;
+    /* An expander's function sits on the root bus, but is drawn where its own bus
+     * belongs. */
+    for (guint i = 0; i < root->functions->len; i++)
+        if (((const PlanFunction *)g_ptr_array_index(root->functions, i))->role !=
+            PLAN_EXPANDER)
+            last = i;
+    for (guint i = 0; i < root->functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(root->functions, i);
+        if (function->role == PLAN_EXPANDER)
+            continue;
+        draw_function(drawing, function, i == last, id);
+        draw_below(drawing, function, i == last);
+    }
+    ascend(drawing, stem);
+}
+
+/* ---- cells
+ * --------------------------------------------------------------------------------- */
+
+static void
+append_hugepages(GString *text, const PlanCell *cell)
+{
+    for (guint i = 0; i < cell->hugepages->len; i++) {
+        const PlanHugepages *pages = &g_array_index(cell->hugepages, PlanHugepages, i);
+        g_autofree char *size = size_text(pages->page_bytes);
+        g_string_append_printf(text, "%s%" G_GINT64_FORMAT " × %s",
+                               i ? " and " : ", with ", pages->count, size);
+    }
+    if (cell->hugepages->len > 0)
+        g_string_append(text, " huge pages");
+}
+
+static char *
+cell_title(const PlanCell *cell)
+{
+    g_autofree char *plain = g_strdup_printf("cell%d", cell->index);
+    GString *text = g_string_new(NULL);
+    g_string_printf(text, "cell %d", cell->index);
+    if (!g_str_equal(cell->id, plain))
+        g_string_append_printf(text, " %s", cell->id);
+    if (cell->node == PLAN_NONE)
+        g_string_append(text, ", no node");
+    else
+        g_string_append_printf(text, ", node %d", cell->node);
+    g_autofree char *cpus = emit_cpu_list(cell->cpus);
+    if (cell->cpus->len == 0)
+        g_string_append(text, ": no CPUs");
+    else
+        g_string_append_printf(text, cell->cpus->len > 1 ? ": CPUs %s" : ": CPU %s",
+                               cpus);
+    g_autofree char *memory = size_text(cell->memory_bytes);
+    g_string_append_printf(text, ", %s", cell->memory_bytes > 0 ? memory : "no memory");
+    append_hugepages(text, cell);
+    return g_string_free(text, FALSE);
+}
+
+static GPtrArray *
+roots_of(const Plan *plan, int cell)
+{
+    GPtrArray *roots = g_ptr_array_new();
+    for (guint i = 0; i < plan->roots->len; i++) {
+        PlanRoot *root = g_ptr_array_index(plan->roots, i);
+        if (root->cell == cell)
+            g_ptr_array_add(roots, root);
+    }
+    return roots;
+}
+
+static void
+draw_cell(Drawing *drawing, const PlanCell *cell)
+{
+    draw(drawing, FALSE, cell_title(cell));
+    g_autoptr(GPtrArray) roots = roots_of(drawing->plan, cell->index);
+    gsize stem = descend(drawing, FALSE);
+    for (guint i = 0; i < roots->len; i++)
+        draw_root(drawing, g_ptr_array_index(roots, i), i + 1 == roots->len, cell->id);
+    ascend(drawing, stem);
+}
+
+static void
+draw_machine(Drawing *drawing)
+{
+    for (guint i = 0; i < drawing->plan->cells->len; i++)
+        draw_cell(drawing, g_ptr_array_index(drawing->plan->cells, i));
+    g_autoptr(GPtrArray) roots = roots_of(drawing->plan, PLAN_NONE);
+    for (guint i = 0; i < roots->len; i++)
+        draw_root(drawing, g_ptr_array_index(roots, i), i + 1 == roots->len, NULL);
+}
+
+/* ---- the text
+ * ------------------------------------------------------------------------------ */
+
+static int
+width_of(const Row *row, int column)
+{
+    int width = row->column[column] ? (int)g_utf8_strlen(row->column[column], -1) : 0;
+    return column == COLUMN_NAME ? width + (int)g_utf8_strlen(row->branches, -1) : width;
+}
+
+static void
+measure(const GPtrArray *rows, int widths[COLUMNS])
+{
+    memset(widths, 0, sizeof(int) * COLUMNS);
+    for (guint i = 0; i < rows->len; i++) {
+        const Row *row = g_ptr_array_index(rows, i);
+        for (int column = 0; row->column[COLUMN_ADDRESS] && column < COLUMNS; column++)
+            widths[column] = MAX(widths[column], width_of(row, column));
+    }
+}
+
+static void
+append_row(GString *out, const Row *row, const int widths[COLUMNS])
+{
+    gsize end = 0; /* behind the last word, so that no line ends in blanks */
+    int pad = 0;
+    g_string_append(out, row->branches);
+    for (int column = 0; column < COLUMNS; column++) {
+        const char *text = row->column[column];
+        if (text && *text) {
+            for (; pad > 0; pad--)
+                g_string_append_c(out, ' ');
+            g_string_append(out, text);
+            end = out->len;
+        }
+        pad += widths[column] - width_of(row, column) + 2;
+    }
+    g_string_truncate(out, end);
+    g_string_append_c(out, '\n');
+}
+
+static char *
+counted(int count, const char *noun)
+{
+    return g_strdup_printf("%d %s%s", count, noun, count == 1 ? "" : "s");
+}
+
+static void
+append_cpus(GString *out, const Plan *plan)
+{
+    const struct {
+        int count;
+        const char *noun;
+    } levels[] = {{plan->sockets, "socket"},
+                  {plan->dies, "die"},
+                  {plan->cores, "core"},
+                  {plan->threads, "thread"}};
+    g_autofree char *model = shown(plan->cpu_model);
+    g_string_append_printf(out, "  CPUs      %u, %s", plan->cpu_count, model);
+    for (guint i = 0; i < plan->cpu_features->len; i++) {
+        const LabCpuFeature *feature = g_ptr_array_index(plan->cpu_features, i);
+        g_autofree char *name = shown(feature->name);
+        g_string_append_printf(out, " %c%s", feature->disabled ? '-' : '+', name);
+    }
+    const char *separator = ": ";
+    for (guint i = 0; i < G_N_ELEMENTS(levels); i++) {
+        gboolean is_dull =
+            levels[i].count == 1 && (i == 1 || i == 3); /* one die, one thread */
+        if (is_dull)
+            continue;
+        g_autofree char *text = counted(levels[i].count, levels[i].noun);
+        g_string_append_printf(out, "%s%s", separator, text);
+        separator = " of ";
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void
+append_iommu(GString *out, const PlanIommu *iommu)
+{
+    const struct {
+        const char *words;
+        LabSwitch value;
+    } options[] = {
+        {"interrupt remapping", iommu->intremap}, {"caching mode", iommu->caching_mode},
+        {"device IOTLB", iommu->iotlb},           {"x2APIC", iommu->eim},
+        {"scalable mode", iommu->scalable},       {"snoop control", iommu->snoop_control},
+        {"DMA drain", iommu->dma_drain},          {"pass-through", iommu->pass_through},
+    };
+    if (iommu->model == LAB_IOMMU_NONE) {
+        g_string_append(out, "  IOMMU     none\n");
+        return;
+    }
+    g_string_append_printf(out, "  IOMMU     %s", lab_iommu_model_name(iommu->model));
+    if (iommu->aw_bits > 0)
+        g_string_append_printf(out, ", %d bits", iommu->aw_bits);
+    for (guint i = 0; i < G_N_ELEMENTS(options); i++)
+        if (options[i].value == LAB_ON)
+            g_string_append_printf(out, ", %s", options[i].words);
+    g_string_append_c(out, '\n');
+}
+
+static void
+append_title(GString *out, const Plan *plan)
+{
+    g_autofree char *lab = shown(plan->lab_name);
+    g_autofree char *host = shown(plan->host_id);
+    g_autofree char *machine = shown(plan->machine);
+    g_autofree char *memory = size_text(plan->memory_bytes);
+    g_autofree char *cells = counted((int)plan->cells->len, "cell");
+    g_autofree char *cmdline = shown(plan->cmdline);
+    g_string_append_printf(out, "%s: host %s\n", lab, host);
+    g_string_append_printf(out, "  machine   %s, %s\n", machine,
+                           plan->firmware == LAB_FIRMWARE_EFI ? "EFI" : "BIOS");
+    append_cpus(out, plan);
+    g_string_append_printf(out, "  memory    %s in %s\n", memory, cells);
+    append_iommu(out, &plan->iommu);
+    if (plan->kernel) {
+        g_autofree char *kernel = shown(plan->kernel);
+        g_string_append_printf(out, "  kernel    %s\n", kernel);
+    }
+    g_string_append_printf(out, "  cmdline   %s\n", cmdline);
+    for (guint i = 0; i < plan->raw_args->len; i++) {
+        g_autofree char *arg = shown(g_ptr_array_index(plan->raw_args, i));
+        g_string_append_printf(out, "  %s %s\n", i ? "         " : "TAINTED by", arg);
+    }
+}
+
+static void
+append_distances(GString *out, const Plan *plan)
+{
+    if (!plan->distances_given)
+        return;
+    g_string_append(out, "\nDistances from the cell on the left to\n      ");
+    for (guint i = 0; i < plan->cells->len; i++)
+        g_string_append_printf(out, "%4u", i);
+    g_string_append_c(out, '\n');
+    for (guint i = 0; i < plan->cells->len; i++) {
+        const PlanCell *cell = g_ptr_array_index(plan->cells, i);
+        g_string_append_printf(out, "  %4u", i);
+        for (guint j = 0; j < cell->distances->len; j++)
+            g_string_append_printf(out, "%4d", g_array_index(cell->distances, int, j));
+        g_string_append_c(out, '\n');
+    }
+}
+
+static void
+append_attributes(GString *out, const Plan *plan)
+{
+    for (guint i = 0; i < plan->interconnects->len; i++) {
+        const LabInterconnect *entry = g_ptr_array_index(plan->interconnects, i);
+        g_autofree char *bandwidth = size_text(entry->value);
+        g_autofree char *latency =
+            g_strdup_printf("%" G_GINT64_FORMAT " ns", entry->value);
+        if (i == 0)
+            g_string_append(out, "\nMemory as seen from cell to cell\n");
+        g_string_append_printf(
+            out, "  %4d → %-4d %-6s %-9s %s%s", entry->initiator, entry->target,
+            entry->type, entry->is_bandwidth ? "bandwidth" : "latency",
+            entry->is_bandwidth ? bandwidth : latency, entry->is_bandwidth ? "/s" : "");
+        if (entry->cache > 0)
+            g_string_append_printf(out, " (cache level %d)", entry->cache);
+        g_string_append_c(out, '\n');
+    }
+}
+
+void
+emit_tree(const Plan *plan, GString *out)
+{
+    Drawing drawing = {
+        .plan = plan,
+        .rows = g_ptr_array_new_with_free_func(row_free),
+        .stem = g_string_new(NULL),
+    };
+    int widths[COLUMNS];
+    draw_machine(&drawing);
+    measure(drawing.rows, widths);
+    append_title(out, plan);
+    g_string_append_c(out, '\n');
+    for (guint i = 0; i < drawing.rows->len; i++)
+        append_row(out, g_ptr_array_index(drawing.rows, i), widths);
+    append_distances(out, plan);
+    append_attributes(out, plan);
+    g_string_free(drawing.stem, TRUE);
+    g_ptr_array_unref(drawing.rows);
+}
