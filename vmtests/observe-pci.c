@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * PCI functions: where they are, what they are, what they got.
+ */
+#include "observer.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <linux/ethtool.h>
+#include <linux/if_ether.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DEVICES "sys/bus/pci/devices"
+
+/* include/linux/ioport.h, part of what /sys shows */
+#define RESOURCE_IO UINT64_C(0x100)
+#define RESOURCE_MEMORY UINT64_C(0x200)
+#define RESOURCE_PREFETCH UINT64_C(0x2000)
+#define RESOURCE_64BIT UINT64_C(0x100000)
+#define RESOURCE_UNSET UINT64_C(0x20000000)
+
+#define ROM_INDEX 6
+
+/* The link ends in the path of bridges: …/pci0000:b4/0000:b4:00.0/0000:b5:00.0 */
+static void
+observe_parent(Observer *observer, const char *function)
+{
+    char *path = sysfs_link(observer->root, DEVICES "/%s", function);
+    char *last = path ? strrchr(path, '/') : NULL;
+    if (last)
+        *last = '\0';
+    char *parent = last ? strrchr(path, '/') : NULL;
+    if (parent && isxdigit((unsigned char)parent[1]))
+        observer_add(observer, "pci %s parent %s", function, parent + 1);
+    else if (parent)
+        observer_add(observer, "pci %s parent root", function);
+    free(path);
+}
+
+static void
+observe_numbers(Observer *observer, const char *function)
+{
+    uint64_t vendor, device, class;
+    if (sysfs_number(observer->root, &vendor, DEVICES "/%s/vendor", function) &&
+        sysfs_number(observer->root, &device, DEVICES "/%s/device", function))
+        observer_add(observer, "pci %s id %04" PRIx64 ":%04" PRIx64, function, vendor,
+                     device);
+    if (sysfs_number(observer->root, &class, DEVICES "/%s/class", function))
+        observer_add(observer, "pci %s class %06" PRIx64, function, class);
+}
+
+static void
+observe_place(Observer *observer, const char *function)
+{
+    char *node = sysfs_read(observer->root, DEVICES "/%s/numa_node", function);
+    char *cpus = sysfs_read(observer->root, DEVICES "/%s/local_cpulist", function);
+    if (node)
+        observer_add(observer, "pci %s node %s", function, node);
+    if (cpus)
+        observer_add(observer, "pci %s local-cpus %s", function, observer_list(cpus));
+    free(node);
+    free(cpus);
+}
+
+static void
+observe_bar(Observer *observer, const char *function, int index, const char *line)
+{
+    uint64_t start, end, flags;
+    char name[4] = "rom";
+    if (sscanf(line, "%" SCNx64 " %" SCNx64 " %" SCNx64, &start, &end, &flags) != 3 ||
+        !(flags & (RESOURCE_IO | RESOURCE_MEMORY)) || end < start)
+        return;
+    if (index < ROM_INDEX)
+        snprintf(name, sizeof name, "%d", index);
+    const char *kind = flags & RESOURCE_IO      ? "io"
+                       : flags & RESOURCE_64BIT ? "mem64"
+                                                : "mem32";
+    /* The kernel sets the bit for every expansion ROM, whose register has none. */
+    bool prefetch = flags & RESOURCE_PREFETCH && index < ROM_INDEX;
+    bool unassigned = flags & RESOURCE_UNSET || start == 0;
+    observer_add(observer, "pci %s bar %s %s%s %" PRIu64 "%s", function, name, kind,
+                 prefetch ? "-pref" : "", end - start + 1,
+                 unassigned ? " unassigned" : "");
+}
+
+static void
+observe_bars(Observer *observer, const char *function)
+{
+    char *text = sysfs_read(observer->root, DEVICES "/%s/resource", function);
+    char *rest = text, *line;
+    for (int i = 0; text && i <= ROM_INDEX && (line = strtok_r(rest, "\n", &rest)); i++)
+        observe_bar(observer, function, i, line);
+    free(text);
+}
+
+static void
+observe_driver(Observer *observer, const char *function)
+{
+    char *driver = sysfs_link_name(observer->root, DEVICES "/%s/driver", function);
+    if (driver)
+        observer_add(observer, "pci %s driver %s", function, driver);
+    free(driver);
+}
+
+/* ---- addresses of network interfaces
+ * ---------------------------------------------------------- */
+
+/* Asks the running kernel. */
+static bool
+permanent_address(const char *interface, char *mac, size_t size)
+{
+    struct {
+        struct ethtool_perm_addr head;
+        unsigned char bytes[ETH_ALEN];
+    } ask = {.head = {.cmd = ETHTOOL_GPERMADDR, .size = ETH_ALEN}};
+    struct ifreq request = {.ifr_data = (void *)&ask};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
+    bool ok =
+        fd >= 0 && ioctl(fd, SIOCETHTOOL, &request) == 0 && ask.head.size == ETH_ALEN;
+    if (fd >= 0)
+        close(fd);
+    const unsigned char *b = ask.head.data;
+    snprintf(mac, size, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
+             b[5]);
+    return ok;
+}
+
+static void
+observe_interface(Observer *observer, const char *function, const char *folder,
+                  const char *interface)
+{
+    char mac[18];
+    char *address = sysfs_read(observer->root, DEVICES "/%s/%s/%s/address", function,
+                               folder, interface);
+    if (observer->is_live && permanent_address(interface, mac, sizeof mac))
+        observer_add(observer, "pci %s mac %s", function, mac);
+    else if (address)
+        observer_add(observer, "pci %s mac %s", function, address);
+    free(address);
+}
+
+static void
+observe_interfaces(Observer *observer, const char *function, const char *folder)
+{
+    SysfsNames names = sysfs_names(observer->root, DEVICES "/%s/%s", function, folder);
+    for (size_t i = 0; i < names.count; i++)
+        observe_interface(observer, function, folder, names.names[i]);
+    sysfs_names_clear(&names);
+}
+
+/* A virtio function has its interface below the virtio device. Virtual functions get an
+ * address by chance, so it is no fact. */
+static void
+observe_macs(Observer *observer, const char *function)
+{
+    if (sysfs_exists(observer->root, DEVICES "/%s/physfn", function))
+        return;
+    observe_interfaces(observer, function, "net");
+    SysfsNames names = sysfs_names(observer->root, DEVICES "/%s", function);
+    for (size_t i = 0; i < names.count; i++) {
+        unsigned number;
+        char folder[32];
+        if (!sysfs_numbered(names.names[i], "virtio", &number))
+            continue;
+        snprintf(folder, sizeof folder, "virtio%u/net", number);
+        observe_interfaces(observer, function, folder);
+    }
+    sysfs_names_clear(&names);
+}
+
+void
+observe_pci(Observer *observer)
+{
+    SysfsNames functions = sysfs_names(observer->root, DEVICES);
+    for (size_t i = 0; i < functions.count; i++) {
+        const char *function = functions.names[i];
+        observe_parent(observer, function);
+        observe_numbers(observer, function);
+        observe_place(observer, function);
+        observe_bars(observer, function);
+        observe_driver(observer, function);
+        observe_macs(observer, function);
+    }
+    sysfs_names_clear(&functions);
+}
