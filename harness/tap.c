@@ -132,9 +132,15 @@ settle_comments(TapReader *reader)
         return;
     if (reader->cases->len > 0) {
         CaseResult *last = reader->cases->pdata[reader->cases->len - 1];
+        /* One that is full stays as it is: past the last case that is kept, all comments
+         * come here. */
+        gsize kept = last->output ? strlen(last->output) : 0;
         g_autofree char *all =
-            g_strconcat(last->output ? last->output : "", reader->after->str, NULL);
-        case_result_set_output(last, all, -1);
+            kept < TAP_OUTPUT_MAX
+                ? g_strconcat(last->output ? last->output : "", reader->after->str, NULL)
+                : NULL;
+        if (all)
+            case_result_set_output(last, all, -1);
     }
     g_string_truncate(reader->after, 0);
 }
