@@ -1,7 +1,173 @@
-/* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "lab.h"
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Runs the checks; those of names, which concern lab and host as a whole, stand here.
+ */
+#include "lab-check.h"
+
+#include <string.h>
+
+#define MAX_FINDINGS 100
+
+void
+lab_check_say(LabCheck *check, FilePos pos, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+    guint told = g_hash_table_size(check->told);
+    if (told > MAX_FINDINGS ||
+        !g_hash_table_add(check->told, g_strdup_printf("%d:%s", pos.line, message)))
+        return;
+    if (told == MAX_FINDINGS)
+        findings_add(
+            check->findings, FINDING_ERROR, (FilePos){pos.file, 0}, check->name,
+            "more than %d things are wrong; correct the first ones and try again",
+            MAX_FINDINGS);
+    else
+        findings_add(check->findings, FINDING_ERROR, pos, check->name, "%s", message);
+}
+
+/* ---- the lab
+ * -------------------------------------------------------------------------------- */
+
+static void
+check_host_names(LabCheck *check)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < check->lab->hosts->len; i++) {
+        const LabHost *host = g_ptr_array_index(check->lab->hosts, i);
+        if (!g_hash_table_add(seen, host->id))
+            lab_check_say(
+                check, host->pos,
+                "another host has the name '%s' already; give each its own, or end "
+                "the name of one with count in '+'",
+                host->id);
+    }
+}
+
+static void
+check_networks(LabCheck *check)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < check->lab->networks->len; i++) {
+        const LabNetwork *network = g_ptr_array_index(check->lab->networks, i);
+        if (!g_hash_table_add(seen, network->id))
+            lab_check_say(check, network->pos,
+                          "another network has the id '%s' already; give each its own",
+                          network->id);
+    }
+}
+
+static const LabCheckRow lab_checks[] = {
+    {"host-name", check_host_names},
+    {"network", check_networks},
+    {NULL},
+};
+
+/* ---- ids in a host
+ * ---------------------------------------------------------------------------- */
+
+/* Names that the emulator's machine has taken: the bus behind a port is called as the
+ * port. */
+static gboolean
+is_taken(const char *id)
+{
+    return strcmp(id, "pcie.0") == 0 || g_str_has_prefix(id, "hostbed");
+}
+
+static void
+check_id(LabCheck *check, GHashTable *seen, const char *id, FilePos pos)
+{
+    if (is_taken(id)) {
+        lab_check_say(check, pos,
+                      "the id '%s' is taken by the machine itself; choose another", id);
+        return;
+    }
+    const FilePos *other = g_hash_table_lookup(seen, id);
+    if (!other)
+        g_hash_table_insert(seen, (gpointer)id, g_memdup2(&pos, sizeof pos));
+    else if (other->line == pos.line)
+        lab_check_say(
+            check, pos,
+            "copies of this element share the id '%s'; end the id in '+' to count up, "
+            "or leave it out",
+            id);
+    else
+        lab_check_say(
+            check, pos,
+            "the id '%s' is that of the element in line %d already; an id names one "
+            "element of the host",
+            id, other->line);
+}
+
+static void
+check_ids(LabCheck *check)
+{
+    g_autoptr(GHashTable) seen =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+    for (guint i = 0; i < check->host->cells->len; i++) {
+        const LabCell *cell = g_ptr_array_index(check->host->cells, i);
+        check_id(check, seen, cell->id, cell->pos);
+    }
+    for (guint i = 0; i < check->nodes->len; i++) {
+        const LabNode *node = g_ptr_array_index(check->nodes, i);
+        check_id(check, seen, node->id, node->pos);
+    }
+}
+
+static const LabCheckRow host_checks[] = {
+    {"id", check_ids},
+    {NULL},
+};
+
+/* ---- all of them
+ * ------------------------------------------------------------------------------ */
+
+static void
+collect_nodes(const GPtrArray *nodes, GPtrArray *all)
+{
+    for (guint i = 0; i < nodes->len; i++) {
+        LabNode *node = g_ptr_array_index(nodes, i);
+        g_ptr_array_add(all, node);
+        collect_nodes(node->children, all);
+    }
+}
+
+static GPtrArray *
+all_nodes(const LabHost *host)
+{
+    GPtrArray *all = g_ptr_array_new();
+    for (guint i = 0; i < host->cells->len; i++)
+        collect_nodes(((const LabCell *)g_ptr_array_index(host->cells, i))->nodes, all);
+    collect_nodes(host->nodes, all);
+    return all;
+}
+
+static void
+run(LabCheck *check, const LabCheckRow *rows)
+{
+    for (; rows->name; rows++) {
+        check->name = rows->name;
+        rows->run(check);
+    }
+}
 
 void
 lab_check(const Lab *lab, Findings *findings)
 {
+    g_autoptr(GHashTable) told =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) macs =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+    LabCheck check = {.lab = lab, .findings = findings, .told = told, .macs = macs};
+    run(&check, lab_checks);
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        check.host = g_ptr_array_index(lab->hosts, i);
+        g_autoptr(GPtrArray) nodes = all_nodes(check.host);
+        check.nodes = nodes;
+        run(&check, host_checks);
+        run(&check, lab_checks_cells);
+        run(&check, lab_checks_pci);
+    }
 }

@@ -114,15 +114,29 @@ remember_asked(LabXml *element, const char *name)
         g_ptr_array_add(element->asked, (gpointer)name);
 }
 
-const char *
-lab_attr(LabParser *parser, LabXml *element, const char *name)
+static char *
+ask(LabXml *element, const char *name)
 {
     remember_asked(element, name);
     LabXmlAttribute *attribute = find_attribute(element, name);
     if (!attribute)
         return NULL;
     attribute->asked = TRUE;
-    return g_strstrip(attribute->value);
+    return attribute->value;
+}
+
+const char *
+lab_attr(LabParser *parser, LabXml *element, const char *name)
+{
+    char *value = ask(element, name);
+    return value ? g_strstrip(value) : NULL;
+}
+
+static void
+tell_missing(LabParser *parser, const LabXml *element, const char *name)
+{
+    lab_say(parser, element->pos, "schema", "<%s> has no attribute %s, which it needs",
+            element->name, name);
 }
 
 const char *
@@ -130,8 +144,16 @@ lab_attr_needed(LabParser *parser, LabXml *element, const char *name)
 {
     const char *value = lab_attr(parser, element, name);
     if (!value)
-        lab_say(parser, element->pos, "schema",
-                "<%s> has no attribute %s, which it needs", element->name, name);
+        tell_missing(parser, element, name);
+    return value;
+}
+
+const char *
+lab_attr_raw(LabParser *parser, LabXml *element, const char *name)
+{
+    const char *value = ask(element, name);
+    if (!value)
+        tell_missing(parser, element, name);
     return value;
 }
 
@@ -152,13 +174,17 @@ lab_attr_wrong(LabParser *parser, const LabXml *element, const char *name,
             element->name, name, value, what);
 }
 
-gboolean
-lab_attr_number(LabParser *parser, LabXml *element, const char *name, gint64 minimum,
-                gint64 maximum, gint64 *value)
+static gboolean
+read_number(LabParser *parser, LabXml *element, const char *name, gboolean may_be_hex,
+            gint64 minimum, gint64 maximum, gint64 *value)
 {
     const char *text = lab_attr(parser, element, name);
     if (!text)
         return FALSE;
+    if (!may_be_hex && (g_str_has_prefix(text, "0x") || g_str_has_prefix(text, "0X"))) {
+        lab_attr_wrong(parser, element, name, "is not a decimal number");
+        return FALSE;
+    }
     g_autoptr(GError) error = NULL;
     if (units_parse_number(text, minimum, maximum, value, &error))
         return TRUE;
@@ -167,11 +193,29 @@ lab_attr_number(LabParser *parser, LabXml *element, const char *name, gint64 min
 }
 
 gboolean
+lab_attr_number(LabParser *parser, LabXml *element, const char *name, gint64 minimum,
+                gint64 maximum, gint64 *value)
+{
+    return read_number(parser, element, name, FALSE, minimum, maximum, value);
+}
+
+gboolean
 lab_attr_int(LabParser *parser, LabXml *element, const char *name, int minimum,
              int maximum, int *value)
 {
     gint64 number = 0;
-    if (!lab_attr_number(parser, element, name, minimum, maximum, &number))
+    if (!read_number(parser, element, name, FALSE, minimum, maximum, &number))
+        return FALSE;
+    *value = (int)number;
+    return TRUE;
+}
+
+gboolean
+lab_attr_pci(LabParser *parser, LabXml *element, const char *name, int minimum,
+             int maximum, int *value)
+{
+    gint64 number = 0;
+    if (!read_number(parser, element, name, TRUE, minimum, maximum, &number))
         return FALSE;
     *value = (int)number;
     return TRUE;
@@ -190,9 +234,19 @@ lab_attr_size(LabParser *parser, LabXml *element, const char *name, gint64 *valu
     return FALSE;
 }
 
+/* Up to 18 digits, zeros in front not counted. */
+static gboolean
+is_size_number(const char *text)
+{
+    gsize length = strlen(text);
+    return length > 0 && strspn(text, "0123456789") == length &&
+           length - strspn(text, "0") <= 18;
+}
+
 gboolean
 lab_attr_size_unit(LabParser *parser, LabXml *element, const char *name, gint64 *value)
 {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", NULL};
     const char *number = lab_attr(parser, element, name);
     const char *unit = lab_attr(parser, element, "unit");
     if (!unit)
@@ -202,18 +256,20 @@ lab_attr_size_unit(LabParser *parser, LabXml *element, const char *name, gint64 
                 "<%s>: unit belongs to %s, which is not there", element->name, name);
         return FALSE;
     }
-    if (*number == '\0' || strspn(number, "0123456789") != strlen(number)) {
+    if (!is_size_number(number)) {
         lab_attr_wrong(parser, element, name,
                        "is not a whole number, which it must be where unit is given");
         return FALSE;
     }
+    int index = 0;
+    if (!lab_attr_choice(parser, element, "unit", units, &index))
+        return FALSE;
     g_autoptr(GError) error = NULL;
     g_autofree char *both = g_strdup_printf("%s %s", number, unit);
     if (units_parse_size(both, value, &error))
         return TRUE;
-    lab_attr_wrong(parser, element, "unit",
-                   "is not one of B, KiB, MiB, GiB and TiB, or the "
-                   "number before it is too large");
+    lab_say(parser, lab_attr_pos(element, name), "size", "<%s>: %s='%s' %s",
+            element->name, name, both, error->message);
     return FALSE;
 }
 
@@ -485,16 +541,26 @@ read_count(LabParser *parser, LabXml *element)
 /* An element may be in another one that is itself copied: copies multiply, so they have a
  * budget. */
 static gboolean
-take_copy(LabParser *parser, const LabXml *element)
+take_copy(LabParser *parser, const LabXml *element, gboolean counted)
 {
-    if (parser->copies < LAB_MAX_COPIES) {
-        parser->copies++;
+    parser->copies += counted;
+    parser->weight += element->weight;
+    if (parser->copies <= LAB_MAX_COPIES && parser->weight <= LAB_MAX_WEIGHT)
         return TRUE;
-    }
-    lab_say(parser, element->pos, "count",
-            "the counts make more than %d elements of this lab; make them smaller",
-            LAB_MAX_COPIES);
+    parser->exhausted = TRUE;
+    lab_say(
+        parser, element->pos, "count",
+        "with its counts the lab has more than %d elements, or %d MiB of text; make the "
+        "counts smaller",
+        LAB_MAX_COPIES, LAB_MAX_WEIGHT * 64 / (1024 * 1024));
     return FALSE;
+}
+
+/* Once enough is known to be wrong, what follows would only cost time. */
+static gboolean
+is_given_up(const LabParser *parser)
+{
+    return parser->exhausted || g_hash_table_size(parser->told) > LAB_MAX_FINDINGS;
 }
 
 static void
@@ -502,7 +568,7 @@ parse_child(LabParser *parser, LabXml *child, const LabChild *how, gpointer pare
 {
     child->count = how->counted ? read_count(parser, child) : 1;
     for (child->copy = 0; child->copy < child->count; child->copy++) {
-        if (how->counted && !take_copy(parser, child))
+        if (is_given_up(parser) || !take_copy(parser, child, how->counted))
             return;
         how->parse(parser, child, parent);
         child->copies++;
@@ -544,6 +610,8 @@ lab_children(LabParser *parser, LabXml *element, const LabChild *children,
     lab_no_text(parser, element);
     for (guint i = 0; element->children && i < element->children->len; i++) {
         LabXml *child = g_ptr_array_index(element->children, i);
+        if (is_given_up(parser))
+            return;
         const LabChild *how = find_child(children, child);
         if (!how) {
             tell_unknown_child(parser, element, child, children);

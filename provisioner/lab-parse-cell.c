@@ -33,31 +33,33 @@ refer_to_cell(LabParser *parser, LabXml *element, const char *attribute, int *ce
     g_ptr_array_add(parser->references, reference);
 }
 
-static int
-find_cell(const LabHost *host, const char *name)
+/* The index of the cell NAME + 1; 0 if there is none. */
+static guint
+find_cell(GHashTable *numbers, guint count, const char *name)
 {
-    if (g_ascii_isdigit(*name)) {
-        guint64 number = g_ascii_strtoull(name, NULL, 10);
-        return number < host->cells->len ? (int)number : -1;
-    }
-    for (guint i = 0; i < host->cells->len; i++)
-        if (strcmp(((const LabCell *)g_ptr_array_index(host->cells, i))->id, name) == 0)
-            return (int)i;
-    return -1;
+    if (!g_ascii_isdigit(*name))
+        return GPOINTER_TO_UINT(g_hash_table_lookup(numbers, name));
+    guint64 number = g_ascii_strtoull(name, NULL, 10);
+    return number < count ? (guint)number + 1 : 0;
 }
 
 void
 lab_resolve_cells(LabParser *parser, LabHost *host)
 {
+    g_autoptr(GHashTable) numbers = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < host->cells->len; i++)
+        g_hash_table_insert(numbers,
+                            ((const LabCell *)g_ptr_array_index(host->cells, i))->id,
+                            GUINT_TO_POINTER(i + 1));
     for (guint i = 0; i < parser->references->len; i++) {
         const LabReference *reference = g_ptr_array_index(parser->references, i);
-        int cell = find_cell(host, reference->name);
-        if (cell < 0)
+        guint cell = find_cell(numbers, host->cells->len, reference->name);
+        if (cell == 0)
             lab_say(parser, reference->pos, "cell-reference",
                     "there is no cell '%s'; cells are named by their id or by number, 0 "
                     "to %u",
                     reference->name, MAX(host->cells->len, 1) - 1);
-        *reference->cell = MAX(cell, 0);
+        *reference->cell = (int)MAX(cell, 1) - 1;
     }
     g_ptr_array_set_size(parser->references, 0);
 }
@@ -136,6 +138,16 @@ parse_cache(LabParser *parser, LabXml *element, gpointer cell)
  * ---------------------------------------------------------------------------------------
  */
 
+/* Whether TEXT has the form of a list, though it may mean nothing: the schema cannot tell
+ * that a range runs backwards. */
+static gboolean
+is_cpu_list(const char *text)
+{
+    return g_regex_match_simple(
+        "^(\\^?[0-9]+|[0-9]+-[0-9]+)(,(\\^?[0-9]+|[0-9]+-[0-9]+))*$", text,
+        G_REGEX_DEFAULT, G_REGEX_MATCH_DEFAULT);
+}
+
 /* "0-1+": each copy takes the next CPUs, as many as the list is wide. */
 static void
 read_cpus(LabParser *parser, LabXml *element, LabCell *cell)
@@ -148,7 +160,17 @@ read_cpus(LabParser *parser, LabXml *element, LabCell *cell)
     g_autoptr(GError) error = NULL;
     g_autoptr(GArray) cpus = units_parse_cpus(plain, LAB_MAX_CPU, &error);
     if (!cpus) {
-        lab_attr_wrong(parser, element, "cpus", error->message);
+        g_autofree char *quoted = lab_xml_quote(text);
+        lab_say(parser, lab_attr_pos(element, "cpus"),
+                is_cpu_list(plain) ? "cpus" : "schema", "<%s>: cpus='%s' %s",
+                element->name, quoted, error->message);
+        return;
+    }
+    parser->cpus += cpus->len;
+    if (parser->cpus > LAB_MAX_CPUS) {
+        lab_say(parser, lab_attr_pos(element, "cpus"), "cpus",
+                "the cells of the lab name more than %d CPUs; no machine has so many",
+                LAB_MAX_CPUS);
         return;
     }
     guint width =

@@ -9,31 +9,36 @@
 #define PORTS (1 << LAB_PORT | 1 << LAB_DOWNSTREAM)
 #define ALL 0x7f
 
+static void parse_node_property(LabParser *parser, LabXml *element, gpointer place);
+
 /* What stands below a node of each kind. */
-#define ENDPOINTS                                                                        \
-    {"nic", lab_parse_node, .counted = TRUE}, {"nvme", lab_parse_node, .counted = TRUE}, \
-    {                                                                                    \
-        "device", lab_parse_node, .counted = TRUE                                        \
-    }
-#define PROPERTY                                                                         \
-    {                                                                                    \
-        "property", lab_parse_node_property                                              \
-    }
-
-static void lab_parse_node_property(LabParser *parser, LabXml *element, gpointer place);
-
-const LabChild lab_cell_nodes[] = {{"expander", lab_parse_node, .counted = TRUE}, {NULL}};
-
-static const LabChild expander_children[] = {PROPERTY,
-                                             {"port", lab_parse_node, .counted = TRUE},
-                                             {"switch", lab_parse_node},
-                                             {NULL}};
+/* clang-format off */
+static const LabChild expander_children[] = {
+    {"property", parse_node_property},
+    {"port", lab_parse_node, .counted = TRUE},
+    {"switch", lab_parse_node},
+    {NULL}};
 static const LabChild port_children[] = {
-    PROPERTY, {"switch", lab_parse_node, .once = TRUE}, ENDPOINTS, {NULL}};
+    {"property", parse_node_property},
+    {"switch", lab_parse_node, .once = TRUE},
+    {"nic", lab_parse_node, .counted = TRUE},
+    {"nvme", lab_parse_node, .counted = TRUE},
+    {"device", lab_parse_node, .counted = TRUE},
+    {NULL}};
 static const LabChild switch_children[] = {
-    PROPERTY, {"downstream", lab_parse_node, .counted = TRUE}, {NULL}};
-static const LabChild downstream_children[] = {PROPERTY, ENDPOINTS, {NULL}};
-static const LabChild endpoint_children[] = {PROPERTY, {NULL}};
+    {"property", parse_node_property},
+    {"downstream", lab_parse_node, .counted = TRUE},
+    {NULL}};
+static const LabChild downstream_children[] = {
+    {"property", parse_node_property},
+    {"nic", lab_parse_node, .counted = TRUE},
+    {"nvme", lab_parse_node, .counted = TRUE},
+    {"device", lab_parse_node, .counted = TRUE},
+    {NULL}};
+static const LabChild endpoint_children[] = {
+    {"property", parse_node_property},
+    {NULL}};
+/* clang-format on */
 
 static const LabChild *const children_of[] = {
     [LAB_EXPANDER] = expander_children, [LAB_PORT] = port_children,
@@ -65,42 +70,46 @@ static const Models models_of[] = {
     [LAB_DEVICE] = {NULL, NULL},
 };
 
+typedef gboolean (*ReadInt)(LabParser *parser, LabXml *element, const char *name,
+                            int minimum, int maximum, int *value);
+
 typedef struct {
     const char *name;
     guint kinds;  /* bit per LabKind */
     gsize offset; /* in LabNode, of an int or a LabSwitch */
+    ReadInt read; /* NULL: a LabSwitch */
     int minimum, maximum;
 } NumberAttribute;
 
-static const NumberAttribute numbers[] = {
-    {"slot", ALL & ~(1 << LAB_SWITCH), offsetof(LabNode, slot), 0, 31},
-    {"function", ALL & ~(1 << LAB_SWITCH), offsetof(LabNode, function), 0, 7},
-    {"bus", 1 << LAB_EXPANDER, offsetof(LabNode, bus), 1, 255},
-    {"chassis", PORTS, offsetof(LabNode, chassis), 0, 255},
-    {"port-slot", PORTS, offsetof(LabNode, port_slot), 0, 8191},
-    {"bus-reserve", 1 << LAB_PORT, offsetof(LabNode, bus_reserve), 0, 255},
-    {"vfs", 1 << LAB_NIC, offsetof(LabNode, vfs), 0, 256},
-};
+#define ADDRESSED                                                                        \
+    (ALL & ~(1 << LAB_SWITCH)) /* a switch has no choice: 00.0 behind its port */
 
-static const NumberAttribute switches[] = {
-    {"multifunction", ALL & ~(1 << LAB_SWITCH), offsetof(LabNode, multifunction)},
-    {"acs", 1 << LAB_PORT, offsetof(LabNode, acs)},
-    {"hotplug", PORTS, offsetof(LabNode, hotplug)},
+static const NumberAttribute numbers[] = {
+    {"slot", ADDRESSED, offsetof(LabNode, slot), lab_attr_pci, 0, 31},
+    {"function", ADDRESSED, offsetof(LabNode, function), lab_attr_pci, 0, 7},
+    {"multifunction", ADDRESSED, offsetof(LabNode, multifunction), NULL},
+    {"bus", 1 << LAB_EXPANDER, offsetof(LabNode, bus), lab_attr_pci, 1, 255},
+    {"chassis", PORTS, offsetof(LabNode, chassis), lab_attr_pci, 0, 255},
+    {"port-slot", PORTS, offsetof(LabNode, port_slot), lab_attr_pci, 0, 8191},
+    {"hotplug", PORTS, offsetof(LabNode, hotplug), NULL},
+    {"acs", 1 << LAB_PORT, offsetof(LabNode, acs), NULL},
+    {"bus-reserve", 1 << LAB_PORT, offsetof(LabNode, bus_reserve), lab_attr_int, 0, 255},
+    {"vfs", 1 << LAB_NIC, offsetof(LabNode, vfs), lab_attr_int, 0, 256},
 };
 
 static void
 read_numbers(LabParser *parser, LabXml *element, LabNode *node)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        const NumberAttribute *number = &numbers[i];
-        if (number->kinds & (1u << node->kind))
-            lab_attr_int(parser, element, number->name, number->minimum, number->maximum,
-                         G_STRUCT_MEMBER_P(node, number->offset));
+        const NumberAttribute *how = &numbers[i];
+        gpointer field = G_STRUCT_MEMBER_P(node, how->offset);
+        if (!(how->kinds & (1u << node->kind)))
+            continue;
+        if (how->read)
+            how->read(parser, element, how->name, how->minimum, how->maximum, field);
+        else
+            lab_attr_switch(parser, element, how->name, field);
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(switches); i++)
-        if (switches[i].kinds & (1u << node->kind))
-            lab_attr_switch(parser, element, switches[i].name,
-                            G_STRUCT_MEMBER_P(node, switches[i].offset));
 }
 
 static void
@@ -207,14 +216,14 @@ lab_parse_property(LabParser *parser, LabXml *element, gpointer list)
     g_autofree char *name = NULL;
     if (lab_attr_needed(parser, element, "name"))
         lab_attr_word(parser, element, "name", &name);
-    const char *value = lab_attr_needed(parser, element, "value");
+    const char *value = lab_attr_raw(parser, element, "value");
     lab_no_children(parser, element);
     if (name && value)
         g_ptr_array_add(list, lab_property_new(name, value, element->pos));
 }
 
 static void
-lab_parse_node_property(LabParser *parser, LabXml *element, gpointer place)
+parse_node_property(LabParser *parser, LabXml *element, gpointer place)
 {
     const LabNodePlace *of = place;
     lab_parse_property(parser, element, of->parent->properties);
@@ -254,6 +263,23 @@ new_node(LabParser *parser, LabXml *element, const LabNodePlace *place)
     return node;
 }
 
+/* An upstream port takes the whole bus behind its root port. */
+static void
+check_switch_is_alone(LabParser *parser, const LabNode *port)
+{
+    const LabNode *alone = NULL, *other = NULL;
+    for (guint i = 0; i < port->children->len; i++) {
+        const LabNode *child = g_ptr_array_index(port->children, i);
+        *(child->kind == LAB_SWITCH ? &alone : &other) = child;
+    }
+    if (alone && other)
+        lab_say(parser, other->pos, "schema",
+                "a port holds either devices or one switch; put the <%s> into a "
+                "<downstream> of "
+                "the switch in line %d",
+                lab_kind_name(other->kind), alone->pos.line);
+}
+
 void
 lab_parse_node(LabParser *parser, LabXml *element, gpointer data)
 {
@@ -268,4 +294,6 @@ lab_parse_node(LabParser *parser, LabXml *element, gpointer data)
         read_nvme(parser, element, node);
     LabNodePlace below = {node->children, node, node->id};
     lab_children(parser, element, children_of[node->kind], &below);
+    if (node->kind == LAB_PORT)
+        check_switch_is_alone(parser, node);
 }

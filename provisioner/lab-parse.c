@@ -116,7 +116,7 @@ parse_iommu(LabParser *parser, LabXml *element, gpointer data)
     for (gsize i = 0; i < G_N_ELEMENTS(switches); i++)
         lab_attr_switch(parser, element, switches[i].name,
                         G_STRUCT_MEMBER_P(iommu, switches[i].offset));
-    lab_attr_int(parser, element, "aw-bits", 39, 57, &iommu->aw_bits);
+    lab_attr_int(parser, element, "aw-bits", 32, 64, &iommu->aw_bits);
     lab_children(parser, element, children, iommu->properties);
 }
 
@@ -124,7 +124,7 @@ static void
 parse_arg(LabParser *parser, LabXml *element, gpointer data)
 {
     LabHost *host = data;
-    const char *value = lab_attr_needed(parser, element, "value");
+    const char *value = lab_attr_raw(parser, element, "value");
     lab_no_children(parser, element);
     if (value)
         g_ptr_array_add(host->qemu_args, lab_property_new(value, NULL, element->pos));
@@ -174,7 +174,7 @@ parse_host(LabParser *parser, LabXml *element, gpointer data)
     host->pos = host->cpu.pos = host->iommu.pos = host->firmware_pos = element->pos;
     g_ptr_array_add(lab->hosts, host);
     lab_children(parser, element, host_children, host);
-    if (host->cells->len == 0)
+    if (host->cells->len == 0 && !parser->exhausted)
         lab_say(parser, element->pos, "schema",
                 "<host> has no <cell>; its CPUs and memory stand in cells, as in "
                 "<cell cpus='0-1' memory='1 GiB'/>");
@@ -242,7 +242,7 @@ parse_lab(LabParser *parser, LabXml *root)
     if (lab_attr_needed(parser, root, "name"))
         lab_attr_word(parser, root, "name", &lab->name);
     lab_children(parser, root, children, lab);
-    if (lab->hosts->len == 0)
+    if (lab->hosts->len == 0 && !parser->exhausted)
         lab_say(parser, root->pos, "schema",
                 "<lab> has no <host>; it needs at least one");
     return g_steal_pointer(&lab);

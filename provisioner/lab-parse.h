@@ -11,8 +11,10 @@
 
 /* Bounds of what counts may make of a small file. */
 #define LAB_MAX_COUNT 1024
-#define LAB_MAX_COPIES 8192 /* elements made by counts, in a lab */
+#define LAB_MAX_COPIES 8192   /* elements that may have a count, in a lab */
+#define LAB_MAX_WEIGHT 400000 /* all elements with their attributes; see LabXml */
 #define LAB_MAX_CPU 4095
+#define LAB_MAX_CPUS 65536 /* numbers in all lists of CPUs of a lab */
 #define LAB_MAX_ID 64
 #define LAB_MAX_FINDINGS 100
 
@@ -27,7 +29,10 @@ typedef struct {
     Findings *findings;
     GHashTable
         *told;    /* set of char *: findings already made; copies do not repeat them */
-    guint copies; /* elements made by counts so far */
+    guint copies; /* elements that may have a count, so far */
+    guint weight; /* of all elements so far, copies included */
+    guint cpus;   /* numbers in lists of CPUs so far */
+    gboolean exhausted;    /* a budget is used up: the rest is not read */
     GPtrArray *references; /* LabReference of the host that is being read */
 } LabParser;
 
@@ -47,15 +52,21 @@ const char *lab_nearest(const char *text, const char *const *names);
 const char *lab_attr(LabParser *parser, LabXml *element, const char *name);
 /* The same; an attribute that is missing is a finding. */
 const char *lab_attr_needed(LabParser *parser, LabXml *element, const char *name);
+/* Needed, and untouched: blanks may matter to the emulator. */
+const char *lab_attr_raw(LabParser *parser, LabXml *element, const char *name);
 FilePos lab_attr_pos(const LabXml *element, const char *name);
 /* What is wrong with the value of the attribute NAME. */
 void lab_attr_wrong(LabParser *parser, const LabXml *element, const char *name,
                     const char *what);
 
+/* Decimal numbers. */
 gboolean lab_attr_int(LabParser *parser, LabXml *element, const char *name, int minimum,
                       int maximum, int *value);
 gboolean lab_attr_number(LabParser *parser, LabXml *element, const char *name,
                          gint64 minimum, gint64 maximum, gint64 *value);
+/* Numbers of PCI, which people also write as 0x…. */
+gboolean lab_attr_pci(LabParser *parser, LabXml *element, const char *name, int minimum,
+                      int maximum, int *value);
 gboolean
 lab_attr_size(LabParser *parser, LabXml *element, const char *name, gint64 *value);
 /* The same, where the unit may also stand in the attribute `unit`, as in libvirt. */
@@ -112,6 +123,5 @@ typedef struct {
     LabNode *parent;       /* or NULL */
     const char *id_prefix; /* or NULL */
 } LabNodePlace;
-extern const LabChild lab_cell_nodes[], lab_host_nodes[];
 void lab_parse_node(LabParser *parser, LabXml *element, gpointer place);
 void lab_parse_property(LabParser *parser, LabXml *element, gpointer list);

@@ -132,6 +132,55 @@ has_byte_order_mark(const char *text, gsize length)
     return length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0;
 }
 
+/* Where the markup at TEXT, a '<', ends; *ATTRIBUTES is the number of its quoted values.
+ */
+static const char *
+skip_markup(const char *text, const char *end, guint *attributes)
+{
+    static const struct {
+        const char *start, *end;
+    } opaque[] = {{"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}};
+    *attributes = 0;
+    for (gsize i = 0; i < G_N_ELEMENTS(opaque); i++)
+        if ((gsize)(end - text) >= strlen(opaque[i].start) &&
+            memcmp(text, opaque[i].start, strlen(opaque[i].start)) == 0) {
+            const char *close = g_strstr_len(text, end - text, opaque[i].end);
+            return close ? close + strlen(opaque[i].end) : end;
+        }
+    for (text++; text < end && *text != '>'; text++)
+        if (*text == '"' || *text == '\'') {
+            ++*attributes;
+            const char *close = memchr(text + 1, *text, (gsize)(end - text - 1));
+            if (!close)
+                return end;
+            text = close;
+        }
+    return text;
+}
+
+/* libxml2 2.9 compares each attribute of an element with all others, which for a million
+ * of them takes minutes, so they are counted before it sees them. */
+static gboolean
+check_attributes(const char *text, gsize length, const char *file, Findings *findings)
+{
+    const char *end = text + length;
+    const char *at = text;
+    while (at < end && (at = memchr(at, '<', (gsize)(end - at)))) {
+        guint attributes = 0;
+        const char *after = skip_markup(at, end, &attributes);
+        if (attributes > LAB_XML_MAX_ATTRIBUTES) {
+            findings_add(
+                findings, FINDING_ERROR,
+                (FilePos){file, count_lines(text, (gsize)(at - text)) + 1}, "xml",
+                "the element has more than %d attributes; no element of a lab has",
+                LAB_XML_MAX_ATTRIBUTES);
+            return FALSE;
+        }
+        at = after;
+    }
+    return TRUE;
+}
+
 static gboolean
 check_bytes(const char *text, gsize length, const char *file, Findings *findings)
 {
@@ -149,7 +198,8 @@ check_bytes(const char *text, gsize length, const char *file, Findings *findings
             LAB_XML_MAX_BYTES / (1024 * 1024));
         return FALSE;
     }
-    return check_encoding(text, length, file, findings);
+    return check_encoding(text, length, file, findings) &&
+           check_attributes(text, length, file, findings);
 }
 
 /* ---- libxml2's events
@@ -281,6 +331,7 @@ on_start_element(void *data, const xmlChar *local, const xmlChar *prefix,
     element->is_foreign = g_strcmp0((const char *)uri, LAB_NAMESPACE) != 0;
     element->pos = (FilePos){reader->file, first_line};
     element->count = 1;
+    element->weight = 1 + (guint)length / 64;
     if (attribute_count > 0)
         element->attributes =
             read_attributes(reader, attribute_count, attributes, tag, length, first_line);

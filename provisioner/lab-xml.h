@@ -17,6 +17,7 @@
 #define LAB_XML_MAX_BYTES (8 * 1024 * 1024)
 #define LAB_XML_MAX_ELEMENTS 100000
 #define LAB_XML_MAX_DEPTH 32
+#define LAB_XML_MAX_ATTRIBUTES 64 /* of one element */
 
 typedef struct {
     char *name; /* as written, with its prefix if it has one */
@@ -35,6 +36,8 @@ struct LabXml {
     GPtrArray *children;   /* LabXml; NULL: none */
     GString *text;    /* all character data directly inside, or NULL if only blanks */
     FilePos text_pos; /* of its first character that is not blank */
+
+    guint weight; /* what a copy costs: 1, and 1 for every 64 bytes of attributes */
 
     /* For lab-parse: how often this element was made into something so far, of which
      * `count` in this place. */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the lab-check*.c files share, and nobody else includes: one host under
+ * examination, and how a check says what it found. A check is a row in a table and a
+ * function; it looks at what the author wrote, needs no emulator, and changes nothing.
+ */
+#pragma once
+
+#include "lab.h"
+
+typedef struct {
+    const Lab *lab;
+    const LabHost *host; /* NULL while the lab as a whole is looked at */
+    GPtrArray *nodes;    /* const LabNode: all of the host, parents first */
+    Findings *findings;
+    GHashTable *told; /* set of char *: copies of an element do not repeat a finding */
+    GHashTable *macs; /* char * → FilePos *: of all hosts so far */
+    const char *name; /* of the check that runs */
+} LabCheck;
+
+typedef struct {
+    const char *name; /* in brackets behind the message */
+    void (*run)(LabCheck *check);
+} LabCheckRow;
+
+/* Each ends with name NULL. */
+extern const LabCheckRow lab_checks_cells[];
+extern const LabCheckRow lab_checks_pci[];
+
+void
+lab_check_say(LabCheck *check, FilePos pos, const char *format, ...) G_GNUC_PRINTF(3, 4);
