@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The check: a host's manifest (what was asked) against its observation (what was found),
+ * both in the form of docs/manifest.rst. Pure. The observation comes from a guest and is
+ * hostile.
+ *
+ * A case is a subject, "node 0" or "pci 0000:b5:00.0", so that its name is the same in
+ * each run; it fails if one of its lines differs, and its output names each such line,
+ * with what was asked and what was found.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "outcome.h"
+
+/* The name of the check among the suites. */
+#define COMPARE_SUITE "manifest"
+
+/* Bytes of an observation that are read; more is a failure. The largest lab has some 200
+ * KiB. */
+#define COMPARE_MAX (8 * 1024 * 1024)
+
+/* GPtrArray of CaseResult, at least one, subjects in the manifest's order, those that
+ * nobody asked for last. With TAINTED what differs is a skip, "unchecked". */
+GPtrArray *compare_manifest(const char *host, const char *manifest,
+                            const char *observation, gboolean tainted);
