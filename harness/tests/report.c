@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "autoptr.h"
+#include "report.h"
+
+static CaseResult *
+add(Report *report, const char *suite, const char *name, Outcome outcome,
+    const char *message)
+{
+    CaseResult *result = case_result_new("l1", suite, name, outcome);
+    if (message)
+        case_result_set_message(result, "%s", message);
+    g_ptr_array_add(report->results, result);
+    return result;
+}
+
+static void
+free_report(gpointer report)
+{
+    report_free(report);
+}
+
+/* One of each kind. */
+static GPtrArray *
+sample(void)
+{
+    GPtrArray *reports = g_ptr_array_new_with_free_func(free_report);
+    Report *report = report_new("berrange-2017");
+    report->emulator = g_strdup("QEMU 7.2.22");
+    report->accel = g_strdup("tcg");
+    report->kernel = g_strdup("6.1.0");
+    report->started_us = G_GINT64_CONSTANT(1500000000000000);
+    report->complete = TRUE;
+    add(report, "manifest", "node 0", OUTCOME_PASS, NULL);
+    CaseResult *bad =
+        add(report, "manifest", "node 1", OUTCOME_FAIL, "line 2: asked 'a', found 'b'");
+    case_result_set_output(bad, "line 2: asked 'a', found 'b'\n", -1);
+    add(report, "numa", "one # two", OUTCOME_SKIP, "no nodes");
+    CaseResult *flaky =
+        add(report, "numa", "shaky", OUTCOME_PASS, "failed first: 1 != 2");
+    flaky->flaky = TRUE;
+    flaky->duration_us = 1234567890;
+    add(report, "numa", "[program]", OUTCOME_GUEST_PANIC, "the host panicked");
+    g_ptr_array_add(reports, report);
+    return reports;
+}
+
+static char *
+write_text(const char *format, const GPtrArray *reports)
+{
+    GString *out = g_string_new(NULL);
+    report_format(format)->write(reports, out);
+    return g_string_free(out, FALSE);
+}
+
+static void
+tap_is_flat(void **state)
+{
+    g_autoptr(GPtrArray) reports = sample();
+    g_autofree char *text = write_text("tap", reports);
+    assert_string_equal(text, "TAP version 13\n"
+                              "# berrange-2017, QEMU 7.2.22, tcg, Linux 6.1.0\n"
+                              "ok 1 - berrange-2017/l1/manifest/node 0\n"
+                              "not ok 2 - berrange-2017/l1/manifest/node 1\n"
+                              "# fail: line 2: asked 'a', found 'b'\n"
+                              "#   line 2: asked 'a', found 'b'\n"
+                              "ok 3 - berrange-2017/l1/numa/one \\# two # SKIP no nodes\n"
+                              "ok 4 - berrange-2017/l1/numa/shaky\n"
+                              "# flaky: failed first: 1 != 2\n"
+                              "not ok 5 - berrange-2017/l1/numa/[program]\n"
+                              "# guest-panic: the host panicked\n"
+                              "1..5\n");
+}
+
+static void
+tap_of_nothing_fails(void **state)
+{
+    g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(free_report);
+    Report *report = report_new("empty");
+    report->complete = TRUE;
+    g_ptr_array_add(reports, report);
+    g_autofree char *text = write_text("tap", reports);
+    assert_non_null(strstr(text, "not ok 1 - tests were run\n"));
+    assert_non_null(strstr(text, "\n1..1\n"));
+    assert_int_equal(report_status(report), HB_FAIL);
+    report->complete = FALSE;
+    g_autofree char *early = write_text("tap", reports);
+    assert_true(g_str_has_suffix(early, "Bail out! The run of empty was ended early.\n"));
+}
+
+static xmlXPathContext *
+parse(const char *text)
+{
+    xmlDoc *document = xmlReadMemory(text, (int)strlen(text), "report.xml", NULL,
+                                     XML_PARSE_NONET | XML_PARSE_NOERROR);
+    assert_non_null(document);
+    return xmlXPathNewContext(document);
+}
+
+static void
+assert_xpath(xmlXPathContext *context, const char *expression, double expected)
+{
+    g_autoptr(xmlXPathObject) value =
+        xmlXPathEvalExpression(BAD_CAST expression, context);
+    assert_non_null(value);
+    assert_float_equal(xmlXPathCastToNumber(value), expected, 0.0001);
+}
+
+static void
+junit_counts_and_classifies(void **state)
+{
+    g_autoptr(GPtrArray) reports = sample();
+    g_autofree char *text = write_text("junit", reports);
+    xmlXPathContext *context = parse(text);
+    assert_xpath(context, "count(/testsuites/testsuite)", 2);
+    assert_xpath(context, "/testsuites/testsuite[1]/@tests", 2);
+    assert_xpath(context, "/testsuites/testsuite[1]/@failures", 1);
+    assert_xpath(context, "/testsuites/testsuite[2]/@errors", 1);
+    assert_xpath(context, "/testsuites/testsuite[2]/@skipped", 1);
+    assert_xpath(context, "/testsuites/testsuite[2]/testcase[2]/@time", 1234.567);
+    assert_xpath(context, "count(//testcase[@name='shaky'][flakyFailure][not(failure)])",
+                 1);
+    assert_xpath(context,
+                 "count(//testcase[@name='[program]']/error[@type='guest-panic'])", 1);
+    assert_xpath(context,
+                 "count(//testcase[@name='node 1']/failure[contains(., 'found')])", 1);
+    assert_xpath(context, "count(//testcase[@classname='berrange-2017.l1.numa'])", 3);
+    assert_xpath(context,
+                 "count(/testsuites/testsuite[@timestamp='2017-07-14T02:40:00'])", 2);
+    xmlFreeDoc(context->doc);
+    xmlXPathFreeContext(context);
+}
+
+static void
+junit_of_a_cut_run_is_no_pass(void **state)
+{
+    g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(free_report);
+    Report *report = report_new("cut");
+    add(report, "numa", "a", OUTCOME_PASS, NULL);
+    g_ptr_array_add(reports, report);
+    g_autofree char *text = write_text("junit", reports);
+    xmlXPathContext *context = parse(text);
+    assert_xpath(context, "count(//testcase/error)", 1);
+    xmlFreeDoc(context->doc);
+    xmlXPathFreeContext(context);
+
+    report->complete = TRUE;
+    g_ptr_array_set_size(report->results, 0);
+    g_autofree char *empty = write_text("junit", reports);
+    context = parse(empty);
+    assert_xpath(context, "count(//testcase/failure)", 1);
+    xmlFreeDoc(context->doc);
+    xmlXPathFreeContext(context);
+}
+
+static void
+junit_is_xml_whatever_was_printed(void **state)
+{
+    g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(free_report);
+    Report *report = report_new("lab]]>\x01<&\"");
+    report->complete = TRUE;
+    CaseResult *result =
+        add(report, "s<>", "n\x02&\"'\xff", OUTCOME_FAIL, "]]> \xef\xbf\xbe");
+    /* behind case_result_set_output()'s back */
+    result->output = g_strdup("]]>\x1b[31m\xed\xa0\x80[[ATTACHMENT|/etc/passwd]]");
+    g_ptr_array_add(reports, report);
+    g_autofree char *text = write_text("junit", reports);
+    xmlXPathContext *context = parse(text);
+    assert_xpath(context, "count(//testcase/failure)", 1);
+    assert_xpath(context, "count(//system-out)", 0);
+    xmlFreeDoc(context->doc);
+    xmlXPathFreeContext(context);
+}
+
+static void
+json_goes_both_ways(void **state)
+{
+    g_autoptr(GPtrArray) reports = sample();
+    g_autofree char *text = write_text("json", reports);
+    g_autoptr(JsonNode) root = json_from_string(text, NULL);
+    assert_non_null(root);
+    JsonObject *object = json_node_get_object(root);
+    assert_true(json_object_get_boolean_member(object, "complete"));
+    JsonArray *labs = json_object_get_array_member(object, "labs");
+    JsonArray *results =
+        json_object_get_array_member(json_array_get_object_element(labs, 0), "results");
+    const Report *report = reports->pdata[0];
+    assert_int_equal(json_array_get_length(results), report->results->len);
+    for (guint i = 0; i < report->results->len; i++) {
+        const CaseResult *old = report->results->pdata[i];
+        g_autoptr(CaseResult) new =
+            report_case_from_json(json_array_get_object_element(results, i), NULL);
+        assert_non_null(new);
+        assert_string_equal(new->name, old->name);
+        assert_int_equal(new->outcome, old->outcome);
+        assert_int_equal(new->flaky, old->flaky);
+        assert_int_equal(new->duration_us, old->duration_us);
+        assert_true(g_strcmp0(new->message, old->message) == 0);
+        assert_true(g_strcmp0(new->output, old->output) == 0);
+    }
+}
+
+static void
+json_refuses_what_is_no_result(void **state)
+{
+    static const char *const rows[] = {
+        "{}",
+        "{\"host\":\"l1\",\"suite\":\"s\",\"case\":\"c\",\"outcome\":\"great\"}",
+        "{\"host\":1,\"suite\":\"s\",\"case\":\"c\",\"outcome\":\"pass\"}",
+        "{\"host\":\"l1\",\"suite\":null,\"case\":[],\"outcome\":\"pass\"}",
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(JsonNode) node = json_from_string(rows[i], NULL);
+        g_autoptr(GError) error = NULL;
+        assert_null(report_case_from_json(json_node_get_object(node), &error));
+        assert_non_null(error);
+    }
+}
+
+static void
+the_outcome_needs_evidence(void **state)
+{
+    g_autoptr(Report) report = report_new("lab");
+    assert_int_equal(report_outcome(report), OUTCOME_FAIL);
+    add(report, "numa", "a", OUTCOME_SKIP, "no");
+    assert_int_equal(report_status(report), HB_OK);
+    report->selected = TRUE;
+    assert_int_equal(report_outcome(report), OUTCOME_FAIL);
+    add(report, "numa", "b", OUTCOME_PASS, NULL);
+    assert_int_equal(report_status(report), HB_OK);
+    add(report, "numa", "c", OUTCOME_GUEST_HANG, NULL);
+    add(report, "numa", "d", OUTCOME_FAIL, NULL);
+    assert_int_equal(report_status(report), HB_GUEST_HANG);
+    report->status = HB_INTERRUPTED;
+    assert_int_equal(report_status(report), HB_INTERRUPTED);
+    ReportCount count = report_count(report);
+    assert_int_equal(count.total, 4);
+    assert_int_equal(count.passed, 1);
+    assert_int_equal(count.failed, 2);
+    assert_int_equal(count.skipped, 1);
+}
+
+/* ---- files
+ * -------------------------------------------------------------------------------------
+ */
+
+static guint
+files_in(const char *directory)
+{
+    g_autoptr(GDir) dir = g_dir_open(directory, 0, NULL);
+    guint count = 0;
+    while (g_dir_read_name(dir))
+        count++;
+    return count;
+}
+
+static void
+saving_replaces(void **state)
+{
+    g_autoptr(GPtrArray) reports = sample();
+    g_autofree char *directory = g_dir_make_tmp("hostbed-report-XXXXXX", NULL);
+    g_autofree char *filename = g_build_filename(directory, "r.xml", NULL);
+    assert_true(g_file_set_contents(filename, "old", -1, NULL));
+    int old = g_open(filename, O_RDONLY, 0);
+    assert_true(report_save(report_format("junit"), reports, filename, NULL));
+
+    char kept[8] = "";
+    assert_int_equal(read(old, kept, sizeof(kept)), 3); /* never written into */
+    close(old);
+    g_autofree char *text = NULL;
+    assert_true(g_file_get_contents(filename, &text, NULL, NULL));
+    assert_true(g_str_has_prefix(text, "<?xml"));
+    assert_int_equal(files_in(directory), 1);
+
+    /* a link stays a link */
+    g_autofree char *link_name = g_build_filename(directory, "link.xml", NULL);
+    assert_int_equal(symlink("r.xml", link_name), 0);
+    assert_true(report_save(report_format("json"), reports, link_name, NULL));
+    assert_true(g_file_test(link_name, G_FILE_TEST_IS_SYMLINK));
+    assert_int_equal(files_in(directory), 2);
+    g_remove(link_name);
+    g_remove(filename);
+    g_rmdir(directory);
+}
+
+static void
+saving_reports_what_failed(void **state)
+{
+    g_autoptr(GPtrArray) reports = sample();
+    g_autoptr(GError) error = NULL;
+    assert_false(
+        report_save(report_format("json"), reports, "/nonexistent/r.json", &error));
+    assert_int_equal(hb_error_status(error), HB_INFRASTRUCTURE);
+    assert_non_null(strstr(error->message, "/nonexistent/r.json"));
+    g_clear_error(&error);
+    assert_false(report_save(report_format("json"), reports, "/dev/full", &error));
+    assert_non_null(strstr(error->message, "No space left"));
+    assert_true(report_save(report_format("json"), reports, "/dev/null", NULL));
+    struct stat info;
+    assert_int_equal(stat("/dev/null", &info), 0);
+    assert_true(S_ISCHR(info.st_mode));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tap_is_flat),
+        cmocka_unit_test(tap_of_nothing_fails),
+        cmocka_unit_test(junit_counts_and_classifies),
+        cmocka_unit_test(junit_of_a_cut_run_is_no_pass),
+        cmocka_unit_test(junit_is_xml_whatever_was_printed),
+        cmocka_unit_test(json_goes_both_ways),
+        cmocka_unit_test(json_refuses_what_is_no_result),
+        cmocka_unit_test(the_outcome_needs_evidence),
+        cmocka_unit_test(saving_replaces),
+        cmocka_unit_test(saving_reports_what_failed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
