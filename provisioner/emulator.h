@@ -18,9 +18,12 @@ typedef struct {
     guint64 size_bytes;
 } EmulatorBar;
 
-/* A device model that can be plugged into PCI, with what the guest will read from it. */
+/* A device model, with what the guest will read from it when it is plugged into a PCIe port (on
+ * pcie.0 a virtio device is another: a transitional one with an I/O BAR, unless its property
+ * disable-legacy is "on"). Bridges have no subsystem here: 0. "igbvf" stands for what an igb's
+ * virtual functions are, "AMDVI-PCI" for the function that comes with amd-iommu. */
 typedef struct {
-    char *name;               /* "e1000e" */
+    char *name;               /* "e1000e"; NULL: built in */
     gboolean is_pci;
     gboolean is_probed;       /* the fields below were read from a real one */
     guint16 vendor, device, subsystem_vendor, subsystem;
@@ -58,12 +61,21 @@ gboolean emulator_device_has_property(const Emulator *emulator, const char *devi
                                       const char *property);
 gboolean emulator_has_object(const Emulator *emulator, const char *type);
 
+/* Constructors, for the probe and for tests. They copy their strings. */
+Emulator *emulator_new(void);
+EmulatorDevice *emulator_device_new(const char *name);
+void emulator_device_free(EmulatorDevice *device);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EmulatorDevice, emulator_device_free)
+void emulator_add_device(Emulator *emulator, EmulatorDevice *device /* taken */);
+EmulatorBuiltin *emulator_builtin_new(int slot, int function,
+                                      EmulatorDevice *device /* taken */);
+
 /* The JSON form, sorted, the same on every machine for the same emulator. */
 char *emulator_to_json(const Emulator *emulator);
 Emulator *emulator_from_json(const char *json, gssize length, GError **error);
 Emulator *emulator_load(const char *filename, GError **error);
 
-/* ---- emulator-probe.c: the only part that starts a process ------------------------------- */
+/* ---- emulator-probe.c, emulator-cache.c: the parts that start a process ------------------------------- */
 
 /* The emulator to use: PATH as given (--emulator, HOSTBED_EMULATOR), else the first that exists of
  * qemu-system-x86_64 in PATH and qemu-kvm's usual places. The result is owned by the caller. */
