@@ -19,15 +19,6 @@
 
 #define DEVICES "sys/bus/pci/devices"
 
-/* include/linux/ioport.h, part of what /sys shows */
-#define RESOURCE_IO UINT64_C(0x100)
-#define RESOURCE_MEMORY UINT64_C(0x200)
-#define RESOURCE_PREFETCH UINT64_C(0x2000)
-#define RESOURCE_64BIT UINT64_C(0x100000)
-#define RESOURCE_UNSET UINT64_C(0x20000000)
-
-#define ROM_INDEX 6
-
 /* The link ends in the path of bridges: …/pci0000:b4/0000:b4:00.0/0000:b5:00.0 */
 static void
 observe_parent(Observer *observer, const char *function)
@@ -67,37 +58,6 @@ observe_place(Observer *observer, const char *function)
         observer_add(observer, "pci %s local-cpus %s", function, observer_list(cpus));
     free(node);
     free(cpus);
-}
-
-static void
-observe_bar(Observer *observer, const char *function, int index, const char *line)
-{
-    uint64_t start, end, flags;
-    char name[4] = "rom";
-    if (sscanf(line, "%" SCNx64 " %" SCNx64 " %" SCNx64, &start, &end, &flags) != 3 ||
-        !(flags & (RESOURCE_IO | RESOURCE_MEMORY)) || end < start)
-        return;
-    if (index < ROM_INDEX)
-        snprintf(name, sizeof name, "%d", index);
-    const char *kind = flags & RESOURCE_IO      ? "io"
-                       : flags & RESOURCE_64BIT ? "mem64"
-                                                : "mem32";
-    /* The kernel sets the bit for every expansion ROM, whose register has none. */
-    bool prefetch = flags & RESOURCE_PREFETCH && index < ROM_INDEX;
-    bool unassigned = flags & RESOURCE_UNSET || start == 0;
-    observer_add(observer, "pci %s bar %s %s%s %" PRIu64 "%s", function, name, kind,
-                 prefetch ? "-pref" : "", end - start + 1,
-                 unassigned ? " unassigned" : "");
-}
-
-static void
-observe_bars(Observer *observer, const char *function)
-{
-    char *text = sysfs_read(observer->root, DEVICES "/%s/resource", function);
-    char *rest = text, *line;
-    for (int i = 0; text && i <= ROM_INDEX && (line = strtok_r(rest, "\n", &rest)); i++)
-        observe_bar(observer, function, i, line);
-    free(text);
 }
 
 static void
@@ -180,14 +140,16 @@ void
 observe_pci(Observer *observer)
 {
     SysfsNames functions = sysfs_names(observer->root, DEVICES);
+    HomelessBars homeless = bars_without_home(observer);
     for (size_t i = 0; i < functions.count; i++) {
         const char *function = functions.names[i];
         observe_parent(observer, function);
         observe_numbers(observer, function);
         observe_place(observer, function);
-        observe_bars(observer, function);
+        observe_bars(observer, function, &homeless);
         observe_driver(observer, function);
         observe_macs(observer, function);
     }
+    free(homeless.bars);
     sysfs_names_clear(&functions);
 }

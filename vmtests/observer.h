@@ -28,3 +28,18 @@ void observe_nodes(Observer *observer);
 void observe_memory(Observer *observer); /* sizes of nodes */
 void observe_pci(Observer *observer);
 void observe_iommu(Observer *observer);
+
+/* A base address register that found no room, by the kernel's log. */
+typedef struct {
+    char function[13];
+    int index; /* 6: the expansion ROM */
+    uint64_t flags, size;
+} HomelessBar;
+
+typedef struct {
+    HomelessBar *bars; /* freed by free() */
+    size_t count;
+} HomelessBars;
+
+HomelessBars bars_without_home(const Observer *observer);
+void observe_bars(Observer *observer, const char *function, const HomelessBars *homeless);

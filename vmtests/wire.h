@@ -1,36 +1,41 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The protocol between the agent in the host and the harness outside: frames over one
- * virtio-serial port named HB_WIRE_PORT. Both sides include this file; it needs only libc.
+ * virtio-serial port named HB_WIRE_PORT. Both sides include this file; it needs only
+ * libc.
  *
- * A frame is a header of 8 bytes, then LENGTH bytes of payload. All numbers are little-endian.
+ * A frame is a header of 8 bytes, then LENGTH bytes of payload. All numbers are
+ * little-endian.
  *
  *     u32 length    of the payload, at most HB_WIRE_MAX
  *     u16 type      HbFrame
  *     u16 channel   which request it is about; 0 is the agent itself
  *
- * Lists of strings are strings each ended by a NUL. Neither side trusts the other: a frame that
- * is too long, of an unknown type, or malformed ends the conversation: the agent answers FAILED
- * on channel 0 with the reason, ends its commands and reads nothing more that means something.
+ * Lists of strings are strings each ended by a NUL. Neither side trusts the other: a
+ * frame that is too long, of an unknown type, or malformed ends the conversation: the
+ * agent answers FAILED on channel 0 with the reason, ends its commands and reads nothing
+ * more that means something.
  *
- * Channels. The harness chooses a number that is not in use with each RUN, PUT, GET and OBSERVE;
- * at most HB_WIRE_CHANNELS are in use at once. EXIT, DONE, FAILED and the empty OBSERVATION free
- * it. STDIN, SIGNAL, RESIZE, DATA and CREDIT that cross those on the way are dropped silently.
+ * Channels. The harness chooses a number that is not in use with each RUN, PUT, GET and
+ * OBSERVE; at most HB_WIRE_CHANNELS are in use at once. EXIT, DONE, FAILED and the empty
+ * OBSERVATION free it. STDIN, SIGNAL, RESIZE, DATA and CREDIT that cross those on the way
+ * are dropped silently.
  *
- * Flow control: each side may have at most HB_WIRE_WINDOW bytes of a stream (STDIN, STDOUT,
- * STDERR, DATA of a channel, each for itself) on the way that the other has not yet given back by
- * CREDIT. So a flood never stops the frames that end it. Other frames need no credit; both sides
- * must always go on reading. Empty frames cost nothing.
+ * Flow control: each side may have at most HB_WIRE_WINDOW bytes of a stream (STDIN,
+ * STDOUT, STDERR, DATA of a channel, each for itself) on the way that the other has not
+ * yet given back by CREDIT. So a flood never stops the frames that end it. Other frames
+ * need no credit; both sides must always go on reading. Empty frames cost nothing.
  *
- * How a command ends. It runs in its own session and process group. When its main process has
- * ended, the agent sends what is then in its pipes, closes them, and sends the ends of file and
- * EXIT: a daemon left behind does not hold the channel open, and what it writes later is lost.
- * A command that cannot be run exits as in a shell, with the reason on its standard error: 127 not
- * found, 126 found but not runnable, 125 no such working directory.
+ * How a command ends. It runs in its own session and process group. When its main process
+ * has ended, the agent sends what is then in its pipes, closes them, and sends the ends
+ * of file and EXIT: a daemon left behind does not hold the channel open, and what it
+ * writes later is lost. A command that cannot be run exits as in a shell, with the reason
+ * on its standard error: 127 not found, 126 found but not runnable, 125 no such working
+ * directory.
  *
- * When the harness closes the port, the commands that still run are killed. HELLO from the
- * harness does the same and begins a new conversation: it is how to meet a host that was restored
- * from a template, where the port has never been closed.
+ * When the harness closes the port, the commands that still run are killed. HELLO from
+ * the harness does the same and begins a new conversation: it is how to meet a host that
+ * was restored from a template, where the port has never been closed.
  */
 #pragma once
 
@@ -43,6 +48,7 @@
 #define HB_WIRE_WINDOW (256 * 1024)
 #define HB_WIRE_CHANNELS 64
 
+/* clang-format off */
 typedef enum {
     /* agent → harness */
     HB_FRAME_STDOUT = 2,      /* bytes; empty: end of file */
@@ -89,3 +95,4 @@ typedef enum {
  *   hostbed.hugepages=NODE:SIZE:COUNT[,…]   huge pages to reserve once the host runs, by Linux's
  *                    node and the size as the kernel writes it: hostbed.hugepages=0:2048kB:64
  */
+/* clang-format on */
