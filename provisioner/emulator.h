@@ -84,3 +84,10 @@ char *emulator_find(const char *path, GError **error);
 /* Facts about BINARY: from the cache if its identity is known, else by asking it (about a
  * second, no guest code is run). DATA_DIRS are extra -L folders, or NULL. */
 Emulator *emulator_probe(const char *binary, const char *const *data_dirs, GError **error);
+
+/* All that emulator_find(NULL) would consider, best first: GPtrArray of char *. For doctor. */
+GPtrArray *emulator_list(void);
+
+/* A digest that changes when BINARY, the modules it loads or DATA_DIRS change. Owned by the
+ * caller. */
+char *emulator_identity(const char *binary, const char *const *data_dirs);
