@@ -124,23 +124,14 @@ keep_output(TapReader *reader, GString *where, const char *line)
     g_string_append_c(where, '\n');
 }
 
-/* Gives the comments that followed the last result to it. */
+/* Gives the comments that followed the last result to it, once. */
 static void
 settle_comments(TapReader *reader)
 {
-    if (reader->after->len == 0)
-        return;
-    if (reader->cases->len > 0) {
+    if (reader->after->len > 0 && reader->cases->len > 0 && reader->dropped == 0) {
         CaseResult *last = reader->cases->pdata[reader->cases->len - 1];
-        /* One that is full stays as it is: past the last case that is kept, all comments
-         * come here. */
-        gsize kept = last->output ? strlen(last->output) : 0;
-        g_autofree char *all =
-            kept < TAP_OUTPUT_MAX
-                ? g_strconcat(last->output ? last->output : "", reader->after->str, NULL)
-                : NULL;
-        if (all)
-            case_result_set_output(last, all, -1);
+        g_string_prepend(reader->after, last->output ? last->output : "");
+        case_result_set_output(last, reader->after->str, (gssize)reader->after->len);
     }
     g_string_truncate(reader->after, 0);
 }
