@@ -351,12 +351,25 @@ check_number(TapReader *reader, gint64 number)
     reader->last_number = (guint)number;
 }
 
+/* The last line of TEXT that says something, without blanks around it. */
+static char *
+last_line(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (guint i = g_strv_length(lines); i > 0; i--) {
+        if (*g_strstrip(lines[i - 1]))
+            return g_strdup(lines[i - 1]);
+    }
+    return g_strdup("");
+}
+
 static void
 judge(TapReader *reader, CaseResult *result, const Point *point, const char *cmocka_name)
 {
+    g_autofree char *said = last_line(reader->pending->str);
     const char *reason = cmocka_name ? "" : point->reason;
-    if (reader->skip_reason && !*reason)
-        reason = reader->skip_reason;
+    if (!*reason)
+        reason = reader->skip_reason ? reader->skip_reason : said;
     if (point->directive == DIRECTIVE_SKIP) {
         result->outcome = OUTCOME_SKIP;
         case_result_set_message(result, "%s",

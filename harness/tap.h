@@ -10,8 +10,8 @@
  * Subtests are not results of their own: their lines become the output of the result that
  * they belong to, which fails if one of them failed, is missing, or came twice.
  *
- * cmocka 1.1 prints a skipped test as "not ok N # SKIP NAME", without a reason. A suite
- * gives it by a line "# SKIP REASON" of its own before.
+ * cmocka 1.1 prints a skipped test as "not ok N # SKIP NAME", without a reason: the last
+ * line that the test printed before is taken for it, or a comment "# SKIP REASON".
  */
 #pragma once
 

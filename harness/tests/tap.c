@@ -91,6 +91,7 @@ reads_cmocka(void **state)
                1, 0, "pass a\nskip b: the suite gives no reason\nfail c\n");
     expect("1..2\n# SKIP one node only\nnot ok 1 # SKIP b\nok 2 - c\n",
            "skip b: one node only\npass c\n");
+    expect("1..1\nsetting up\nno IOMMU\n\nnot ok 1 # SKIP b\n", "skip b: no IOMMU\n");
     expect("1..1\n# skipped 3 of 7\nnot ok 1 # SKIP b\n",
            "skip b: the suite gives no reason\n");
 }

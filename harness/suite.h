@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Which suites there are: data, one table. A suite is a program in the host (image.h says
+ * where) that prints TAP; here stands what it needs of a lab and how long it may take.
+ * What a lab does not have is known from its plan, so a suite whose needs are not met is
+ * skipped before it is started, with the reason.
+ *
+ * What a suite finds in its environment:
+ *
+ *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
+ *   HOSTBED_LAB        name of the lab
+ *   HOSTBED_HOST       id of the host
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "accel.h"
+#include "plan.h"
+
+#define SUITE_MANIFEST_PATH "/run/hostbed/manifest"
+#define SUITE_PROGRAMS_PATH "/usr/lib/hostbed/vmtests"
+
+typedef struct {
+    const char *name;
+    const char *summary; /* one line for --list */
+    gboolean is_check; /* the manifest's own: done from outside, no program in the host */
+    gboolean needs_iommu;
+    gboolean needs_hugepages;
+    guint needs_nodes;     /* at least so many nodes */
+    guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */
+} Suite;
+
+#define SUITE_TCG_FACTOR 5
+
+extern const Suite suites[]; /* ends with name NULL; the check is the first */
+const Suite *suite_find(const char *name); /* NULL if unknown */
+
+/* Why PLAN cannot have SUITE, one sentence; NULL: it can. Owned by the caller. */
+char *suite_unmet(const Suite *suite, const Plan *plan);
+guint suite_timeout_ms(const Suite *suite, Accel accel);
+GStrv suite_environment(const Plan *plan);
+
+/* ---- selection
+ * ------------------------------------------------------------------------------
+ *
+ * By name, as reports write it, or by a part of it: "SUITE", "SUITE/CASE",
+ * "HOST/SUITE/CASE", "LAB/HOST/SUITE/CASE"; each part may be a glob(7) pattern. */
+
+typedef struct Selection Selection;
+
+/* No PATTERNS (NULL or none): all. HB_USAGE if one of them can match no suite. */
+Selection *selection_new(const char *const *patterns, GError **error);
+void selection_free(Selection *selection);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Selection, selection_free)
+
+gboolean selection_is_all(const Selection *selection);
+/* Whether a case of the suite may be meant. */
+gboolean selection_has_suite(const Selection *selection, const char *lab,
+                             const char *host, const char *suite);
+gboolean selection_has_case(const Selection *selection, const char *lab, const char *host,
+                            const char *suite, const char *name);
+
+/* ---- shards
+ * ---------------------------------------------------------------------------------- */
+
+typedef struct {
+    guint index, count; /* 1 ≤ index ≤ count */
+} Shard;
+
+/* "K/N" */
+gboolean shard_parse(const char *text, Shard *shard, GError **error);
+/* Whether item NUMBER (from 0) of TOTAL is in SHARD: neighbours stay together, so that
+ * few hosts are started twice; shards differ by one item at most. */
+gboolean shard_has(Shard shard, guint number, guint total);

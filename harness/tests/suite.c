@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "error.h"
+#include "suite.h"
+
+static Selection *
+select_by(const char *pattern)
+{
+    const char *const patterns[] = {pattern, NULL};
+    Selection *selection = selection_new(patterns, NULL);
+    assert_non_null(selection);
+    return selection;
+}
+
+static void
+expect_case(const char *pattern, const char *lab, const char *suite, const char *name,
+            gboolean expected)
+{
+    g_autoptr(Selection) selection = select_by(pattern);
+    assert_int_equal(selection_has_case(selection, lab, "l1", suite, name), expected);
+}
+
+static void
+nothing_selected_is_all(void **state)
+{
+    g_autoptr(Selection) selection = selection_new(NULL, NULL);
+    assert_true(selection_is_all(selection));
+    assert_true(selection_has_suite(selection, "lab", "l1", "numa"));
+    assert_true(selection_has_case(selection, "lab", "l1", "numa", "x"));
+}
+
+static void
+selects_by_parts(void **state)
+{
+    expect_case("numa", "lab", "numa", "distances", TRUE);
+    expect_case("numa", "lab", "pci", "distances", FALSE);
+    expect_case("n*/dist*", "lab", "numa", "distances", TRUE);
+    expect_case("*/dist*", "lab", "numa", "cpus", FALSE);
+    expect_case("l1/numa/cpus", "lab", "numa", "cpus", TRUE);
+    expect_case("l2/numa/cpus", "lab", "numa", "cpus", FALSE);
+    expect_case("lab/l1/manifest/pci 0000:b5:00.0", "lab", "manifest", "pci 0000:b5:00.0",
+                TRUE);
+    expect_case("other/l1/numa/*", "lab", "numa", "cpus", FALSE);
+    expect_case("lab/l1/numa/a/b", "lab", "numa", "a/b", TRUE);
+}
+
+/* What a report prints can be given back as it stands. */
+static void
+selects_by_reported_names(void **state)
+{
+    expect_case("lab[run=2]/l1/numa/[program]", "lab[run=2]", "numa", "[program]", TRUE);
+    expect_case("lab/l1/numa/[program]", "lab[run=2]", "numa", "[program]", TRUE);
+    expect_case("lab[run=1]/l1/numa/cpus", "lab[run=2]", "numa", "cpus", FALSE);
+}
+
+static void
+a_case_selects_its_suite(void **state)
+{
+    g_autoptr(Selection) selection = select_by("numa/cpus");
+    assert_true(selection_has_suite(selection, "lab", "l1", "numa"));
+    assert_false(selection_has_suite(selection, "lab", "l1", "pci"));
+}
+
+static void
+refuses_what_selects_no_suite(void **state)
+{
+    const char *const patterns[] = {"numa", "nuna/*", NULL};
+    g_autoptr(GError) error = NULL;
+    assert_null(selection_new(patterns, &error));
+    assert_int_equal(hb_error_status(error), HB_USAGE);
+    assert_non_null(strstr(error->message, "'nuna/*'"));
+    assert_non_null(strstr(error->message, "manifest, numa, pci, iommu, hugepages"));
+}
+
+static Plan *
+plan_of(guint nodes, LabIommuModel iommu, guint hugepages)
+{
+    Plan *plan = g_new0(Plan, 1);
+    PlanCell *cell = g_new0(PlanCell, 1);
+    plan->lab_name = g_strdup("lab");
+    plan->host_id = g_strdup("l1");
+    plan->node_count = nodes;
+    plan->iommu.model = iommu;
+    plan->cells = g_ptr_array_new();
+    cell->hugepages = g_array_new(FALSE, TRUE, sizeof(PlanHugepages));
+    g_array_set_size(cell->hugepages, hugepages);
+    g_ptr_array_add(plan->cells, cell);
+    return plan;
+}
+
+static void
+plan_drop(Plan *plan)
+{
+    PlanCell *cell = plan->cells->pdata[0];
+    g_array_unref(cell->hugepages);
+    g_free(cell);
+    g_ptr_array_unref(plan->cells);
+    g_free(plan->lab_name);
+    g_free(plan->host_id);
+    g_free(plan);
+}
+
+static void
+needs_are_seen_in_the_plan(void **state)
+{
+    Plan *bare = plan_of(1, LAB_IOMMU_NONE, 0), *rich = plan_of(2, LAB_IOMMU_INTEL, 1);
+    g_autofree char *iommu = suite_unmet(suite_find("iommu"), bare);
+    g_autofree char *hugepages = suite_unmet(suite_find("hugepages"), bare);
+    assert_non_null(strstr(iommu, "IOMMU"));
+    assert_non_null(strstr(hugepages, "huge pages"));
+    for (const Suite *suite = suites; suite->name; suite++)
+        assert_null(suite_unmet(suite, rich));
+    const Suite many = {.name = "many", .needs_nodes = 2};
+    g_autofree char *nodes = suite_unmet(&many, bare);
+    assert_string_equal(nodes, "the lab has 1 nodes; 2 are needed");
+
+    g_auto(GStrv) environment = suite_environment(bare);
+    assert_string_equal(environment[0], "HOSTBED_MANIFEST=/run/hostbed/manifest");
+    assert_string_equal(environment[1], "HOSTBED_LAB=lab");
+    assert_string_equal(environment[2], "HOSTBED_HOST=l1");
+    plan_drop(bare);
+    plan_drop(rich);
+}
+
+static void
+emulation_gets_more_time(void **state)
+{
+    const Suite *suite = suite_find("numa");
+    assert_true(suite_timeout_ms(suite, ACCEL_TCG) > suite_timeout_ms(suite, ACCEL_KVM));
+    assert_true(suite_timeout_ms(suite, ACCEL_KVM) > 0);
+}
+
+static void
+shards_are_a_partition(void **state)
+{
+    for (guint total = 0; total < 12; total++) {
+        for (guint count = 1; count < 15; count++) {
+            guint least = G_MAXUINT, most = 0, all = 0;
+            for (guint k = 1; k <= count; k++) {
+                guint in = 0;
+                for (guint i = 0; i < total; i++)
+                    in += shard_has((Shard){k, count}, i, total);
+                least = MIN(least, in);
+                most = MAX(most, in);
+                all += in;
+            }
+            assert_int_equal(all, total);
+            assert_true(most - least <= 1);
+        }
+    }
+}
+
+static void
+shards_are_read(void **state)
+{
+    Shard shard;
+    assert_true(shard_parse("2/5", &shard, NULL));
+    assert_int_equal(shard.index, 2);
+    assert_int_equal(shard.count, 5);
+    static const char *const wrong[] = {"",    "/",     "0/5",  "6/5", "1/0",
+                                        "a/b", "1/2/3", "-1/2", "1"};
+    for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_false(shard_parse(wrong[i], &shard, &error));
+        assert_int_equal(hb_error_status(error), HB_USAGE);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_selected_is_all),
+        cmocka_unit_test(selects_by_parts),
+        cmocka_unit_test(selects_by_reported_names),
+        cmocka_unit_test(a_case_selects_its_suite),
+        cmocka_unit_test(refuses_what_selects_no_suite),
+        cmocka_unit_test(needs_are_seen_in_the_plan),
+        cmocka_unit_test(emulation_gets_more_time),
+        cmocka_unit_test(shards_are_a_partition),
+        cmocka_unit_test(shards_are_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
