@@ -242,7 +242,7 @@ check_hugepages_of(LabCheck *check, const LabCell *cell)
         g_autofree char *has = units_size_text(cell->memory_bytes);
         lab_check_say(check, pages->pos,
                       "%" G_GINT64_FORMAT
-                      " huge pages of %s do not fit the cell's memory of %s; "
+                      " × %s of huge pages do not fit the cell's memory of %s; "
                       "lower their number or give the cell more",
                       pages->count, page, has);
         return;
@@ -318,11 +318,11 @@ check_complete(LabCheck *check, const Distances *distances)
     for (guint from = 0; from < distances->size; from++)
         for (guint to = 0; to < distances->size; to++)
             if (from != to && !*distance_at(distances, from, to)) {
-                lab_check_say(
-                    check, cell_at(check, from)->pos,
-                    "the distance from cell %u to cell %u is missing: since %u to %u "
-                    "is not %u to %u, every pair needs both",
-                    from, to, a, b, b, a);
+                lab_check_say(check, cell_at(check, from)->pos,
+                              "the distance from cell %u to cell %u is missing: the way "
+                              "from %u to %u "
+                              "differs from the way back, so every pair needs both",
+                              from, to, a, b);
                 return;
             }
 }

@@ -62,28 +62,35 @@ refuse_unit(const char *unit, guint64 number, GError **error)
     return FALSE;
 }
 
+static gboolean
+refuse_large(GError **error)
+{
+    g_set_error_literal(error, HB_ERROR, HB_USAGE,
+                        "is more than any machine has; a million TiB is the most");
+    return FALSE;
+}
+
 gboolean
 units_parse_size(const char *text, gint64 *bytes, GError **error)
 {
     const char *end = text;
     guint64 number = 0;
-    if (!scan_decimal(text, &end, &number)) {
+    if (!g_ascii_isdigit(*text)) {
         g_set_error_literal(
             error, HB_ERROR, HB_USAGE,
             "is not a size; write a whole number and a unit, as in '512 MiB'");
         return FALSE;
     }
+    if (!scan_decimal(text, &end, &number))
+        return refuse_large(error);
     const char *name = end;
     while (g_ascii_isspace(*name))
         name++;
     int unit = find_unit(name);
     if (unit < 0)
         return refuse_unit(name, number, error);
-    if (has_too_many_digits(text, end, unit)) {
-        g_set_error_literal(error, HB_ERROR, HB_USAGE,
-                            "is more than any machine has; a million TiB is the most");
-        return FALSE;
-    }
+    if (has_too_many_digits(text, end, unit))
+        return refuse_large(error);
     *bytes = (gint64)(number << units[unit].shift);
     return TRUE;
 }
