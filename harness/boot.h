@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * From a plan to a running host that said HELLO: acceleration decided, kernel found, image made,
- * emulator started, agent met. The wait follows the host's progress, not the clock: a slow host
- * is waited for, one that stands still is a hang. A host that hangs before its agent speaks is
- * started once more, and that is reported (one boot of some fifteen under emulation hung for
- * no reason that was found: FACTS.md).
+ * From a plan to a running host that said HELLO: acceleration decided, kernel found,
+ * image made, emulator started, agent met. The wait follows the host's progress, not the
+ * clock: a slow host is waited for, one that stands still is a hang. A host that hangs
+ * before its agent speaks is started once more, and that is reported (one boot of some
+ * fifteen under emulation hung for no reason that was found: FACTS.md).
  */
 #pragma once
 
@@ -14,24 +14,28 @@
 #include "guest.h"
 #include "image.h"
 #include "launch.h"
+#include "log-dir.h"
 #include "plan.h"
 
-/* What is being done now, for a progress line: "building the image", "starting the kernel". */
+/* What is being done now, for a progress line: "building the image", "starting the
+ * kernel". */
 typedef void (*BootStep)(const char *what, gpointer user_data);
 
 typedef struct {
     const Plan *plan;
-    const char *emulator;         /* path */
-    Accel accel;                  /* as asked */
-    const char *kernel;           /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
-    const char *const *programs;  /* --with; or NULL */
-    gboolean suites;              /* put the suites into the host, under /suites */
-    const char *log_dir;          /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
-    const char *cmdline_extra;    /* or NULL */
-    const char *const *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
-    GCancellable *interrupt;      /* fires on SIGINT and the like: HB_INTERRUPTED; or NULL */
-    guint stall_ms;               /* without progress for so long: a hang; 0: a default that fits */
-    BootStep step;                /* or NULL */
+    const char *emulator; /* path */
+    Accel accel;          /* as asked */
+    const char *kernel;   /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
+    const char *const *programs; /* --with; or NULL */
+    gboolean suites;             /* put the suites into the host, where image.h says */
+    const char
+        *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
+    const char *cmdline_extra; /* or NULL */
+    const char *const
+        *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
+    GCancellable *interrupt; /* fires on SIGINT and the like: HB_INTERRUPTED; or NULL */
+    guint stall_ms; /* without progress for so long: a hang; 0: a default that fits */
+    BootStep step;  /* or NULL */
     gpointer user_data;
 } BootOptions;
 
@@ -41,8 +45,10 @@ typedef struct {
     AccelVerdict *accel;
     Kernel *kernel;
     char *log_dir;  /* of the start that lives */
-    char *retried;  /* why the host was started a second time, one sentence; NULL: it was not */
+    char *retried;  /* why the host was started a second time, one sentence; NULL: it was
+                       not */
     gint64 boot_us; /* from spawn to HELLO */
+    LogFile *agent_log;
 } Boot;
 
 Boot *boot_host(const BootOptions *options, GError **error);
@@ -52,6 +58,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Boot, boot_free)
 
 /* To pass to calls of guest.h: fires when the host is gone or the interrupt came. */
 GCancellable *boot_cancellable(Boot *boot);
-/* After a call of guest.h failed with *ERROR: puts there what was seen from outside instead, if
- * the host panicked, reset, hung or died, with what it said last and where the logs are. */
+/* After a call of guest.h failed with *ERROR: puts there what was seen from outside
+ * instead, if the host panicked, reset, hung or died, with what it said last and where
+ * the logs are. */
 void boot_explain(Boot *boot, GError **error);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Owns one emulator from spawn to gone, whatever dies: the child is ended with us (parent-death
- * signal, the parent checked again after it is set), it is sandboxed, it gets all its channels
- * as inherited descriptors, and nothing is written outside its log directory.
+ * Owns one emulator from spawn to gone, whatever dies: the child is ended with us
+ * (parent-death signal, the parent checked again after it is set), it is sandboxed, it
+ * gets all its channels as inherited descriptors, and nothing is written outside its log
+ * directory.
  *
- * What is seen from outside (QMP events, console, end of the process) decides the outcome when
- * the guest cannot: panic, reset, hang, emulator died.
+ * What is seen from outside (QMP events, console, end of the process) decides the outcome
+ * when the guest cannot: panic, reset, hang, emulator died.
  */
 #pragma once
 
@@ -19,18 +20,20 @@ typedef struct Machine Machine;
 
 typedef struct {
     const Plan *plan;
-    const char *emulator;              /* path */
-    const char *const *data_dirs;      /* extra -L, or NULL */
-    const char *accel;                 /* "kvm" or "tcg", decided by accel.h */
-    const char *kernel, *initrd;       /* paths */
-    const char *cmdline_extra;         /* or NULL */
-    const char *log_dir;               /* exists, ours alone */
-    const char *const *extra_args;     /* tests: alter the machine behind the manifest's back; or NULL */
-    GCancellable *interrupt;           /* fires on SIGINT and the like; borrowed, or NULL */
+    const char *emulator;         /* path */
+    const char *const *data_dirs; /* extra -L, or NULL */
+    const char *accel;            /* "kvm" or "tcg", decided by accel.h */
+    const char *kernel, *initrd;  /* paths */
+    const char *cmdline_extra;    /* or NULL */
+    const char *log_dir;          /* exists, ours alone */
+    const char *const
+        *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
+    GCancellable *interrupt; /* fires on SIGINT and the like; borrowed, or NULL */
 } MachineOptions;
 
-/* Starts the emulator and its QMP; the guest runs when this returns. The host's log directory has
- * from then on: command (line, environment), events (time-stamped), console, qmp, emulator's stderr. */
+/* Starts the emulator and its QMP; the guest runs when this returns. The host's log
+ * directory has from then on: command (line, environment), events (time-stamped),
+ * console, qmp, emulator's stderr. */
 Machine *machine_start(const MachineOptions *options, GError **error);
 /* Ends the emulator (SIGKILL after asking by QMP) and waits until it is gone. */
 void machine_free(Machine *machine);
@@ -41,13 +44,28 @@ int machine_take_agent_fd(Machine *machine);
 Qmp *machine_qmp(Machine *machine);
 GPid machine_pid(const Machine *machine);
 
-/* Fires when the host can no longer answer: panic, reset, power-off, emulator's end, the interrupt. Then
- * machine_failure() says why, in one sentence with what was seen last and where the logs are. */
+/* Fires when the host can no longer answer: panic, reset, power-off, emulator's end, the
+ * interrupt. Then machine_failure() says why, in one sentence with what was seen last and
+ * where the logs are; NULL before that. */
 GCancellable *machine_gone(Machine *machine);
-gboolean machine_failure(const Machine *machine, GError **error);
+const GError *machine_failure(const Machine *machine);
+/* For those who see a failure without knowing its cause: lets what the emulator said last
+ * arrive (at most a second), then as machine_failure(). */
+const GError *machine_settle(Machine *machine);
 
-/* Signs of life: a number that grows with everything the guest does that is seen from outside
- * (console bytes, QMP events, executed time). A deadline follows it. */
+/* Signs of life: a number that grows with everything new that the guest does and is seen
+ * from outside: console bytes, QMP events and, while machine_sample() is on and the
+ * console is quiet, each page of code that its first CPU had not been seen in before. A
+ * loop does not count, which executed time would. A deadline follows it. */
 guint64 machine_progress(const Machine *machine);
-/* The last line the console printed, or NULL. Owned by the machine. */
+void machine_sample(Machine *machine, gboolean on);
+/* Time that the emulator has computed: how much of a standstill was the machine's own
+ * doing. */
+gint64 machine_cpu_time_us(const Machine *machine);
+/* Where the guest was seen last, for a person: "in the firmware (…)", or NULL. Owned by
+ * the caller. */
+char *machine_whereabouts(const Machine *machine);
+/* The last line the console printed, made printable, or NULL. Owned by the machine. */
 const char *machine_last_words(const Machine *machine);
+/* A line in the events' log. */
+void machine_note(Machine *machine, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -466,6 +466,12 @@ qmp_free(Qmp *qmp)
     g_free(qmp);
 }
 
+const GError *
+qmp_ended(const Qmp *qmp)
+{
+    return qmp->ended;
+}
+
 void
 qmp_set_event_handler(Qmp *qmp, QmpEvent handler, gpointer user_data)
 {

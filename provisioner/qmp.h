@@ -30,6 +30,9 @@ Qmp *qmp_new(int fd);
 void qmp_free(Qmp *qmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Qmp, qmp_free)
 
+/* Why the conversation has ended, or NULL. */
+const GError *qmp_ended(const Qmp *qmp);
+
 void qmp_set_event_handler(Qmp *qmp, QmpEvent handler, gpointer user_data);
 void qmp_set_trace(Qmp *qmp, QmpTrace trace, gpointer user_data);
 

@@ -323,6 +323,8 @@ echo_everything(int fd)
             g_byte_array_append(kept, frame->payload, frame->length);
             if (uncredited > HB_WIRE_WINDOW)
                 _exit(2);
+        } else if (frame->type == HB_FRAME_PING) {
+            send_frame(fd, HB_FRAME_PONG, 0, frame->payload, 8);
         } else {
             _exit(3);
         }
@@ -340,8 +342,12 @@ start_source(void)
     int fds[2];
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     if (fork() == 0) {
-        for (guint32 i = 0; i < FLOOD / 4; i++)
-            put_bytes(fds[1], &i, 4);
+        guint32 numbers[1024];
+        for (guint32 i = 0; i < FLOOD / 4; i++) {
+            numbers[i % 1024] = i;
+            if (i % 1024 == 1023)
+                put_bytes(fds[1], numbers, sizeof numbers);
+        }
         _exit(0);
     }
     close(fds[1]);
@@ -357,12 +363,13 @@ start_drain(pid_t *child)
     *child = fork();
     if (*child == 0) {
         close(fds[1]);
-        guint32 number;
+        guint32 numbers[1024];
         usleep(200000);
         for (guint32 i = 0; i < FLOOD / 4; i++)
-            if (!get_bytes(fds[0], &number, 4) || number != i)
+            if ((i % 1024 == 0 && !get_bytes(fds[0], numbers, sizeof numbers)) ||
+                numbers[i % 1024] != i)
                 _exit(1);
-        _exit(read(fds[0], &number, 1) == 0 ? 0 : 2);
+        _exit(read(fds[0], numbers, 1) == 0 ? 0 : 2);
     }
     close(fds[0]);
     return fds[1];

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Reads a text stream of the emulator (console, standard error) to its end: into a log,
+ * and a bounded memory of the last lines. Private to launch*.c.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "log-dir.h"
+
+typedef struct Console Console;
+
+/* Bytes came (0: the end). */
+typedef void (*ConsoleCame)(gsize bytes, gpointer user_data);
+
+/* Takes FD and LOG. */
+Console *console_new(int fd, LogFile *log, ConsoleCame came, gpointer user_data);
+void console_free(Console *console);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
+
+gboolean console_ended(const Console *console);
+/* Of everything that came. */
+guint64 console_bytes(const Console *console);
+/* The last line that is not empty, made printable; NULL if none. Owned by the console. */
+const char *console_last_line(const Console *console);
+/* The last LINES lines, made printable, joined by "; ". Owned by the caller. */
+char *console_tail(const Console *console, guint lines);
+/* The first line with a kernel's announcement of its own death, or NULL. */
+const char *console_panic(const Console *console);

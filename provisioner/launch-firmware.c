@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "launch-firmware.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "error.h"
+
+/* Debian's ovmf, Fedora's edk2-ovmf, Arch's edk2-ovmf, openSUSE's qemu-ovmf-x86_64. */
+static const struct {
+    const char *code, *vars;
+} places[] = {
+    {"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+    {"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+    {"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
+    {"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
+    {"/usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "/usr/share/edk2-ovmf/x64/OVMF_VARS.fd"},
+    {"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"},
+};
+
+static int
+copy_to_memory(const char *path, GError **error)
+{
+    g_autofree char *bytes = NULL;
+    gsize length = 0, done = 0;
+    if (!g_file_get_contents(path, &bytes, &length, error))
+        return -1;
+    int fd = memfd_create("efi-variables", MFD_CLOEXEC);
+    while (fd >= 0 && done < length) {
+        ssize_t n = write(fd, bytes + done, length - done);
+        if (n < 0 && errno != EINTR) {
+            close(fd);
+            fd = -1;
+        } else if (n > 0) {
+            done += (gsize)n;
+        }
+    }
+    if (fd < 0)
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot copy %s: %s", path,
+                    g_strerror(errno));
+    return fd;
+}
+
+gboolean
+firmware_find_efi(char **code, int *vars_fd, GError **error)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
+        if (access(places[i].code, R_OK) != 0 || access(places[i].vars, R_OK) != 0)
+            continue;
+        *vars_fd = copy_to_memory(places[i].vars, error);
+        if (*vars_fd < 0)
+            return FALSE;
+        *code = g_strdup(places[i].code);
+        return TRUE;
+    }
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "the lab asks for EFI firmware and this machine has none; install ovmf "
+                "(Debian) or edk2-ovmf (Fedora)");
+    return FALSE;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Where distributions keep EFI firmware for virtual machines. Private to launch*.c.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+/* *CODE is the path of the firmware, *VARS_FD a private copy of its empty variables in
+ * memory. */
+gboolean firmware_find_efi(char **code, int *vars_fd, GError **error);

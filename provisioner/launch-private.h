@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What launch*.c share. A machine is started by launch.c, watched by launch-watch.c, and
+ * the command of its log written by launch-command.c.
+ */
+#pragma once
+
+#include "launch-console.h"
+#include "launch.h"
+#include "log-dir.h"
+
+/* What ended the host, as far as it was seen; the first that is seen stays. */
+typedef enum {
+    CAUSE_NONE,
+    CAUSE_PANIC, /* the kernel told pvpanic */
+    CAUSE_RESET, /* reboot or triple fault */
+    CAUSE_POWER_OFF,
+    CAUSE_IO_ERROR, /* a disk failed, and the emulator stopped the host */
+    CAUSE_WATCHDOG,
+    CAUSE_QMP,   /* its control channel ended or made no sense */
+    CAUSE_ENDED, /* the emulator closed its channels: it is dead */
+} Cause;
+
+struct Machine {
+    GPid pid; /* 0: reaped */
+    char *emulator, *log_dir;
+    Qmp *qmp;
+    int agent_fd; /* -1: taken */
+    Console *console, *errors;
+    LogFile *events, *qmp_log;
+    GCancellable *gone, *interrupt;
+    gulong interrupt_id;
+
+    Cause cause;
+    char *cause_detail; /* of CAUSE_IO_ERROR: the device */
+    gboolean qmp_ended;
+    guint settling; /* source: after it, what has not arrived will not */
+    GError *failure;
+
+    guint sampler; /* source, or 0 */
+    gboolean sample_pending;
+    guint64 sampled_bytes; /* of the console at the last turn */
+    GHashTable *pages;     /* set of guint64: pages of code the first CPU was seen in */
+    guint64 events_seen;
+    guint64 instruction; /* where the first CPU was seen last */
+    gboolean instruction_known;
+};
+
+/* launch-watch.c */
+void machine_watch(Machine *machine);
+void machine_unwatch(Machine *machine);
+void machine_console_came(gsize bytes, gpointer user_data);
+void machine_errors_came(gsize bytes, gpointer user_data);
+/* The emulator is known not to work; why, with its standard error and what became of it.
+ */
+GError *machine_start_error(Machine *machine, const GError *reason);
+
+/* launch-command.c: the file `command`, a script that starts the same machine by hand. */
+void machine_write_command(const MachineOptions *options, const char *const *argv,
+                           const char *const *envp, GPid pid);

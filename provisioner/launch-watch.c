@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What is seen of a machine from outside: events, console, standard error, the end of the
+ * process; and what follows from it.
+ */
+#include "launch-private.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "launch-child.h"
+
+/* After the first sign of the end: the rest of what was said is already on its way. */
+#define SETTLE_MS 500
+#define REAP_MS 1000
+/* A console that printed within the last turn tells enough. */
+#define SAMPLE_MS 1000
+
+/* ---- why
+ * -----------------------------------------------------------------------------------------
+ */
+
+static char *
+describe_status(int status)
+{
+    if (WIFSIGNALED(status))
+        return g_strdup_printf("ended by signal %d (%s)", WTERMSIG(status),
+                               g_strsignal(WTERMSIG(status)));
+    return g_strdup_printf("ended with status %d", WEXITSTATUS(status));
+}
+
+/* How it ended and the last lines of its standard error; reaps it. */
+static char *
+describe_end(Machine *machine)
+{
+    int status = 0;
+    const GError *qmp = qmp_ended(machine->qmp);
+    g_autofree char *how = NULL;
+    if (machine->pid == 0) {
+        how = g_strdup("ended");
+    } else if (launch_child_reap(machine->pid, REAP_MS, &status)) {
+        how = describe_status(status);
+        machine->pid = 0;
+    } else {
+        how = g_strdup_printf("lives and is out of control (%s)",
+                              qmp ? qmp->message : "it closed its channels");
+    }
+    g_autofree char *said = console_tail(machine->errors, 4);
+    return g_strdup_printf("the emulator %s %s: %s", machine->emulator, how,
+                           *said ? said : "it gave no reason");
+}
+
+static HbStatus
+cause_status(Cause cause)
+{
+    switch (cause) {
+    case CAUSE_PANIC:
+    case CAUSE_RESET:
+    case CAUSE_POWER_OFF:
+        return HB_GUEST_PANIC;
+    case CAUSE_IO_ERROR:
+        return HB_INFRASTRUCTURE;
+    case CAUSE_WATCHDOG:
+        return HB_GUEST_HANG;
+    case CAUSE_QMP:
+    case CAUSE_ENDED:
+    case CAUSE_NONE:
+        break;
+    }
+    return HB_EMULATOR_DIED;
+}
+
+static char *
+describe_cause(Machine *machine)
+{
+    const char *panic = console_panic(machine->console);
+    switch (machine->cause) {
+    case CAUSE_PANIC:
+        return g_strdup_printf("the host's kernel panicked%s%s", panic ? ": " : "",
+                               panic ? panic : "");
+    case CAUSE_RESET:
+        if (panic)
+            return g_strdup_printf("the host's kernel panicked and reset: %s", panic);
+        return g_strdup("the host reset itself");
+    case CAUSE_POWER_OFF:
+        return g_strdup("the host powered itself off");
+    case CAUSE_IO_ERROR:
+        return g_strdup_printf("the host was stopped by an I/O error on %s",
+                               machine->cause_detail);
+    case CAUSE_WATCHDOG:
+        return g_strdup("the host's watchdog expired");
+    case CAUSE_QMP:
+    case CAUSE_ENDED:
+    case CAUSE_NONE:
+        break;
+    }
+    return describe_end(machine);
+}
+
+static GError *
+make_failure(Machine *machine)
+{
+    g_autofree char *why = describe_cause(machine);
+    const char *last = console_last_line(machine->console);
+    GString *text = g_string_new(why);
+    if (last && !strstr(why, last))
+        g_string_append_printf(text, "; the console said last: %s", last);
+    g_string_append_printf(text, "; logs: %s", machine->log_dir);
+    GError *failure =
+        g_error_new_literal(HB_ERROR, (int)cause_status(machine->cause), text->str);
+    g_string_free(text, TRUE);
+    return failure;
+}
+
+/* Everything that will be known is known. */
+static void
+conclude(Machine *machine)
+{
+    g_clear_handle_id(&machine->settling, g_source_remove);
+    if (machine->failure)
+        return;
+    machine->failure = make_failure(machine);
+    log_file_line(machine->events, "gone: %s", machine->failure->message);
+    g_cancellable_cancel(machine->gone);
+}
+
+static gboolean
+on_settled(gpointer user_data)
+{
+    Machine *machine = user_data;
+    machine->settling = 0;
+    conclude(machine);
+    return G_SOURCE_REMOVE;
+}
+
+/* CAUSE was seen. What the others have to say arrives first, then the host is gone. */
+static void
+note_cause(Machine *machine, Cause cause)
+{
+    if (machine->failure)
+        return;
+    if (machine->cause == CAUSE_NONE)
+        machine->cause = cause;
+    if (machine->qmp_ended && console_ended(machine->console) &&
+        console_ended(machine->errors))
+        conclude(machine);
+    else if (!machine->settling)
+        machine->settling = g_timeout_add(SETTLE_MS, on_settled, machine);
+}
+
+/* ---- events
+ * ----------------------------------------------------------------------------------------
+ */
+
+static const char *
+string_member(JsonObject *object, const char *name)
+{
+    JsonNode *node = object ? json_object_get_member(object, name) : NULL;
+    return node && json_node_get_value_type(node) == G_TYPE_STRING
+               ? json_node_get_string(node)
+               : "";
+}
+
+static void
+on_shutdown(Machine *machine, JsonObject *data)
+{
+    const char *reason = string_member(data, "reason");
+    if (strcmp(reason, "guest-reset") == 0)
+        note_cause(machine, CAUSE_RESET);
+    else if (strcmp(reason, "guest-shutdown") == 0)
+        note_cause(machine, CAUSE_POWER_OFF);
+    else if (strcmp(reason, "guest-panic") == 0)
+        note_cause(machine, CAUSE_PANIC);
+    else
+        note_cause(machine, CAUSE_ENDED);
+}
+
+static void
+on_io_error(Machine *machine, JsonObject *data)
+{
+    if (strcmp(string_member(data, "action"), "stop") != 0)
+        return;
+    if (machine->cause == CAUSE_NONE)
+        machine->cause_detail = g_strdup_printf("%s: %s", string_member(data, "device"),
+                                                string_member(data, "reason"));
+    note_cause(machine, CAUSE_IO_ERROR);
+}
+
+static void
+on_event(const char *event, JsonObject *data, gpointer user_data)
+{
+    Machine *machine = user_data;
+    if (!event) {
+        machine->qmp_ended = TRUE;
+        note_cause(machine, CAUSE_QMP);
+        return;
+    }
+    machine->events_seen++;
+    log_file_line(machine->events, "event %.64s %s", event,
+                  string_member(data, "reason"));
+    if (strcmp(event, "GUEST_PANICKED") == 0)
+        note_cause(machine, CAUSE_PANIC);
+    else if (strcmp(event, "SHUTDOWN") == 0)
+        on_shutdown(machine, data);
+    else if (strcmp(event, "BLOCK_IO_ERROR") == 0)
+        on_io_error(machine, data);
+    else if (strcmp(event, "WATCHDOG") == 0)
+        note_cause(machine, CAUSE_WATCHDOG);
+}
+
+static void
+on_trace(gboolean to_emulator, const char *line, gpointer user_data)
+{
+    Machine *machine = user_data;
+    log_file_line(machine->qmp_log, "%s %s", to_emulator ? "->" : "<-", line);
+}
+
+void
+machine_console_came(gsize bytes, gpointer user_data)
+{
+    Machine *machine = user_data;
+    if (bytes == 0 && machine->cause != CAUSE_NONE)
+        note_cause(machine, CAUSE_ENDED);
+}
+
+void
+machine_errors_came(gsize bytes, gpointer user_data)
+{
+    Machine *machine = user_data;
+    if (bytes == 0)
+        note_cause(machine, CAUSE_ENDED);
+}
+
+static void
+on_interrupt(GCancellable *interrupt, gpointer user_data)
+{
+    Machine *machine = user_data;
+    if (machine->failure)
+        return;
+    machine->failure = g_error_new(HB_ERROR, HB_INTERRUPTED, "interrupted");
+    log_file_line(machine->events, "interrupted");
+    /* Whoever waits for the emulator, for its greeting perhaps, waits for nothing. */
+    if (machine->pid != 0)
+        kill(machine->pid, SIGKILL);
+    g_cancellable_cancel(machine->gone);
+}
+
+/* ---- questions
+ * ---------------------------------------------------------------------------------------
+ */
+
+GCancellable *
+machine_gone(Machine *machine)
+{
+    return machine->gone;
+}
+
+const GError *
+machine_failure(const Machine *machine)
+{
+    return machine->failure;
+}
+
+static gboolean
+on_tick(gpointer user_data)
+{
+    gboolean *passed = user_data;
+    *passed = TRUE;
+    return G_SOURCE_REMOVE;
+}
+
+const GError *
+machine_settle(Machine *machine)
+{
+    gboolean passed = FALSE;
+    guint timer = g_timeout_add(2 * SETTLE_MS, on_tick, &passed);
+    while (!machine->failure && !passed)
+        g_main_context_iteration(NULL, TRUE);
+    if (!passed)
+        g_source_remove(timer);
+    return machine->failure;
+}
+
+const char *
+machine_last_words(const Machine *machine)
+{
+    return console_last_line(machine->console);
+}
+
+/* ---- progress
+ * ------------------------------------------------------------------------------------------
+ */
+
+guint64
+machine_progress(const Machine *machine)
+{
+    return console_bytes(machine->console) + machine->events_seen +
+           g_hash_table_size(machine->pages);
+}
+
+/* The number after NAME= in the registers' dump. */
+static gboolean
+read_register(const char *text, const char *name, guint64 *value)
+{
+    const char *at = strstr(text, name);
+    if (!at)
+        return FALSE;
+    *value = g_ascii_strtoull(at + strlen(name), NULL, 16);
+    return TRUE;
+}
+
+static void
+on_registers(JsonNode *result, const GError *error, gpointer user_data)
+{
+    Machine *machine = user_data;
+    machine->sample_pending = FALSE;
+    if (!result || json_node_get_value_type(result) != G_TYPE_STRING)
+        return;
+    const char *text = json_node_get_string(result);
+    guint64 instruction;
+    if (!read_register(text, "RIP=", &instruction) &&
+        !read_register(text, "EIP=", &instruction))
+        return;
+    machine->instruction = instruction;
+    machine->instruction_known = TRUE;
+    guint64 page = instruction >> 12;
+    g_hash_table_add(machine->pages, g_memdup2(&page, sizeof page));
+}
+
+static gboolean
+on_sample(gpointer user_data)
+{
+    Machine *machine = user_data;
+    guint64 bytes = console_bytes(machine->console);
+    gboolean quiet = bytes == machine->sampled_bytes;
+    machine->sampled_bytes = bytes;
+    if (!quiet || machine->sample_pending || machine->qmp_ended)
+        return G_SOURCE_CONTINUE;
+    machine->sample_pending = TRUE;
+    JsonObject *arguments = json_object_new();
+    json_object_set_string_member(arguments, "command-line", "info registers");
+    qmp_send(machine->qmp, "human-monitor-command", arguments, on_registers, machine);
+    return G_SOURCE_CONTINUE;
+}
+
+void
+machine_sample(Machine *machine, gboolean on)
+{
+    g_clear_handle_id(&machine->sampler, g_source_remove);
+    if (on)
+        machine->sampler = g_timeout_add(SAMPLE_MS, on_sample, machine);
+}
+
+/* Fields 14 and 15 of proc(5)'s stat, after the name, which may have spaces and brackets.
+ */
+gint64
+machine_cpu_time_us(const Machine *machine)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", machine->pid);
+    g_autofree char *text = NULL;
+    unsigned long user = 0, kernel = 0;
+    if (machine->pid == 0 || !g_file_get_contents(path, &text, NULL, NULL))
+        return 0;
+    const char *after_name = strrchr(text, ')');
+    if (!after_name ||
+        sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+               &user, &kernel) != 2)
+        return 0;
+    return (gint64)(user + kernel) * G_USEC_PER_SEC / sysconf(_SC_CLK_TCK);
+}
+
+char *
+machine_whereabouts(const Machine *machine)
+{
+    if (!machine->instruction_known)
+        return NULL;
+    guint64 at = machine->instruction;
+    const char *where = "in the firmware or a boot loader";
+    if (at >= G_GUINT64_CONSTANT(0xffff800000000000))
+        where = "in the kernel";
+    else if (console_bytes(machine->console) > 0)
+        where = "outside of the kernel";
+    return g_strdup_printf("%s, at 0x%" G_GINT64_MODIFIER "x", where, at);
+}
+
+/* ---- begin and end
+ * --------------------------------------------------------------------------------------
+ */
+
+GError *
+machine_start_error(Machine *machine, const GError *reason)
+{
+    const GError *failure = machine_settle(machine);
+    if (failure)
+        return g_error_copy(failure);
+    g_autofree char *said = console_tail(machine->errors, 4);
+    return g_error_new(HB_ERROR, reason->code, "the emulator %s: %s%s%s; logs: %s",
+                       machine->emulator, reason->message, *said ? "; it said: " : "",
+                       said, machine->log_dir);
+}
+
+void
+machine_watch(Machine *machine)
+{
+    machine->pages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    qmp_set_event_handler(machine->qmp, on_event, machine);
+    qmp_set_trace(machine->qmp, on_trace, machine);
+    if (machine->interrupt)
+        machine->interrupt_id = g_cancellable_connect(
+            machine->interrupt, G_CALLBACK(on_interrupt), machine, NULL);
+}
+
+void
+machine_unwatch(Machine *machine)
+{
+    g_clear_handle_id(&machine->sampler, g_source_remove);
+    g_clear_handle_id(&machine->settling, g_source_remove);
+    if (machine->interrupt)
+        g_cancellable_disconnect(machine->interrupt, machine->interrupt_id);
+    g_clear_object(&machine->interrupt);
+    g_clear_pointer(&machine->pages, g_hash_table_unref);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The folder in which one host leaves what a person needs to understand it: command,
+ * events, console, QMP, agent. Folders that nobody asked for by name stand under the
+ * user's state directory and the oldest of them go, so that they never fill the disk.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+typedef struct LogDir LogDir;
+
+/* A new folder for the host NAME ("berrange-2017-l1"): in ASKED (--log-dir), which is
+ * made if need be, else in $XDG_STATE_HOME/hostbed/logs. Only its owner can read it. */
+LogDir *log_dir_open(const char *asked, const char *name, GError **error);
+const char *log_dir_path(const LogDir *dir);
+/* KEEP is FALSE: the folder goes, unless it was asked for. */
+void log_dir_close(LogDir *dir, gboolean keep);
+
+/* One file of such a folder. A full disk or a flood ends the file, never the host. */
+typedef struct LogFile LogFile;
+
+/* At most MAXIMUM bytes are written, and a line that says so. */
+LogFile *log_file_open(const char *dir, const char *name, gsize maximum, GError **error);
+void log_file_free(LogFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LogFile, log_file_free)
+
+/* Bytes as they are. */
+void log_file_write(LogFile *file, const void *bytes, gsize length);
+/* A line with the time: of the day, and in seconds of the monotonic clock. */
+void log_file_line(LogFile *file, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The emulator is played by this very program: with --play=SCENE among its arguments it
+ * finds the descriptors that a real one would and behaves, or does not.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "launch.h"
+#include "log-dir.h"
+
+#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
+
+/* ---- the emulator's side
+ * ------------------------------------------------------------------------ */
+
+static int
+find_fd(char **argv, const char *id)
+{
+    g_autofree char *prefix = g_strdup_printf("socket,id=%s,fd=", id);
+    for (; *argv; argv++)
+        if (g_str_has_prefix(*argv, prefix))
+            return atoi(*argv + strlen(prefix));
+    exit(90);
+}
+
+static void
+say(int fd, const char *text)
+{
+    for (gsize left = strlen(text); left > 0;) {
+        ssize_t n = write(fd, text, left);
+        if (n <= 0)
+            exit(91);
+        text += n;
+        left -= (gsize)n;
+    }
+}
+
+static void
+hear_line(int fd)
+{
+    char c = 0;
+    while (c != '\n')
+        if (read(fd, &c, 1) != 1)
+            exit(92);
+}
+
+static void
+say_event(int qmp, const char *event, const char *data)
+{
+    g_autofree char *line =
+        g_strdup_printf("{\"event\": \"%s\", \"data\": {%s}}\n", event, data);
+    say(qmp, line);
+}
+
+static void
+live(void)
+{
+    for (;;)
+        pause();
+}
+
+static void
+play_before_greeting(const char *scene, int qmp)
+{
+    if (g_str_equal(scene, "die")) {
+        fputs("qemu: could not load PC BIOS 'bios.bin'\n", stderr);
+        exit(1);
+    } else if (g_str_equal(scene, "mute")) {
+        live();
+    } else if (g_str_equal(scene, "nonsense")) {
+        say(qmp, "Hello, this is no QMP\n");
+        live();
+    } else if (g_str_equal(scene, "count")) {
+        int open_fds = 0;
+        g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+        while (g_dir_read_name(dir))
+            open_fds++;
+        fprintf(stderr, "open: %d\n", open_fds - 1); /* but the folder itself */
+        exit(3);
+    }
+}
+
+static void
+play_after_greeting(const char *scene, int qmp, int console)
+{
+    if (g_str_equal(scene, "panic")) {
+        say(console,
+            "all was well\nKernel panic - not syncing: no \033[31minit\n---[ end ]---\n");
+        say_event(qmp, "GUEST_PANICKED", "\"action\": \"pause\"");
+        say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-panic\"");
+    } else if (g_str_equal(scene, "reset")) {
+        say(console, "rebooting");
+        say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-reset\"");
+    } else if (g_str_equal(scene, "power-off")) {
+        say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-shutdown\"");
+    } else if (g_str_equal(scene, "io-error")) {
+        say_event(qmp, "BLOCK_IO_ERROR", "\"device\": \"disk\", \"action\": \"report\"");
+        say_event(qmp, "BLOCK_IO_ERROR",
+                  "\"device\": \"disk\", \"action\": \"stop\", \"reason\": \"No space\"");
+        live();
+    } else if (g_str_equal(scene, "abort")) {
+        say(console, "[    0.1] booting\n");
+        fputs("error: failed to set MSR 0x10a\n", stderr);
+        raise(SIGABRT);
+    } else if (g_str_equal(scene, "refuse")) {
+        fputs("qemu: -device x: 'x' is not a valid device model name\n", stderr);
+        exit(1);
+    } else if (g_str_equal(scene, "flood")) {
+        g_autofree char *line = g_strnfill(3000000, 'x');
+        say(console, line);
+        say(console, "\nlast\n");
+        live();
+    } else {
+        live();
+    }
+}
+
+static int
+play(const char *scene, char **argv)
+{
+    int qmp = find_fd(argv, "hostbed-qmp"), console = find_fd(argv, "hostbed-console");
+    find_fd(argv, "hostbed-agent");
+    setvbuf(stderr, NULL, _IOLBF, 0);
+    play_before_greeting(scene, qmp);
+    say(qmp, GREETING);
+    if (g_str_equal(scene, "refuse"))
+        play_after_greeting(scene, qmp, console);
+    hear_line(qmp);
+    say(qmp, "{\"return\": {}, \"id\": 1}\n");
+    play_after_greeting(scene, qmp, console);
+    return 0;
+}
+
+/* ---- our side
+ * ---------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    Plan *plan;
+    char *dir, *self;
+} World;
+
+static Plan *
+empty_plan(void)
+{
+    Plan *plan = g_new0(Plan, 1);
+    plan->lab_name = g_strdup("lab");
+    plan->host_id = g_strdup("host");
+    plan->machine = g_strdup("pc-q35-7.2");
+    plan->cpu_model = g_strdup("max");
+    plan->cmdline = g_strdup("console=ttyS0");
+    GPtrArray **lists[] = {&plan->machine_properties,
+                           &plan->cpu_features,
+                           &plan->cells,
+                           &plan->iommu.properties,
+                           &plan->functions,
+                           &plan->roots,
+                           &plan->interconnects,
+                           &plan->groups,
+                           &plan->modules,
+                           &plan->raw_args};
+    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
+        *lists[i] = g_ptr_array_new_with_free_func(g_free);
+    return plan;
+}
+
+static int
+set_up(void **state)
+{
+    World *world = g_new0(World, 1);
+    world->plan = empty_plan();
+    world->dir = g_dir_make_tmp("hostbed-test-XXXXXX", NULL);
+    world->self = g_file_read_link("/proc/self/exe", NULL);
+    *state = world;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    World *world = *state;
+    static const char *const names[] = {"command", "events.log", "qmp.log", "console.log",
+                                        "emulator.stderr"};
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_build_filename(world->dir, names[i], NULL);
+        g_unlink(path);
+    }
+    int left = g_rmdir(world->dir); /* nothing else was written */
+    plan_free(world->plan);
+    g_free(world->dir);
+    g_free(world->self);
+    g_free(world);
+    return left;
+}
+
+static Machine *
+start(const World *world, const char *scene, GCancellable *interrupt, GError **error)
+{
+    g_autofree char *play_scene = g_strconcat("--play=", scene, NULL);
+    const char *extra[] = {play_scene, NULL};
+    const MachineOptions options = {
+        .plan = world->plan,
+        .emulator = world->self,
+        .accel = "tcg",
+        .kernel = "/boot/it's a kernel",
+        .log_dir = world->dir,
+        .extra_args = extra,
+        .interrupt = interrupt,
+    };
+    return machine_start(&options, error);
+}
+
+static char *
+read_log(const World *world, const char *name)
+{
+    char *text = NULL;
+    g_autofree char *path = g_build_filename(world->dir, name, NULL);
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    return text;
+}
+
+static void
+assert_words(const char *text, const char *word)
+{
+    if (!strstr(text, word))
+        fail_msg("'%s' is not in: %s", word, text);
+}
+
+static void
+assert_start_fails(const World *world, const char *scene, const char *word)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(start(world, scene, NULL, &error));
+    assert_int_equal(error->code, HB_EMULATOR_DIED);
+    assert_words(error->message, word);
+    assert_words(error->message, world->dir);
+}
+
+static void
+assert_goes(const World *world, const char *scene, int code, const char *word)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Machine) machine = start(world, scene, NULL, &error);
+    assert_non_null(machine);
+    while (!g_cancellable_is_cancelled(machine_gone(machine)))
+        g_main_context_iteration(NULL, TRUE);
+    const GError *failure = machine_failure(machine);
+    assert_non_null(failure);
+    assert_words(failure->message, word);
+    assert_int_equal(failure->code, code);
+    assert_words(failure->message, world->dir);
+}
+
+static void
+a_machine_lives_until_it_is_freed(void **state)
+{
+    const World *world = *state;
+    g_autoptr(GError) error = NULL;
+    Machine *machine = start(world, "live", NULL, &error);
+    assert_non_null(machine);
+    assert_null(machine_failure(machine));
+    GPid pid = machine_pid(machine);
+    assert_int_equal(kill(pid, 0), 0);
+    int agent = machine_take_agent_fd(machine);
+    assert_true(agent >= 0);
+    close(agent);
+    assert_int_equal(machine_take_agent_fd(machine), -1);
+    machine_free(machine);
+    assert_int_equal(kill(pid, 0), -1);
+    assert_int_equal(errno, ESRCH);
+
+    g_autofree char *command = read_log(world, "command");
+    assert_words(command, "'/boot/it'\\''s a kernel'");
+    assert_words(command, "null,id=hostbed-agent");
+    assert_words(command, "LC_ALL=C");
+    g_autofree char *qmp = read_log(world, "qmp.log");
+    assert_words(qmp, "-> {\"execute\":\"qmp_capabilities\"");
+}
+
+static void
+a_bad_start_tells_why(void **state)
+{
+    assert_start_fails(*state, "die",
+                       "ended with status 1: qemu: could not load PC BIOS");
+    assert_start_fails(*state, "refuse", "not a valid device model name");
+    assert_start_fails(*state, "nonsense", "no JSON");
+    /* its three, QMP, agent, console */
+    assert_start_fails(*state, "count", "open: 6");
+}
+
+static void
+a_missing_emulator_is_named(void **state)
+{
+    const World *world = *state;
+    const MachineOptions options = {.plan = world->plan,
+                                    .emulator = "/nonexistent/qemu",
+                                    .accel = "tcg",
+                                    .log_dir = world->dir};
+    g_autoptr(GError) error = NULL;
+    assert_null(machine_start(&options, &error));
+    assert_int_equal(error->code, HB_INFRASTRUCTURE);
+    assert_words(error->message, "cannot run /nonexistent/qemu: No such file");
+}
+
+static void
+each_end_has_its_cause(void **state)
+{
+    assert_goes(*state, "panic", HB_GUEST_PANIC,
+                "panicked: Kernel panic - not syncing: no ?[31minit");
+    assert_goes(*state, "reset", HB_GUEST_PANIC,
+                "reset itself; the console said last: rebooting");
+    assert_goes(*state, "power-off", HB_GUEST_PANIC, "powered itself off");
+    assert_goes(*state, "io-error", HB_INFRASTRUCTURE, "I/O error on disk: No space");
+    assert_goes(*state, "abort", HB_EMULATOR_DIED, "signal 6");
+    assert_goes(*state, "abort", HB_EMULATOR_DIED, "failed to set MSR 0x10a");
+}
+
+static void
+a_flooded_console_keeps_its_bounds(void **state)
+{
+    const World *world = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Machine) machine = start(world, "flood", NULL, &error);
+    assert_non_null(machine);
+    while (g_strcmp0(machine_last_words(machine), "last") != 0)
+        g_main_context_iteration(NULL, TRUE);
+    assert_true(machine_progress(machine) >= 3000000);
+}
+
+static gboolean
+on_time(gpointer user_data)
+{
+    g_cancellable_cancel(user_data);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+an_interrupt_ends_even_a_start(void **state)
+{
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    g_autoptr(GError) error = NULL;
+    g_timeout_add(50, on_time, interrupt);
+    assert_null(start(*state, "mute", interrupt, &error));
+    assert_int_equal(error->code, HB_INTERRUPTED);
+}
+
+static void
+raw_arguments_cannot_leave_it_behind(void **state)
+{
+    World *world = *state;
+    g_autoptr(GError) error = NULL;
+    g_ptr_array_add(world->plan->raw_args, g_strdup("-daemonize"));
+    assert_null(start(world, "live", NULL, &error));
+    assert_int_equal(error->code, HB_USAGE);
+}
+
+/* What kill -9 leaves of us. */
+static void
+nothing_outlives_us(void **state)
+{
+    int pids[2], status;
+    GPid emulator = 0;
+    assert_int_equal(pipe2(pids, O_CLOEXEC), 0);
+    pid_t us = fork();
+    if (us == 0) {
+        Machine *machine = start(*state, "live", NULL, NULL);
+        GPid pid = machine ? machine_pid(machine) : 0;
+        if (write(pids[1], &pid, sizeof pid) != sizeof pid)
+            _exit(1);
+        pause();
+        _exit(2);
+    }
+    close(pids[1]);
+    assert_int_equal(read(pids[0], &emulator, sizeof emulator), sizeof emulator);
+    close(pids[0]);
+    assert_true(emulator > 0);
+    assert_int_equal(kill(emulator, 0), 0);
+    kill(us, SIGKILL);
+    assert_int_equal(waitpid(us, &status, 0), us);
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", emulator);
+    for (int i = 0; i < 500; i++) { /* gone, or a zombie that init has not fetched yet */
+        g_autofree char *stat_text = NULL;
+        if (!g_file_get_contents(path, &stat_text, NULL, NULL) ||
+            strstr(stat_text, ") Z "))
+            return;
+        g_usleep(10000);
+    }
+    fail_msg("the emulator still lives");
+}
+
+int
+main(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (g_str_has_prefix(argv[i], "--play="))
+            return play(argv[i] + strlen("--play="), argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_machine_lives_until_it_is_freed, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_bad_start_tells_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_missing_emulator_is_named, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_end_has_its_cause, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_flooded_console_keeps_its_bounds, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_interrupt_ends_even_a_start, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(raw_arguments_cannot_leave_it_behind, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(nothing_outlives_us, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("launch", tests, NULL, NULL);
+}
