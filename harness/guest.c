@@ -71,24 +71,28 @@ on_cancelled(GCancellable *cancellable, gpointer user_data)
     return G_SOURCE_REMOVE;
 }
 
-/* Runs the main context until *DONE. */
+/* Runs the main context until *DONE. Once the agent has said all about CALL (or NULL),
+ * only we have something left to do, and the end of the conversation does not matter any
+ * more. */
 static gboolean
-wait_until(Guest *guest, const gboolean *done, GCancellable *cancellable, GError **error)
+wait_until(Guest *guest, const gboolean *done, const Call *call,
+           GCancellable *cancellable, GError **error)
 {
     gboolean cancelled = FALSE;
     g_autoptr(GSource) source = g_cancellable_source_new(cancellable);
     g_source_set_callback(source, G_SOURCE_FUNC(on_cancelled), &cancelled, NULL);
     g_source_attach(source, NULL);
-    while (!*done && !wire_ended(guest->wire) && !cancelled)
+    while (!*done && !cancelled &&
+           (!wire_ended(guest->wire) || (call && call->ended_by_agent)))
         g_main_context_iteration(NULL, TRUE);
     g_source_destroy(source);
 
     if (*done)
         return TRUE;
-    if (wire_ended(guest->wire))
-        g_propagate_error(error, g_error_copy(wire_ended(guest->wire)));
-    else
+    if (cancelled || !wire_ended(guest->wire))
         g_set_error(error, HB_ERROR, HB_INTERRUPTED, "interrupted");
+    else
+        g_propagate_error(error, g_error_copy(wire_ended(guest->wire)));
     return FALSE;
 }
 
@@ -96,7 +100,7 @@ gboolean
 call_finish(Call *call, GCancellable *cancellable, GError **error)
 {
     Guest *guest = call->guest;
-    gboolean ok = wait_until(guest, &call->done, cancellable, error);
+    gboolean ok = wait_until(guest, &call->done, call, cancellable, error);
     if (ok && call->error) {
         g_propagate_error(error, g_steal_pointer(&call->error));
         ok = FALSE;
@@ -216,7 +220,7 @@ on_frame(guint type, guint channel, const guint8 *payload, gsize length,
 gboolean
 guest_wait_hello(Guest *guest, GCancellable *cancellable, GError **error)
 {
-    return wait_until(guest, &guest->met, cancellable, error);
+    return wait_until(guest, &guest->met, NULL, cancellable, error);
 }
 
 const char *
