@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "findings.h"
 
+/* So many findings of one check on one line are told apart; more are told once. */
+#define FINDINGS_SHOWN_ALIKE 3
+
 struct Findings {
     GPtrArray *list; /* Finding, sorted on demand */
 };
@@ -101,15 +104,40 @@ append_place(GString *text, FilePos pos)
     g_string_append(text, ": ");
 }
 
+/* How many findings from AT on say the same of the same element: one with a count is
+ * many. Errors are all told: each needs a mend. */
+static guint
+count_alike(const Findings *findings, guint at)
+{
+    const Finding *first = findings_get(findings, at);
+    guint end = at + 1;
+    while (end < findings->list->len && first->pos.line > 0 &&
+           first->level >= FINDING_WARNING) {
+        const Finding *next = findings_get(findings, end);
+        if (next->level != first->level || next->pos.line != first->pos.line ||
+            g_strcmp0(next->pos.file, first->pos.file) != 0 ||
+            g_strcmp0(next->check, first->check) != 0)
+            break;
+        end++;
+    }
+    return end - at;
+}
+
 char *
 findings_to_text(const Findings *findings)
 {
     GString *text = g_string_new(NULL);
-    for (guint i = 0; i < findings->list->len; i++) {
+    for (guint i = 0; i < findings->list->len;) {
         const Finding *finding = findings_get(findings, i);
+        guint alike = count_alike(findings, i);
         append_place(text, finding->pos);
-        g_string_append_printf(text, "%s: %s [%s]\n", level_names[finding->level],
-                               finding->message, finding->check);
+        g_string_append_printf(text, "%s: %s", level_names[finding->level],
+                               finding->message);
+        if (alike > FINDINGS_SHOWN_ALIKE)
+            g_string_append_printf(text, " (and %u more like it from this line)",
+                                   alike - 1);
+        g_string_append_printf(text, " [%s]\n", finding->check);
+        i += alike > FINDINGS_SHOWN_ALIKE ? alike : 1;
     }
     return g_string_free(text, FALSE);
 }

@@ -46,6 +46,6 @@ const Finding *findings_get(const Findings *findings, guint index);
 /* TRUE if the lab may be used: no FINDING_ERROR and no FINDING_UNSUPPORTED. */
 gboolean findings_ok(const Findings *findings);
 
-/* "FILE:LINE: error: MESSAGE [CHECK]\n" for each one, as compilers print. The result is owned
- * by the caller. */
+/* "FILE:LINE: error: MESSAGE [CHECK]\n" for each one, as compilers print; many alike on one line
+ * (an element with a count) are one line that says how many. The result is owned by the caller. */
 char *findings_to_text(const Findings *findings);

@@ -36,12 +36,27 @@ only_errors_refuse(void **state)
     assert_int_equal(findings_total(findings), 3);
 }
 
+static void
+tells_many_alike_once(void **state)
+{
+    g_autoptr(Findings) findings = findings_new();
+    for (int i = 0; i < 14; i++)
+        findings_add(findings, FINDING_NOTE, (FilePos){"a.xml", 9}, "packed", "port%d",
+                     i);
+    findings_add(findings, FINDING_NOTE, (FilePos){"a.xml", 9}, "other", "else");
+    g_autofree char *text = findings_to_text(findings);
+    assert_string_equal(
+        text, "a.xml:9: note: port0 (and 13 more like it from this line) [packed]\n"
+              "a.xml:9: note: else [other]\n");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reports_in_order_of_place),
         cmocka_unit_test(only_errors_refuse),
+        cmocka_unit_test(tells_many_alike_once),
     };
     return cmocka_run_group_tests_name("findings", tests, NULL, NULL);
 }

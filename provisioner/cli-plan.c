@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * From a file name to plans: the way into every command.
+ */
+#include "cli.h"
+
+Emulator *
+cli_emulator(const CliMachine *machine, GError **error)
+{
+    g_autofree char *binary = emulator_find(machine->emulator, error);
+    return binary ? emulator_probe(binary, NULL, error) : NULL;
+}
+
+GPtrArray *
+cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend, int *status)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Lab) lab = lab_parse_file(filename, findings);
+    if (lab)
+        lab_check(lab, findings);
+    g_autoptr(GPtrArray) plans = NULL;
+    if (lab && findings_ok(findings))
+        plans = plan_lab(lab, emulator, backend, findings);
+    *status = cli_findings(findings);
+    return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
+}
