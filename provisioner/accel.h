@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Is KVM real here? /dev/kvm can open, make virtual CPUs and still not run a guest, so the only
- * proof is 64-bit guest code that runs to its end (FACTS.md, "/dev/kvm can lie").
+ * Is KVM real here? /dev/kvm can open, make virtual CPUs and still not run a guest, so
+ * the only proof is 64-bit guest code that runs to its end (FACTS.md, "/dev/kvm can
+ * lie").
  */
 #pragma once
 
@@ -25,6 +26,13 @@ typedef struct {
 void accel_verdict_free(AccelVerdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccelVerdict, accel_verdict_free)
 
-/* Decides for ASKED; with ACCEL_KVM and no usable KVM an error (HB_UNSUPPORTED) with the reason.
- * EMULATOR runs the proof, within a limit of two seconds. */
+/* Decides for ASKED; with ACCEL_KVM and no usable KVM an error (HB_UNSUPPORTED) with the
+ * reason. EMULATOR runs the proof, within a limit of two seconds. */
 AccelVerdict *accel_decide(Accel asked, const char *emulator, GError **error);
+
+/* Runs the proof with ACCEL (KVM or TCG), which need not be there. *REASON, owned by the
+ * caller, is set in either case. Nothing is remembered: what worked a minute ago is tried
+ * again. */
+gboolean accel_prove(Accel accel, const char *emulator, char **reason);
+/* Whether KVM is there and passes the proof; *REASON as above. */
+gboolean accel_kvm_works(const char *emulator, char **reason);
