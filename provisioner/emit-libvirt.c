@@ -23,7 +23,8 @@ typedef struct {
     xmlNode *overrides;   /* made when the first one is needed */
     xmlNode *commandline; /* the same */
     xmlNs *qemu;
-    GHashTable *indexes; /* id of a bridge or expander → index of its controller */
+    gboolean links_by_arg; /* some memory attributes go through the command line */
+    GHashTable *indexes;   /* id of a bridge or expander → index of its controller */
 } Writer;
 
 /* ---- XML
@@ -380,12 +381,6 @@ write_channel(Writer *writer, const PlanFunction *function)
     attribute(target, "name", HB_WIRE_PORT);
 }
 
-static gboolean
-is_virtio_iommu(const PlanFunction *function)
-{
-    return g_str_has_prefix(function->driver, "virtio-iommu");
-}
-
 static void
 write_function(Writer *writer, const PlanFunction *function)
 {
@@ -405,9 +400,9 @@ write_function(Writer *writer, const PlanFunction *function)
     }
     if (interface_model(function))
         write_interface(writer, function);
-    else if (function->is_own && g_str_has_prefix(function->driver, "virtio-serial"))
+    else if (emit_is_channel(function))
         write_channel(writer, function);
-    else if (!is_virtio_iommu(function))
+    else if (!emit_is_iommu(function))
         write_raw_device(writer, function);
 }
 
@@ -427,8 +422,7 @@ write_functions(Writer *writer)
     }
     for (guint i = 0; i < functions->len; i++) {
         const PlanFunction *function = g_ptr_array_index(functions, i);
-        if (function->driver && function->role != PLAN_BUILTIN &&
-            function->role != PLAN_VF)
+        if (emit_is_plugged(function))
             write_function(writer, function);
     }
 }
@@ -438,7 +432,7 @@ virtio_iommu(const Plan *plan)
 {
     for (guint i = 0; i < plan->functions->len; i++) {
         const PlanFunction *function = g_ptr_array_index(plan->functions, i);
-        if (function->driver && is_virtio_iommu(function))
+        if (emit_is_plugged(function) && emit_is_iommu(function))
             return function;
     }
     return NULL;
@@ -543,8 +537,55 @@ write_cell(Writer *writer, xmlNode *numa, const PlanCell *cell)
     }
     attribute_size(node, "memory", cell->memory_bytes);
     write_distances(writer, node, cell);
-    for (guint i = 0; i < cell->caches->len; i++)
+    for (guint i = 0; i < cell->caches->len && !writer->links_by_arg; i++)
         write_cache(node, g_ptr_array_index(cell->caches, i));
+}
+
+static gboolean
+is_way_back(const LabInterconnect *entry, const GPtrArray *entries)
+{
+    for (guint i = 0; g_ptr_array_index(entries, i) != entry; i++) {
+        const LabInterconnect *other = g_ptr_array_index(entries, i);
+        if (entry->initiator != entry->target && other->initiator == entry->target &&
+            other->target == entry->initiator)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* libvirt calls the way back of a link "already defined" (virDomainNumaDefValidate), so
+ * the emulator is told of it; and of the caches too then, since they come after all
+ * links. */
+static gboolean
+has_way_back(const Plan *plan)
+{
+    for (guint i = 0; i < plan->interconnects->len; i++)
+        if (is_way_back(g_ptr_array_index(plan->interconnects, i), plan->interconnects))
+            return TRUE;
+    return FALSE;
+}
+
+static void
+write_numa_args(Writer *writer)
+{
+    const Plan *plan = writer->plan;
+    for (guint i = 0; i < plan->interconnects->len; i++) {
+        const LabInterconnect *entry = g_ptr_array_index(plan->interconnects, i);
+        if (!is_way_back(entry, plan->interconnects))
+            continue;
+        g_autofree char *value = emit_numa_link(entry);
+        write_arg(writer, "-numa");
+        write_arg(writer, value);
+    }
+    for (guint i = 0; i < plan->cells->len; i++) {
+        const PlanCell *cell = g_ptr_array_index(plan->cells, i);
+        for (guint j = 0; j < cell->caches->len; j++) {
+            g_autofree char *value =
+                emit_numa_cache(cell, g_ptr_array_index(cell->caches, j));
+            write_arg(writer, "-numa");
+            write_arg(writer, value);
+        }
+    }
 }
 
 static void
@@ -555,6 +596,8 @@ write_interconnects(xmlNode *numa, const GPtrArray *entries)
     xmlNode *parent = element(numa, "interconnects");
     for (guint i = 0; i < entries->len; i++) {
         const LabInterconnect *entry = g_ptr_array_index(entries, i);
+        if (is_way_back(entry, entries))
+            continue;
         xmlNode *node = element(parent, entry->is_bandwidth ? "bandwidth" : "latency");
         attribute_int(node, "initiator", entry->initiator);
         attribute_int(node, "target", entry->target);
@@ -604,6 +647,8 @@ write_cpu(Writer *writer)
     for (guint i = 0; i < plan->cells->len; i++)
         write_cell(writer, numa, g_ptr_array_index(plan->cells, i));
     write_interconnects(numa, plan->interconnects);
+    if (writer->links_by_arg)
+        write_numa_args(writer);
 }
 
 /* ---- the domain
@@ -704,7 +749,8 @@ emit_libvirt(const Plan *plan, GString *out)
 {
     g_autoptr(xmlDoc) document = xmlNewDoc(BAD_CAST "1.0");
     g_autoptr(GHashTable) indexes = g_hash_table_new(g_str_hash, g_str_equal);
-    Writer writer = {.plan = plan, .indexes = indexes};
+    Writer writer = {
+        .plan = plan, .indexes = indexes, .links_by_arg = has_way_back(plan)};
     writer.domain = xmlNewDocNode(document, NULL, BAD_CAST "domain", NULL);
     xmlDocSetRootElement(document, writer.domain);
     writer.qemu = xmlNewNs(writer.domain, BAD_CAST QEMU_NAMESPACE, BAD_CAST "qemu");

@@ -3,6 +3,25 @@
 
 #include "emit-parts.h"
 
+gboolean
+emit_is_plugged(const PlanFunction *function)
+{
+    return function->driver && function->role != PLAN_BUILTIN &&
+           function->role != PLAN_VF;
+}
+
+gboolean
+emit_is_channel(const PlanFunction *function)
+{
+    return function->is_own && g_str_has_prefix(function->driver, "virtio-serial");
+}
+
+gboolean
+emit_is_iommu(const PlanFunction *function)
+{
+    return g_str_has_prefix(function->driver, "virtio-iommu");
+}
+
 char *
 emit_cpu_list(const GArray *cpus)
 {
@@ -61,6 +80,48 @@ emit_disk_name(const char *id)
     if (strlen(name) <= 31)
         return g_steal_pointer(&name);
     return g_strdup_printf("disk-%.26s", digest);
+}
+
+/* ---- the emulator's words for memory attributes -------------------------------------
+ */
+
+char *
+emit_numa_link(const LabInterconnect *link)
+{
+    static const char *const hierarchies[] = {"memory", "first-level", "second-level",
+                                              "third-level"};
+    const int last = (int)G_N_ELEMENTS(hierarchies) - 1;
+    const char *quantity = link->is_bandwidth ? "bandwidth" : "latency";
+    return g_strdup_printf("hmat-lb,initiator=%d,target=%d,hierarchy=%s,"
+                           "data-type=%s-%s,%s=%" G_GINT64_FORMAT,
+                           link->initiator, link->target,
+                           hierarchies[CLAMP(link->cache, 0, last)], link->type, quantity,
+                           quantity, link->value);
+}
+
+/* The lab's words are libvirt's; these are the emulator's. */
+static const char *
+emulator_word(const char *word)
+{
+    static const char *const words[][2] = {
+        {"full", "complex"},
+        {"writeback", "write-back"},
+        {"writethrough", "write-through"},
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++)
+        if (g_str_equal(word, words[i][0]))
+            return words[i][1];
+    return word;
+}
+
+char *
+emit_numa_cache(const PlanCell *cell, const LabCache *cache)
+{
+    return g_strdup_printf("hmat-cache,node-id=%d,size=%" G_GINT64_FORMAT
+                           ",level=%d,associativity=%s,policy=%s,line=%" G_GINT64_FORMAT,
+                           cell->index, cache->size_bytes, cache->level,
+                           emulator_word(cache->associativity),
+                           emulator_word(cache->policy), cache->line_bytes);
 }
 
 /* ---- memory attributes

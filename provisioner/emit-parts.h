@@ -7,6 +7,13 @@
 
 #include "plan.h"
 
+/* Whether the emulator is told of it: neither built in nor made by the guest's driver. */
+gboolean emit_is_plugged(const PlanFunction *function);
+/* hostbed's own channel to its agent. */
+gboolean emit_is_channel(const PlanFunction *function);
+/* An IOMMU that is a PCI function. */
+gboolean emit_is_iommu(const PlanFunction *function);
+
 /* CPUs in the kernel's list form, "0-3,8"; "none" if there are none. CPUS is ascending.
  * The result is owned by the caller. */
 char *emit_cpu_list(const GArray *cpus);
@@ -23,6 +30,10 @@ char *emit_property_text(const PlanProperty *property);
 /* A block node's name for the disk of the function with this id: such names have 31
  * characters at most (the emulator's BlockDriverState.node_name). Owned by the caller. */
 char *emit_disk_name(const char *id);
+
+/* Values of -numa: one entry of the HMAT, one memory-side cache. Owned by the caller. */
+char *emit_numa_link(const LabInterconnect *link);
+char *emit_numa_cache(const PlanCell *cell, const LabCache *cache);
 
 /* Which of the cells' memories are reached best from where, as Linux works it out from
  * the HMAT (drivers/acpi/numa/hmat.c, access class 0). 0: not told. */

@@ -231,44 +231,12 @@ write_distances(Writer *writer)
     }
 }
 
+/* Takes VALUE. */
 static void
-write_interconnect(Writer *writer, const LabInterconnect *entry)
+write_numa(Writer *writer, char *value)
 {
-    static const char *const hierarchies[] = {"memory", "first-level", "second-level",
-                                              "third-level"};
-    const char *quantity = entry->is_bandwidth ? "bandwidth" : "latency";
-    add_printf(writer, "-numa",
-               "hmat-lb,initiator=%d,target=%d,hierarchy=%s,data-type=%s-%s,%s="
-               "%" G_GINT64_FORMAT,
-               entry->initiator, entry->target,
-               hierarchies[CLAMP(entry->cache, 0, (int)G_N_ELEMENTS(hierarchies) - 1)],
-               entry->type, quantity, quantity, entry->value);
-}
-
-/* The lab's words are libvirt's; these are the emulator's. */
-static const char *
-emulator_word(const char *word)
-{
-    static const char *const words[][2] = {
-        {"full", "complex"},
-        {"writeback", "write-back"},
-        {"writethrough", "write-through"},
-    };
-    for (guint i = 0; i < G_N_ELEMENTS(words); i++)
-        if (g_str_equal(word, words[i][0]))
-            return words[i][1];
-    return word;
-}
-
-static void
-write_cache(Writer *writer, const PlanCell *cell, const LabCache *cache)
-{
-    add_printf(writer, "-numa",
-               "hmat-cache,node-id=%d,size=%" G_GINT64_FORMAT
-               ",level=%d,associativity=%s,policy=%s,line=%" G_GINT64_FORMAT,
-               cell->index, cache->size_bytes, cache->level,
-               emulator_word(cache->associativity), emulator_word(cache->policy),
-               cache->line_bytes);
+    add(writer, "-numa", value);
+    g_free(value);
 }
 
 /* The emulator wants each of these complete before the next: nodes, distances, latency
@@ -281,11 +249,11 @@ write_cells(Writer *writer)
         write_node(writer, g_ptr_array_index(plan->cells, i));
     write_distances(writer);
     for (guint i = 0; i < plan->interconnects->len; i++)
-        write_interconnect(writer, g_ptr_array_index(plan->interconnects, i));
+        write_numa(writer, emit_numa_link(g_ptr_array_index(plan->interconnects, i)));
     for (guint i = 0; i < plan->cells->len; i++) {
         const PlanCell *cell = g_ptr_array_index(plan->cells, i);
         for (guint j = 0; j < cell->caches->len; j++)
-            write_cache(writer, cell, g_ptr_array_index(cell->caches, j));
+            write_numa(writer, emit_numa_cache(cell, g_ptr_array_index(cell->caches, j)));
     }
 }
 
@@ -312,7 +280,7 @@ write_channels(Writer *writer)
 static void
 write_agent_port(Writer *writer, const PlanFunction *function)
 {
-    if (!writer->words->agent_fd)
+    if (!writer->words->agent_fd || !emit_is_channel(function))
         return;
     g_autofree char *bus = g_strconcat(function->id, ".0", NULL);
     JsonObject *port = object_new("driver", "virtserialport", "bus", bus);
@@ -377,21 +345,7 @@ write_function(Writer *writer, const PlanFunction *function)
     write_network(writer, function, device);
     write_disk(writer, function, device);
     add_json(writer, "-device", device);
-    if (function->is_own)
-        write_agent_port(writer, function);
-}
-
-static gboolean
-is_written(const PlanFunction *function)
-{
-    return function->driver && function->role != PLAN_BUILTIN &&
-           function->role != PLAN_VF;
-}
-
-static gboolean
-is_iommu(const PlanFunction *function)
-{
-    return g_str_has_prefix(function->driver, "virtio-iommu");
+    write_agent_port(writer, function);
 }
 
 /* The IOMMU comes first, since devices ask for it when they are made. Guest addresses are
@@ -408,7 +362,7 @@ write_functions(Writer *writer)
     for (int first = TRUE; first >= FALSE; first--)
         for (guint i = 0; i < plan->functions->len; i++) {
             const PlanFunction *function = g_ptr_array_index(plan->functions, i);
-            if (is_written(function) && is_iommu(function) == first)
+            if (emit_is_plugged(function) && emit_is_iommu(function) == first)
                 write_function(writer, function);
         }
 }

@@ -144,7 +144,7 @@ function_detail(const PlanFunction *function)
         return g_strdup(class_words(function->class_code));
     if (function->role == PLAN_EXPANDER)
         return bus_range(function->secondary, function->subordinate);
-    if (function->is_own)
+    if (emit_is_channel(function))
         return g_strdup("hostbed's own channel");
     if (function->size_bytes > 0)
         return size_text(function->size_bytes);
