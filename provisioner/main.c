@@ -11,6 +11,8 @@
 
 /* A command is a row here and a file cmd-NAME.c. */
 const Command commands[] = {
+    {"check", "LAB…", "parse, validate and plan labs; say what they need", cmd_check},
+    {"show", "LAB", "draw a host, or write it for the emulator or libvirt", cmd_show},
     {"image", "kernel [PACKAGE…]", "kernels for hosts: list them, unpack a package",
      cmd_image},
     {NULL},

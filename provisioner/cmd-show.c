@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed show: a lab's host in one of the forms of emit.h.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "emit.h"
+
+typedef struct {
+    char *format, *host, *output;
+} Options;
+
+static void
+options_clear(Options *options)
+{
+    g_free(options->format);
+    g_free(options->host);
+    g_free(options->output);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+static char *
+format_names(const char *separator)
+{
+    GString *names = g_string_new(emit_formats[0].name);
+    for (const EmitFormat *format = emit_formats + 1; format->name; format++)
+        g_string_append_printf(names, "%s%s", separator, format->name);
+    return g_string_free(names, FALSE);
+}
+
+static char *
+host_ids(const GPtrArray *plans)
+{
+    GString *ids = g_string_new(NULL);
+    for (guint i = 0; i < plans->len; i++)
+        g_string_append_printf(ids, "%s%s", i ? ", " : "",
+                               ((const Plan *)g_ptr_array_index(plans, i))->host_id);
+    return g_string_free(ids, FALSE);
+}
+
+/* The plans to show: all of the lab, or the host that was named. What programs read is
+ * about one host; only a person can tell several apart. NULL: *STATUS is set. */
+static GPtrArray *
+select_hosts(const GPtrArray *plans, const EmitFormat *format, const char *host,
+             int *status)
+{
+    g_autoptr(GPtrArray) selected = g_ptr_array_new();
+    for (guint i = 0; i < plans->len; i++) {
+        Plan *plan = g_ptr_array_index(plans, i);
+        if (!host || g_str_equal(plan->host_id, host))
+            g_ptr_array_add(selected, plan);
+    }
+    g_autofree char *ids = host_ids(plans);
+    if (selected->len == 0) {
+        *status =
+            cli_fail_with(HB_USAGE, "the lab has no host '%s'; it has %s", host, ids);
+        return NULL;
+    }
+    if (selected->len > 1 && format != &emit_formats[0]) {
+        *status = cli_fail_with(
+            HB_USAGE, "the form '%s' is about one host; choose one of %s with --host",
+            format->name, ids);
+        return NULL;
+    }
+    return g_steal_pointer(&selected);
+}
+
+static int
+write_out(const GString *text, const char *filename)
+{
+    g_autoptr(GError) error = NULL;
+    if (filename) {
+        if (g_file_set_contents(filename, text->str, (gssize)text->len, &error))
+            return HB_OK;
+        return cli_fail_with(HB_INFRASTRUCTURE, "%s", error->message);
+    }
+    if (fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+        return HB_OK;
+    return cli_fail_with(HB_INFRASTRUCTURE, "cannot write the output: %s",
+                         g_strerror(errno));
+}
+
+static int
+show_plans(const GPtrArray *plans, const EmitFormat *format, const Options *options)
+{
+    int status = HB_OK;
+    g_autoptr(GPtrArray) selected = select_hosts(plans, format, options->host, &status);
+    if (!selected)
+        return status;
+    g_autoptr(Findings) findings = findings_new();
+    for (guint i = 0; format->check && i < selected->len; i++)
+        format->check(g_ptr_array_index(selected, i), findings);
+    if (!findings_ok(findings))
+        return cli_findings(findings);
+
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; i < selected->len; i++) {
+        if (i > 0)
+            g_string_append_c(text, '\n');
+        format->write(g_ptr_array_index(selected, i), text);
+    }
+    return write_out(text, options->output);
+}
+
+static int
+show_lab(const char *lab, const CliMachine *machine, const Options *options)
+{
+    const EmitFormat *format =
+        options->format ? emit_format(options->format) : &emit_formats[0];
+    if (!format) {
+        g_autofree char *names = format_names(", ");
+        return cli_fail_with(HB_USAGE, "there is no form '%s'; there are %s",
+                             options->format, names);
+    }
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Emulator) emulator = cli_emulator(machine, &error);
+    if (!emulator)
+        return cli_fail(error);
+    int status = HB_OK;
+    g_autoptr(GPtrArray) plans = cli_plan(lab, emulator, format->backend, &status);
+    return plans ? show_plans(plans, format, options) : status;
+}
+
+int
+cmd_show(int argc, char **argv)
+{
+    g_auto(Options) options = {NULL};
+    g_auto(CliMachine) machine = {NULL};
+    g_autofree char *names = format_names("|");
+    g_autofree char *help = g_strdup_printf("What to write: %s", names);
+    const GOptionEntry entries[] = {
+        {"format", 'f', 0, G_OPTION_ARG_STRING, &options.format, help, "FORM"},
+        {"host", 0, 0, G_OPTION_ARG_STRING, &options.host,
+         "The host to show, where the lab has several", "ID"},
+        {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output,
+         "Write to FILE instead of standard output", "FILE"},
+        G_OPTION_ENTRY_NULL,
+    };
+    int status = HB_OK;
+    if (!cli_parse("show", &argc, &argv, entries, &machine, &status))
+        return status;
+    if (argc != 2)
+        return cli_fail_with(HB_USAGE, "show takes one lab; see 'hostbed show --help'");
+    return show_lab(argv[1], &machine, &options);
+}
