@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cache.h"
+#include "image-fixture.h"
+
+static char *
+make_entry(const char *kind, const char *name, gsize size)
+{
+    g_autoptr(CacheWriter) writer = cache_writer_new(kind, name, NULL);
+    assert_non_null(writer);
+    g_autofree char *data = g_strnfill(size, 'x');
+    assert_int_equal(write(writer->fd, data, size), size);
+    return cache_writer_commit(writer, NULL);
+}
+
+static guint
+count_files(const char *kind)
+{
+    g_autofree char *dir_path = cache_dir(kind, NULL);
+    g_autoptr(GDir) dir = g_dir_open(dir_path, 0, NULL);
+    guint count = 0;
+    while (g_dir_read_name(dir))
+        count++;
+    return count;
+}
+
+static void
+an_entry_is_found_once_it_is_whole(void **state)
+{
+    assert_null(cache_lookup("whole", "a"));
+    g_autoptr(CacheWriter) writer = cache_writer_new("whole", "a", NULL);
+    assert_int_equal(write(writer->fd, "text", 4), 4);
+    assert_null(cache_lookup("whole", "a"));
+    g_autofree char *made = cache_writer_commit(writer, NULL);
+    g_autofree char *found = cache_lookup("whole", "a");
+    assert_string_equal(made, found);
+}
+
+static void
+what_is_not_committed_leaves_nothing(void **state)
+{
+    CacheWriter *writer = cache_writer_new("nothing", "a", NULL);
+    assert_int_equal(count_files("nothing"), 1);
+    cache_writer_free(writer);
+    assert_int_equal(count_files("nothing"), 0);
+}
+
+static void
+damage_is_noticed_and_repaired(void **state)
+{
+    g_autofree char *path = make_entry("damage", "a", 5000);
+    assert_int_equal(truncate(path, 4000), 0);
+    assert_null(cache_lookup("damage", "a"));
+    g_free(make_entry("damage", "a", 5000));
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "y", 1, 2000), 1);
+    close(fd);
+    assert_null(cache_lookup("damage", "a"));
+    g_free(make_entry("damage", "a", 5000));
+    g_autofree char *again = cache_lookup("damage", "a");
+    assert_non_null(again);
+}
+
+static void
+a_link_is_no_entry(void **state)
+{
+    g_autofree char *path = make_entry("link", "a", 10);
+    g_autofree char *dir = cache_dir("link", NULL);
+    g_autofree char *link = g_build_filename(dir, "b", NULL);
+    assert_int_equal(symlink(path, link), 0);
+    assert_null(cache_lookup("link", "b"));
+}
+
+static void
+set_last_use(const char *path, gint64 seconds_ago)
+{
+    struct timespec times[2] = {
+        {.tv_sec = g_get_real_time() / G_USEC_PER_SEC - seconds_ago},
+        {.tv_nsec = UTIME_OMIT}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void
+what_was_used_longest_ago_goes_first(void **state)
+{
+    g_autofree char *old = make_entry("prune", "old", 1000);
+    g_autofree char *older = make_entry("prune", "older", 1000);
+    g_autofree char *fresh = make_entry("prune", "fresh", 1000);
+    set_last_use(old, 3600);
+    set_last_use(older, 7200);
+    cache_prune("prune", 2000);
+    assert_false(g_file_test(older, G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(old, G_FILE_TEST_EXISTS));
+    /* Somebody may be about to open what was just handed out. */
+    cache_prune("prune", 0);
+    assert_false(g_file_test(old, G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(fresh, G_FILE_TEST_EXISTS));
+}
+
+static void
+a_folder_that_cannot_be_used_is_a_sentence(void **state)
+{
+    g_autofree char *file = fake_write_text(*state, "cache/hostbed/blocked", "");
+    g_autoptr(GError) error = NULL;
+    assert_null(cache_writer_new("blocked", "a", &error));
+    assert_non_null(strstr(error->message, "XDG_CACHE_HOME"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_entry_is_found_once_it_is_whole),
+        cmocka_unit_test(what_is_not_committed_leaves_nothing),
+        cmocka_unit_test(damage_is_noticed_and_repaired),
+        cmocka_unit_test(a_link_is_no_entry),
+        cmocka_unit_test(what_was_used_longest_ago_goes_first),
+        cmocka_unit_test(a_folder_that_cannot_be_used_is_a_sentence),
+    };
+    return cmocka_run_group_tests_name("cache", tests, fake_root_setup,
+                                       fake_root_teardown);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "autoptr.h"
+#include "error.h"
+#include "image-fixture.h"
+#include "image.h"
+#include "initramfs.h"
+
+static GBytes *
+written(const Initramfs *image, const char *root)
+{
+    g_autofree char *path = fake_write_text(root, "out.cpio", "");
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    assert_true(initramfs_write(image, fd, NULL));
+    close(fd);
+    char *data;
+    gsize length;
+    assert_true(g_file_get_contents(path, &data, &length, NULL));
+    return g_bytes_new_take(data, length);
+}
+
+static void
+the_same_tree_is_the_same_bytes(void **state)
+{
+    g_autofree char *source = fake_write_text(*state, "same", "content");
+    g_autoptr(Initramfs) one = initramfs_new();
+    initramfs_add_text(one, "/etc/a", "a", 0644);
+    initramfs_add_file(one, "/sbin/tool", source, 0755);
+    initramfs_add_device(one, "/dev/null", 1, 3, 0666);
+    g_autoptr(Initramfs) other = initramfs_new();
+    initramfs_add_device(other, "/dev/null", 1, 3, 0666);
+    initramfs_add_file(other, "/usr/bin/tool", source, 0755);
+    initramfs_add_text(other, "/etc/a", "wrong", 0600);
+    initramfs_add_text(other, "/etc/a", "a", 0644);
+    g_autoptr(GBytes) one_bytes = written(one, *state);
+    g_autoptr(GBytes) other_bytes = written(other, *state);
+    assert_true(g_bytes_equal(one_bytes, other_bytes));
+    g_autofree char *one_key = initramfs_key(one, NULL);
+    g_autofree char *other_key = initramfs_key(other, NULL);
+    assert_string_equal(one_key, other_key);
+}
+
+static void
+the_key_follows_what_goes_in(void **state)
+{
+    g_autofree char *source = fake_write_text(*state, "followed", "content");
+    g_autoptr(Initramfs) image = initramfs_new();
+    initramfs_add_file(image, "/a", source, 0755);
+    g_autofree char *first = initramfs_key(image, NULL);
+    g_free(fake_write_text(*state, "followed", "CONTENT"));
+    g_autofree char *second = initramfs_key(image, NULL);
+    initramfs_add_text(image, "/b", "text", 0644);
+    g_autofree char *third = initramfs_key(image, NULL);
+    assert_string_not_equal(first, second);
+    assert_string_not_equal(second, third);
+    assert_int_equal(unlink(source), 0);
+    g_autoptr(GError) error = NULL;
+    assert_null(initramfs_key(image, &error));
+    assert_non_null(strstr(error->message, source));
+}
+
+/* Path → "MODE uid:gid mtime", a link's target or a text, as an archiver reads it. */
+static char *
+member(GBytes *cpio, const char *wanted)
+{
+    g_autoptr(ArchiveReader) archive = archive_read_new();
+    archive_read_support_format_cpio(archive);
+    gsize size;
+    const void *data = g_bytes_get_data(cpio, &size);
+    assert_int_equal(archive_read_open_memory(archive, data, size), ARCHIVE_OK);
+    struct archive_entry *entry;
+    while (archive_read_next_header(archive, &entry) == ARCHIVE_OK) {
+        if (strcmp(archive_entry_pathname(entry), wanted) != 0)
+            continue;
+        char text[256] = "";
+        archive_read_data(archive, text, sizeof text - 1);
+        const char *link = archive_entry_symlink(entry);
+        return g_strdup_printf("%o %d:%d %ld %s", archive_entry_mode(entry),
+                               (int)archive_entry_uid(entry),
+                               (int)archive_entry_gid(entry),
+                               (long)archive_entry_mtime(entry), link ? link : text);
+    }
+    return NULL;
+}
+
+static void
+check_member(GBytes *cpio, const char *path, const char *expected)
+{
+    g_autofree char *got = member(cpio, path);
+    assert_non_null(got);
+    assert_string_equal(got, expected);
+}
+
+static void
+an_archiver_reads_what_was_added(void **state)
+{
+    g_autoptr(Initramfs) image = initramfs_new();
+    initramfs_add_text(image, "/lib/deep/down/file", "text", 0640);
+    initramfs_add_folder(image, "/tmp", 01777);
+    g_autoptr(GBytes) cpio = written(image, *state);
+    check_member(cpio, "usr/lib/deep/down/file", "100640 0:0 0 text");
+    check_member(cpio, "usr/lib/deep", "40755 0:0 0 ");
+    check_member(cpio, "tmp", "41777 0:0 0 ");
+    check_member(cpio, "lib", "120777 0:0 0 usr/lib");
+    g_autofree char *inside_link = member(cpio, "lib/deep");
+    assert_null(inside_link);
+    /* Linux takes nothing after the trailer's block; no padding to whole records either.
+     */
+    assert_int_equal(g_bytes_get_size(cpio) % 4, 0);
+    assert_true(g_bytes_get_size(cpio) < 4096);
+}
+
+static void
+check_there(GBytes *cpio, const char *path)
+{
+    g_autofree char *got = member(cpio, path);
+    if (!got)
+        fail_msg("there is no %s in the image", path);
+}
+
+typedef struct {
+    char *agent, *suites;
+    Kernel kernel;
+    GPtrArray *modules;
+} World;
+
+static void
+make_world(World *world, const char *root)
+{
+    g_autoptr(GBytes) program = fake_elf(&(FakeElf){.tail = "agent"});
+    g_autoptr(GBytes) module = fake_elf(&(FakeElf){.modinfo = "depends=below\n"});
+    g_autoptr(GBytes) below = fake_elf(&(FakeElf){.modinfo = "depends=built_in\n"});
+    world->agent = fake_write(root, "vmtests/hostbed-agent", program);
+    g_free(fake_write(root, "vmtests/numa", program));
+    g_free(fake_write_text(root, "vmtests/.libs/ignored", "x"));
+    g_autofree char *object = fake_write_text(root, "vmtests/numa.o", "x");
+    g_chmod(object, 0644);
+    world->suites = g_build_filename(root, "vmtests", NULL);
+    g_free(fake_write(root, "modules/kernel/above.ko", module));
+    g_free(fake_write(root, "modules/kernel/below.ko", below));
+    g_free(fake_write_text(root, "modules/modules.builtin", "kernel/built-in.ko\n"));
+    world->kernel.release = g_strdup("6.1.0-world");
+    world->kernel.modules_dir = g_build_filename(root, "modules", NULL);
+    world->kernel.origin = g_strdup("test");
+    world->modules = g_ptr_array_new();
+    g_ptr_array_add(world->modules, (char *)"above");
+}
+
+static void
+clear_world(World *world)
+{
+    g_free(world->agent);
+    g_free(world->suites);
+    g_free(world->kernel.release);
+    g_free(world->kernel.modules_dir);
+    g_free(world->kernel.origin);
+    g_ptr_array_unref(world->modules);
+}
+
+static void
+an_image_has_all_a_host_needs(void **state)
+{
+    g_autofree char *busybox = g_find_program_in_path("busybox");
+    if (!busybox) {
+        print_message("busybox is not on this machine\n");
+        skip();
+    }
+    World world = {0};
+    make_world(&world, *state);
+    ImageOptions options = {.kernel = &world.kernel,
+                            .modules = world.modules,
+                            .agent = world.agent,
+                            .suites_dir = world.suites};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = image_build(&options, &error);
+    if (!path)
+        fail_msg("%s", error->message);
+    char *data;
+    gsize length;
+    assert_true(g_file_get_contents(path, &data, &length, NULL));
+    g_autoptr(GBytes) cpio = g_bytes_new_take(data, length);
+    check_member(cpio, "etc/hostbed/modules",
+                 "100644 0:0 0 /lib/modules/6.1.0-world/kernel/below.ko\n"
+                 "/lib/modules/6.1.0-world/kernel/above.ko\n");
+    check_member(cpio, "usr/lib/modules/6.1.0-world/modules.dep",
+                 "100644 0:0 0 kernel/below.ko:\nkernel/above.ko: kernel/below.ko\n");
+    check_member(cpio, "usr/bin/sh", "120777 0:0 0 busybox");
+    static const char *const there[] = {"init", "usr/bin/busybox", "dev/console", "proc",
+                                        "usr/lib/hostbed/vmtests/numa"};
+    for (guint i = 0; i < G_N_ELEMENTS(there); i++)
+        check_there(cpio, there[i]);
+    static const char *const absent[] = {"usr/lib/hostbed/vmtests/hostbed-agent",
+                                         "usr/lib/hostbed/vmtests/numa.o",
+                                         "usr/lib/hostbed/vmtests/ignored"};
+    for (guint i = 0; i < G_N_ELEMENTS(absent); i++)
+        assert_null(member(cpio, absent[i]));
+
+    g_autofree char *again = image_build(&options, NULL);
+    assert_string_equal(again, path);
+    assert_int_equal(truncate(path, 1000), 0);
+    g_autofree char *repaired = image_build(&options, NULL);
+    struct stat st;
+    assert_int_equal(stat(repaired, &st), 0);
+    assert_int_equal(st.st_size, length);
+    clear_world(&world);
+}
+
+static void
+check_refused(const ImageOptions *options, int code, const char *words)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(image_build(options, &error));
+    assert_int_equal(error->code, code);
+    if (!strstr(error->message, words))
+        fail_msg("'%s' is not in: %s", words, error->message);
+}
+
+static void
+what_is_missing_is_named(void **state)
+{
+    g_autofree char *path = g_strdup(g_getenv("PATH"));
+    World world = {0};
+    make_world(&world, *state);
+    const char *const programs[] = {"no-such-program", NULL};
+    ImageOptions options = {.kernel = &world.kernel,
+                            .modules = world.modules,
+                            .agent = world.agent,
+                            .programs = programs};
+    g_autofree char *folder = g_build_filename(*state, "vmtests", NULL);
+    g_autoptr(GBytes) fake = fake_elf(&(FakeElf){.interpreter = "/lib64/ld.so"});
+    g_autofree char *dynamic = fake_write(*state, "vmtests/busybox", fake);
+    g_setenv("PATH", folder, TRUE);
+    check_refused(&options, HB_INFRASTRUCTURE, "busybox-static");
+    assert_int_equal(unlink(dynamic), 0);
+    g_setenv("PATH", path, TRUE);
+    g_autofree char *busybox = g_find_program_in_path("busybox");
+    if (busybox) {
+        check_refused(&options, HB_USAGE, "no program 'no-such-program'");
+        options.agent = "/no/agent";
+        check_refused(&options, HB_INFRASTRUCTURE, "the agent /no/agent");
+    }
+    clear_world(&world);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_tree_is_the_same_bytes),
+        cmocka_unit_test(the_key_follows_what_goes_in),
+        cmocka_unit_test(an_archiver_reads_what_was_added),
+        cmocka_unit_test(an_image_has_all_a_host_needs),
+        cmocka_unit_test(what_is_missing_is_named),
+    };
+    return cmocka_run_group_tests_name("image", tests, fake_root_setup,
+                                       fake_root_teardown);
+}
