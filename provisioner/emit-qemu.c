@@ -160,6 +160,8 @@ write_cpu(Writer *writer)
 {
     const Plan *plan = writer->plan;
     g_autoptr(GString) cpu = g_string_new(plan->cpu_model);
+    if (plan->tcg_cpu_vendor && g_strcmp0(writer->words->accel, "kvm") != 0)
+        g_string_append_printf(cpu, ",vendor=%s", plan->tcg_cpu_vendor);
     for (guint i = 0; i < plan->cpu_features->len; i++) {
         const LabCpuFeature *feature = g_ptr_array_index(plan->cpu_features, i);
         g_string_append_printf(cpu, ",%s=%s", feature->name,

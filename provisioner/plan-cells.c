@@ -96,6 +96,25 @@ choose_topology(Planning *planning, const GArray *cells)
         plan->cores = count / (inner * plan->sockets);
 }
 
+/* Plain emulation calls its largest model an AMD and cannot show the leaf in which AMD
+ * tells of threads (TOPOEXT), so Linux sees cores; told Intel it looks elsewhere and
+ * finds them. libvirt has no word for that beside the largest model: there a named one is
+ * taken. */
+static void
+make_threads_visible(Planning *planning)
+{
+    Plan *plan = planning->plan;
+
+    if (plan->threads < 2 || planning->host->cpu.model != NULL)
+        return;
+    if (plan->backend == PLAN_FOR_QEMU) {
+        plan->tcg_cpu_vendor = "GenuineIntel";
+        return;
+    }
+    g_free(plan->cpu_model);
+    plan->cpu_model = g_strdup("Skylake-Server");
+}
+
 static void
 check_cores(Planning *planning, const GArray *cells)
 {
@@ -185,6 +204,7 @@ plan_cpus(Planning *planning, const GArray *cells)
             plan->sockets, plan->dies, plan->cores, plan->threads, product, cells->len);
         return;
     }
+    make_threads_visible(planning);
     check_cores(planning, cells);
     check_cpu_count(planning);
 }
@@ -226,6 +246,26 @@ number_nodes(Planning *planning, const GArray *cells)
         PlanCell *cell = cell_at(plan, i);
         if (cell->memory_bytes > 0)
             see_cell(plan, cell);
+    }
+}
+
+/* The emulator lists generic initiators in the order of a hash table, so with two of them
+ * nobody can tell which gets the lower number. */
+static void
+check_device_only_cells(Planning *planning)
+{
+    const Plan *plan = planning->plan;
+    gint64 count = 0;
+
+    for (guint i = 0; i < plan->cells->len; i++) {
+        const PlanCell *cell = cell_at(plan, i);
+        if (cell->cpus->len > 0 || cell->memory_bytes > 0 || cell->node == PLAN_NONE)
+            continue;
+        if (++count == plan_limit("device-only-cells")->maximum + 1)
+            planning_limit(
+                planning, "device-only-cells", cell->pos,
+                "cell %d is one more with neither CPUs nor memory; give it some memory",
+                cell->index);
     }
 }
 
@@ -447,6 +487,7 @@ plan_cells(Planning *planning)
     number_nodes(planning, cells);
     for (guint i = 0; i < plan->cells->len; i++)
         check_cell(planning, cell_at(plan, i));
+    check_device_only_cells(planning);
     plan_distances(planning);
     if (plan->interconnects->len > 0)
         plan_property_bool(plan->machine_properties, "hmat", TRUE);

@@ -171,8 +171,9 @@ needs_property(Planning *planning, const PlanFunction *function, const char *pro
 static void
 plan_port(Planning *planning, PlanFunction *function, const LabNode *node)
 {
-    const gboolean has_acs = g_str_equal(function->driver, "pcie-root-port") ||
-                             function->role == PLAN_DOWNSTREAM;
+    /* Neither ioh3420 nor the ports of the switch have the capability, as the guest
+     * shows. */
+    const gboolean has_acs = g_str_equal(function->driver, "pcie-root-port");
 
     function->chassis = node->chassis;
     function->port_slot = node->port_slot;
@@ -270,13 +271,18 @@ has_property(const PlanFunction *function, const char *name)
 
 /* An option ROM costs boot time and serves nobody here. */
 static gboolean
-drops_rom(const Planning *planning, PlanFunction *function)
+drops_rom(PlanFunction *function, const EmulatorDevice *facts)
 {
-    if (!planning_device_takes(planning, function->driver, "romfile") ||
+    if (!g_hash_table_contains(facts->properties, "romfile") ||
         has_property(function, "romfile"))
         return FALSE;
-    plan_property_string(function->properties, "romfile", "");
-    return TRUE;
+    for (guint i = 0; i < facts->bars->len; i++) {
+        if (g_array_index(facts->bars, EmulatorBar, i).index == 6) {
+            plan_property_string(function->properties, "romfile", "");
+            return TRUE;
+        }
+    }
+    return FALSE;
 }
 
 /* A virtio device that was looked at with its legacy form on has the old id and an I/O
@@ -411,7 +417,7 @@ plan_device(Planning *planning, PlanFunction *function, const LabNode *node)
         plan_virtio(planning, function);
     if (node != NULL)
         add_written(planning, function, node);
-    copy_facts(function, facts, drops_rom(planning, function));
+    copy_facts(function, facts, drops_rom(function, facts));
     function->linux_driver = linux_driver(function);
 }
 

@@ -92,11 +92,17 @@ join(Plan *plan, PlanFunction *function)
     g_ptr_array_add(group->members, function);
 }
 
+/* PCI class of an IOMMU, which does not translate for itself. */
+#define CLASS_IOMMU 0x080600
+
 static void
 join_below(Plan *plan, const GPtrArray *functions)
 {
-    for (guint i = 0; i < functions->len; i++)
-        join(plan, g_ptr_array_index(functions, i));
+    for (guint i = 0; i < functions->len; i++) {
+        PlanFunction *function = g_ptr_array_index(functions, i);
+        if (function->role != PLAN_BUILTIN || function->class_code != CLASS_IOMMU)
+            join(plan, function);
+    }
     for (guint i = 0; i < functions->len; i++) {
         PlanFunction *function = g_ptr_array_index(functions, i);
         if (function->role != PLAN_EXPANDER)

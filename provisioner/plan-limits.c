@@ -7,6 +7,10 @@
 
 const PlanLimit plan_limits[] = {
     {"cells", 128, "the emulator's MAX_NODES; proximity domains beyond it do not exist"},
+    {"device-only-cells", 1,
+     "the emulator lists such cells in an order of its own, so the numbers of their "
+     "nodes cannot be "
+     "foretold"},
     {"buses", 256,
      "a PCI segment has bus numbers 0 to 255, the emulator has one segment, and where "
      "numbers run "

@@ -357,6 +357,27 @@ add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int c
 /* ---- the root bus
  * ----------------------------------------------------------------------- */
 
+static PlanFunction *
+builtin_function(Planning *planning, const EmulatorDevice *facts)
+{
+    PlanFunction *function = plan_function_new(PLAN_BUILTIN, LAB_DEVICE, NULL);
+    function->vendor = facts->vendor;
+    function->device = facts->device;
+    function->class_code = facts->class_code;
+    g_array_append_vals(function->bars, facts->bars->data, facts->bars->len);
+    g_ptr_array_add(planning->plan->functions, function);
+    return function;
+}
+
+/* The AMD IOMMU brings a function of its own, in the first slot that it finds free. */
+static void
+add_amd_function(Planning *planning, Bus *bus)
+{
+    const EmulatorDevice *facts = planning_device(planning, "AMDVI-PCI");
+    if (planning->plan->iommu.model == LAB_IOMMU_AMD && facts != NULL)
+        take(bus, builtin_function(planning, facts), DISPLAY_SLOT, 0);
+}
+
 static void
 add_builtin(Planning *planning, Bus *bus)
 {
@@ -364,13 +385,7 @@ add_builtin(Planning *planning, Bus *bus)
 
     for (guint i = 0; i < builtin->len; i++) {
         const EmulatorBuiltin *from = g_ptr_array_index(builtin, i);
-        PlanFunction *function = plan_function_new(PLAN_BUILTIN, LAB_DEVICE, NULL);
-        function->vendor = from->device->vendor;
-        function->device = from->device->device;
-        function->class_code = from->device->class_code;
-        g_array_append_vals(function->bars, from->device->bars->data,
-                            from->device->bars->len);
-        g_ptr_array_add(planning->plan->functions, function);
+        PlanFunction *function = builtin_function(planning, from->device);
         take(bus, function, from->slot & 31, from->function & 7);
     }
     for (int slot = 0; slot < 32; slot++) {
@@ -509,6 +524,7 @@ plan_pci(Planning *planning)
 
     gather_root_nodes(planning, nodes, cells);
     add_builtin(planning, &bus);
+    add_amd_function(planning, &bus);
     add_own(planning, &bus, CHANNEL_ID, "virtio-serial-pci",
             own_slot(nodes, CHANNEL_SLOT));
     if (planning->plan->iommu.model == LAB_IOMMU_VIRTIO)

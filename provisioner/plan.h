@@ -134,6 +134,8 @@ typedef struct {
     char *machine;          /* versioned: "pc-q35-7.2" */
     GPtrArray *machine_properties; /* PlanProperty */
     char *cpu_model;
+    const char *tcg_cpu_vendor; /* CPUID vendor under plain emulation, so that Linux sees the threads
+                                 * of a core; NULL: the model's own */
     GPtrArray *cpu_features; /* LabCpuFeature */
     int sockets, dies, cores, threads;
     guint cpu_count;

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "plan-fixture.h"
+
+#define MIB ((gint64)1024 * 1024)
+#define GIB (1024 * MIB)
+
+typedef struct {
+    Emulator *emulator;
+    Lab *lab;
+    LabHost *host;
+} Fixture;
+
+static int
+setup(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->emulator = fixture_emulator(TRUE);
+    fixture->lab = fixture_lab();
+    fixture->host = fixture_host(fixture->lab);
+    *state = fixture;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_emulator_free(fixture->emulator);
+    lab_free(fixture->lab);
+    g_free(fixture);
+    return 0;
+}
+
+static void
+assert_refused(Fixture *fixture, const char *words)
+{
+    g_autofree char *text = fixture_refused(fixture->lab, fixture->emulator);
+    if (strstr(text, words) == NULL)
+        print_error("%s", text);
+    assert_non_null(strstr(text, words));
+}
+
+static int
+node_of(const Plan *plan, guint cell)
+{
+    return ((PlanCell *)g_ptr_array_index(plan->cells, cell))->node;
+}
+
+static int
+distance(const Plan *plan, guint from, guint to)
+{
+    return g_array_index(((PlanCell *)g_ptr_array_index(plan->cells, from))->distances,
+                         int, to);
+}
+
+static void
+add_distance(LabCell *from, int to, int value)
+{
+    LabDistance *written = g_new0(LabDistance, 1);
+    written->cell = to;
+    written->value = value;
+    g_ptr_array_add(from->distances, written);
+}
+
+static void
+add_hugepages(LabCell *cell, gint64 page_bytes, gint64 count)
+{
+    LabHugepages *pages = g_new0(LabHugepages, 1);
+    pages->page_bytes = page_bytes;
+    pages->count = count;
+    pages->pos = (FilePos){"test.xml", 50};
+    g_ptr_array_add(cell->hugepages, pages);
+}
+
+/* Linux numbers first by CPU, then generic initiators, then memory. */
+static void
+nodes_are_numbered_as_linux_does(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 0, 256 * MIB);
+    fixture_root(fixture_cell(fixture->host, 0, 0, 0)->nodes, LAB_EXPANDER, "x");
+    fixture_cell(fixture->host, 1, 1, 256 * MIB);
+    fixture_cell(fixture->host, 0, 1, 0);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+
+    assert_int_equal(node_of(plan, 3), 0);
+    assert_int_equal(node_of(plan, 2), 1);
+    assert_int_equal(node_of(plan, 1), 2);
+    assert_int_equal(node_of(plan, 0), 3);
+    assert_int_equal(plan->node_count, 4);
+    assert_string_equal(((PlanCell *)plan->cells->pdata[1])->generic_initiator, "x");
+}
+
+static void
+a_device_only_cell_needs_an_initiator(void **state)
+{
+    Fixture *fixture = *state;
+    Emulator *older = fixture_emulator(FALSE);
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    LabCell *cell = fixture_cell(fixture->host, 0, 0, 0);
+    LabNode *expander = fixture_root(cell->nodes, LAB_EXPANDER, "x");
+    fixture_ports(expander, NULL, 1, "x");
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_string_equal(((PlanCell *)plan->cells->pdata[1])->generic_initiator, "x.n0");
+    assert_int_equal(plan_function(plan, "x.n0")->node, 1);
+
+    g_autofree char *text = fixture_refused(fixture->lab, older);
+    assert_non_null(strstr(text, "test.xml:11: "));
+    assert_non_null(strstr(text, "(7.2.22) has no acpi-generic-initiator"));
+    fixture_emulator_free(older);
+
+    fixture_root(fixture_cell(fixture->host, 0, 0, 0)->nodes, LAB_EXPANDER, "y");
+    assert_refused(fixture, "[device-only-cells]");
+}
+
+static void
+an_empty_cell_is_refused(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    fixture_cell(fixture->host, 0, 0, 0);
+    assert_refused(fixture, "cell 1 has neither CPUs nor memory nor a device");
+}
+
+static void
+sockets_lie_in_one_cell(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 4, 256 * MIB);
+    fixture_cell(fixture->host, 4, 2, 256 * MIB);
+    fixture_cell(fixture->host, 6, 2, 256 * MIB);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+
+    assert_int_equal(plan->sockets, 4);
+    assert_int_equal(plan->cores, 2);
+    assert_int_equal(plan->threads, 1);
+    assert_null(plan->tcg_cpu_vendor);
+}
+
+static void
+threads_ask_for_a_vendor_that_shows_them(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 4, 256 * MIB);
+    fixture_cell(fixture->host, 4, 4, 256 * MIB);
+    fixture->host->cpu.threads = 2;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+
+    assert_int_equal(plan->sockets, 2);
+    assert_int_equal(plan->cores, 2);
+    assert_string_equal(plan->tcg_cpu_vendor, "GenuineIntel");
+    assert_string_equal(plan->cpu_model, "max");
+}
+
+static void
+half_a_core_is_refused(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 3, 256 * MIB);
+    fixture_cell(fixture->host, 3, 1, 256 * MIB);
+    fixture->host->cpu.threads = 2;
+    assert_refused(fixture,
+                   "CPU 3 is in this cell and CPU 2, of the same core, in another");
+}
+
+static void
+cpus_have_no_gaps(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 2, 256 * MIB);
+    fixture_cell(fixture->host, 3, 1, 256 * MIB);
+    assert_refused(fixture, "CPU 3 leaves a gap, for the host has 3 CPUs");
+}
+
+static void
+the_topology_is_that_of_the_cells(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 6, 256 * MIB);
+    fixture->host->cpu.sockets = 4;
+    assert_refused(fixture, "are 4 CPUs, but the cells have 6");
+}
+
+static void
+large_apic_ids_need_eim(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 260, 256 * MIB);
+    assert_refused(fixture, "eim=\"on\"/>, or use fewer CPUs");
+    fixture->host->iommu.model = LAB_IOMMU_INTEL;
+    fixture->host->iommu.eim = LAB_ON;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_null(plan->needs_kvm);
+}
+
+static void
+distances_are_completed(void **state)
+{
+    Fixture *fixture = *state;
+    LabCell *first = fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    LabCell *second = fixture_cell(fixture->host, 1, 1, 256 * MIB);
+    fixture_cell(fixture->host, 2, 1, 256 * MIB);
+    add_distance(first, 1, 31);
+    add_distance(second, 2, 41);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+
+    assert_true(plan->distances_given);
+    assert_int_equal(distance(plan, 0, 0), 10);
+    assert_int_equal(distance(plan, 1, 0), 31);
+    assert_int_equal(distance(plan, 2, 1), 41);
+    assert_int_equal(distance(plan, 0, 2), 20);
+    add_distance(first, 7, 31);
+    assert_refused(fixture, "there is no cell 7; cells are 0 to 2");
+}
+
+/* Measured on the article's machine: one page on each cell and no more. */
+static void
+gib_pages_are_counted_around_the_hole(void **state)
+{
+    Fixture *fixture = *state;
+    g_autoptr(Lab) article = fixture_article();
+    LabHost *host = fixture_host(article);
+    for (guint i = 0; i < 3; i++)
+        add_hugepages(g_ptr_array_index(host->cells, i), GIB, 1);
+    g_autoptr(Plan) plan = fixture_plan(article, fixture->emulator);
+    assert_non_null(strstr(plan->cmdline, " hugepagesz=1G hugepages=0:1,1:1,2:1"));
+
+    LabHugepages *pages =
+        ((LabCell *)g_ptr_array_index(host->cells, 0))->hugepages->pdata[0];
+    pages->count = 2;
+    g_autofree char *text = fixture_refused(article, fixture->emulator);
+    assert_non_null(
+        strstr(text, "test.xml:50: error: cell 0 has room for 1 pages of 1 GiB"));
+}
+
+static void
+small_pages_are_not_on_the_command_line(void **state)
+{
+    Fixture *fixture = *state;
+    LabCell *cell = fixture_cell(fixture->host, 0, 1, 512 * MIB);
+    add_hugepages(cell, 2 * MIB, 16);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_null(strstr(plan->cmdline, "hugepages"));
+    ((LabHugepages *)cell->hugepages->pdata[0])->count = 250;
+    assert_refused(fixture, "its huge pages take 500 MiB");
+}
+
+static void
+cells_have_a_limit(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    for (int i = 0; i < 128; i++)
+        fixture_cell(fixture->host, 0, 0, 16 * MIB);
+    assert_refused(
+        fixture,
+        "test.xml:138: error: the host has 129 cells; use fewer (the limit is 128");
+}
+
+/* ---- the IOMMU
+ * -------------------------------------------------------------------------- */
+
+static const JsonNode *
+iommu_property(const Plan *plan, const char *name)
+{
+    for (guint i = 0; i < plan->iommu.properties->len; i++) {
+        const PlanProperty *property = plan->iommu.properties->pdata[i];
+        if (g_str_equal(property->name, name))
+            return property->value;
+    }
+    return NULL;
+}
+
+static void
+every_option_is_written_out(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    fixture->host->iommu.model = LAB_IOMMU_INTEL;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+
+    assert_int_equal(plan->iommu.aw_bits, 48);
+    assert_int_equal(json_node_get_int((JsonNode *)iommu_property(plan, "aw-bits")), 48);
+    assert_string_equal(json_node_get_string((JsonNode *)iommu_property(plan, "eim")),
+                        "off");
+    assert_false(json_node_get_boolean((JsonNode *)iommu_property(plan, "caching-mode")));
+    assert_int_equal(plan->machine_properties->len, 1);
+    assert_string_equal(((PlanProperty *)plan->machine_properties->pdata[0])->name,
+                        "kernel-irqchip");
+}
+
+static void
+eim_says_when_it_needs_kvm(void **state)
+{
+    Fixture *fixture = *state;
+    Emulator *older = fixture_emulator(FALSE);
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    fixture->host->iommu.model = LAB_IOMMU_INTEL;
+    fixture->host->iommu.eim = LAB_ON;
+    g_autoptr(Plan) newer_plan = fixture_plan(fixture->lab, fixture->emulator);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, older);
+    assert_null(newer_plan->needs_kvm);
+    assert_non_null(plan->needs_kvm);
+    fixture->host->iommu.intremap = LAB_OFF;
+    assert_refused(fixture, "eim is a part of interrupt remapping");
+    fixture_emulator_free(older);
+}
+
+static void
+options_of_other_models_are_refused(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    fixture->host->iommu.model = LAB_IOMMU_VIRTIO;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_null(plan->iommu.driver);
+    assert_string_equal(plan_function(plan, "hostbed-iommu")->driver, "virtio-iommu-pci");
+
+    fixture->host->iommu.caching_mode = LAB_ON;
+    assert_refused(fixture, "the virtio IOMMU has no caching-mode");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nodes_are_numbered_as_linux_does),
+        TEST(a_device_only_cell_needs_an_initiator),
+        TEST(an_empty_cell_is_refused),
+        TEST(sockets_lie_in_one_cell),
+        TEST(threads_ask_for_a_vendor_that_shows_them),
+        TEST(half_a_core_is_refused),
+        TEST(cpus_have_no_gaps),
+        TEST(the_topology_is_that_of_the_cells),
+        TEST(large_apic_ids_need_eim),
+        TEST(distances_are_completed),
+        TEST(gib_pages_are_counted_around_the_hole),
+        TEST(small_pages_are_not_on_the_command_line),
+        TEST(cells_have_a_limit),
+        TEST(every_option_is_written_out),
+        TEST(eim_says_when_it_needs_kvm),
+        TEST(options_of_other_models_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
