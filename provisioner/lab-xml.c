@@ -236,7 +236,9 @@ start_tag(const Reader *reader, gsize *length)
     glong consumed = xmlByteConsumed(reader->context);
     gsize end = CLAMP(consumed, 0, (glong)reader->length);
     gsize start = end;
-    while (start > 0 && reader->text[start] != '<')
+    while (start > 0 && reader->text[start - 1] != '<')
+        start--;
+    if (start > 0)
         start--;
     *length = end - start;
     return reader->text + start;
