@@ -11,6 +11,8 @@
 
 /* A command is a row here and a file cmd-NAME.c. */
 const Command commands[] = {
+    {"doctor", "[--json]", "what this machine can do, and what is missing for more",
+     cmd_doctor},
     {"check", "LAB…", "parse, validate and plan labs; say what they need", cmd_check},
     {"show", "LAB", "draw a host, or write it for the emulator or libvirt", cmd_show},
     {"image", "kernel [PACKAGE…]", "kernels for hosts: list them, unpack a package",

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The examination: what the machine has, item by item.
+ */
+#include "accel.h"
+#include "child.h"
+#include "doctor.h"
+#include "emulator.h"
+#include "error.h"
+#include "image.h"
+#include "resources.h"
+
+#define MIB ((gint64)1024 * 1024)
+#define VERSION_TIMEOUT_MS 5000
+/* The smallest lab that ships takes about this much. */
+#define MEMORY_NEEDED_MIB 512
+
+static JsonObject *
+fact(JsonObject *facts, const char *name, const char *value)
+{
+    if (!facts)
+        facts = json_object_new();
+    json_object_set_string_member(facts, name, value);
+    return facts;
+}
+
+static char *
+install(const char *debian, const char *fedora, const char *what_for)
+{
+    return g_strdup_printf("install %s (Debian) or %s (Fedora) for %s", debian, fedora,
+                           what_for);
+}
+
+/* ---- emulators
+ * ------------------------------------------------------------------------------- */
+
+/* What labs may ask for and not every emulator has. */
+static const struct {
+    const char *name;
+    gboolean is_object;
+} optional_parts[] = {
+    {"e1000e", FALSE},         {"igb", FALSE},
+    {"nvme", FALSE},           {"intel-iommu", FALSE},
+    {"amd-iommu", FALSE},      {"virtio-iommu-pci", FALSE},
+    {"x3130-upstream", FALSE}, {"ioh3420", FALSE},
+    {"vmgenid", FALSE},        {"acpi-generic-initiator", TRUE},
+};
+
+/* Without one of these no lab can be built. */
+static const char *const needed_devices[] = {"pxb-pcie", "pcie-root-port",
+                                             "virtio-serial-pci", NULL};
+
+static gboolean
+has_part(const Emulator *emulator, guint i)
+{
+    return optional_parts[i].is_object
+               ? emulator_has_object(emulator, optional_parts[i].name)
+               : emulator_device(emulator, optional_parts[i].name) != NULL;
+}
+
+static char *
+parts_text(const Emulator *emulator, gboolean present)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(optional_parts); i++)
+        if (has_part(emulator, i) == present)
+            g_string_append_printf(text, "%s%s", text->len ? ", " : "",
+                                   optional_parts[i].name);
+    return g_string_free(text, FALSE);
+}
+
+static const char *
+lacking_device(const Emulator *emulator)
+{
+    for (guint i = 0; needed_devices[i]; i++)
+        if (!emulator_device(emulator, needed_devices[i]))
+            return needed_devices[i];
+    return NULL;
+}
+
+static JsonObject *
+emulator_facts(const char *path, const Emulator *emulator)
+{
+    JsonObject *facts = fact(NULL, "path", path);
+    fact(facts, "version", emulator->version);
+    fact(facts, "machine", emulator->default_machine);
+    json_object_set_int_member(facts, "max-cpus", emulator->max_cpus);
+    JsonObject *parts = json_object_new();
+    for (guint i = 0; i < G_N_ELEMENTS(optional_parts); i++)
+        json_object_set_boolean_member(parts, optional_parts[i].name,
+                                       has_part(emulator, i));
+    json_object_set_object_member(facts, "optional", parts);
+    return facts;
+}
+
+/* An emulator that is not the one to be used is only told. */
+static void
+add_emulator(GPtrArray *items, const char *path, gboolean is_chosen)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Emulator) emulator = emulator_probe(path, NULL, &error);
+    DoctorState bad = is_chosen ? DOCTOR_MISSING : DOCTOR_LIMITED;
+    if (!emulator) {
+        doctor_add(items, bad, "emulator", g_strdup(error->message), NULL,
+                   fact(NULL, "path", path))
+            ->status = (int)hb_error_status(error);
+        return;
+    }
+    const char *lacking = lacking_device(emulator);
+    g_autofree char *has = parts_text(emulator, TRUE);
+    g_autofree char *has_not = parts_text(emulator, FALSE);
+    if (lacking)
+        doctor_add(items, bad, "emulator",
+                   g_strdup_printf("%s is QEMU %s, which has no %s", path,
+                                   emulator->version, lacking),
+                   NULL, emulator_facts(path, emulator))
+            ->status = HB_UNSUPPORTED;
+    else
+        doctor_add(items, DOCTOR_OK, "emulator",
+                   g_strdup_printf("%s is QEMU %s, with %s%s%s", path, emulator->version,
+                                   has, *has_not ? "; without " : "", has_not),
+                   NULL, emulator_facts(path, emulator));
+}
+
+/* The emulator that would be used, or NULL; the others are told after it. */
+static char *
+add_emulators(GPtrArray *items, const char *given)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) found = emulator_list();
+    char *chosen = emulator_find(given, &error);
+    if (chosen)
+        add_emulator(items, chosen, TRUE);
+    else
+        doctor_add(items, DOCTOR_MISSING, "emulator", g_strdup(error->message), NULL,
+                   NULL);
+    for (guint i = 0; i < found->len; i++)
+        if (g_strcmp0(g_ptr_array_index(found, i), chosen) != 0)
+            add_emulator(items, g_ptr_array_index(found, i), FALSE);
+    return chosen;
+}
+
+static void
+add_kvm(GPtrArray *items, const char *emulator)
+{
+    char *reason = NULL;
+    if (!emulator) {
+        doctor_add(items, DOCTOR_LIMITED, "kvm",
+                   g_strdup("not tried: there is no emulator to try it with"), NULL,
+                   NULL);
+        return;
+    }
+    gboolean works = accel_kvm_works(emulator, &reason);
+    JsonObject *facts = json_object_new();
+    json_object_set_boolean_member(facts, "usable", works);
+    doctor_add(items, works ? DOCTOR_OK : DOCTOR_LIMITED, "kvm", reason,
+               works ? NULL : g_strdup("hosts run under emulation, ten times slower"),
+               facts);
+}
+
+/* ---- kernels
+ * --------------------------------------------------------------------------------- */
+
+static void
+add_kernel(GPtrArray *items, const Kernel *kernel)
+{
+    JsonObject *facts = fact(NULL, "image", kernel->image);
+    fact(facts, "release", kernel->release);
+    fact(facts, "origin", kernel->origin);
+    doctor_add(items, kernel->modules_dir ? DOCTOR_OK : DOCTOR_LIMITED, "kernel",
+               g_strdup_printf("%s at %s (%s)%s", kernel->release, kernel->image,
+                               kernel->origin,
+                               kernel->modules_dir ? "" : ", without its modules"),
+               NULL, facts);
+}
+
+static void
+add_kernels(GPtrArray *items, const char *given)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Kernel) chosen = kernel_find(given, &error);
+    if (!chosen) {
+        doctor_add(items, DOCTOR_MISSING, "kernel", g_strdup(error->message),
+                   install("linux-image-amd64", "kernel-core", "a kernel to boot"), NULL);
+        return;
+    }
+    add_kernel(items, chosen);
+    g_autoptr(GPtrArray) kernels = kernel_list();
+    for (guint i = 0; i < kernels->len; i++) {
+        const Kernel *kernel = g_ptr_array_index(kernels, i);
+        if (g_strcmp0(kernel->image, chosen->image) != 0)
+            add_kernel(items, kernel);
+    }
+}
+
+/* ---- programs
+ * ----------------------------------------------------------------------------------- */
+
+/* What the machine may have beside the emulator; a version line proves that it starts. */
+static const struct {
+    const char *name;
+    const char *programs[3]; /* any of them */
+    const char *version_option;
+    gboolean needed;
+    const char *debian, *fedora, *what_for;
+} programs[] = {
+    {"busybox",
+     {"busybox"},
+     NULL,
+     TRUE,
+     "busybox-static",
+     "busybox",
+     "the host's commands"},
+    {"numactl", {"numactl"}, NULL, FALSE, "numactl", "numactl", "numactl inside hosts"},
+    {"lspci",
+     {"lspci"},
+     "--version",
+     FALSE,
+     "pciutils",
+     "pciutils",
+     "lspci inside hosts"},
+    {"libvirt",
+     {"virsh"},
+     "--version",
+     FALSE,
+     "libvirt-clients, libvirt-daemon-system",
+     "libvirt-client, libvirt-daemon-driver-qemu",
+     "starting a lab's domain XML with libvirt"},
+    {"libguestfs",
+     {"guestfish"},
+     "--version",
+     FALSE,
+     "libguestfs-tools",
+     "guestfs-tools",
+     "building images of whole distributions"},
+};
+
+static char *
+version_of(const char *path, const char *option)
+{
+    int code;
+    g_autoptr(Child) child =
+        option ? child_start((const char *const[]){path, option, NULL}, -1, TRUE, NULL)
+               : NULL;
+    if (!child || !child_wait(child, VERSION_TIMEOUT_MS, &code) || code != 0)
+        return g_strdup("");
+    return child_first_line(child);
+}
+
+static void
+add_program(GPtrArray *items, guint i)
+{
+    g_autofree char *path = NULL;
+    for (guint j = 0; !path && j < G_N_ELEMENTS(programs[i].programs); j++)
+        if (programs[i].programs[j])
+            path = g_find_program_in_path(programs[i].programs[j]);
+    if (!path) {
+        doctor_add(items, programs[i].needed ? DOCTOR_MISSING : DOCTOR_LIMITED,
+                   programs[i].name, g_strdup("is not installed"),
+                   install(programs[i].debian, programs[i].fedora, programs[i].what_for),
+                   NULL);
+        return;
+    }
+    g_autofree char *version = version_of(path, programs[i].version_option);
+    JsonObject *facts = fact(NULL, "path", path);
+    if (*version)
+        fact(facts, "version", version);
+    doctor_add(items, DOCTOR_OK, programs[i].name,
+               g_strdup_printf(*version ? "%s (%s)" : "%s", path, version), NULL, facts);
+}
+
+/* ---- memory and CPUs
+ * ----------------------------------------------------------------------------- */
+
+static void
+add_memory(GPtrArray *items, const Resources *resources)
+{
+    gint64 usable = resources->usable_bytes / MIB;
+    gboolean is_group = resources->group_bytes >= 0 &&
+                        resources->group_bytes < resources->available_bytes;
+    JsonObject *facts = json_object_new();
+    json_object_set_int_member(facts, "machine-bytes", resources->machine_bytes);
+    json_object_set_int_member(facts, "available-bytes", resources->available_bytes);
+    if (resources->group_bytes >= 0)
+        json_object_set_int_member(facts, "group-bytes", resources->group_bytes);
+    json_object_set_int_member(facts, "usable-bytes", resources->usable_bytes);
+    doctor_add(items, usable >= MEMORY_NEEDED_MIB ? DOCTOR_OK : DOCTOR_LIMITED, "memory",
+               g_strdup_printf(
+                   "%" G_GINT64_FORMAT " MiB may be used of %" G_GINT64_FORMAT " MiB, %s",
+                   usable, resources->machine_bytes / MIB,
+                   is_group ? "which a control group limits" : "as much as is available"),
+               NULL, facts);
+}
+
+static void
+add_cpus(GPtrArray *items, const Resources *resources)
+{
+    JsonObject *facts = json_object_new();
+    json_object_set_int_member(facts, "usable", resources->cpus);
+    doctor_add(items, DOCTOR_OK, "cpus",
+               g_strdup_printf("%u may be used", resources->cpus), NULL, facts);
+}
+
+static void
+add_hugepages(GPtrArray *items, const Resources *resources)
+{
+    GString *text = g_string_new(NULL);
+    JsonArray *sizes = json_array_new();
+    for (guint i = 0; i < resources->hugepages->len; i++) {
+        const ResourcesHugepages *pages =
+            &g_array_index(resources->hugepages, ResourcesHugepages, i);
+        JsonObject *size = json_object_new();
+        json_object_set_int_member(size, "page-bytes", pages->page_bytes);
+        json_object_set_int_member(size, "total", pages->total);
+        json_object_set_int_member(size, "free", pages->free);
+        json_array_add_object_element(sizes, size);
+        g_string_append_printf(text,
+                               "%s%" G_GINT64_FORMAT " of %" G_GINT64_FORMAT
+                               " free of %" G_GINT64_FORMAT " MiB",
+                               i ? ", " : "", pages->free, pages->total,
+                               pages->page_bytes / MIB);
+    }
+    JsonObject *facts = json_object_new();
+    json_object_set_array_member(facts, "sizes", sizes);
+    if (text->len == 0)
+        g_string_append(text, "this machine's kernel has none");
+    g_string_append(text, " (hosts have their own and need none of these)");
+    doctor_add(items, DOCTOR_OK, "hugepages", g_string_free(text, FALSE), NULL, facts);
+}
+
+GPtrArray *
+doctor_examine(const char *emulator, const char *kernel)
+{
+    GPtrArray *items = doctor_items_new();
+    g_autofree char *chosen = add_emulators(items, emulator);
+    add_kvm(items, chosen);
+    add_kernels(items, kernel);
+    for (guint i = 0; i < G_N_ELEMENTS(programs); i++)
+        add_program(items, i);
+    g_autoptr(Resources) resources = resources_read("");
+    add_memory(items, resources);
+    add_cpus(items, resources);
+    add_hugepages(items, resources);
+    return items;
+}
