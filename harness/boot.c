@@ -287,18 +287,28 @@ stop(Boot *boot)
     g_clear_pointer(&boot->log_dir, g_free);
 }
 
+/* A quiet kernel boots faster; one that is started again because it hung says all it can.
+ */
+static char *
+start_cmdline(const BootOptions *options, gboolean again)
+{
+    const char *extra = options->cmdline_extra ? options->cmdline_extra : "";
+    return again ? g_strconcat("loglevel=7 ", extra, NULL) : g_strdup(extra);
+}
+
 static gboolean
 start(Boot *boot, const Parts *parts, const char *log_dir, gboolean again, GError **error)
 {
     const BootOptions *options = parts->options;
     g_auto(GStrv) args = start_args(options, log_dir, again);
+    g_autofree char *cmdline = start_cmdline(options, again);
     const MachineOptions machine = {
         .plan = options->plan,
         .emulator = options->emulator,
         .accel = accel_name(boot->accel->accel),
         .kernel = parts->kernel,
         .initrd = parts->initrd,
-        .cmdline_extra = options->cmdline_extra,
+        .cmdline_extra = cmdline,
         .log_dir = log_dir,
         .extra_args = (const char *const *)args,
         .interrupt = options->interrupt,

@@ -107,7 +107,7 @@ make_failure(Machine *machine)
     g_autofree char *why = describe_cause(machine);
     const char *last = console_last_line(machine->console);
     GString *text = g_string_new(why);
-    if (last && !strstr(why, last))
+    if (last && !console_panic(machine->console))
         g_string_append_printf(text, "; the console said last: %s", last);
     g_string_append_printf(text, "; logs: %s", machine->log_dir);
     GError *failure =

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed run: one command in a throw-away host, as if it ran here. Its streams are ours,
+ * its exit status is ours, and a signal for us is one for it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "boot.h"
+#include "cli.h"
+#include "log-dir.h"
+
+/* Who waits longer than this is told what for, if it is a person. */
+#define PATIENCE_MS 2000
+#define PROGRESS_MS 250
+
+typedef struct {
+    CliMachine machine;
+    char *host, *log_dir;
+    GStrv with, env;
+    double timeout_s;
+    gboolean tty, verbose;
+} Options;
+
+static void
+options_clear(Options *options)
+{
+    cli_machine_clear(&options->machine);
+    g_free(options->host);
+    g_free(options->log_dir);
+    g_strfreev(options->with);
+    g_strfreev(options->env);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+/* One call of this command. */
+typedef struct {
+    const Options *options;
+    const char *const *argv;      /* of the command inside */
+    gint64 start_us, deadline_us; /* 0: none */
+    Boot *boot;                   /* NULL until the host is up */
+    GCancellable *interrupt;      /* ends the host */
+    gboolean command_runs, command_was_signalled, timed_out;
+    gboolean keep_logs; /* something happened that a person may want to understand */
+    const char *doing;  /* for the progress line; static */
+    gboolean progress_shown;
+    struct termios terminal; /* as it was */
+    gboolean terminal_is_raw;
+} Session;
+
+/* ---- progress
+ * --------------------------------------------------------------------------------------
+ */
+
+static void
+clear_progress(Session *session)
+{
+    if (session->progress_shown)
+        fputs("\r\033[K", stderr);
+    session->progress_shown = FALSE;
+}
+
+static gboolean
+on_progress(gpointer user_data)
+{
+    Session *session = user_data;
+    gint64 passed_us = g_get_monotonic_time() - session->start_us;
+    if (passed_us < PATIENCE_MS * 1000LL || session->command_runs)
+        return G_SOURCE_CONTINUE;
+    fprintf(stderr, "\r\033[Khostbed: %s, %.0f s", session->doing,
+            (double)passed_us / G_USEC_PER_SEC);
+    session->progress_shown = TRUE;
+    return G_SOURCE_CONTINUE;
+}
+
+static void
+on_step(const char *what, gpointer user_data)
+{
+    Session *session = user_data;
+    session->doing = what;
+    if (session->options->verbose)
+        fprintf(stderr, "hostbed: [%.3f s] %s\n",
+                (double)(g_get_monotonic_time() - session->start_us) / G_USEC_PER_SEC,
+                what);
+}
+
+/* ---- signals and deadlines
+ * ----------------------------------------------------------------------------- */
+
+/* The first Ctrl-C is for the command; who presses it again wants out. */
+static gboolean
+on_sigint(gpointer user_data)
+{
+    Session *session = user_data;
+    if (session->command_runs && !session->command_was_signalled) {
+        session->command_was_signalled = TRUE;
+        guest_signal(session->boot->guest, SIGINT);
+    } else {
+        g_cancellable_cancel(session->interrupt);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_end_signal(gpointer user_data)
+{
+    Session *session = user_data;
+    g_cancellable_cancel(session->interrupt);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_resize(gpointer user_data)
+{
+    Session *session = user_data;
+    struct winsize size;
+    if (session->command_runs && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
+        guest_resize(session->boot->guest, size.ws_row, size.ws_col);
+    return G_SOURCE_CONTINUE;
+}
+
+/* Once, when the command has just been started. */
+static gboolean
+on_first_size(gpointer user_data)
+{
+    on_resize(user_data);
+    return G_SOURCE_REMOVE;
+}
+
+/* While the command runs, guest_run() keeps the time. */
+static gboolean
+on_deadline(gpointer user_data)
+{
+    Session *session = user_data;
+    if (!session->command_runs) {
+        session->timed_out = TRUE;
+        g_cancellable_cancel(session->interrupt);
+    }
+    return G_SOURCE_REMOVE;
+}
+
+static guint
+time_left_ms(const Session *session)
+{
+    gint64 left_us = session->deadline_us - g_get_monotonic_time();
+    return (guint)CLAMP(left_us / 1000, 1, G_MAXINT);
+}
+
+/* ---- terminal
+ * ---------------------------------------------------------------------------------------------
+ */
+
+/* Keys go to the command as they are: its own terminal, inside, makes Ctrl-C a signal. */
+static void
+make_raw(Session *session)
+{
+    if (!session->options->tty || tcgetattr(STDIN_FILENO, &session->terminal) != 0)
+        return;
+    struct termios raw = session->terminal;
+    cfmakeraw(&raw);
+    session->terminal_is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+}
+
+static void
+restore_terminal(Session *session)
+{
+    if (session->terminal_is_raw)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &session->terminal);
+    session->terminal_is_raw = FALSE;
+}
+
+/* ---- the command
+ * --------------------------------------------------------------------------------------------
+ */
+
+/* --env NAME=VALUE, or NAME for our own value; TERM for a terminal. */
+static GStrv
+command_environment(const Options *options)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    const char *term = g_getenv("TERM");
+    g_autofree char *term_word = g_strconcat("TERM=", term ? term : "dumb", NULL);
+    if (options->tty)
+        g_strv_builder_add(builder, term_word);
+    for (gsize i = 0; options->env && options->env[i]; i++) {
+        const char *value = g_getenv(options->env[i]);
+        g_autofree char *word = g_strdup(options->env[i]);
+        if (!strchr(word, '=')) {
+            g_free(word);
+            word = g_strconcat(options->env[i], "=", value, NULL);
+        }
+        if (strchr(options->env[i], '=') || value)
+            g_strv_builder_add(builder, word);
+    }
+    return g_strv_builder_end(builder);
+}
+
+static gboolean
+run_command(Session *session, GuestExit *result, GError **error)
+{
+    g_auto(GStrv) env = command_environment(session->options);
+    const GuestCommand command = {
+        .argv = session->argv,
+        .env = (const char *const *)env,
+        .tty = session->options->tty,
+        .stdin_fd = STDIN_FILENO,
+        .stdout_fd = STDOUT_FILENO,
+        .stderr_fd = STDERR_FILENO,
+        .timeout_ms = session->deadline_us ? time_left_ms(session) : 0,
+    };
+    clear_progress(session);
+    session->command_runs = TRUE;
+    make_raw(session);
+    if (session->options->tty)
+        g_idle_add(on_first_size, session);
+    gboolean ok = guest_run(session->boot->guest, &command, result,
+                            boot_cancellable(session->boot), error);
+    restore_terminal(session);
+    session->command_runs = FALSE;
+    if (!ok)
+        boot_explain(session->boot, error);
+    return ok;
+}
+
+static void
+report_boot(const Session *session)
+{
+    const Boot *boot = session->boot;
+    const char *trouble;
+    if (boot->retried)
+        fprintf(stderr,
+                "hostbed: warning: the host was started twice; the first time: %s\n",
+                boot->retried);
+    for (guint i = 0; (trouble = guest_hello_nth(boot->guest, "trouble", i)); i++)
+        fprintf(stderr, "hostbed: warning: in the host: %s\n", trouble);
+    if (session->options->verbose)
+        fprintf(stderr, "hostbed: %s; kernel %s (%s); up after %.2f s; logs: %s\n",
+                boot->accel->reason, boot->kernel->release, boot->kernel->origin,
+                (double)boot->boot_us / G_USEC_PER_SEC, boot->log_dir);
+}
+
+static int
+finish(Session *session, const GuestExit *result, const GError *error)
+{
+    clear_progress(session);
+    double limit_s = session->options->timeout_s;
+    if (session->timed_out)
+        return cli_fail_with(HB_TIMEOUT,
+                             "the host was not up within the %g s of --timeout", limit_s);
+    if (error)
+        return cli_fail(error);
+    if (result->timed_out)
+        return cli_fail_with(HB_TIMEOUT, "'%s' was ended after the %g s of --timeout",
+                             session->argv[0], limit_s);
+    return result->signal != 0 ? 128 + result->signal : result->status;
+}
+
+/* Boots PLAN and runs the command in it; the host is gone when this returns. */
+static int
+run_in_host(Session *session, const Plan *plan, const char *emulator, Accel accel,
+            const char *log_dir)
+{
+    const Options *options = session->options;
+    const BootOptions boot_options = {
+        .plan = plan,
+        .emulator = emulator,
+        .accel = accel,
+        .kernel = options->machine.kernel,
+        .programs = (const char *const *)options->with,
+        .log_dir = log_dir,
+        .interrupt = session->interrupt,
+        .step = on_step,
+        .user_data = session,
+    };
+    GuestExit result = {0};
+    g_autoptr(GError) error = NULL;
+    session->boot = boot_host(&boot_options, &error);
+    if (session->boot) {
+        clear_progress(session);
+        report_boot(session);
+        session->keep_logs = session->boot->retried != NULL;
+        run_command(session, &result, &error);
+        g_clear_pointer(&session->boot, boot_free);
+    }
+    if (error ? error->code != HB_INTERRUPTED : result.timed_out)
+        session->keep_logs = TRUE;
+    return finish(session, &result, error);
+}
+
+/* ---- what is asked
+ * ---------------------------------------------------------------------------------------------
+ */
+
+/* The host that --host names, or the only one; NULL: *STATUS is set. */
+static const Plan *
+choose_host(const GPtrArray *plans, const char *name, int *status)
+{
+    g_autoptr(GString) names = g_string_new(NULL);
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = plans->pdata[i];
+        if (name ? g_str_equal(plan->host_id, name) : plans->len == 1)
+            return plan;
+        g_string_append_printf(names, "%s%s", i > 0 ? ", " : "", plan->host_id);
+    }
+    if (name)
+        *status = cli_fail_with(HB_USAGE, "the lab has no host '%s'; it has: %s", name,
+                                names->str);
+    else
+        *status =
+            cli_fail_with(HB_USAGE, "the lab has %u hosts; name one with --host: %s",
+                          plans->len, names->str);
+    return NULL;
+}
+
+static gboolean
+parse_options(int *argc, char ***argv, Options *options, Accel *accel, int *status)
+{
+    const GOptionEntry entries[] = {
+        {"host", 0, 0, G_OPTION_ARG_STRING, &options->host,
+         "The host of the lab to use (default: the only one)", "NAME"},
+        {"with", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->with,
+         "Put a program of this machine into the host, with its libraries", "PROGRAM"},
+        {"env", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->env,
+         "Set a variable for the command; without a value: as it is here",
+         "NAME[=VALUE]"},
+        {"tty", 't', 0, G_OPTION_ARG_NONE, &options->tty, "Give the command a terminal",
+         NULL},
+        {"timeout", 0, 0, G_OPTION_ARG_DOUBLE, &options->timeout_s,
+         "End it after so long, boot included (status 4)", "SECONDS"},
+        {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->log_dir,
+         "Keep the host's logs in a new folder in DIR", "DIR"},
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
+         "Tell on standard error what is being done", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!cli_parse("run", argc, argv, entries, &options->machine, status))
+        return FALSE;
+    *accel = ACCEL_AUTO;
+    if (options->machine.accel && !accel_from_name(options->machine.accel, accel)) {
+        *status = cli_fail_with(HB_USAGE, "--accel %s: it is auto, kvm or tcg",
+                                options->machine.accel);
+        return FALSE;
+    }
+    if (options->timeout_s < 0 || options->timeout_s > 1e6) {
+        *status =
+            cli_fail_with(HB_USAGE, "--timeout takes seconds, from 0 (none) to 1000000");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Without one of the three, the next file to be opened would be taken for it. */
+static void
+open_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
+            _exit(HB_INFRASTRUCTURE);
+}
+
+static void
+watch_signals(Session *session)
+{
+    signal(SIGPIPE, SIG_IGN);
+    g_unix_signal_add(SIGINT, on_sigint, session);
+    g_unix_signal_add(SIGTERM, on_end_signal, session);
+    g_unix_signal_add(SIGHUP, on_end_signal, session);
+    g_unix_signal_add(SIGWINCH, on_resize, session);
+    if (!session->options->verbose && cli_colour(STDERR_FILENO))
+        g_timeout_add(PROGRESS_MS, on_progress, session);
+    if (session->options->timeout_s > 0) {
+        session->deadline_us =
+            session->start_us + (gint64)(session->options->timeout_s * G_USEC_PER_SEC);
+        g_timeout_add(time_left_ms(session), on_deadline, session);
+    }
+}
+
+static int
+run_with_log(Session *session, const Plan *plan, const char *emulator, Accel accel)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = g_strdup_printf("%s-%s", plan->lab_name, plan->host_id);
+    LogDir *log_dir = log_dir_open(session->options->log_dir, name, &error);
+    if (!log_dir)
+        return cli_fail(error);
+    int status = run_in_host(session, plan, emulator, accel, log_dir_path(log_dir));
+    log_dir_close(log_dir, session->keep_logs);
+    return status;
+}
+
+int
+cmd_run(int argc, char **argv)
+{
+    int status;
+    Accel accel;
+    g_auto(Options) options = {0};
+    open_standard_streams();
+    if (!parse_options(&argc, &argv, &options, &accel, &status))
+        return status;
+    int command = argc > 2 && strcmp(argv[2], "--") == 0 ? 3 : 2;
+    if (argc <= command)
+        return cli_fail_with(HB_USAGE, "name a lab and a command: "
+                                       "hostbed run LAB -- COMMAND [ARGUMENT…]");
+
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    Session session = {.options = &options,
+                       .argv = (const char *const *)argv + command,
+                       .start_us = g_get_monotonic_time(),
+                       .interrupt = interrupt,
+                       .doing = "reading the lab"};
+    watch_signals(&session);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Emulator) emulator = cli_emulator(&options.machine, &error);
+    if (!emulator)
+        return cli_fail(error);
+    g_autoptr(GPtrArray) plans = cli_plan(argv[1], emulator, PLAN_FOR_QEMU, &status);
+    const Plan *plan = plans ? choose_host(plans, options.host, &status) : NULL;
+    if (!plan)
+        return status;
+    return run_with_log(&session, plan, emulator->binary, accel);
+}
