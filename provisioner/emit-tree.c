@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "emit-parts.h"
+#include "emit-words.h"
 #include "emit.h"
 #include "printable.h"
 
@@ -78,85 +79,6 @@ ascend(Drawing *drawing, gsize length)
 /* ---- words
  * --------------------------------------------------------------------------------- */
 
-/* In the largest unit in which it is a whole number. */
-static char *
-size_text(gint64 bytes)
-{
-    static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
-    guint unit = 0;
-    while (unit + 1 < G_N_ELEMENTS(units) && bytes != 0 && bytes % 1024 == 0) {
-        bytes /= 1024;
-        unit++;
-    }
-    return g_strdup_printf("%" G_GINT64_FORMAT " %s", bytes, units[unit]);
-}
-
-static char *
-short_address(PciAddress address)
-{
-    char text[PCI_ADDRESS_SIZE];
-    return g_strdup(pci_address_text(address, text) + strlen("0000:"));
-}
-
-static const char *
-class_words(guint32 class_code)
-{
-    static const struct {
-        guint32 class_code;
-        const char *words;
-    } classes[] = {
-        {0x0600, "host bridge"}, {0x0601, "ISA bridge"}, {0x0106, "SATA"},
-        {0x0c05, "SMBus"},       {0x0806, "IOMMU"},
-    };
-    for (guint i = 0; i < G_N_ELEMENTS(classes); i++)
-        if (classes[i].class_code == class_code >> 8)
-            return classes[i].words;
-    return "";
-}
-
-/* An id is by default a path; below its parent only its end is news. */
-static char *
-short_id(const PlanFunction *function, const char *above)
-{
-    if (function->role == PLAN_BUILTIN)
-        return g_strdup("(built in)");
-    if (function->role == PLAN_VF)
-        return g_strdup("(virtual function)");
-    gsize length = above ? strlen(above) : 0;
-    if (length > 0 && g_str_has_prefix(function->id, above) &&
-        function->id[length] == '.')
-        return g_strdup(function->id + length + 1);
-    return g_strdup(function->id);
-}
-
-static char *
-bus_range(int first, int last)
-{
-    if (first == last)
-        return g_strdup_printf("bus %02x", first);
-    return g_strdup_printf("buses %02x-%02x", first, last);
-}
-
-static char *
-function_detail(const PlanFunction *function)
-{
-    if (function->role == PLAN_BUILTIN)
-        return g_strdup(class_words(function->class_code));
-    if (function->role == PLAN_EXPANDER)
-        return bus_range(function->secondary, function->subordinate);
-    if (emit_is_channel(function))
-        return g_strdup("hostbed's own channel");
-    if (function->size_bytes > 0)
-        return size_text(function->size_bytes);
-    if (function->mac && function->network)
-        return g_strdup_printf("%s on %s", function->mac, function->network);
-    if (function->mac)
-        return g_strdup(function->mac);
-    if (function->secondary != PLAN_NONE && function->children->len == 0)
-        return g_strdup("empty");
-    return g_strdup("");
-}
-
 /* ---- functions
  * ----------------------------------------------------------------------------- */
 
@@ -164,13 +86,13 @@ static Row *
 draw_function(Drawing *drawing, const PlanFunction *function, gboolean is_last,
               const char *above)
 {
-    Row *row = draw(drawing, is_last, short_id(function, above));
-    row->column[COLUMN_ADDRESS] = short_address(function->address);
+    Row *row = draw(drawing, is_last, emit_short_id(function, above));
+    row->column[COLUMN_ADDRESS] = emit_short_address(function->address);
     row->column[COLUMN_MODEL] =
         function->driver && function->role != PLAN_VF
             ? shown(function->driver)
             : g_strdup_printf("%04x:%04x", function->vendor, function->device);
-    row->column[COLUMN_DETAIL] = function_detail(function);
+    row->column[COLUMN_DETAIL] = emit_function_detail(function);
     if (function->group != PLAN_NONE)
         row->column[COLUMN_GROUP] = g_strdup_printf("group %d", function->group);
     return row;
@@ -220,43 +142,6 @@ draw_root(Drawing *drawing, const PlanRoot *root, gboolean is_last, const char *
 /* ---- cells
  * --------------------------------------------------------------------------------- */
 
-static void
-append_hugepages(GString *text, const PlanCell *cell)
-{
-    for (guint i = 0; i < cell->hugepages->len; i++) {
-        const PlanHugepages *pages = &g_array_index(cell->hugepages, PlanHugepages, i);
-        g_autofree char *size = size_text(pages->page_bytes);
-        g_string_append_printf(text, "%s%" G_GINT64_FORMAT " × %s",
-                               i ? " and " : ", with ", pages->count, size);
-    }
-    if (cell->hugepages->len > 0)
-        g_string_append(text, " huge pages");
-}
-
-static char *
-cell_title(const PlanCell *cell)
-{
-    g_autofree char *plain = g_strdup_printf("cell%d", cell->index);
-    GString *text = g_string_new(NULL);
-    g_string_printf(text, "cell %d", cell->index);
-    if (!g_str_equal(cell->id, plain))
-        g_string_append_printf(text, " %s", cell->id);
-    if (cell->node == PLAN_NONE)
-        g_string_append(text, ", no node");
-    else
-        g_string_append_printf(text, ", node %d", cell->node);
-    g_autofree char *cpus = emit_cpu_list(cell->cpus);
-    if (cell->cpus->len == 0)
-        g_string_append(text, ": no CPUs");
-    else
-        g_string_append_printf(text, cell->cpus->len > 1 ? ": CPUs %s" : ": CPU %s",
-                               cpus);
-    g_autofree char *memory = size_text(cell->memory_bytes);
-    g_string_append_printf(text, ", %s", cell->memory_bytes > 0 ? memory : "no memory");
-    append_hugepages(text, cell);
-    return g_string_free(text, FALSE);
-}
-
 static GPtrArray *
 roots_of(const Plan *plan, int cell)
 {
@@ -272,7 +157,7 @@ roots_of(const Plan *plan, int cell)
 static void
 draw_cell(Drawing *drawing, const PlanCell *cell)
 {
-    draw(drawing, FALSE, cell_title(cell));
+    draw(drawing, FALSE, emit_cell_title(cell));
     g_autoptr(GPtrArray) roots = roots_of(drawing->plan, cell->index);
     gsize stem = descend(drawing, FALSE);
     for (guint i = 0; i < roots->len; i++)
@@ -398,7 +283,7 @@ append_title(GString *out, const Plan *plan)
     g_autofree char *lab = shown(plan->lab_name);
     g_autofree char *host = shown(plan->host_id);
     g_autofree char *machine = shown(plan->machine);
-    g_autofree char *memory = size_text(plan->memory_bytes);
+    g_autofree char *memory = emit_size_text(plan->memory_bytes);
     g_autofree char *cells = counted((int)plan->cells->len, "cell");
     g_autofree char *cmdline = shown(plan->cmdline);
     g_string_append_printf(out, "%s: host %s\n", lab, host);
@@ -441,7 +326,7 @@ append_attributes(GString *out, const Plan *plan)
 {
     for (guint i = 0; i < plan->interconnects->len; i++) {
         const LabInterconnect *entry = g_ptr_array_index(plan->interconnects, i);
-        g_autofree char *bandwidth = size_text(entry->value);
+        g_autofree char *bandwidth = emit_size_text(entry->value);
         g_autofree char *latency =
             g_strdup_printf("%" G_GINT64_FORMAT " ns", entry->value);
         if (i == 0)

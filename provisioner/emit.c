@@ -4,6 +4,8 @@
 const EmitFormat emit_formats[] = {
     {"tree", "tree", "the machine as a person would draw it", PLAN_FOR_QEMU, FALSE,
      emit_tree},
+    {"svg", "svg", "the machine as a picture", PLAN_FOR_QEMU, FALSE, emit_svg},
+    {"dot", "dot", "a graph for Graphviz", PLAN_FOR_QEMU, FALSE, emit_dot},
     {"qemu", "args", "the emulator's arguments", PLAN_FOR_QEMU, FALSE, emit_qemu},
     {"libvirt", "libvirt.xml", "domain XML for libvirt", PLAN_FOR_LIBVIRT, FALSE,
      emit_libvirt, emit_libvirt_check},
