@@ -29,9 +29,7 @@ count_cpus(const LabCheck *check)
     return count;
 }
 
-/* ---- CPUs
- * -------------------------------------------------------------------------------------
- */
+/* ---- CPUs ----------------------------------------------------------------------- */
 
 /* CPU → number of its cell + 1, for all CPUs that cells name. */
 static GHashTable *
@@ -173,9 +171,7 @@ check_features(LabCheck *check)
     }
 }
 
-/* ---- memory
- * -------------------------------------------------------------------------------------
- */
+/* ---- memory --------------------------------------------------------------------- */
 
 static void
 check_cell_number(LabCheck *check)
@@ -256,8 +252,7 @@ check_hugepages(LabCheck *check)
         check_hugepages_of(check, cell_at(check, i));
 }
 
-/* ---- distances
- * ------------------------------------------------------------------------------------ */
+/* ---- distances ------------------------------------------------------------------ */
 
 /* A square of what was written; 0: nothing. */
 typedef struct {
@@ -343,8 +338,7 @@ check_distances(LabCheck *check)
     check_complete(check, &distances);
 }
 
-/* ---- memory attributes
- * ---------------------------------------------------------------------------- */
+/* ---- memory attributes ---------------------------------------------------------- */
 
 static const LabInterconnect *
 interconnect_at(const LabCheck *check, guint index)

@@ -24,9 +24,7 @@ is_port(const LabNode *node)
     return node->kind == LAB_PORT || node->kind == LAB_DOWNSTREAM;
 }
 
-/* ---- models
- * -------------------------------------------------------------------------------------
- */
+/* ---- models --------------------------------------------------------------------- */
 
 static void
 check_port_model(LabCheck *check, const LabNode *port)
@@ -148,8 +146,7 @@ check_properties(LabCheck *check)
     check_properties_of(check, check->host->iommu.properties, FALSE);
 }
 
-/* ---- addresses that were given
- * ------------------------------------------------------------------- */
+/* ---- addresses that were given -------------------------------------------------- */
 
 static int
 slot_of(const LabNode *node)
@@ -306,9 +303,7 @@ check_chassis(LabCheck *check)
     }
 }
 
-/* ---- NICs
- * ------------------------------------------------------------------------------------------
- */
+/* ---- NICs ----------------------------------------------------------------------- */
 
 static void
 check_mac(LabCheck *check, const LabNode *nic)
@@ -361,9 +356,7 @@ check_networks(LabCheck *check)
     }
 }
 
-/* ---- the IOMMU
- * ---------------------------------------------------------------------------------------
- */
+/* ---- the IOMMU ------------------------------------------------------------------ */
 
 static void
 check_iommu_options(LabCheck *check)

@@ -28,8 +28,7 @@ lab_check_say(LabCheck *check, FilePos pos, const char *format, ...)
         findings_add(check->findings, FINDING_ERROR, pos, check->name, "%s", message);
 }
 
-/* ---- the lab
- * -------------------------------------------------------------------------------- */
+/* ---- the lab -------------------------------------------------------------------- */
 
 static void
 check_host_names(LabCheck *check)
@@ -65,8 +64,7 @@ static const LabCheckRow lab_checks[] = {
     {NULL},
 };
 
-/* ---- ids in a host
- * ---------------------------------------------------------------------------- */
+/* ---- ids in a host -------------------------------------------------------------- */
 
 /* Names that the emulator's machine has taken: the bus behind a port is called as the
  * port. */
@@ -121,8 +119,7 @@ static const LabCheckRow host_checks[] = {
     {NULL},
 };
 
-/* ---- all of them
- * ------------------------------------------------------------------------------ */
+/* ---- all of them ---------------------------------------------------------------- */
 
 static void
 collect_nodes(const GPtrArray *nodes, GPtrArray *all)

@@ -8,8 +8,7 @@
 #include "lab-parse.h"
 #include "units.h"
 
-/* ---- findings
- * --------------------------------------------------------------------------------- */
+/* ---- findings ------------------------------------------------------------------- */
 
 void
 lab_say(LabParser *parser, FilePos pos, const char *check, const char *format, ...)
@@ -91,8 +90,7 @@ list_of(const char *const *names)
     return g_string_free(text, FALSE);
 }
 
-/* ---- attributes
- * ------------------------------------------------------------------------------- */
+/* ---- attributes ----------------------------------------------------------------- */
 
 static LabXmlAttribute *
 find_attribute(const LabXml *element, const char *name)
@@ -345,9 +343,7 @@ lab_attr_word(LabParser *parser, LabXml *element, const char *name, char **value
     return TRUE;
 }
 
-/* ---- ids
- * ----------------------------------------------------------------------------------------
- */
+/* ---- ids ------------------------------------------------------------------------ */
 
 gboolean
 lab_is_id(const char *text)
@@ -390,8 +386,7 @@ lab_attr_id(LabParser *parser, LabXml *element, const char *attribute,
                               : g_strdup(text);
 }
 
-/* ---- elements
- * ------------------------------------------------------------------------------------ */
+/* ---- elements ------------------------------------------------------------------- */
 
 static void
 tell_unknown_attributes(LabParser *parser, LabXml *element)

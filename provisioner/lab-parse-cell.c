@@ -8,8 +8,7 @@
 #include "lab-parse.h"
 #include "units.h"
 
-/* ---- references to cells
- * ------------------------------------------------------------------------ */
+/* ---- references to cells -------------------------------------------------------- */
 
 /* The cell named in ATTRIBUTE, by number or id; *CELL is set when all cells are known. */
 static void
@@ -64,8 +63,7 @@ lab_resolve_cells(LabParser *parser, LabHost *host)
     g_ptr_array_set_size(parser->references, 0);
 }
 
-/* ---- what is in a cell
- * ---------------------------------------------------------------------------- */
+/* ---- what is in a cell ---------------------------------------------------------- */
 
 static void
 parse_hugepages(LabParser *parser, LabXml *element, gpointer cell)
@@ -134,9 +132,7 @@ parse_cache(LabParser *parser, LabXml *element, gpointer cell)
     g_ptr_array_add(((LabCell *)cell)->caches, cache);
 }
 
-/* ---- the cell
- * ---------------------------------------------------------------------------------------
- */
+/* ---- the cell ------------------------------------------------------------------- */
 
 /* Whether TEXT has the form of a list, though it may mean nothing: the schema cannot tell
  * that a range runs backwards. */
@@ -229,8 +225,7 @@ lab_parse_cell(LabParser *parser, LabXml *element, gpointer data)
     lab_children(parser, element, children, cell);
 }
 
-/* ---- interconnects
- * ------------------------------------------------------------------------------------ */
+/* ---- interconnects -------------------------------------------------------------- */
 
 static LabInterconnect *
 new_interconnect(LabParser *parser, LabXml *element, LabHost *host)

@@ -127,9 +127,7 @@ read_model(LabParser *parser, LabXml *element, LabNode *node)
         node->model = g_strdup(models_of[node->kind].devices[index]);
 }
 
-/* ---- NICs
- * --------------------------------------------------------------------------------------
- */
+/* ---- NICs ----------------------------------------------------------------------- */
 
 /* "52:54:00:7e:6e:c6" → 48 bits. */
 static gboolean
@@ -207,8 +205,7 @@ read_nvme(LabParser *parser, LabXml *element, LabNode *node)
     lab_attr_size(parser, element, "size", &node->size_bytes);
 }
 
-/* ---- the element
- * -------------------------------------------------------------------------------- */
+/* ---- the element ---------------------------------------------------------------- */
 
 void
 lab_parse_property(LabParser *parser, LabXml *element, gpointer list)

@@ -7,8 +7,7 @@
 
 #include "lab-parse.h"
 
-/* ---- parts of the host
- * ---------------------------------------------------------------------- */
+/* ---- parts of the host ---------------------------------------------------------- */
 
 static void
 parse_feature(LabParser *parser, LabXml *element, gpointer data)
@@ -145,8 +144,7 @@ parse_host_node(LabParser *parser, LabXml *element, gpointer data)
     lab_parse_node(parser, element, &place);
 }
 
-/* ---- the lab
- * ---------------------------------------------------------------------------------- */
+/* ---- the lab -------------------------------------------------------------------- */
 
 static const LabChild host_children[] = {
     {"cpu", parse_cpu, .once = TRUE},

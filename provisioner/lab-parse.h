@@ -36,8 +36,7 @@ typedef struct {
     GPtrArray *references; /* LabReference of the host that is being read */
 } LabParser;
 
-/* ---- findings
- * ------------------------------------------------------------------------------- */
+/* ---- findings ------------------------------------------------------------------- */
 
 void lab_say(LabParser *parser, FilePos pos, const char *check, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
@@ -91,8 +90,7 @@ gboolean lab_is_id(const char *text);
 char *lab_attr_id(LabParser *parser, LabXml *element, const char *attribute,
                   const char *default_stem, guint index);
 
-/* ---- elements
- * --------------------------------------------------------------------------------- */
+/* ---- elements ------------------------------------------------------------------- */
 
 typedef struct {
     const char *name;
@@ -110,8 +108,7 @@ void lab_no_children(LabParser *parser, LabXml *element);
 /* Text directly in ELEMENT is a finding. Called by the two above. */
 void lab_no_text(LabParser *parser, LabXml *element);
 
-/* ---- parts of a host, one file each
- * ----------------------------------------------------------- */
+/* ---- parts of a host, one file each --------------------------------------------- */
 
 void lab_parse_cell(LabParser *parser, LabXml *element, gpointer host);
 void lab_parse_interconnects(LabParser *parser, LabXml *element, gpointer host);

@@ -65,8 +65,7 @@ lab_xml_quote(const char *text)
     return g_string_free(out, FALSE);
 }
 
-/* ---- before libxml2 sees it
- * ---------------------------------------------------------------- */
+/* ---- before libxml2 sees it ----------------------------------------------------- */
 
 static int
 count_lines(const char *text, gsize length)
@@ -202,8 +201,7 @@ check_bytes(const char *text, gsize length, const char *file, Findings *findings
            check_attributes(text, length, file, findings);
 }
 
-/* ---- libxml2's events
- * ------------------------------------------------------------------------ */
+/* ---- libxml2's events ----------------------------------------------------------- */
 
 static void refuse(Reader *reader, int line, const char *format, ...) G_GNUC_PRINTF(3, 4);
 

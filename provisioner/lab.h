@@ -24,8 +24,7 @@ typedef enum {
     LAB_ON,
 } LabSwitch;
 
-/* ---- one PCI element
- * ------------------------------------------------------------------- */
+/* ---- one PCI element ------------------------------------------------------------ */
 
 typedef enum {
     LAB_EXPANDER,   /* pxb-pcie: an extra root bus */
@@ -79,8 +78,7 @@ struct LabNode {
     GPtrArray *children;   /* LabNode, in the order written */
 };
 
-/* ---- cells
- * ------------------------------------------------------------------------------ */
+/* ---- cells ---------------------------------------------------------------------- */
 
 typedef struct {
     gint64 page_bytes; /* 2 MiB or 1 GiB */
@@ -125,8 +123,7 @@ typedef struct {
     GPtrArray *nodes;     /* LabNode (expanders, and what hangs off them) */
 } LabCell;
 
-/* ---- the host
- * --------------------------------------------------------------------------- */
+/* ---- the host ------------------------------------------------------------------- */
 
 typedef struct {
     char *name;

@@ -170,9 +170,7 @@ checks_large_labs_soon(void **state)
     g_string_free(text, TRUE);
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------
- */
+/* ---- files ---------------------------------------------------------------------- */
 
 static void
 must_say_of_file(const char *filename, const char *expected)

@@ -58,8 +58,7 @@ files_of(const char *folder, const char *suffix)
     return names;
 }
 
-/* ---- the schema
- * --------------------------------------------------------------------------------- */
+/* ---- the schema ----------------------------------------------------------------- */
 
 static void
 ignore_error(void *data, xmlError *error)
@@ -130,9 +129,7 @@ look_at(const char *text, gsize length, const char *name)
     return findings;
 }
 
-/* ---- files
- * ----------------------------------------------------------------------------------------
- */
+/* ---- files ---------------------------------------------------------------------- */
 
 static void
 accepts_labs_that_ship(void **state)
@@ -181,8 +178,7 @@ refuses_labs_with_faults(void **state)
     assert_true(refused > 50);
 }
 
-/* ---- the reference
- * ---------------------------------------------------------------------------------- */
+/* ---- the reference -------------------------------------------------------------- */
 
 /* The indented block that follows AT, with its indentation; AT moves behind it. */
 static char *
@@ -272,9 +268,7 @@ shows_every_word_of_the_schema(void **state)
     }
 }
 
-/* ---- mutations
- * ------------------------------------------------------------------------------------------
- */
+/* ---- mutations ------------------------------------------------------------------ */
 
 /* Words that a mutation puts into a lab: each of the language, and values near its
  * limits. */
