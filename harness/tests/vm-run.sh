@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# hostbed run is transparent: streams, status, signals; and it leaves nothing behind.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
+
+lab=$source_dir/topologies/smallest.xml
+out=$tap_dir/out
+err=$tap_dir/err
+run() { hostbed run --accel tcg "$@"; }
+
+run "$lab" -- sh -c 'echo out; echo err >&2; exit 3' >"$out" 2>"$err"
+is "the exit status is the command's" $? 3
+is "standard output is the command's" "$(cat "$out")" out
+is "standard error is the command's" "$(cat "$err")" err
+
+run "$lab" -- no-such-program >"$out" 2>"$err"
+is "a command that is not there gives 127, as in a shell" $? 127
+
+run "$lab" -- sh -c 'kill -9 $$' >"$out" 2>"$err"
+is "a command that a signal ends gives 128 and its number" $? 137
+
+head -c 3000000 /dev/urandom >"$tap_dir/random"
+run "$lab" -- cat <"$tap_dir/random" >"$out" 2>"$err"
+is "three million random bytes go in and come back: status" $? 0
+if cmp -s "$tap_dir/random" "$out"; then ok "and are the same"; else not_ok "and are the same" "$err"; fi
+
+run "$lab" -- head -c 200000000 /dev/zero 2>"$err" | wc -c >"$out"
+is "a flood of 200 MB comes through whole" "$(cat "$out")" 200000000
+
+run "$lab" -- yes 2>"$err" | head -n 1 >"$out"
+is "a reader that goes away ends the command" "$(cat "$out")" y
+
+run --env GREETING=hello "$lab" -- sh -c 'echo $GREETING' >"$out" 2>"$err"
+is "--env reaches the command" "$(cat "$out")" hello
+
+# An argument with everything that a shell or a parser could trip over.
+odd=$'a b\tc,"\'\\$(x)\n%s=;\xc3\xa4'
+run "$lab" -- printf %s "$odd" >"$out" 2>"$err"
+is "arguments arrive as they are" "$(cat "$out")" "$odd"
+
+# Ctrl-C belongs to the command.
+run "$lab" -- sh -c 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 1; done' >"$out" 2>"$err" &
+pid=$!
+for _ in $(seq 300); do grep -q ready "$out" && break; sleep 0.2; done
+kill -INT "$(pgrep -P "$pid" -f 'hostbed run' | head -n 1 || true)" 2>/dev/null || kill -INT "$pid"
+wait "$pid"
+is "SIGINT reaches the command, whose status it then is" $? 9
+is "and the command could answer" "$(tail -n 1 "$out")" caught
+
+# The emulator ends with us, whatever ends us.
+"$build_dir/run" hostbed run --accel tcg "$lab" -- sh -c 'echo ready; sleep 600' >"$out" 2>"$err" &
+pid=$!
+for _ in $(seq 300); do grep -q ready "$out" && break; sleep 0.2; done
+emulator=$(pgrep -P "$pid" | head -n 1)
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+for _ in $(seq 50); do kill -0 "$emulator" 2>/dev/null || break; sleep 0.1; done
+if [ -n "$emulator" ] && ! kill -0 "$emulator" 2>/dev/null; then
+    ok "after kill -9 no emulator is left"
+else
+    not_ok "after kill -9 no emulator is left (process ${emulator:-not found})"
+fi
+
+for program in numactl lspci; do
+    command -v $program >/dev/null || { skip "$program of this machine runs inside" "$program is not installed"; continue; }
+    run "$lab" -- $program --version >"$out" 2>"$err"
+    status=$?
+    [ $program = numactl ] && { run "$lab" -- numactl --hardware >"$out" 2>"$err"; status=$?; }
+    is "$program of this machine runs inside" $status 0
+done
+
+run --with perl "$lab" -- perl -e 'print 6*7' >"$out" 2>"$err"
+is "--with brings a program with its libraries" "$(cat "$out")" 42
+done_testing
