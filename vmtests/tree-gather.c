@@ -27,7 +27,8 @@ static const char *const patterns[] = {
     CPU "/cpu[0-9]*/topology/{thread_siblings_list,core_siblings_list}",
     NODE "/{online,has_cpu,has_memory}",
     NODE "/node[0-9]*/{cpulist,distance}",
-    NODE "/node[0-9]*/hugepages/*/nr_hugepages",
+    NODE "/node[0-9]*/meminfo",
+    NODE "/node[0-9]*/hugepages/*/{nr_hugepages,free_hugepages}",
     NODE "/node[0-9]*/access0/initiators/*",
     NODE "/node[0-9]*/memory_side_cache/*/{size,line_size,indexing,write_policy}",
     FUNCTION,
@@ -61,13 +62,18 @@ write_hexadecimal(FILE *out, const uint8_t *data, size_t length)
     fputc('\n', out);
 }
 
+/* Whether a line, or its beginning when it is long, is worth recording. */
+typedef bool (*Filter)(const char *line);
+
 static void
-write_lines(FILE *out, const char *text, size_t length, bool (*keep)(const char *line))
+write_lines(FILE *out, const char *text, size_t length, Filter filter)
 {
     while (length > 0) {
+        char line[512];
         const char *end = memchr(text, '\n', length);
         size_t size = end ? (size_t)(end - text) : length;
-        if (!keep || keep(text))
+        snprintf(line, sizeof line, "%.*s", (int)size, text);
+        if (!filter || filter(line))
             fprintf(out, " %.*s\n", (int)size, text);
         length -= end ? size + 1 : size;
         text += size + 1;
@@ -86,6 +92,21 @@ says_where_memory_is(const char *line)
     return false;
 }
 
+static bool
+says_how_much_memory(const char *line)
+{
+    return strstr(line, " MemTotal:") || strstr(line, " MemFree:");
+}
+
+static Filter
+filter_for(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    if (strcmp(path, "proc/zoneinfo") == 0)
+        return says_where_memory_is;
+    return name && strcmp(name, "/meminfo") == 0 ? says_how_much_memory : NULL;
+}
+
 static void
 gather_file(const char *root, const char *path, FILE *out)
 {
@@ -98,8 +119,7 @@ gather_file(const char *root, const char *path, FILE *out)
     bool text = is_text(data, length);
     fprintf(out, "%c %s\n", text ? 'f' : 'b', path);
     if (text)
-        write_lines(out, (char *)data, length,
-                    strcmp(path, "proc/zoneinfo") == 0 ? says_where_memory_is : NULL);
+        write_lines(out, (char *)data, length, filter_for(path));
     else
         write_hexadecimal(out, data, length);
     free(data);
@@ -131,11 +151,8 @@ gather_path(const char *root, const char *path, FILE *out)
 static bool
 log_line_matters(const char *line)
 {
-    const char *end = strchr(line, '\n');
-    char copy[512];
-    snprintf(copy, sizeof copy, "%.*s", end ? (int)(end - line) : 0, line);
-    return strstr(copy, "failed to assign") || strstr(copy, "DMAR") ||
-           strstr(copy, "AMD-Vi") || strstr(copy, "iommu: ");
+    return strstr(line, "failed to assign") || strstr(line, "DMAR") ||
+           strstr(line, "AMD-Vi") || strstr(line, "iommu: ");
 }
 
 static void

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The suites on recorded hosts: they pass with what the host was, and fail with what it was not.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
+
+recorded="$source_dir/vmtests/recorded"
+observe="$build_dir/vmtests/hostbed-observe"
+suites="numa pci iommu hugepages"
+
+# suite NAME TREE MANIFEST
+suite() {
+    HOSTBED_ROOT="$tap_dir/$2" HOSTBED_MANIFEST="$3" CMOCKA_MESSAGE_OUTPUT=TAP \
+        "$build_dir/vmtests/suites/$1" >"$tap_dir/out" 2>&1
+}
+
+for file in "$recorded"/*.tree; do
+    tree=$(basename "$file" .tree)
+    mkdir "$tap_dir/$tree"
+    "$observe" --unpack "$tap_dir/$tree" <"$file" || bail "$file cannot be unpacked"
+    for name in $suites; do
+        if suite "$name" "$tree" "$recorded/$tree.observation"; then
+            ok "$name passes on $tree"
+        else
+            not_ok "$name passes on $tree" "$tap_dir/out"
+        fi
+    done
+done
+
+# refuses SUITE WHAT SED-EXPRESSION: the article's machine is not the one of an altered manifest
+refuses() {
+    sed -e "$3" "$recorded/berrange-2017.observation" >"$tap_dir/manifest"
+    if cmp -s "$tap_dir/manifest" "$recorded/berrange-2017.observation"; then
+        not_ok "$1 refuses $2: the manifest was not altered"
+    elif suite "$1" berrange-2017 "$tap_dir/manifest"; then
+        not_ok "$1 refuses $2" "$tap_dir/out"
+    else
+        has "$1 refuses $2" "$tap_dir/out" '^not ok .*'
+    fi
+}
+
+refuses numa "another distance" 's/^node 0 distance 1 20/node 0 distance 1 21/'
+refuses numa "CPUs on another node" 's/^node 1 cpus 4-5/node 1 cpus 4/'
+refuses numa "another size" 's/^node 2 memory 2000/node 2 memory 2200/'
+refuses pci "another parent" 's/^pci 0000:df:00.0 parent .*/pci 0000:df:00.0 parent 0000:dc:01.0/'
+refuses pci "another node" 's/^pci 0000:df:00.0 node 2/pci 0000:df:00.0 node 1/'
+refuses pci "another driver" 's/^pci 0000:df:00.0 driver e1000e/pci 0000:df:00.0 driver igb/'
+refuses pci "a function that is missing" 's/0000:df:00.0/0000:e0:00.0/'
+refuses iommu "another group" 's/^group 0000:dc:02.0 0000:df:00.0/group 0000:dc:02.0 0000:de:00.0/'
+refuses iommu "interrupts that are not remapped" '/^iommu intremap/d'
+refuses hugepages "another count" 's/^node 0 hugepages 2048kB 4/node 0 hugepages 2048kB 5/'
+done_testing
