@@ -378,3 +378,25 @@ compare_manifest(const char *host, const char *manifest, const char *observation
     }
     return results;
 }
+
+char *
+compare_diff(const char *manifest, const char *observation)
+{
+    g_autoptr(GString) ignored = g_string_new(NULL);
+    g_autoptr(GPtrArray) asked = read_facts(manifest, ignored);
+    g_autoptr(GPtrArray) found = read_facts(observation, ignored);
+    GString *text = g_string_new(NULL);
+    guint i = 0, j = 0;
+    while (i < asked->len || j < found->len) {
+        const char *a = i < asked->len ? ((Fact *)asked->pdata[i])->line : NULL;
+        const char *f = j < found->len ? ((Fact *)found->pdata[j])->line : NULL;
+        int order = !a ? 1 : !f ? -1 : strcmp(a, f);
+        if (order < 0)
+            g_string_append_printf(text, "-%s\n", a);
+        else if (order > 0)
+            g_string_append_printf(text, "+%s\n", f);
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return g_string_free(text, FALSE);
+}

@@ -25,3 +25,7 @@
  * nobody asked for last. With TAINTED what differs is a skip, "unchecked". */
 GPtrArray *compare_manifest(const char *host, const char *manifest,
                             const char *observation, gboolean tainted);
+
+/* What differs, as diff(1) would say it: "-" and a line that was asked, "+" and one that
+ * was found. Empty when they are the same. Owned by the caller. */
+char *compare_diff(const char *manifest, const char *observation);

@@ -126,6 +126,18 @@ case_result_new(const char *host, const char *suite, const char *name, Outcome o
     return result;
 }
 
+CaseResult *
+case_result_copy(const CaseResult *result)
+{
+    CaseResult *copy = g_memdup2(result, sizeof(*result));
+    copy->host = g_strdup(result->host);
+    copy->suite = g_strdup(result->suite);
+    copy->name = g_strdup(result->name);
+    copy->message = g_strdup(result->message);
+    copy->output = g_strdup(result->output);
+    return copy;
+}
+
 void
 case_result_free(CaseResult *result)
 {

@@ -51,6 +51,7 @@ typedef struct {
 /* The strings are copied and made fit for every report by outcome_text(). */
 CaseResult *
 case_result_new(const char *host, const char *suite, const char *name, Outcome outcome);
+CaseResult *case_result_copy(const CaseResult *result);
 void case_result_free(CaseResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CaseResult, case_result_free)
 void

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The driver of real hosts: boot.h and guest.h behind what a session needs.
+ */
+#include "session.h"
+
+static void
+on_step(const char *what, gpointer user_data)
+{
+    const SessionOptions *options = user_data;
+    if (options->step)
+        options->step(what, options->user_data);
+}
+
+static void *
+start(const SessionOptions *options, const char *log_dir, GError **error)
+{
+    const BootOptions boot = {
+        .plan = options->plan,
+        .emulator = options->emulator,
+        .accel = options->accel,
+        .kernel = options->kernel,
+        .suites = TRUE,
+        .log_dir = log_dir,
+        .extra_args = options->extra_args,
+        .interrupt = options->interrupt,
+        .step = on_step,
+        .user_data = (gpointer)options,
+    };
+    return boot_host(&boot, error);
+}
+
+static void
+stop(void *host)
+{
+    boot_free(host);
+}
+
+static const char *
+retried(void *host)
+{
+    return ((Boot *)host)->retried;
+}
+
+static Accel
+accel(void *host)
+{
+    return ((Boot *)host)->accel->accel;
+}
+
+static char *
+observe(void *host, GError **error)
+{
+    Boot *boot = host;
+    g_autoptr(GError) failure = NULL;
+    char *observation = guest_observe(boot->guest, boot_cancellable(boot), &failure);
+    if (!observation) {
+        boot_explain(boot, &failure);
+        g_propagate_error(error, g_steal_pointer(&failure));
+    }
+    return observation;
+}
+
+static gboolean
+put(void *host, const char *path, GBytes *content, GError **error)
+{
+    Boot *boot = host;
+    g_autoptr(GError) failure = NULL;
+    if (guest_put(boot->guest, path, 0444, content, boot_cancellable(boot), &failure))
+        return TRUE;
+    boot_explain(boot, &failure);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
+}
+
+static gboolean
+run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
+{
+    Boot *boot = host;
+    g_autoptr(GError) failure = NULL;
+    if (guest_run(boot->guest, command, result, boot_cancellable(boot), &failure))
+        return TRUE;
+    boot_explain(boot, &failure);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
+}
+
+static gboolean
+sound(void *host, GError **error)
+{
+    Boot *boot = host;
+    /* An event that was sent before the program's end may wait to be read. */
+    while (g_main_context_iteration(NULL, FALSE))
+        ;
+    const GError *failure = machine_failure(boot->machine);
+    if (!failure)
+        return TRUE;
+    g_propagate_error(error, g_error_copy(failure));
+    return FALSE;
+}
+
+const SessionDriver session_boot_driver = {
+    .start = start,
+    .stop = stop,
+    .retried = retried,
+    .accel = accel,
+    .observe = observe,
+    .put = put,
+    .run = run,
+    .sound = sound,
+};

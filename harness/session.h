@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * One host, from its plan to the results of its suites: started, compared with its
+ * manifest, then suite after suite. Whatever happens to the host becomes a result: one
+ * that dies in a suite fails that suite, and the next suite gets a host started anew,
+ * which is checked again.
+ */
+#pragma once
+
+#include "boot.h"
+#include "outcome.h"
+#include "suite.h"
+
+/* The suite whose cases are about the host as such: "boot". */
+#define SESSION_HOST_SUITE "host"
+
+typedef struct SessionOptions SessionOptions;
+
+/* How a session gets at a host; tests play one. ERROR says what happened as
+ * boot_explain() does. */
+typedef struct {
+    void *(*start)(const SessionOptions *options, const char *log_dir, GError **error);
+    void (*stop)(void *host);
+    /* Why it took more than one start, or NULL. */
+    const char *(*retried)(void *host);
+    Accel (*accel)(void *host);
+    char *(*observe)(void *host, GError **error);
+    gboolean (*put)(void *host, const char *path, GBytes *content, GError **error);
+    gboolean (*run)(void *host, const GuestCommand *command, GuestExit *result,
+                    GError **error);
+    /* FALSE: something was seen from outside that no suite may pass with. */
+    gboolean (*sound)(void *host, GError **error);
+} SessionDriver;
+
+extern const SessionDriver session_boot_driver; /* real hosts; "host" is a Boot */
+
+struct SessionOptions {
+    const Plan *plan;
+    const char *lab;      /* its name in reports, for the selection */
+    const char *manifest; /* what the host is compared with */
+    const SessionDriver *driver;
+    const char *emulator; /* path; this and the next three are as in boot.h */
+    Accel accel;
+    const char *kernel;
+    const char *const *extra_args;
+    const char *log_dir;     /* exists, ours alone */
+    const GPtrArray *suites; /* const Suite *, those to run; the check is always made */
+    const Selection *selection;
+    guint retries;      /* how often what failed is tried again */
+    gboolean no_skip;   /* a skip is a failure */
+    gint64 deadline_us; /* g_get_monotonic_time() by when all must be done; 0: none */
+    GCancellable *interrupt; /* the session also fires it itself, at the deadline */
+
+    /* Called as things happen; the first two may be NULL. */
+    void (*started)(const void *host, gpointer user_data);
+    void (*step)(const char *what, gpointer user_data);
+    void (*results)(const GPtrArray *results /* CaseResult */, gpointer user_data);
+    gpointer user_data;
+};
+
+/* HB_OK: all suites are accounted for by results. HB_INTERRUPTED: they are not.
+ * HB_UNSUPPORTED: a result says what this machine lacks. */
+HbStatus session_run(const SessionOptions *options);
+
+/* Puts what a second try of a suite gave into the RESULTS of the first: what failed and
+ * then passed is flaky, and so is what passed and then failed. */
+void session_merge_retry(GPtrArray *results, const GPtrArray *again);

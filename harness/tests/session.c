@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Sessions with a host that the test plays: a script says what each start, observation
+ * and program does. What is compared is all that was reported, in order.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "error.h"
+#include "session.h"
+
+static const char manifest[] = "cpus 0\nnode 0 cpus 0\n";
+
+/* What the host does next; each list is used from its start, its last entry again and
+ * again. */
+typedef struct {
+    const char *const *starts; /* "ok", "panic", "unsupported", "interrupt" */
+    const char *const *observations;
+    const char *const
+        *programs; /* TAP; "!died", "!timeout", "!unsound", "!deadline", "!interrupt" */
+    guint started, stopped, observed, ran;
+    GCancellable *interrupt;
+    GString *log; /* what was reported */
+    gboolean put;
+} Script;
+
+static const char *
+next(const char *const *list, guint *used)
+{
+    guint i = (*used)++;
+    guint length = g_strv_length((char **)list);
+    return list[MIN(i, length - 1)];
+}
+
+static gboolean
+refuse(GError **error, HbStatus status, const char *message)
+{
+    g_set_error_literal(error, HB_ERROR, (int)status, message);
+    return FALSE;
+}
+
+static void *
+start(const SessionOptions *options, const char *log_dir, GError **error)
+{
+    Script *script = options->user_data;
+    const char *what = next(script->starts, &script->started);
+    assert_true(g_file_test(log_dir, G_FILE_TEST_IS_DIR));
+    if (g_str_equal(what, "ok"))
+        return script;
+    if (g_str_equal(what, "panic"))
+        refuse(error, HB_GUEST_PANIC, "the kernel panicked");
+    if (g_str_equal(what, "unsupported"))
+        refuse(error, HB_UNSUPPORTED, "the emulator has no device igb");
+    if (g_str_equal(what, "interrupt")) {
+        g_cancellable_cancel(script->interrupt);
+        refuse(error, HB_INTERRUPTED, "interrupted");
+    }
+    return NULL;
+}
+
+static void
+stop(void *host)
+{
+    ((Script *)host)->stopped++;
+}
+
+static const char *
+retried(void *host)
+{
+    return NULL;
+}
+
+static Accel
+accel(void *host)
+{
+    return ACCEL_TCG;
+}
+
+static char *
+observe(void *host, GError **error)
+{
+    Script *script = host;
+    assert_true(script->put);
+    return g_strdup(next(script->observations, &script->observed));
+}
+
+static gboolean
+put(void *host, const char *path, GBytes *content, GError **error)
+{
+    assert_string_equal(path, SUITE_MANIFEST_PATH);
+    assert_int_equal(g_bytes_get_size(content), strlen(manifest));
+    ((Script *)host)->put = TRUE;
+    return TRUE;
+}
+
+static gboolean
+run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
+{
+    Script *script = host;
+    const char *what = next(script->programs, &script->ran);
+    assert_non_null(strstr(command->argv[0], "/vmtests/"));
+    if (g_str_equal(what, "!died"))
+        return refuse(error, HB_EMULATOR_DIED, "the emulator died");
+    if (g_str_equal(what, "!timeout")) {
+        command->output(1, (const guint8 *)"1..2\nok 1 - a\n", 14, command->user_data);
+        result->timed_out = TRUE;
+        return TRUE;
+    }
+    if (g_str_equal(what, "!interrupt")) {
+        g_cancellable_cancel(script->interrupt);
+        return refuse(error, HB_INTERRUPTED, "interrupted");
+    }
+    if (g_str_equal(what, "!deadline")) {
+        while (!g_cancellable_is_cancelled(script->interrupt))
+            g_main_context_iteration(NULL, TRUE);
+        return refuse(error, HB_INTERRUPTED, "interrupted");
+    }
+    if (g_str_equal(what, "!unsound"))
+        what = "1..1\nok 1 - a\n";
+    command->output(1, (const guint8 *)what, strlen(what), command->user_data);
+    command->output(2, (const guint8 *)"warned\n", 7, command->user_data);
+    result->status = strstr(what, "not ok") ? 1 : 0;
+    return TRUE;
+}
+
+static gboolean
+sound(void *host, GError **error)
+{
+    const Script *script = host;
+    guint last = MIN(script->ran, g_strv_length((char **)script->programs)) - 1;
+    return !g_str_equal(script->programs[last], "!unsound") ||
+           refuse(error, HB_GUEST_PANIC, "it panicked at the end");
+}
+
+static const SessionDriver driver = {
+    .start = start,
+    .stop = stop,
+    .retried = retried,
+    .accel = accel,
+    .observe = observe,
+    .put = put,
+    .run = run,
+    .sound = sound,
+};
+
+static void
+on_results(const GPtrArray *results, gpointer user_data)
+{
+    Script *script = user_data;
+    for (guint i = 0; i < results->len; i++) {
+        const CaseResult *result = results->pdata[i];
+        assert_string_equal(result->host, "l1");
+        g_string_append_printf(script->log, "%s%s %s/%s", outcome_name(result->outcome),
+                               result->flaky ? "(flaky)" : "", result->suite,
+                               result->name);
+        if (result->message)
+            g_string_append_printf(script->log, ": %s", result->message);
+        g_string_append_c(script->log, '\n');
+    }
+}
+
+/* ---- running one
+ * ---------------------------------------------------------------------------------- */
+
+#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+typedef struct {
+    const char *const *suite_names; /* NULL: manifest, numa, pci */
+    const char *pattern;            /* or NULL */
+    guint retries;
+    gboolean no_skip, tainted;
+    gint64 deadline_ms;
+} Setup;
+
+static void
+remove_tree(const char *path)
+{
+    GDir *dir = g_dir_open(path, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+        remove_tree(child);
+    }
+    if (dir)
+        g_dir_close(dir);
+    g_remove(path);
+}
+
+static void
+play(Script *script, Setup setup, HbStatus expected_status, const char *expected)
+{
+    g_autofree char *log_dir = g_dir_make_tmp("hostbed-session-XXXXXX", NULL);
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    g_autoptr(GPtrArray) cells = g_ptr_array_new();
+    const char *const patterns[] = {setup.pattern, NULL};
+    g_autoptr(Selection) selection = selection_new(patterns, NULL);
+    g_autoptr(GPtrArray) chosen = g_ptr_array_new();
+    const char *const *names =
+        setup.suite_names ? setup.suite_names : LIST("manifest", "numa", "pci");
+    for (guint i = 0; names[i]; i++)
+        g_ptr_array_add(chosen, (gpointer)suite_find(names[i]));
+    const Plan plan = {.lab_name = (char *)"lab",
+                       .host_id = (char *)"l1",
+                       .cells = cells,
+                       .node_count = 1,
+                       .tainted = setup.tainted};
+    script->interrupt = interrupt;
+    script->log = g_string_new(NULL);
+    const SessionOptions options = {
+        .plan = &plan,
+        .lab = "lab",
+        .manifest = manifest,
+        .driver = &driver,
+        .log_dir = log_dir,
+        .suites = chosen,
+        .selection = selection,
+        .retries = setup.retries,
+        .no_skip = setup.no_skip,
+        .deadline_us =
+            setup.deadline_ms ? g_get_monotonic_time() + setup.deadline_ms * 1000 : 0,
+        .interrupt = interrupt,
+        .results = on_results,
+        .user_data = script,
+    };
+    HbStatus status = session_run(&options);
+    assert_string_equal(script->log->str, expected);
+    assert_int_equal(status, expected_status);
+    g_string_free(script->log, TRUE);
+    remove_tree(log_dir);
+}
+
+/* Every host that was started is ended. */
+static void
+expect(Script script, Setup setup, HbStatus status, guint hosts, const char *expected)
+{
+    play(&script, setup, status, expected);
+    assert_int_equal(script.stopped, hosts);
+}
+
+#define GOOD "1..1\nok 1 - a\n"
+#define BAD "1..1\nnot ok 1 - a\n"
+#define CHECKED "pass manifest/cpus\npass manifest/node 0\n"
+
+static void
+runs_all_in_order(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST(GOOD, BAD)}, (Setup){0}, HB_OK, 1,
+           CHECKED "pass numa/a\nfail pci/a\n");
+}
+
+static void
+skips_what_the_lab_has_not(void **state)
+{
+    Setup setup = {.suite_names = LIST("manifest", "iommu", "hugepages")};
+    expect((Script){LIST("ok"), LIST(manifest), LIST(GOOD)}, setup, HB_OK, 1,
+           CHECKED
+           "skip iommu/[suite]: the lab has no IOMMU (<iommu>)\n"
+           "skip hugepages/[suite]: no cell of the lab has huge pages (<hugepages>)\n");
+    setup.suite_names = LIST("iommu");
+    setup.no_skip = TRUE;
+    expect((Script){LIST("ok"), LIST(manifest), LIST(GOOD)}, setup, HB_OK, 0,
+           "fail iommu/[suite]: skipped, which --no-skip forbids: the lab has no IOMMU "
+           "(<iommu>)\n");
+}
+
+static void
+a_difference_fails_and_suites_run_all_the_same(void **state)
+{
+    expect((Script){LIST("ok"), LIST("cpus 0-1\nnode 0 cpus 0\n"), LIST(GOOD)},
+           (Setup){0}, HB_OK, 1,
+           "fail manifest/cpus: line 1: asked 'cpus 0', found 'cpus 0-1'\n"
+           "pass manifest/node 0\npass numa/a\npass pci/a\n");
+}
+
+static void
+a_lost_host_fails_its_suite_only(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!died", GOOD)}, (Setup){0}, HB_OK,
+           2, CHECKED "emulator-died numa/[host]: the emulator died\npass pci/a\n");
+    /* what was printed before does not make it a pass */
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!unsound", GOOD)}, (Setup){0},
+           HB_OK, 2,
+           CHECKED
+           "pass numa/a\nguest-panic numa/[host]: it panicked at the end\npass pci/a\n");
+}
+
+static void
+a_later_host_is_checked_too(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest, "cpus 0\n"), LIST("!died", GOOD)},
+           (Setup){0}, HB_OK, 2,
+           CHECKED "emulator-died numa/[host]: the emulator died\n"
+                   "fail manifest/node 0 (start 2): not there: nothing was found of it\n"
+                   "pass pci/a\n");
+}
+
+static void
+a_program_has_its_time(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!timeout", GOOD)}, (Setup){0},
+           HB_OK, 1,
+           CHECKED
+           "pass numa/a\ntimeout numa/[program]: did not end within 300 s, after 1 "
+           "results\npass pci/a\n");
+}
+
+static void
+tells_why_no_host_came(void **state)
+{
+    expect((Script){LIST("panic"), LIST(manifest), LIST(GOOD)}, (Setup){0}, HB_OK, 0,
+           "guest-panic host/boot: the kernel panicked\n");
+    expect((Script){LIST("unsupported"), LIST(manifest), LIST(GOOD)},
+           (Setup){.retries = 3}, HB_UNSUPPORTED, 0,
+           "infrastructure host/boot: the emulator has no device igb\n");
+}
+
+static void
+retries_make_flaky(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST(BAD, GOOD)}, (Setup){.retries = 2},
+           HB_OK, 1,
+           CHECKED "pass(flaky) numa/a: passed only when tried again; first it failed\n"
+                   "pass pci/a\n");
+    expect((Script){LIST("ok"), LIST(manifest), LIST(BAD)},
+           (Setup){.retries = 2, .suite_names = LIST("manifest", "numa")}, HB_OK, 1,
+           CHECKED "fail numa/a\n");
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!died", GOOD)},
+           (Setup){.retries = 1}, HB_OK, 2,
+           CHECKED
+           "pass(flaky) numa/[host]: passed only when tried again; first it failed: the "
+           "emulator died\npass numa/a\npass pci/a\n");
+    expect((Script){LIST("panic", "ok"), LIST(manifest), LIST(GOOD)},
+           (Setup){.retries = 1}, HB_OK, 1,
+           "pass(flaky) host/boot: started only when tried again: the kernel "
+           "panicked\n" CHECKED "pass numa/a\npass pci/a\n");
+    expect((Script){LIST("ok"), LIST("cpus 0\n", manifest), LIST(GOOD)},
+           (Setup){.retries = 1}, HB_OK, 1,
+           "pass manifest/cpus\npass(flaky) manifest/node 0: passed only when tried "
+           "again; first "
+           "it failed: not there: nothing was found of it\npass numa/a\npass pci/a\n");
+    expect((Script){LIST("ok"), LIST(manifest),
+                    LIST("1..2\nok 1 - a\nnot ok 2 - b\n",
+                         "1..2\nnot ok 1 - a\nok 2 - b\n", GOOD)},
+           (Setup){.retries = 1, .suite_names = LIST("manifest", "numa")}, HB_OK, 1,
+           CHECKED
+           "pass(flaky) numa/a: passed, but failed when the suite was tried again\n"
+           "pass(flaky) numa/b: passed only when tried again; first it failed\n");
+}
+
+static void
+tells_what_was_selected(void **state)
+{
+    Setup setup = {.suite_names = LIST("numa"), .pattern = "numa/a"};
+    expect((Script){LIST("ok"), LIST(manifest), LIST("1..2\nok 1 - a\nnot ok 2 - b\n")},
+           setup, HB_OK, 1, "pass numa/a\n");
+    /* but not a pass on a host that is another one */
+    expect((Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD)}, setup, HB_OK, 1,
+           "fail manifest/node 0: not there: nothing was found of it\npass numa/a\n");
+}
+
+static void
+the_deadline_ends_all(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!deadline")},
+           (Setup){.deadline_ms = 50}, HB_OK, 1,
+           CHECKED "timeout numa/[host]: the deadline of the run passed\n"
+                   "timeout pci/[suite]: not run: the deadline of the run had passed\n");
+}
+
+static void
+an_interrupt_leaves_the_rest_open(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!interrupt")}, (Setup){0},
+           HB_INTERRUPTED, 1, CHECKED);
+    expect((Script){LIST("interrupt"), LIST(manifest), LIST(GOOD)}, (Setup){0},
+           HB_INTERRUPTED, 0, "");
+}
+
+static void
+tainted_hosts_are_unchecked(void **state)
+{
+    Setup setup = {.tainted = TRUE, .suite_names = LIST("manifest")};
+    expect(
+        (Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD)}, setup, HB_OK, 1,
+        "pass manifest/cpus\nskip manifest/node 0: unchecked, raw emulator arguments may "
+        "disturb it: not there: nothing was found of it\n");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runs_all_in_order),
+        cmocka_unit_test(skips_what_the_lab_has_not),
+        cmocka_unit_test(a_difference_fails_and_suites_run_all_the_same),
+        cmocka_unit_test(a_lost_host_fails_its_suite_only),
+        cmocka_unit_test(a_later_host_is_checked_too),
+        cmocka_unit_test(a_program_has_its_time),
+        cmocka_unit_test(tells_why_no_host_came),
+        cmocka_unit_test(retries_make_flaky),
+        cmocka_unit_test(tells_what_was_selected),
+        cmocka_unit_test(the_deadline_ends_all),
+        cmocka_unit_test(an_interrupt_leaves_the_rest_open),
+        cmocka_unit_test(tainted_hosts_are_unchecked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
