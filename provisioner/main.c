@@ -18,6 +18,8 @@ const Command commands[] = {
     {"run", "LAB -- COMMAND [ARGUMENT…]",
      "one command in a throw-away host; its output and exit status are the command's",
      cmd_run},
+    {"test", "[SELECTION…] LAB…", "check hosts against their labs, and run suites in them",
+     cmd_test},
     {"image", "kernel [PACKAGE…]", "kernels for hosts: list them, unpack a package",
      cmd_image},
     {NULL},

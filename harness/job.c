@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "job.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gunixinputstream.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES (64 * 1024 * 1024)
+#define STDERR_TAIL 2048
+
+/* ---- the process's end
+ * -------------------------------------------------------------------------- */
+
+/* Takes OBJECT. Whoever reads may be gone; then we are to end as well, and get a signal.
+ */
+static void
+tell(int fd, const char *type, JsonObject *object)
+{
+    json_object_set_string_member(object, "type", type);
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    json_node_take_object(node, object);
+    g_autofree char *text = json_to_string(node, FALSE);
+    g_autofree char *line = g_strconcat(text, "\n", NULL);
+    for (gsize done = 0, length = strlen(line); done < length;) {
+        ssize_t written = write(fd, line + done, length - done);
+        if (written < 0 && errno != EINTR)
+            return;
+        done += written > 0 ? (gsize)written : 0;
+    }
+}
+
+static void
+set_string(JsonObject *object, const char *member, const char *value)
+{
+    g_autofree char *text = value ? outcome_text(value, -1, FALSE) : NULL;
+    if (text)
+        json_object_set_string_member(object, member, text);
+}
+
+void
+job_tell_facts(int fd, const JobFacts *facts)
+{
+    JsonObject *object = json_object_new();
+    set_string(object, "emulator", facts->emulator);
+    set_string(object, "accel", facts->accel);
+    set_string(object, "kernel", facts->kernel);
+    set_string(object, "log_dir", facts->log_dir);
+    tell(fd, "facts", object);
+}
+
+void
+job_tell_step(int fd, const char *what)
+{
+    JsonObject *object = json_object_new();
+    set_string(object, "what", what);
+    tell(fd, "step", object);
+}
+
+void
+job_tell_results(int fd, const GPtrArray *results)
+{
+    JsonArray *array = json_array_new();
+    for (guint i = 0; i < results->len; i++)
+        json_array_add_object_element(array, report_case_to_json(results->pdata[i]));
+    JsonObject *object = json_object_new();
+    json_object_set_array_member(object, "results", array);
+    tell(fd, "results", object);
+}
+
+void
+job_tell_end(int fd, HbStatus status)
+{
+    JsonObject *object = json_object_new();
+    json_object_set_int_member(object, "status", status);
+    tell(fd, "end", object);
+}
+
+/* ---- our end
+ * --------------------------------------------------------------------------------------
+ */
+
+struct Job {
+    Report *report;
+    const JobWatch *watch;
+    gpointer user_data;
+    GSubprocess *process;
+    int fd;
+    guint source, stderr_source;
+    GByteArray *input;
+    GString *errors; /* the end of its standard error */
+    gboolean pass_stderr, told_end, broken;
+};
+
+static const char *
+get_string(JsonObject *object, const char *member)
+{
+    JsonNode *node = json_object_get_member(object, member);
+    return node && json_node_get_value_type(node) == G_TYPE_STRING
+               ? json_node_get_string(node)
+               : NULL;
+}
+
+static void
+replace_string(char **where, JsonObject *object, const char *member)
+{
+    const char *value = get_string(object, member);
+    if (!value)
+        return;
+    g_free(*where);
+    *where = g_strdup(value);
+}
+
+static void
+take_results(Job *job, JsonObject *object)
+{
+    JsonNode *node = json_object_get_member(object, "results");
+    JsonArray *array =
+        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    guint first = job->report->results->len;
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        JsonNode *element = json_array_get_element(array, i);
+        CaseResult *result =
+            JSON_NODE_HOLDS_OBJECT(element)
+                ? report_case_from_json(json_node_get_object(element), NULL)
+                : NULL;
+        if (result)
+            g_ptr_array_add(job->report->results, result);
+        else
+            job->broken = TRUE;
+    }
+    job->watch->results(job, first, job->user_data);
+}
+
+static void
+take_line(Job *job, const char *line)
+{
+    g_autoptr(JsonNode) node = json_from_string(line, NULL);
+    JsonObject *object =
+        node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    const char *type = object ? get_string(object, "type") : NULL;
+    if (g_strcmp0(type, "results") == 0) {
+        take_results(job, object);
+    } else if (g_strcmp0(type, "step") == 0) {
+        const char *what = get_string(object, "what");
+        job->watch->step(job, what ? what : "", job->user_data);
+    } else if (g_strcmp0(type, "facts") == 0) {
+        replace_string(&job->report->emulator, object, "emulator");
+        replace_string(&job->report->accel, object, "accel");
+        replace_string(&job->report->kernel, object, "kernel");
+        replace_string(&job->report->log_dir, object, "log_dir");
+    } else if (g_strcmp0(type, "end") == 0) {
+        job->told_end = TRUE;
+        job->report->status = (HbStatus)json_object_get_int_member_with_default(
+            object, "status", HB_INFRASTRUCTURE);
+    } else {
+        job->broken = TRUE;
+    }
+}
+
+static void
+take_lines(Job *job)
+{
+    gsize start = 0;
+    for (;;) {
+        guint8 *newline = memchr(job->input->data + start, '\n', job->input->len - start);
+        if (!newline)
+            break;
+        *newline = '\0';
+        take_line(job, (const char *)job->input->data + start);
+        start = (gsize)(newline - job->input->data) + 1;
+    }
+    g_byte_array_remove_range(job->input, 0, (guint)start);
+    if (job->input->len > LINE_MAX_BYTES) {
+        job->broken = TRUE;
+        g_byte_array_set_size(job->input, 0);
+    }
+}
+
+/* FALSE: the end of file. */
+static gboolean
+read_some(Job *job)
+{
+    guint8 buffer[65536];
+    ssize_t got = read(job->fd, buffer, sizeof(buffer));
+    if (got < 0)
+        return errno == EINTR || errno == EAGAIN;
+    if (got == 0)
+        return FALSE;
+    g_byte_array_append(job->input, buffer, (guint)got);
+    if (memchr(buffer, '\n', (gsize)got))
+        take_lines(job);
+    return TRUE;
+}
+
+static gboolean
+on_readable(int fd, GIOCondition condition, gpointer user_data)
+{
+    Job *job = user_data;
+    if (read_some(job))
+        return G_SOURCE_CONTINUE;
+    job->source = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean
+read_stderr(Job *job, int fd)
+{
+    char buffer[4096];
+    ssize_t got = read(fd, buffer, sizeof(buffer));
+    if (got <= 0)
+        return got < 0 && (errno == EINTR || errno == EAGAIN);
+    if (job->pass_stderr && write(STDERR_FILENO, buffer, (gsize)got) < 0)
+        job->pass_stderr = FALSE;
+    g_string_append_len(job->errors, buffer, got);
+    if (job->errors->len > STDERR_TAIL)
+        g_string_erase(job->errors, 0, (gssize)(job->errors->len - STDERR_TAIL));
+    return TRUE;
+}
+
+static gboolean
+on_stderr(int fd, GIOCondition condition, gpointer user_data)
+{
+    Job *job = user_data;
+    if (read_stderr(job, fd))
+        return G_SOURCE_CONTINUE;
+    job->stderr_source = 0;
+    return G_SOURCE_REMOVE;
+}
+
+/* The process ended without its last line, or wrote what is no line: a result says so. */
+static void
+tell_crash(Job *job)
+{
+    CaseResult *result = case_result_new("-", "host", "worker", OUTCOME_INFRASTRUCTURE);
+    if (g_subprocess_get_if_signaled(job->process))
+        case_result_set_message(
+            result, "the process that ran this lab was ended by signal %d (%s)",
+            g_subprocess_get_term_sig(job->process),
+            g_strsignal(g_subprocess_get_term_sig(job->process)));
+    else
+        case_result_set_message(
+            result,
+            "the process that ran this lab ended with status %d before "
+            "it was done",
+            g_subprocess_get_exit_status(job->process));
+    if (job->errors->len > 0)
+        case_result_set_output(result, job->errors->str, (gssize)job->errors->len);
+    guint first = job->report->results->len;
+    g_ptr_array_add(job->report->results, result);
+    job->watch->results(job, first, job->user_data);
+}
+
+static void
+on_process_end(GObject *process, GAsyncResult *result, gpointer user_data)
+{
+    Job *job = user_data;
+    g_subprocess_wait_finish(G_SUBPROCESS(process), result, NULL);
+    /* What it wrote last is still in the pipes; both are non-blocking, and a child of it
+     * that holds one open does not hold us. */
+    while ((job->source || job->stderr_source) && g_main_context_iteration(NULL, FALSE))
+        ;
+    if (!job->told_end || job->broken)
+        tell_crash(job);
+    g_clear_handle_id(&job->source, g_source_remove);
+    g_clear_handle_id(&job->stderr_source, g_source_remove);
+    job->report->complete = job->report->status != HB_INTERRUPTED;
+    job->watch->ended(job, job->user_data);
+}
+
+/* In the child, before exec: our end is its end. */
+static void
+tie_to_parent(gpointer user_data)
+{
+    pid_t parent = (pid_t)GPOINTER_TO_INT(user_data);
+    /* A group of its own: Ctrl-C at the terminal is ours to hand on, once. */
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(HB_INTERRUPTED);
+}
+
+static GSubprocess *
+spawn(const char *const *argv, int fd, GError **error)
+{
+    g_autoptr(GSubprocessLauncher) launcher =
+        g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_PIPE);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_addv(builder, (const char **)argv);
+    g_strv_builder_add(builder, "--worker-fd=3");
+    g_auto(GStrv) all = g_strv_builder_end(builder);
+    g_subprocess_launcher_take_fd(launcher, fd, 3);
+    g_subprocess_launcher_set_stdin_file_path(launcher, "/dev/null");
+    g_subprocess_launcher_set_stdout_file_path(launcher, "/dev/null");
+    g_subprocess_launcher_set_child_setup(launcher, tie_to_parent,
+                                          GINT_TO_POINTER(getpid()), NULL);
+    return g_subprocess_launcher_spawnv(launcher, (const char *const *)all, error);
+}
+
+Job *
+job_start(const char *const *argv, Report *report, gboolean pass_stderr,
+          const JobWatch *watch, gpointer user_data, GError **error)
+{
+    int fds[2];
+    if (!g_unix_open_pipe(fds, FD_CLOEXEC, error))
+        return NULL;
+    GSubprocess *process = spawn(argv, fds[1], error);
+    if (!process) {
+        close(fds[0]);
+        return NULL;
+    }
+    Job *job = g_new0(Job, 1);
+    job->report = report;
+    job->watch = watch;
+    job->user_data = user_data;
+    job->process = process;
+    job->pass_stderr = pass_stderr;
+    job->input = g_byte_array_new();
+    job->errors = g_string_new(NULL);
+    job->fd = fds[0];
+    g_unix_set_fd_nonblocking(job->fd, TRUE, NULL);
+    job->source = g_unix_fd_add(job->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, job);
+    int errors = g_unix_input_stream_get_fd(
+        G_UNIX_INPUT_STREAM(g_subprocess_get_stderr_pipe(process)));
+    g_unix_set_fd_nonblocking(errors, TRUE, NULL);
+    job->stderr_source =
+        g_unix_fd_add(errors, G_IO_IN | G_IO_HUP | G_IO_ERR, on_stderr, job);
+    g_subprocess_wait_async(process, NULL, on_process_end, job);
+    return job;
+}
+
+void
+job_free(Job *job)
+{
+    if (!job)
+        return;
+    close(job->fd);
+    g_object_unref(job->process);
+    g_byte_array_unref(job->input);
+    g_string_free(job->errors, TRUE);
+    g_free(job);
+}
+
+Report *
+job_report(const Job *job)
+{
+    return job->report;
+}
+
+void
+job_signal(Job *job, int signal_number)
+{
+    g_subprocess_send_signal(job->process, signal_number);
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Runs labs, each in a process of its own, as many at a time as may be. TAP goes to
+ * standard output as results come, reports are replaced after each suite, progress goes
+ * to standard error.
+ */
+#include "cmd-test.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "resources.h"
+#include "schedule.h"
+
+/* Workers end by themselves at the deadline; one that does not is ended. */
+#define DEADLINE_GRACE_MS 30000
+
+typedef struct {
+    const TestOptions *options;
+    GPtrArray *labs;    /* TestLab */
+    GPtrArray *reports; /* Report, borrowed, one per lab */
+    Schedule schedule;
+    GMainLoop *loop;
+    gint64 started_us, deadline_us; /* monotonic; deadline 0: none */
+    guint tap_count;
+    guint interrupts;     /* SIGINT and SIGTERM so far */
+    gboolean tap;         /* TAP goes to standard output */
+    gboolean status_line; /* progress is a line that is rewritten */
+    gboolean line_shown, colour;
+    char *activity;     /* what was begun last */
+    GError *save_error; /* the first */
+} Run;
+
+/* ---- progress
+ * -------------------------------------------------------------------------------------
+ */
+
+static void
+clear_line(Run *run)
+{
+    if (run->line_shown)
+        fputs("\r\033[K", stderr);
+    run->line_shown = FALSE;
+}
+
+static guint
+terminal_columns(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col
+                                                                            : 80;
+}
+
+static ReportCount
+count_all(const Run *run)
+{
+    ReportCount all = {0};
+    for (guint i = 0; i < run->reports->len; i++) {
+        ReportCount one = report_count(run->reports->pdata[i]);
+        all.total += one.total;
+        all.passed += one.passed;
+        all.failed += one.failed;
+        all.skipped += one.skipped;
+        all.flaky += one.flaky;
+    }
+    return all;
+}
+
+static void
+show_line(Run *run)
+{
+    if (!run->status_line)
+        return;
+    guint done = 0;
+    for (guint i = 0; i < run->labs->len; i++)
+        done += ((TestLab *)run->labs->pdata[i])->done;
+    ReportCount count = count_all(run);
+    g_autofree char *text =
+        g_strdup_printf("[%u/%u] %u passed, %u failed  %s", done, run->labs->len,
+                        count.passed, count.failed, run->activity ? run->activity : "");
+    g_autofree char *fitting = g_utf8_substring(
+        text, 0, MIN(g_utf8_strlen(text, -1), (glong)terminal_columns() - 1));
+    fprintf(stderr, "\r\033[K%s", fitting);
+    fflush(stderr);
+    run->line_shown = TRUE;
+}
+
+static void
+print_summary(const Run *run)
+{
+    ReportCount count = count_all(run);
+    gboolean bad = count.failed > 0 || count.total == 0 || run->interrupts > 0;
+    const char *start = run->colour ? (bad ? "\033[1;31m" : "\033[1;32m") : "";
+    const char *end = run->colour ? "\033[0m" : "";
+    fprintf(stderr, "hostbed: %s%u passed, %u failed, %u skipped%s", start, count.passed,
+            count.failed, count.skipped, end);
+    if (count.flaky)
+        fprintf(stderr, ", %u of the passed flaky", count.flaky);
+    fprintf(stderr, " in %.1f s\n",
+            (double)(g_get_monotonic_time() - run->started_us) / 1e6);
+    for (guint i = 0; i < run->reports->len; i++) {
+        const Report *report = run->reports->pdata[i];
+        if (report->log_dir && report_count(report).failed > 0)
+            fprintf(stderr, "hostbed: logs of %s: %s\n", report->lab, report->log_dir);
+    }
+}
+
+/* ---- reports
+ * ----------------------------------------------------------------------------------------
+ */
+
+static void
+save_to(Run *run, const char *format, const char *filename, gboolean is_end)
+{
+    gboolean to_stdout = g_strcmp0(filename, "-") == 0;
+    if (!filename || (to_stdout && !is_end))
+        return;
+    g_autoptr(GError) error = NULL;
+    if (to_stdout) {
+        g_autoptr(GString) text = g_string_new(NULL);
+        report_format(format)->write(run->reports, text);
+        fwrite(text->str, 1, text->len, stdout);
+    } else if (!report_save(report_format(format), run->reports, filename, &error) &&
+               !run->save_error) {
+        run->save_error = g_steal_pointer(&error);
+    }
+}
+
+static void
+save_reports(Run *run, gboolean is_end)
+{
+    save_to(run, "junit", run->options->junit, is_end);
+    save_to(run, "json", run->options->json, is_end);
+}
+
+static void
+print_tap(Run *run, const GString *text)
+{
+    if (!run->tap)
+        return;
+    clear_line(run);
+    fwrite(text->str, 1, text->len, stdout);
+    fflush(stdout);
+}
+
+static void
+print_cases(Run *run, const Report *report, guint first)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = first; i < report->results->len; i++)
+        report_tap_case(report, report->results->pdata[i], ++run->tap_count, text);
+    print_tap(run, text);
+}
+
+/* ---- labs
+ * ---------------------------------------------------------------------------------------------
+ */
+
+static gboolean start_labs(Run *run);
+
+static void
+add_failure(Run *run, TestLab *lab, Outcome outcome, const char *message)
+{
+    CaseResult *result = case_result_new("-", "host", "start", outcome);
+    case_result_set_message(result, "%s", message);
+    g_ptr_array_add(lab->report->results, result);
+    lab->report->complete = lab->done = TRUE;
+    print_cases(run, lab->report, lab->report->results->len - 1);
+}
+
+static TestLab *
+lab_of(const Run *run, const Job *job)
+{
+    for (guint i = 0; i < run->labs->len; i++) {
+        TestLab *lab = run->labs->pdata[i];
+        if (lab->job == job)
+            return lab;
+    }
+    g_assert_not_reached();
+}
+
+static void
+on_step(Job *job, const char *what, gpointer user_data)
+{
+    Run *run = user_data;
+    g_free(run->activity);
+    run->activity = g_strdup_printf("%s: %s", job_report(job)->lab, what);
+    if (run->options->verbose) {
+        clear_line(run);
+        fprintf(stderr, "hostbed: %s\n", run->activity);
+    }
+    show_line(run);
+}
+
+static void
+on_results(Job *job, guint first, gpointer user_data)
+{
+    Run *run = user_data;
+    Report *report = job_report(job);
+    report->duration_us = g_get_real_time() - report->started_us;
+    print_cases(run, report, first);
+    save_reports(run, FALSE);
+    show_line(run);
+}
+
+static gboolean
+all_done(const Run *run)
+{
+    for (guint i = 0; i < run->labs->len; i++) {
+        if (!((TestLab *)run->labs->pdata[i])->done)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+on_job_idle(gpointer job)
+{
+    job_free(job);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+on_ended(Job *job, gpointer user_data)
+{
+    Run *run = user_data;
+    TestLab *lab = lab_of(run, job);
+    lab->report->duration_us = g_get_real_time() - lab->report->started_us;
+    schedule_leave(&run->schedule, lab->memory_bytes);
+    lab->job = NULL;
+    lab->done = TRUE;
+    g_idle_add(on_job_idle, job); /* it still is on the stack */
+    save_reports(run, FALSE);
+    start_labs(run);
+}
+
+static const JobWatch watch = {.step = on_step, .results = on_results, .ended = on_ended};
+
+static void
+add_option(GStrvBuilder *argv, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    g_autofree char *option = g_strdup_printf("--%s=%s", name, value);
+    g_strv_builder_add(argv, option);
+}
+
+static void
+add_options(GStrvBuilder *argv, const char *name, char *const *values)
+{
+    for (guint i = 0; values && values[i]; i++)
+        add_option(argv, name, values[i]);
+}
+
+static GStrv
+worker_command(const Run *run, const TestLab *lab)
+{
+    const TestOptions *o = run->options;
+    g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+    g_strv_builder_add_many(argv, "/proc/self/exe", "test", lab->filename, NULL);
+    add_option(argv, "emulator", o->machine.emulator);
+    add_option(argv, "accel", o->machine.accel);
+    add_option(argv, "kernel", o->machine.kernel);
+    add_option(argv, "log-dir", o->log_dir);
+    add_option(argv, "manifest", o->manifest);
+    add_option(argv, "started-as", o->started_as);
+    add_options(argv, "extra-arg", o->extra_args);
+    add_options(argv, "select", o->patterns);
+    add_option(argv, "worker-name", lab->name);
+    for (guint i = 0; i < lab->units->len; i++)
+        add_option(argv, "worker-unit", lab->units->pdata[i]);
+    g_autofree char *retry = g_strdup_printf("%d", o->retry);
+    add_option(argv, "retry", retry);
+    g_autofree char *deadline = g_strdup_printf("%" G_GINT64_FORMAT, run->deadline_us);
+    add_option(argv, "worker-deadline", deadline);
+    if (o->no_skip)
+        g_strv_builder_add(argv, "--no-skip");
+    return g_strv_builder_end(argv);
+}
+
+static void
+start_lab(Run *run, TestLab *lab)
+{
+    g_auto(GStrv) argv = worker_command(run, lab);
+    g_autoptr(GError) error = NULL;
+    lab->report->started_us = g_get_real_time();
+    lab->job = job_start((const char *const *)argv, lab->report, run->options->verbose,
+                         &watch, run, &error);
+    if (!lab->job) {
+        schedule_leave(&run->schedule, lab->memory_bytes);
+        add_failure(run, lab, OUTCOME_INFRASTRUCTURE, error->message);
+    }
+}
+
+/* Starts what may run now; FALSE, and the end of the main loop, when all is done. */
+static gboolean
+start_labs(Run *run)
+{
+    gboolean late = run->deadline_us && g_get_monotonic_time() >= run->deadline_us;
+    for (guint i = 0; i < run->labs->len; i++) {
+        TestLab *lab = run->labs->pdata[i];
+        if (lab->done || lab->job)
+            continue;
+        if (run->interrupts > 0) {
+            lab->done = TRUE;
+            lab->report->status = HB_INTERRUPTED;
+        } else if (late) {
+            add_failure(run, lab, OUTCOME_TIMEOUT,
+                        "not run: the deadline of the run had passed");
+        } else if (schedule_enter(&run->schedule, lab->memory_bytes)) {
+            start_lab(run, lab);
+        }
+    }
+    show_line(run);
+    if (!all_done(run))
+        return TRUE;
+    g_main_loop_quit(run->loop);
+    return FALSE;
+}
+
+/* ---- ends
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void
+signal_jobs(const Run *run, int signal_number)
+{
+    for (guint i = 0; i < run->labs->len; i++) {
+        const TestLab *lab = run->labs->pdata[i];
+        if (lab->job)
+            job_signal(lab->job, signal_number);
+    }
+}
+
+/* The first asks the workers to end in order, the second ends them. */
+static gboolean
+on_signal(gpointer user_data)
+{
+    Run *run = user_data;
+    run->interrupts++;
+    if (!run->options->quiet && run->interrupts == 1) {
+        clear_line(run);
+        fputs("hostbed: interrupted, ending the hosts\n", stderr);
+    }
+    signal_jobs(run, run->interrupts == 1 ? SIGTERM : SIGKILL);
+    start_labs(run);
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_overdue(gpointer user_data)
+{
+    signal_jobs(user_data, SIGKILL);
+    return G_SOURCE_CONTINUE;
+}
+
+/* What never fits is a failure of its lab at once; the others run. */
+static void
+admit_labs(Run *run)
+{
+    for (guint i = 0; i < run->labs->len; i++) {
+        TestLab *lab = run->labs->pdata[i];
+        g_autoptr(GError) error = NULL;
+        if (!lab->done &&
+            !schedule_admit(&run->schedule, lab->name, lab->memory_bytes, &error)) {
+            fprintf(stderr, "hostbed: %s\n", error->message);
+            add_failure(run, lab, OUTCOME_INFRASTRUCTURE, error->message);
+        }
+    }
+}
+
+static void
+print_start(Run *run)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    report_tap_head(text);
+    print_tap(run, text);
+    for (guint i = 0; i < run->labs->len; i++)
+        print_cases(run, ((TestLab *)run->labs->pdata[i])->report, 0);
+}
+
+static int
+finish(Run *run)
+{
+    clear_line(run);
+    HbStatus status = HB_OK;
+    for (guint i = 0; i < run->reports->len; i++)
+        status = outcome_worst_status(status, report_status(run->reports->pdata[i]));
+    save_reports(run, TRUE);
+    g_autoptr(GString) text = g_string_new(NULL);
+    report_tap_end(run->reports, run->tap_count, text);
+    print_tap(run, text);
+    if (!run->options->quiet)
+        print_summary(run);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        status = outcome_worst_status(
+            status,
+            (HbStatus)cli_fail_with(HB_INFRASTRUCTURE, "standard output is not whole: %s",
+                                    g_strerror(errno)));
+    if (run->save_error)
+        status = outcome_worst_status(status, (HbStatus)cli_fail(run->save_error));
+    return (int)(run->interrupts ? HB_INTERRUPTED : status);
+}
+
+static void
+run_loop(Run *run)
+{
+    guint sources[] = {
+        g_unix_signal_add(SIGINT, on_signal, run),
+        g_unix_signal_add(SIGTERM, on_signal, run),
+        g_unix_signal_add(SIGHUP, on_signal, run),
+    };
+    guint overdue = 0;
+    if (run->deadline_us) {
+        gint64 left_ms = (run->deadline_us - run->started_us) / 1000 + DEADLINE_GRACE_MS;
+        overdue = g_timeout_add((guint)MIN(left_ms, G_MAXINT), on_overdue, run);
+    }
+    if (start_labs(run))
+        g_main_loop_run(run->loop);
+    for (guint i = 0; i < G_N_ELEMENTS(sources); i++)
+        g_source_remove(sources[i]);
+    if (overdue)
+        g_source_remove(overdue);
+    while (g_main_context_iteration(NULL, FALSE))
+        ; /* jobs that are still to be released */
+}
+
+static void
+set_up(Run *run)
+{
+    const TestOptions *options = run->options;
+    g_autoptr(Resources) resources = resources_read("");
+    run->started_us = g_get_monotonic_time();
+    if (options->deadline_seconds > 0)
+        run->deadline_us = run->started_us + (gint64)(options->deadline_seconds * 1e6);
+    run->tap = g_strcmp0(options->junit, "-") != 0 && g_strcmp0(options->json, "-") != 0;
+    run->status_line = isatty(STDERR_FILENO) && !options->quiet && !options->verbose;
+    run->colour = cli_colour(STDERR_FILENO);
+    run->schedule =
+        (Schedule){.places = options->jobs > 0 ? (guint)options->jobs : resources->cpus,
+                   .memory_bytes = resources->usable_bytes};
+    for (guint i = 0; i < run->labs->len; i++)
+        g_ptr_array_add(run->reports, ((TestLab *)run->labs->pdata[i])->report);
+}
+
+int
+test_run(const TestOptions *options, GPtrArray *labs)
+{
+    g_autoptr(GPtrArray) reports = g_ptr_array_new();
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    Run run = {.options = options, .labs = labs, .reports = reports, .loop = loop};
+    set_up(&run);
+    print_start(&run);
+    admit_labs(&run);
+    save_reports(&run, FALSE);
+    /* A report that cannot be written is known before the hours of a run, not after. */
+    if (run.save_error) {
+        int status = cli_fail(run.save_error);
+        g_clear_error(&run.save_error);
+        return status;
+    }
+    run_loop(&run);
+    int status = finish(&run);
+    g_clear_error(&run.save_error);
+    g_free(run.activity);
+    return status;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The process that runs one lab: its hosts one after the other, what happens told to
+ * whoever started us. SIGTERM ends it in order: the host first, then the last line.
+ */
+#include "cmd-test.h"
+
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "emit.h"
+#include "log-dir.h"
+#include "session.h"
+
+/* Should the orderly end hang, this ends us, and the emulator with us. */
+#define END_SECONDS 20
+
+typedef struct {
+    const TestOptions *options;
+    const Emulator *emulator;
+    const char *log_dir; /* of the host that runs */
+} Worker;
+
+static gboolean
+on_signal(gpointer interrupt)
+{
+    alarm(END_SECONDS);
+    g_cancellable_cancel(interrupt);
+    return G_SOURCE_CONTINUE;
+}
+
+static void
+on_started(const void *host, gpointer user_data)
+{
+    const Worker *worker = user_data;
+    const Boot *boot = host;
+    g_autofree char *emulator = g_strdup_printf("QEMU %s (%s)", worker->emulator->version,
+                                                worker->emulator->binary);
+    g_autofree char *accel =
+        g_strdup_printf("%s: %s", accel_name(boot->accel->accel), boot->accel->reason);
+    const JobFacts facts = {
+        .emulator = emulator,
+        .accel = accel,
+        .kernel = boot->kernel->release,
+        .log_dir = worker->log_dir,
+    };
+    job_tell_facts(worker->options->worker_fd, &facts);
+}
+
+static void
+on_step(const char *what, gpointer user_data)
+{
+    const Worker *worker = user_data;
+    job_tell_step(worker->options->worker_fd, what);
+}
+
+static void
+on_results(const GPtrArray *results, gpointer user_data)
+{
+    const Worker *worker = user_data;
+    job_tell_results(worker->options->worker_fd, results);
+}
+
+/* const Suite *, of the units that are HOST's. */
+static GPtrArray *
+suites_of(const TestOptions *options, const char *host)
+{
+    GPtrArray *list = g_ptr_array_new();
+    g_autofree char *prefix = g_strconcat(host, "/", NULL);
+    for (guint i = 0; options->worker_units && options->worker_units[i]; i++) {
+        if (!g_str_has_prefix(options->worker_units[i], prefix))
+            continue;
+        const Suite *suite = suite_find(options->worker_units[i] + strlen(prefix));
+        if (suite)
+            g_ptr_array_add(list, (gpointer)suite);
+    }
+    return list;
+}
+
+static char *
+manifest_for(const TestOptions *options, const Plan *plan, GError **error)
+{
+    char *text = NULL;
+    if (options->manifest)
+        return g_file_get_contents(options->manifest, &text, NULL, error) ? text : NULL;
+    GString *out = g_string_new(NULL);
+    emit_manifest(plan, out);
+    return g_string_free(out, FALSE);
+}
+
+static HbStatus
+run_host(Worker *worker, const Plan *plan, const Plan *machine,
+         const Selection *selection, GCancellable *interrupt, GError **error)
+{
+    const TestOptions *options = worker->options;
+    g_autoptr(GPtrArray) list = suites_of(options, plan->host_id);
+    if (list->len == 0)
+        return HB_OK;
+    g_autofree char *manifest = manifest_for(options, plan, error);
+    g_autofree char *name = g_strdup_printf("%s-%s", options->worker_name, plan->host_id);
+    LogDir *logs = manifest ? log_dir_open(options->log_dir, name, error) : NULL;
+    if (!logs)
+        return HB_INFRASTRUCTURE;
+    worker->log_dir = log_dir_path(logs);
+    job_tell_facts(options->worker_fd, &(JobFacts){.log_dir = worker->log_dir});
+    const SessionOptions session = {
+        .plan = machine,
+        .lab = options->worker_name,
+        .manifest = manifest,
+        .driver = &session_boot_driver,
+        .emulator = worker->emulator->binary,
+        .accel = options->accel,
+        .kernel = options->machine.kernel,
+        .extra_args = (const char *const *)options->extra_args,
+        .log_dir = worker->log_dir,
+        .suites = list,
+        .selection = selection,
+        .retries = (guint)options->retry,
+        .no_skip = options->no_skip,
+        .deadline_us = options->deadline_us,
+        .interrupt = interrupt,
+        .started = on_started,
+        .step = on_step,
+        .results = on_results,
+        .user_data = worker,
+    };
+    HbStatus status = session_run(&session);
+    log_dir_close(logs, TRUE);
+    return status;
+}
+
+static const Plan *
+plan_of_host(const GPtrArray *plans, const char *host)
+{
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = plans->pdata[i];
+        if (g_str_equal(plan->host_id, host))
+            return plan;
+    }
+    return plans->pdata[0];
+}
+
+/* Findings were printed by whoever started us. */
+static GPtrArray *
+plan_quietly(const char *filename, const Emulator *emulator, GError **error)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Lab) lab = lab_parse_file(filename, findings);
+    GPtrArray *plans = lab ? plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+    if (!plans) {
+        g_autofree char *text = findings_to_text(findings);
+        g_set_error(error, HB_ERROR, HB_USAGE, "%s cannot be planned: %s", filename,
+                    text);
+    }
+    return plans;
+}
+
+static HbStatus
+run_hosts(Worker *worker, const char *filename, GCancellable *interrupt, GError **error)
+{
+    const TestOptions *options = worker->options;
+    g_autoptr(GPtrArray) plans = plan_quietly(filename, worker->emulator, error);
+    g_autoptr(Selection) selection =
+        plans ? selection_new((const char *const *)options->patterns, error) : NULL;
+    if (!selection)
+        return HB_INFRASTRUCTURE;
+    g_autoptr(GPtrArray) machines = NULL;
+    if (options->started_as) {
+        machines = plan_quietly(options->started_as, worker->emulator, error);
+        if (!machines)
+            return HB_INFRASTRUCTURE;
+    }
+    HbStatus worst = HB_OK;
+    for (guint i = 0; i < plans->len && worst != HB_INTERRUPTED; i++) {
+        const Plan *plan = plans->pdata[i];
+        const Plan *machine = machines ? plan_of_host(machines, plan->host_id) : plan;
+        HbStatus status = run_host(worker, plan, machine, selection, interrupt, error);
+        if (*error)
+            return status;
+        worst = outcome_worst_status(worst, status);
+    }
+    return worst;
+}
+
+int
+test_worker(const TestOptions *options, const char *filename)
+{
+    fcntl(options->worker_fd, F_SETFD, FD_CLOEXEC);
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    g_unix_signal_add(SIGTERM, on_signal, interrupt);
+    g_unix_signal_add(SIGINT, on_signal, interrupt);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Emulator) emulator = cli_emulator(&options->machine, &error);
+    Worker worker = {.options = options, .emulator = emulator};
+    HbStatus status =
+        emulator ? run_hosts(&worker, filename, interrupt, &error) : HB_INFRASTRUCTURE;
+    if (error) {
+        g_autoptr(GPtrArray) results = case_results_new();
+        CaseResult *result =
+            case_result_new("-", SESSION_HOST_SUITE, "worker", OUTCOME_INFRASTRUCTURE);
+        case_result_set_message(result, "%s", error->message);
+        g_ptr_array_add(results, result);
+        job_tell_results(options->worker_fd, results);
+    }
+    job_tell_end(options->worker_fd, status);
+    return HB_OK;
+}

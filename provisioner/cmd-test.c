@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What is to be run: arguments → labs, planned here once so that every lab's faults are
+ * told before anything starts → units, one for each suite of each host.
+ */
+#include "cmd-test.h"
+
+#include <glib/gstdio.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+options_clear(TestOptions *options)
+{
+    cli_machine_clear(&options->machine);
+    g_strfreev(options->arguments);
+    g_strfreev(options->patterns);
+    g_free(options->junit);
+    g_free(options->json);
+    g_free(options->log_dir);
+    g_free(options->shard_text);
+    g_free(options->worker_name);
+    g_strfreev(options->worker_units);
+    g_free(options->manifest);
+    g_free(options->started_as);
+    g_strfreev(options->extra_args);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TestOptions, options_clear)
+
+static void
+lab_free_element(gpointer data)
+{
+    TestLab *lab = data;
+    g_free(lab->filename);
+    g_free(lab->name);
+    g_ptr_array_unref(lab->units);
+    report_free(lab->report);
+    g_free(lab);
+}
+
+/* ---- the command line
+ * --------------------------------------------------------------------------- */
+
+static gboolean
+parse_options(TestOptions *o, int argc, char **argv, int *status)
+{
+    const GOptionEntry entries[] = {
+        {"select", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->patterns,
+         "Only SUITE, SUITE/CASE, HOST/SUITE/CASE or LAB/HOST/SUITE/CASE; globs; may be "
+         "repeated",
+         "PATTERN"},
+        {"list", 0, 0, G_OPTION_ARG_NONE, &o->list, "Print what would be run", NULL},
+        {"junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit,
+         "Write JUnit XML; '-': to stdout", "FILE"},
+        {"json", 0, 0, G_OPTION_ARG_FILENAME, &o->json, "Write JSON; '-': to stdout",
+         "FILE"},
+        {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &o->log_dir,
+         "Put each host's logs into a folder of its own in DIR", "DIR"},
+        {"jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
+         "Labs at the same time (default: as cores and memory allow)", "N"},
+        {"repeat", 0, 0, G_OPTION_ARG_INT, &o->repeat, "Run everything N times", "N"},
+        {"retry", 0, 0, G_OPTION_ARG_INT, &o->retry,
+         "Try again what failed, N times; what then passes is flaky", "N"},
+        {"shard", 0, 0, G_OPTION_ARG_STRING, &o->shard_text,
+         "Run the Kth of N equal parts", "K/N"},
+        {"deadline", 0, 0, G_OPTION_ARG_DOUBLE, &o->deadline_seconds,
+         "End the whole run after so long", "SECONDS"},
+        {"no-skip", 0, 0, G_OPTION_ARG_NONE, &o->no_skip, "A skip is a failure", NULL},
+        {"quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "No progress, no summary", NULL},
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose, "Each step, a line", NULL},
+        {"worker-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &o->worker_fd, NULL,
+         NULL},
+        {"worker-name", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &o->worker_name,
+         NULL, NULL},
+        {"worker-unit", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING_ARRAY,
+         &o->worker_units, NULL, NULL},
+        {"worker-deadline", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &o->deadline_us,
+         NULL, NULL},
+        {"manifest", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &o->manifest, NULL,
+         NULL},
+        {"started-as", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &o->started_as,
+         NULL, NULL},
+        {"extra-arg", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING_ARRAY, &o->extra_args,
+         NULL, NULL},
+        {NULL},
+    };
+    if (!cli_parse("test", &argc, &argv, entries, &o->machine, status))
+        return FALSE;
+    o->arguments = g_strdupv(argv + 1);
+    return TRUE;
+}
+
+/* FALSE: *STATUS is set, and the reason printed. */
+static gboolean
+check_options(TestOptions *o, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    if (!accel_from_name(o->machine.accel ? o->machine.accel : "auto", &o->accel))
+        *status = cli_fail_with(HB_USAGE, "--accel %s: there are auto, kvm and tcg",
+                                o->machine.accel);
+    else if (o->repeat < 1 || o->repeat > 1000000)
+        *status = cli_fail_with(HB_USAGE, "--repeat %d: 1 or more times", o->repeat);
+    else if (o->retry < 0 || o->retry > 1000)
+        *status = cli_fail_with(HB_USAGE, "--retry %d: from 0 to 1000 times", o->retry);
+    else if (o->jobs < 0)
+        *status = cli_fail_with(HB_USAGE, "--jobs %d: 1 or more labs at the same time",
+                                o->jobs);
+    else if (!(o->deadline_seconds >= 0 && o->deadline_seconds <= 1e9))
+        *status = cli_fail_with(HB_USAGE, "--deadline: a number of seconds from now");
+    else if (g_strcmp0(o->junit, "-") == 0 && g_strcmp0(o->json, "-") == 0)
+        *status = cli_fail_with(HB_USAGE, "only one report can go to standard output");
+    else if (o->shard_text && !shard_parse(o->shard_text, &o->shard, &error))
+        *status = cli_fail(error);
+    else
+        return TRUE;
+    return FALSE;
+}
+
+/* A lab is a file that can be read, or what is called like one; anything else selects. */
+static gboolean
+names_lab(const char *argument)
+{
+    return g_str_has_suffix(argument, ".xml") ||
+           (access(argument, R_OK) == 0 && !g_file_test(argument, G_FILE_TEST_IS_DIR));
+}
+
+static GPtrArray *
+split_arguments(TestOptions *options)
+{
+    GPtrArray *filenames = g_ptr_array_new();
+    g_autoptr(GStrvBuilder) patterns = g_strv_builder_new();
+    for (guint i = 0; options->patterns && options->patterns[i]; i++)
+        g_strv_builder_add(patterns, options->patterns[i]);
+    for (guint i = 0; options->arguments[i]; i++) {
+        if (names_lab(options->arguments[i]))
+            g_ptr_array_add(filenames, options->arguments[i]);
+        else
+            g_strv_builder_add(patterns, options->arguments[i]);
+    }
+    g_strfreev(options->patterns);
+    options->patterns = g_strv_builder_end(patterns);
+    return filenames;
+}
+
+/* ---- labs
+ * ------------------------------------------------------------------------------------------
+ */
+
+static gboolean
+name_is_taken(const GPtrArray *labs, const char *name)
+{
+    for (guint i = 0; i < labs->len; i++) {
+        if (g_str_equal(((TestLab *)labs->pdata[i])->name, name))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static TestLab *
+add_lab(GPtrArray *labs, const char *filename, const char *name, const char *suffix)
+{
+    TestLab *lab = g_new0(TestLab, 1);
+    lab->filename = g_strdup(filename);
+    lab->name = g_strconcat(name, suffix, NULL);
+    for (guint n = 2; name_is_taken(labs, lab->name); n++) {
+        g_free(lab->name);
+        lab->name = g_strdup_printf("%s[%u]%s", name, n, suffix);
+    }
+    lab->units = g_ptr_array_new_with_free_func(g_free);
+    lab->report = report_new(lab->name);
+    g_ptr_array_add(labs, lab);
+    return lab;
+}
+
+static void
+add_units(TestLab *lab, const GPtrArray *plans, const Selection *selection)
+{
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = plans->pdata[i];
+        lab->memory_bytes = MAX(lab->memory_bytes, plan_memory_needed(plan));
+        lab->report->tainted |= plan->tainted;
+        for (const Suite *suite = suites; suite->name; suite++) {
+            if (selection_has_suite(selection, lab->name, plan->host_id, suite->name))
+                g_ptr_array_add(lab->units,
+                                g_strdup_printf("%s/%s", plan->host_id, suite->name));
+        }
+    }
+    lab->report->selected = !selection_is_all(selection);
+}
+
+/* The name of a lab that could not be planned: that of its file. */
+static char *
+name_of_file(const char *filename)
+{
+    char *name = g_path_get_basename(filename);
+    if (g_str_has_suffix(name, ".xml"))
+        name[strlen(name) - 4] = '\0';
+    return name;
+}
+
+/* An emulator that cannot do what the lab asks fails this lab, and the others run. */
+static void
+add_unsupported(GPtrArray *labs, const char *filename)
+{
+    g_autofree char *name = name_of_file(filename);
+    TestLab *lab = add_lab(labs, filename, name, "");
+    CaseResult *result = case_result_new("-", "host", "plan", OUTCOME_INFRASTRUCTURE);
+    case_result_set_message(
+        result, "unsupported: this emulator cannot do what %s asks for", filename);
+    g_ptr_array_add(lab->report->results, result);
+    lab->report->status = HB_UNSUPPORTED;
+    lab->report->complete = lab->done = TRUE;
+}
+
+/* All labs are planned, and their findings printed, before one is started. */
+static HbStatus
+plan_labs(const TestOptions *options, const GPtrArray *filenames,
+          const Emulator *emulator, const Selection *selection, GPtrArray *labs)
+{
+    HbStatus worst = HB_OK;
+    for (guint i = 0; i < filenames->len; i++) {
+        int status = HB_OK;
+        g_autoptr(GPtrArray) plans =
+            cli_plan(filenames->pdata[i], emulator, PLAN_FOR_QEMU, &status);
+        if (!plans && status == HB_UNSUPPORTED)
+            add_unsupported(labs, filenames->pdata[i]);
+        else if (!plans)
+            worst = outcome_worst_status(worst, (HbStatus)status);
+        for (int run = 1; plans && run <= options->repeat; run++) {
+            g_autofree char *suffix =
+                options->repeat > 1 ? g_strdup_printf("[run=%d]", run) : g_strdup("");
+            const Plan *first = plans->pdata[0];
+            add_units(add_lab(labs, filenames->pdata[i], first->lab_name, suffix), plans,
+                      selection);
+        }
+    }
+    return worst;
+}
+
+static guint
+count_units(const GPtrArray *labs)
+{
+    guint total = 0;
+    for (guint i = 0; i < labs->len; i++)
+        total += ((TestLab *)labs->pdata[i])->units->len;
+    return total;
+}
+
+static void
+keep_shard(GPtrArray *labs, Shard shard)
+{
+    guint total = count_units(labs), number = 0;
+    for (guint i = 0; i < labs->len;) {
+        TestLab *lab = labs->pdata[i];
+        for (guint j = 0; j < lab->units->len;) {
+            if (shard_has(shard, number++, total))
+                j++;
+            else
+                g_ptr_array_remove_index(lab->units, j);
+        }
+        /* What failed before it had units is every shard's failure. */
+        if (lab->units->len == 0 && !lab->done)
+            g_ptr_array_remove_index(labs, i);
+        else
+            i++;
+    }
+}
+
+/* Selections such as "LAB/HOST/SUITE/CASE" leave whole labs out. */
+static void
+drop_unselected(GPtrArray *labs)
+{
+    for (guint i = 0; i < labs->len;) {
+        const TestLab *lab = labs->pdata[i];
+        if (lab->units->len == 0 && !lab->done)
+            g_ptr_array_remove_index(labs, i);
+        else
+            i++;
+    }
+}
+
+static int
+print_list(const GPtrArray *labs)
+{
+    for (guint i = 0; i < labs->len; i++) {
+        const TestLab *lab = labs->pdata[i];
+        for (guint j = 0; j < lab->units->len; j++)
+            printf("%s/%s\n", lab->name, (const char *)lab->units->pdata[j]);
+    }
+    return HB_OK;
+}
+
+static int
+run_selected(const TestOptions *options, GPtrArray *labs)
+{
+    drop_unselected(labs);
+    guint total = count_units(labs);
+    if (options->shard_text)
+        keep_shard(labs, options->shard);
+    if (labs->len == 0 && total > 0)
+        return cli_fail_with(HB_USAGE,
+                             "shard %s has nothing to run: there are only %u suites",
+                             options->shard_text, total);
+    if (labs->len == 0)
+        return cli_fail_with(HB_USAGE,
+                             "nothing to run: no suite of these labs is selected");
+    return options->list ? print_list(labs) : test_run(options, labs);
+}
+
+int
+cmd_test(int argc, char **argv)
+{
+    g_auto(TestOptions) options = {.repeat = 1, .worker_fd = -1};
+    int status = HB_OK;
+    if (!parse_options(&options, argc, argv, &status) ||
+        !check_options(&options, &status))
+        return status;
+    if (options.worker_fd >= 0 && options.arguments[0])
+        return test_worker(&options, options.arguments[0]);
+
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) filenames = split_arguments(&options);
+    g_autoptr(Selection) selection =
+        selection_new((const char *const *)options.patterns, &error);
+    if (!selection)
+        return cli_fail(error);
+    if (filenames->len == 0)
+        return cli_fail_with(HB_USAGE,
+                             "no lab to test; 'hostbed test LAB…' takes lab files");
+    g_autoptr(Emulator) emulator = cli_emulator(&options.machine, &error);
+    if (!emulator)
+        return cli_fail(error);
+    g_free(options.machine.emulator);
+    options.machine.emulator = g_strdup(emulator->binary);
+
+    g_autoptr(GPtrArray) labs = g_ptr_array_new_with_free_func(lab_free_element);
+    status = (int)plan_labs(&options, filenames, emulator, selection, labs);
+    return status == HB_OK ? run_selected(&options, labs) : status;
+}

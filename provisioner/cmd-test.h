@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed test, in three files: cmd-test.c reads the command line and finds out what is
+ * to be run; cmd-test-run.c runs it, a process for each lab, and reports;
+ * cmd-test-worker.c is such a process.
+ */
+#pragma once
+
+#include "cli.h"
+#include "job.h"
+#include "suite.h"
+
+typedef struct {
+    CliMachine machine;
+    Accel accel;
+    char **arguments;   /* labs and patterns, as given */
+    char **patterns;    /* --select, and the arguments that are no labs */
+    char *junit, *json; /* files, "-": standard output; or NULL */
+    char *log_dir;
+    char *shard_text;
+    Shard shard;
+    int repeat, retry, jobs;
+    double deadline_seconds; /* 0: none */
+    gboolean list, no_skip, quiet, verbose;
+
+    /* between us and our workers, and for tests */
+    int worker_fd;       /* -1: we are none */
+    char *worker_name;   /* the lab's name in reports */
+    char **worker_units; /* "HOST/SUITE" */
+    gint64 deadline_us;  /* g_get_monotonic_time(), the same in every process; 0: none */
+    char *manifest;      /* file to compare with in place of the plan's */
+    char *started_as;    /* lab whose machine is started in place of this one's */
+    char **extra_args;
+} TestOptions;
+
+/* One lab to run, once. */
+typedef struct {
+    char *filename;
+    char *name;          /* unique: "NAME", "NAME[run=2]" */
+    gint64 memory_bytes; /* of its largest host */
+    GPtrArray *units;    /* char *, "HOST/SUITE", in order */
+    Report *report;
+    Job *job; /* NULL: not started, or ended */
+    gboolean done;
+} TestLab;
+
+/* Runs LABS (TestLab); returns the exit status. */
+int test_run(const TestOptions *options, GPtrArray *labs);
+
+/* The process of one lab: FILENAME's units to OPTIONS->worker_fd. */
+int test_worker(const TestOptions *options, const char *filename);
