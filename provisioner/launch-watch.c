@@ -84,7 +84,7 @@ describe_cause(Machine *machine)
                                panic ? panic : "");
     case CAUSE_RESET:
         if (panic)
-            return g_strdup_printf("the host's kernel panicked and reset: %s", panic);
+            return g_strdup_printf("the host's kernel panicked: %s", panic);
         return g_strdup("the host reset itself");
     case CAUSE_POWER_OFF:
         return g_strdup("the host powered itself off");
