@@ -20,7 +20,7 @@
 
 /* Who waits longer than this is told what for, if it is a person. */
 #define PATIENCE_MS 2000
-#define PROGRESS_MS 250
+#define PROGRESS_MS 1000
 
 typedef struct {
     CliMachine machine;
