@@ -359,6 +359,30 @@ plan_machine(Planning *planning)
                         plan_cell_new(g_ptr_array_index(host->cells, i), (int)i));
 }
 
+/* Pages reserved at boot by the kernel (NODE:COUNT), or later by the agent (wire.h:
+ * NODE:SIZE:COUNT). */
+static void
+add_hugepages(const Plan *plan, GString *words, gboolean at_boot, const char *separator)
+{
+    for (guint node = 0; node < plan->node_count; node++) {
+        for (guint i = 0; i < plan->cells->len; i++) {
+            const PlanCell *cell = g_ptr_array_index(plan->cells, i);
+            for (guint j = 0; cell->node == (int)node && j < cell->hugepages->len; j++) {
+                const PlanHugepages *pages =
+                    &g_array_index(cell->hugepages, PlanHugepages, j);
+                if (pages->at_boot != at_boot)
+                    continue;
+                g_string_append_printf(words, "%s%u:", separator, node);
+                if (!at_boot)
+                    g_string_append_printf(
+                        words, "%" G_GINT64_FORMAT "kB:", pages->page_bytes / 1024);
+                g_string_append_printf(words, "%" G_GINT64_FORMAT, pages->count);
+                separator = ",";
+            }
+        }
+    }
+}
+
 /* The words that the machine needs, then the lab's own, so that those can take something
  * back. */
 static void
@@ -371,27 +395,14 @@ plan_cmdline(Planning *planning)
      */
     g_autoptr(GString) words =
         g_string_new("console=ttyS0 quiet panic=-1 no_timer_check");
-    const char *separator = " hugepagesz=1G hugepages=";
 
     if (plan->iommu.model == LAB_IOMMU_INTEL)
         g_string_append(words, " intel_iommu=on");
     if (plan->iommu.model == LAB_IOMMU_INTEL && plan->iommu.scalable == LAB_ON)
         g_string_append(words, ",sm_on");
 
-    for (guint node = 0; node < plan->node_count; node++) {
-        for (guint i = 0; i < plan->cells->len; i++) {
-            const PlanCell *cell = g_ptr_array_index(plan->cells, i);
-            for (guint j = 0; cell->node == (int)node && j < cell->hugepages->len; j++) {
-                const PlanHugepages *pages =
-                    &g_array_index(cell->hugepages, PlanHugepages, j);
-                if (!pages->at_boot)
-                    continue;
-                g_string_append_printf(words, "%s%u:%" G_GINT64_FORMAT, separator, node,
-                                       pages->count);
-                separator = ",";
-            }
-        }
-    }
+    add_hugepages(plan, words, TRUE, " hugepagesz=1G hugepages=");
+    add_hugepages(plan, words, FALSE, " hostbed.hugepages=");
     if (planning->host->cmdline != NULL && planning->host->cmdline[0] != '\0')
         g_string_append_printf(words, " %s", planning->host->cmdline);
     plan->cmdline = g_string_free(g_steal_pointer(&words), FALSE);
