@@ -349,6 +349,17 @@ start_again(Boot *boot, const Parts *parts, GError **error)
     return ok;
 }
 
+/* Some machines are beyond plain emulation; the planner knows which and why. */
+static gboolean
+check_accel(const Boot *boot, const Plan *plan, GError **error)
+{
+    if (plan->needs_kvm == NULL || boot->accel->accel == ACCEL_KVM)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED, "%s; here there is only emulation: %s",
+                plan->needs_kvm, boot->accel->reason);
+    return FALSE;
+}
+
 Boot *
 boot_host(const BootOptions *options, GError **error)
 {
@@ -356,7 +367,8 @@ boot_host(const BootOptions *options, GError **error)
     g_auto(Parts) parts = {.options = options};
     g_autoptr(GError) hang = NULL;
     boot->accel = accel_decide(options->accel, options->emulator, error);
-    if (!boot->accel || !make_parts(boot, &parts, error))
+    if (!boot->accel || !check_accel(boot, options->plan, error) ||
+        !make_parts(boot, &parts, error))
         return NULL;
     if (start(boot, &parts, options->log_dir, FALSE, &hang))
         return g_steal_pointer(&boot);
