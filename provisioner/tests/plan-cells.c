@@ -241,13 +241,14 @@ gib_pages_are_counted_around_the_hole(void **state)
 }
 
 static void
-small_pages_are_not_on_the_command_line(void **state)
+small_pages_are_the_agents(void **state)
 {
     Fixture *fixture = *state;
     LabCell *cell = fixture_cell(fixture->host, 0, 1, 512 * MIB);
     add_hugepages(cell, 2 * MIB, 16);
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
-    assert_null(strstr(plan->cmdline, "hugepages"));
+    assert_null(strstr(plan->cmdline, "hugepagesz"));
+    assert_non_null(strstr(plan->cmdline, " hostbed.hugepages=0:2048kB:16"));
     ((LabHugepages *)cell->hugepages->pdata[0])->count = 250;
     assert_refused(fixture, "its huge pages take 500 MiB");
 }
@@ -344,7 +345,7 @@ main(void)
         TEST(large_apic_ids_need_eim),
         TEST(distances_are_completed),
         TEST(gib_pages_are_counted_around_the_hole),
-        TEST(small_pages_are_not_on_the_command_line),
+        TEST(small_pages_are_the_agents),
         TEST(cells_have_a_limit),
         TEST(every_option_is_written_out),
         TEST(eim_says_when_it_needs_kvm),
