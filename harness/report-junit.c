@@ -114,8 +114,9 @@ write_verdict(Writer *xml, const CaseResult *result)
     start(xml, element);
     attribute(xml, "type", result->flaky ? "flaky" : outcome_name(result->outcome));
     attribute(xml, "message", message);
-    g_autofree char *text = g_strconcat(message, *message ? "\n" : "",
-                                        result->output ? result->output : "", NULL);
+    const char *more = report_case_details(result);
+    g_autofree char *text =
+        g_strconcat(message, *message ? "\n" : "", more ? more : "", NULL);
     g_autofree char *fit = outcome_text(text, -1, TRUE);
     xmlTextWriterWriteString(xml, BAD_CAST fit);
     end(xml);

@@ -54,8 +54,11 @@ report_tap_case(const Report *report, const CaseResult *result, guint number,
     else if (result->flaky)
         g_string_append_printf(out, "# flaky: %s\n",
                                result->message ? result->message : "");
-    if ((bad || result->flaky || result->outcome == OUTCOME_SKIP) && result->output)
-        append_diagnostics(out, result->output);
+    if (result->outcome != OUTCOME_PASS || result->flaky) {
+        const char *more = report_case_details(result);
+        if (more)
+            append_diagnostics(out, more);
+    }
 }
 
 void

@@ -91,6 +91,18 @@ report_case_name(const Report *report, const CaseResult *result)
     return g_strjoin("/", report->lab, result->host, result->suite, result->name, NULL);
 }
 
+const char *
+report_case_details(const CaseResult *result)
+{
+    gsize length = result->message ? strlen(result->message) : 0;
+    if (!result->output || !*result->output)
+        return NULL;
+    gboolean repeats = length > 0 &&
+                       strncmp(result->output, result->message, length) == 0 &&
+                       strcmp(result->output + length, "\n") == 0;
+    return repeats ? NULL : result->output;
+}
+
 /* ---- files
  * ------------------------------------------------------------------------------------ */
 

@@ -43,6 +43,9 @@ ReportCount report_count(const Report *report);
 /* "LAB/HOST/SUITE/CASE": the name of a result in every report, and to select it by. */
 char *report_case_name(const Report *report, const CaseResult *result);
 
+/* The output, unless it only says what the message says. */
+const char *report_case_details(const CaseResult *result);
+
 typedef struct {
     const char *name; /* "tap", "junit", "json" */
     void (*write)(const GPtrArray *reports /* Report, one per lab */, GString *out);

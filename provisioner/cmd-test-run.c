@@ -456,8 +456,6 @@ test_run(const TestOptions *options, GPtrArray *labs)
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     Run run = {.options = options, .labs = labs, .reports = reports, .loop = loop};
     set_up(&run);
-    print_start(&run);
-    admit_labs(&run);
     save_reports(&run, FALSE);
     /* A report that cannot be written is known before the hours of a run, not after. */
     if (run.save_error) {
@@ -465,6 +463,8 @@ test_run(const TestOptions *options, GPtrArray *labs)
         g_clear_error(&run.save_error);
         return status;
     }
+    print_start(&run);
+    admit_labs(&run);
     run_loop(&run);
     int status = finish(&run);
     g_clear_error(&run.save_error);

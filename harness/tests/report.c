@@ -44,7 +44,7 @@ sample(void)
     add(report, "manifest", "node 0", OUTCOME_PASS, NULL);
     CaseResult *bad =
         add(report, "manifest", "node 1", OUTCOME_FAIL, "line 2: asked 'a', found 'b'");
-    case_result_set_output(bad, "line 2: asked 'a', found 'b'\n", -1);
+    case_result_set_output(bad, "line 3: asked 'c', found nothing\n", -1);
     add(report, "numa", "one # two", OUTCOME_SKIP, "no nodes");
     CaseResult *flaky =
         add(report, "numa", "shaky", OUTCOME_PASS, "failed first: 1 != 2");
@@ -73,13 +73,25 @@ tap_is_flat(void **state)
                               "ok 1 - berrange-2017/l1/manifest/node 0\n"
                               "not ok 2 - berrange-2017/l1/manifest/node 1\n"
                               "# fail: line 2: asked 'a', found 'b'\n"
-                              "#   line 2: asked 'a', found 'b'\n"
+                              "#   line 3: asked 'c', found nothing\n"
                               "ok 3 - berrange-2017/l1/numa/one \\# two # SKIP no nodes\n"
                               "ok 4 - berrange-2017/l1/numa/shaky\n"
                               "# flaky: failed first: 1 != 2\n"
                               "not ok 5 - berrange-2017/l1/numa/[program]\n"
                               "# guest-panic: the host panicked\n"
                               "1..5\n");
+}
+
+static void
+output_that_repeats_the_message_is_left_out(void **state)
+{
+    g_autoptr(CaseResult) result = case_result_new("l1", "numa", "a", OUTCOME_FAIL);
+    assert_null(report_case_details(result));
+    case_result_set_message(result, "1 != 2");
+    case_result_set_output(result, "1 != 2\n", -1);
+    assert_null(report_case_details(result));
+    case_result_set_output(result, "1 != 2\n3 != 4\n", -1);
+    assert_string_equal(report_case_details(result), "1 != 2\n3 != 4\n");
 }
 
 static void
@@ -316,6 +328,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tap_is_flat),
+        cmocka_unit_test(output_that_repeats_the_message_is_left_out),
         cmocka_unit_test(tap_of_nothing_fails),
         cmocka_unit_test(junit_counts_and_classifies),
         cmocka_unit_test(junit_of_a_cut_run_is_no_pass),
