@@ -12,6 +12,11 @@
 #include "error.h"
 
 #define PROOF_TIMEOUT_MS 2000
+/* The guest takes KVM some 100 ms, most of it the emulator's start and the firmware;
+ * emulation takes it about as long, because there is little to compute. */
+#define PROOF_LEAST_MS 600
+#define SLOWER_THAN_EMULATION 6
+#define PROOF_SLICE_MS 10
 
 static const char *const names[] = {
     [ACCEL_AUTO] = "auto",
@@ -63,27 +68,47 @@ guest_file(void)
     return fd;
 }
 
-static gboolean
-judge(Child *child, const char *accel, gint64 started, char **reason)
+static Child *
+start_guest(Accel accel, const char *emulator, GError **error)
 {
-    int code;
-    if (!child_wait(child, PROOF_TIMEOUT_MS, &code)) {
-        *reason = g_strdup_printf("guest code did not run to its end within %d seconds",
-                                  PROOF_TIMEOUT_MS / 1000);
-        return FALSE;
+    int fd = guest_file();
+    if (fd < 0) {
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED,
+                            "there is no guest code for the proof on this machine");
+        return NULL;
     }
+    const char *machine =
+        accel == ACCEL_KVM ? "q35,accel=kvm,kernel-irqchip=split" : "q35,accel=tcg";
+    return child_start(
+        (const char *const[]){
+            emulator, "-nodefaults", "-no-user-config", "-display", "none", "-machine",
+            machine, "-cpu", "max", "-m", "32", "-no-reboot", "-device",
+            "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", "/proc/self/fd/3", NULL},
+        fd, FALSE, error);
+}
+
+static int
+elapsed_ms(gint64 started)
+{
+    return (int)((g_get_monotonic_time() - started) / 1000);
+}
+
+/* CODE is how the emulator ended. */
+static gboolean
+judge(Child *child, int code, Accel accel, int ms, char **reason)
+{
     if (code == 2 * ACCEL_GUEST_DONE + 1) {
-        *reason = g_strdup_printf("64-bit guest code ran to its end in %d ms",
-                                  (int)((g_get_monotonic_time() - started) / 1000));
+        *reason = g_strdup_printf("64-bit guest code ran to its end in %d ms", ms);
         return TRUE;
     }
-    g_autofree char *words = child_complaint(child);
-    if (code == 2 * ACCEL_GUEST_WRONG + 1)
+    if (code == 2 * ACCEL_GUEST_WRONG + 1) {
         *reason = g_strdup("guest code ran but computed something wrong");
-    else
-        *reason = g_strdup_printf("the emulator with accel=%s ended with %s %d%s%s",
-                                  accel, code < 0 ? "signal" : "status", ABS(code),
-                                  *words ? ", saying: " : "", words);
+        return FALSE;
+    }
+    g_autofree char *words = child_complaint(child);
+    *reason = g_strdup_printf("the emulator with accel=%s ended with %s %d%s%s",
+                              accel_name(accel), code < 0 ? "signal" : "status",
+                              ABS(code), *words ? ", saying: " : "", words);
     return FALSE;
 }
 
@@ -92,29 +117,31 @@ accel_prove(Accel accel, const char *emulator, char **reason)
 {
     g_autoptr(GError) error = NULL;
     gint64 started = g_get_monotonic_time();
-    g_autofree char *machine =
-        g_strdup_printf("q35,accel=%s,kernel-irqchip=split", accel_name(accel));
-    int fd = guest_file();
-    if (fd < 0) {
-        *reason = g_strdup("the guest code for the proof is not there on this machine");
-        return FALSE;
-    }
-    g_autoptr(Child) child = child_start(
-        (const char *const[]){
-            emulator, "-nodefaults", "-no-user-config", "-display", "none", "-machine",
-            accel == ACCEL_KVM ? machine : "q35,accel=tcg", "-cpu", "max", "-m", "32",
-            "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel",
-            "/proc/self/fd/3", NULL},
-        fd, FALSE, &error);
+    g_autoptr(Child) child = start_guest(accel, emulator, &error);
+    int code;
     if (!child) {
         *reason = g_strdup(error->message);
         return FALSE;
     }
-    return judge(child, accel_name(accel), started, reason);
+    if (child_wait(child, PROOF_TIMEOUT_MS, &code))
+        return judge(child, code, accel, elapsed_ms(started), reason);
+    *reason = g_strdup_printf("guest code did not run to its end within %d seconds",
+                              PROOF_TIMEOUT_MS / 1000);
+    return FALSE;
 }
 
 /* ---- the decision
  * ---------------------------------------------------------------------------- */
+
+struct AccelProof {
+    Accel asked;
+    gint64 started;
+    Child *kvm;       /* NULL: could not even be tried, or emulation was asked for */
+    Child *tcg;       /* the measure; NULL: none */
+    GThread *watcher; /* of tcg */
+    int tcg_ms;    /* written by the watcher, once: how long emulation took; 0: not yet */
+    char *refused; /* why KVM was not tried, or NULL */
+};
 
 /* Why KVM is not even worth a proof, or NULL. */
 static char *
@@ -137,19 +164,90 @@ kvm_is_absent(const char *device)
     return g_strdup_printf("%s does not open: %s", device, g_strerror(errno));
 }
 
-gboolean
-accel_kvm_works(const char *emulator, char **reason)
+/* A thread, because the caller looks only when it has nothing else to do. */
+static gpointer
+watch_emulation(gpointer user_data)
 {
-    g_autofree char *absent = kvm_is_absent("/dev/kvm");
-    g_autofree char *proof = NULL;
-    if (absent) {
-        *reason = g_steal_pointer(&absent);
+    AccelProof *proof = user_data;
+    int code;
+    if (child_wait(proof->tcg, PROOF_TIMEOUT_MS, &code) &&
+        code == 2 * ACCEL_GUEST_DONE + 1)
+        g_atomic_int_set(&proof->tcg_ms, MAX(elapsed_ms(proof->started), 1));
+    return NULL;
+}
+
+AccelProof *
+accel_begin(Accel asked, const char *emulator)
+{
+    AccelProof *proof = g_new0(AccelProof, 1);
+    g_autoptr(GError) error = NULL;
+    proof->asked = asked;
+    proof->started = g_get_monotonic_time();
+    if (asked == ACCEL_TCG)
+        return proof;
+    proof->refused = kvm_is_absent("/dev/kvm");
+    if (proof->refused)
+        return proof;
+    proof->kvm = start_guest(ACCEL_KVM, emulator, &error);
+    if (proof->kvm)
+        proof->tcg = start_guest(ACCEL_TCG, emulator, NULL);
+    else
+        proof->refused = g_strdup(error->message);
+    if (proof->tcg)
+        proof->watcher = g_thread_new("emulation", watch_emulation, proof);
+    return proof;
+}
+
+void
+accel_proof_free(AccelProof *proof)
+{
+    if (!proof)
+        return;
+    if (proof->watcher) {
+        child_kill(proof->tcg);
+        g_thread_join(proof->watcher);
+    }
+    child_free(proof->kvm);
+    child_free(proof->tcg);
+    g_free(proof->refused);
+    g_free(proof);
+}
+
+/* Waits for the guest under KVM as long as it may take: that follows from when the guest
+ * under emulation comes to its end. The time that the caller spent elsewhere counts. */
+static gboolean
+wait_for_kvm(AccelProof *proof, int *code, int *limit_ms)
+{
+    *limit_ms = PROOF_TIMEOUT_MS;
+    while (!child_wait(proof->kvm, PROOF_SLICE_MS, code)) {
+        int tcg_ms = g_atomic_int_get(&proof->tcg_ms);
+        if (tcg_ms > 0)
+            *limit_ms = (int)CLAMP((gint64)tcg_ms * SLOWER_THAN_EMULATION, PROOF_LEAST_MS,
+                                   PROOF_TIMEOUT_MS);
+        if (elapsed_ms(proof->started) >= *limit_ms)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+kvm_passes(AccelProof *proof, char **reason)
+{
+    int code, limit_ms;
+    g_autofree char *words = NULL;
+    gboolean passed = FALSE;
+    if (proof->refused) {
+        *reason = g_strdup(proof->refused);
         return FALSE;
     }
-    gboolean works = accel_prove(ACCEL_KVM, emulator, &proof);
+    if (wait_for_kvm(proof, &code, &limit_ms))
+        passed = judge(proof->kvm, code, ACCEL_KVM, elapsed_ms(proof->started), &words);
+    else
+        words =
+            g_strdup_printf("guest code did not run to its end within %d ms", limit_ms);
     *reason = g_strdup_printf(
-        works ? "KVM works: %s" : "/dev/kvm opens but does not work: %s", proof);
-    return works;
+        passed ? "KVM works: %s" : "/dev/kvm opens but does not work: %s", words);
+    return passed;
 }
 
 static AccelVerdict *
@@ -161,17 +259,24 @@ verdict_new(Accel accel, char *reason)
 }
 
 AccelVerdict *
-accel_decide(Accel asked, const char *emulator, GError **error)
+accel_end(AccelProof *proof, GError **error)
 {
-    if (asked == ACCEL_TCG)
+    if (proof->asked == ACCEL_TCG)
         return verdict_new(ACCEL_TCG, g_strdup("emulation was asked for"));
     g_autofree char *reason = NULL;
-    if (accel_kvm_works(emulator, &reason))
+    if (kvm_passes(proof, &reason))
         return verdict_new(ACCEL_KVM, g_steal_pointer(&reason));
-    if (asked == ACCEL_AUTO)
+    if (proof->asked == ACCEL_AUTO)
         return verdict_new(ACCEL_TCG, g_steal_pointer(&reason));
     g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
                 "KVM was asked for and cannot be had: %s; --accel auto would emulate",
                 reason);
     return NULL;
+}
+
+AccelVerdict *
+accel_decide(Accel asked, const char *emulator, GError **error)
+{
+    g_autoptr(AccelProof) proof = accel_begin(asked, emulator);
+    return accel_end(proof, error);
 }

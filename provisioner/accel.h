@@ -26,13 +26,24 @@ typedef struct {
 void accel_verdict_free(AccelVerdict *verdict);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccelVerdict, accel_verdict_free)
 
-/* Decides for ASKED; with ACCEL_KVM and no usable KVM an error (HB_UNSUPPORTED) with the
- * reason. EMULATOR runs the proof, within a limit of two seconds. */
+/* The proof while it runs: the guest under KVM and, to know what this machine takes for
+ * it at its present load, the same guest under emulation beside it. KVM that is six times
+ * slower than emulation (or than two seconds) does not work. */
+typedef struct AccelProof AccelProof;
+
+/* Begins what accel_decide() needs, so that other work can be done meanwhile. EMULATOR is
+ * a path. Never fails; use it from one thread that lives as long. */
+AccelProof *accel_begin(Accel asked, const char *emulator);
+/* Waits for the proof and decides; with ACCEL_KVM and no usable KVM an error
+ * (HB_UNSUPPORTED) with the reason. */
+AccelVerdict *accel_end(AccelProof *proof, GError **error);
+void accel_proof_free(AccelProof *proof);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccelProof, accel_proof_free)
+
+/* Both at once, within two seconds. Nothing is remembered: what worked a minute ago is
+ * tried again. */
 AccelVerdict *accel_decide(Accel asked, const char *emulator, GError **error);
 
-/* Runs the proof with ACCEL (KVM or TCG), which need not be there. *REASON, owned by the
- * caller, is set in either case. Nothing is remembered: what worked a minute ago is tried
- * again. */
+/* Runs the guest with ACCEL (KVM or TCG), which need not be there, within two seconds.
+ * *REASON, owned by the caller, is set in either case. */
 gboolean accel_prove(Accel accel, const char *emulator, char **reason);
-/* Whether KVM is there and passes the proof; *REASON as above. */
-gboolean accel_kvm_works(const char *emulator, char **reason);

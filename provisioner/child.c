@@ -119,14 +119,20 @@ child_wait(Child *child, guint timeout_ms, int *code)
 }
 
 void
+child_kill(Child *child)
+{
+    /* The group too: a wrapper script has children of its own. */
+    kill(-child->pid, SIGKILL);
+    kill(child->pid, SIGKILL);
+}
+
+void
 child_free(Child *child)
 {
     if (!child)
         return;
     if (child->pid > 0) {
-        /* The group too: a wrapper script has children of its own. */
-        kill(-child->pid, SIGKILL);
-        kill(child->pid, SIGKILL);
+        child_kill(child);
         while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
             ;
     }

@@ -15,7 +15,9 @@ typedef struct Child Child;
  * is closed here. With OUTPUT its standard output is kept too. Call it from a thread that
  * lives as long as the child: the parent-death signal follows the thread. */
 Child *child_start(const char *const *argv, int fd, gboolean output, GError **error);
-/* Kills the program with its children and waits until it is gone. */
+/* Kills the program with its children; child_wait() will tell when they are dead. */
+void child_kill(Child *child);
+/* The same, and waits until it is gone. */
 void child_free(Child *child);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Child, child_free)
 

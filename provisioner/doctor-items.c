@@ -143,19 +143,19 @@ add_emulators(GPtrArray *items, const char *given)
 static void
 add_kvm(GPtrArray *items, const char *emulator)
 {
-    char *reason = NULL;
     if (!emulator) {
         doctor_add(items, DOCTOR_LIMITED, "kvm",
                    g_strdup("not tried: there is no emulator to try it with"), NULL,
                    NULL);
         return;
     }
-    gboolean works = accel_kvm_works(emulator, &reason);
+    g_autoptr(AccelVerdict) verdict = accel_decide(ACCEL_AUTO, emulator, NULL);
+    gboolean works = verdict->accel == ACCEL_KVM;
     JsonObject *facts = json_object_new();
     json_object_set_boolean_member(facts, "usable", works);
-    doctor_add(items, works ? DOCTOR_OK : DOCTOR_LIMITED, "kvm", reason,
-               works ? NULL : g_strdup("hosts run under emulation, ten times slower"),
-               facts);
+    doctor_add(
+        items, works ? DOCTOR_OK : DOCTOR_LIMITED, "kvm", g_strdup(verdict->reason),
+        works ? NULL : g_strdup("hosts run under emulation, ten times slower"), facts);
 }
 
 /* ---- kernels

@@ -19,7 +19,7 @@
 #define CACHE_KIND "emulators"
 #define CACHE_MAX_BYTES (16 * 1024 * 1024)
 /* Counts up when the probe learns to ask more. */
-#define PROBE_REVISION 1
+#define PROBE_REVISION 2
 #define VERSION_TIMEOUT_MS 5000
 
 /* ---- which emulators there are

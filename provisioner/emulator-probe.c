@@ -66,6 +66,20 @@ static const char *const common_devices[] = {
     NULL,
 };
 
+/* The same for -object. */
+static const char *const common_objects[] = {
+    "acpi-generic-initiator",
+    "iommufd",
+    "iothread",
+    "memory-backend-file",
+    "memory-backend-memfd",
+    "memory-backend-ram",
+    "rng-builtin",
+    "rng-random",
+    "throttle-group",
+    NULL,
+};
+
 typedef struct {
     const char *binary;
     const char *const *data_dirs;
@@ -872,6 +886,19 @@ ask_all_devices(Probe *probe, Emulator *emulator)
     ask_devices(probe, others, FALSE, emulator);
 }
 
+static void
+ask_objects(Probe *probe, Emulator *emulator)
+{
+    if (ask_types(probe, "user-creatable", emulator->objects, NULL))
+        return;
+    for (guint i = 0; common_objects[i] && probe_revive(probe, NULL); i++) {
+        g_autoptr(JsonNode) known = ask(probe, "qom-list-properties",
+                                        arguments("typename", common_objects[i]), NULL);
+        if (known)
+            g_hash_table_add(emulator->objects, g_strdup(common_objects[i]));
+    }
+}
+
 static gboolean
 ask_everything(Probe *probe, Emulator *emulator, GError **error)
 {
@@ -883,7 +910,7 @@ ask_everything(Probe *probe, Emulator *emulator, GError **error)
     ask_all_devices(probe, emulator);
     if (!probe_revive(probe, NULL))
         return probe_start(probe, NULL, error);
-    ask_types(probe, "user-creatable", emulator->objects, NULL);
+    ask_objects(probe, emulator);
     plug_all(probe, emulator);
     start_cold(probe, emulator);
     return TRUE;

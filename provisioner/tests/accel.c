@@ -62,6 +62,24 @@ the_proof_has_a_limit(void **state)
     g_rmdir(folder);
 }
 
+/* Whatever the caller does meanwhile, the verdict is there two seconds after the
+ * beginning. */
+static void
+a_verdict_can_be_awaited_later(void **state)
+{
+    g_autofree char *emulator = emulator_find(NULL, NULL);
+    if (!emulator)
+        skip();
+    gint64 started = g_get_monotonic_time();
+    g_autoptr(AccelProof) proof = accel_begin(ACCEL_AUTO, emulator);
+    g_autoptr(AccelProof) unused = accel_begin(ACCEL_AUTO, emulator);
+    g_usleep(300 * 1000);
+    g_autoptr(AccelVerdict) verdict = accel_end(proof, NULL);
+    assert_true(verdict->accel == ACCEL_KVM || verdict->accel == ACCEL_TCG);
+    assert_true(*verdict->reason != '\0');
+    assert_true(g_get_monotonic_time() - started < 4 * G_USEC_PER_SEC);
+}
+
 static void
 kvm_is_never_replaced_silently(void **state)
 {
@@ -86,6 +104,7 @@ main(void)
         cmocka_unit_test(the_proof_succeeds_under_emulation),
         cmocka_unit_test(programs_that_end_prove_nothing),
         cmocka_unit_test(the_proof_has_a_limit),
+        cmocka_unit_test(a_verdict_can_be_awaited_later),
         cmocka_unit_test(kvm_is_never_replaced_silently),
     };
     return cmocka_run_group_tests_name("accel", tests, NULL, NULL);
