@@ -104,6 +104,10 @@ __asm__(".pushsection .rodata.accel_guest, \"a\", @progbits\n"
         "  lidt (%rax)\n"
         /* Intel SDM 3A, 11.5.4: enable by the spurious vector, divide by 1, one shot. */
         "  movl $0xfee00000, %edi\n"
+        "  movl $0x10000, 0x350(%rdi)\n" /* no interrupt of the 8259's: the firmware */
+        "  movb $0xff, %al\n"            /* left its timer running */
+        "  outb %al, $0x21\n"
+        "  outb %al, $0xa1\n"
         "  movl $0x1ff, 0xf0(%rdi)\n"
         "  movl $0xb, 0x3e0(%rdi)\n"
         "  movl $32, 0x320(%rdi)\n"

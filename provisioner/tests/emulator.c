@@ -253,8 +253,7 @@ learns_once(void **state)
     g_autofree char *c = emulator_to_json(third);
     assert_string_equal(a, c);
     assert_nobody_left();
-    g_spawn_command_line_sync(g_strdup_printf("rm -rf %s", folder), NULL, NULL, NULL,
-                              NULL);
+    cache_remove_tree(folder);
 }
 
 static void
