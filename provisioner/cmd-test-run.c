@@ -165,9 +165,10 @@ print_cases(Run *run, const Report *report, guint first)
 static gboolean start_labs(Run *run);
 
 static void
-add_failure(Run *run, TestLab *lab, Outcome outcome, const char *message)
+add_failure(Run *run, TestLab *lab, const char *name, Outcome outcome,
+            const char *message)
 {
-    CaseResult *result = case_result_new("-", "host", "start", outcome);
+    CaseResult *result = case_result_new("-", "host", name, outcome);
     case_result_set_message(result, "%s", message);
     g_ptr_array_add(lab->report->results, result);
     lab->report->complete = lab->done = TRUE;
@@ -219,6 +220,18 @@ all_done(const Run *run)
     return TRUE;
 }
 
+/* No result, or none but skips of what was asked for by name: nothing was tested. */
+static void
+refuse_silence(Run *run, TestLab *lab)
+{
+    if (!lab->report->complete || report_outcome(lab->report) != OUTCOME_FAIL ||
+        report_count(lab->report).failed > 0)
+        return;
+    add_failure(run, lab, "tests were run", OUTCOME_FAIL,
+                lab->report->results->len > 0 ? "all that was selected was skipped"
+                                              : "no test was run");
+}
+
 static gboolean
 on_job_idle(gpointer job)
 {
@@ -235,6 +248,7 @@ on_ended(Job *job, gpointer user_data)
     schedule_leave(&run->schedule, lab->memory_bytes);
     lab->job = NULL;
     lab->done = TRUE;
+    refuse_silence(run, lab);
     g_idle_add(on_job_idle, job); /* it still is on the stack */
     save_reports(run, FALSE);
     start_labs(run);
@@ -294,7 +308,7 @@ start_lab(Run *run, TestLab *lab)
                          &watch, run, &error);
     if (!lab->job) {
         schedule_leave(&run->schedule, lab->memory_bytes);
-        add_failure(run, lab, OUTCOME_INFRASTRUCTURE, error->message);
+        add_failure(run, lab, "start", OUTCOME_INFRASTRUCTURE, error->message);
     }
 }
 
@@ -311,7 +325,7 @@ start_labs(Run *run)
             lab->done = TRUE;
             lab->report->status = HB_INTERRUPTED;
         } else if (late) {
-            add_failure(run, lab, OUTCOME_TIMEOUT,
+            add_failure(run, lab, "start", OUTCOME_TIMEOUT,
                         "not run: the deadline of the run had passed");
         } else if (schedule_enter(&run->schedule, lab->memory_bytes)) {
             start_lab(run, lab);
@@ -370,7 +384,7 @@ admit_labs(Run *run)
         if (!lab->done &&
             !schedule_admit(&run->schedule, lab->name, lab->memory_bytes, &error)) {
             fprintf(stderr, "hostbed: %s\n", error->message);
-            add_failure(run, lab, OUTCOME_INFRASTRUCTURE, error->message);
+            add_failure(run, lab, "start", OUTCOME_INFRASTRUCTURE, error->message);
         }
     }
 }

@@ -202,16 +202,33 @@ name_of_file(const char *filename)
 
 /* An emulator that cannot do what the lab asks fails this lab, and the others run. */
 static void
-add_unsupported(GPtrArray *labs, const char *filename)
+add_unsupported(GPtrArray *labs, const char *filename, const Findings *findings)
 {
     g_autofree char *name = name_of_file(filename);
     TestLab *lab = add_lab(labs, filename, name, "");
     CaseResult *result = case_result_new("-", "host", "plan", OUTCOME_INFRASTRUCTURE);
-    case_result_set_message(
-        result, "unsupported: this emulator cannot do what %s asks for", filename);
+    for (guint i = 0; i < findings_total(findings) && !result->message; i++) {
+        const Finding *finding = findings_get(findings, i);
+        if (finding->level == FINDING_UNSUPPORTED)
+            case_result_set_message(result, "unsupported: %s", finding->message);
+    }
+    g_autofree char *text = findings_to_text(findings);
+    case_result_set_output(result, text, -1);
     g_ptr_array_add(lab->report->results, result);
     lab->report->status = HB_UNSUPPORTED;
     lab->report->complete = lab->done = TRUE;
+}
+
+/* NULL: FINDINGS say why not. */
+static GPtrArray *
+plan_file(const char *filename, const Emulator *emulator, Findings *findings)
+{
+    g_autoptr(Lab) lab = lab_parse_file(filename, findings);
+    if (!lab)
+        return NULL;
+    lab_check(lab, findings);
+    return findings_ok(findings) ? plan_lab(lab, emulator, PLAN_FOR_QEMU, findings)
+                                 : NULL;
 }
 
 /* All labs are planned, and their findings printed, before one is started. */
@@ -221,11 +238,11 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
 {
     HbStatus worst = HB_OK;
     for (guint i = 0; i < filenames->len; i++) {
-        int status = HB_OK;
-        g_autoptr(GPtrArray) plans =
-            cli_plan(filenames->pdata[i], emulator, PLAN_FOR_QEMU, &status);
+        g_autoptr(Findings) findings = findings_new();
+        g_autoptr(GPtrArray) plans = plan_file(filenames->pdata[i], emulator, findings);
+        int status = cli_findings(findings);
         if (!plans && status == HB_UNSUPPORTED)
-            add_unsupported(labs, filenames->pdata[i]);
+            add_unsupported(labs, filenames->pdata[i], findings);
         else if (!plans)
             worst = outcome_worst_status(worst, (HbStatus)status);
         for (int run = 1; plans && run <= options->repeat; run++) {
