@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <utime.h>
+
+#include "error.h"
+#include "log-dir.h"
+
+/* The state directory, which main() made for this test alone. */
+static char *
+logs_path(const char *name)
+{
+    return g_build_filename(g_get_user_state_dir(), "hostbed", "logs", name, NULL);
+}
+
+static guint
+count_logs(void)
+{
+    guint count = 0;
+    g_autofree char *path = logs_path(NULL);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    while (g_dir_read_name(dir))
+        count++;
+    return count;
+}
+
+static void
+what_nobody_asked_for_goes_unless_kept(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    LogDir *dir = log_dir_open(NULL, "../lab/host", &error);
+    assert_non_null(dir);
+    g_autofree char *path = g_strdup(log_dir_path(dir));
+    g_autofree char *base = logs_path(NULL);
+    g_autofree char *parent = g_path_get_dirname(path);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_string_equal(parent, base); /* its name is no way out */
+    log_dir_close(dir, FALSE);
+    assert_int_not_equal(stat(path, &st), 0);
+}
+
+static void
+what_was_asked_for_stays_and_is_never_mixed(void **state)
+{
+    g_autofree char *asked =
+        g_build_filename(g_get_user_state_dir(), "asked", "for", NULL);
+    LogDir *first = log_dir_open(asked, "lab-host", NULL);
+    LogDir *second = log_dir_open(asked, "lab-host", NULL);
+    assert_non_null(first);
+    assert_non_null(second);
+    g_autofree char *path = g_strdup(log_dir_path(first));
+    assert_string_not_equal(path, log_dir_path(second));
+    log_dir_close(first, FALSE);
+    log_dir_close(second, FALSE);
+    assert_true(g_file_test(path, G_FILE_TEST_IS_DIR));
+
+    g_autoptr(GError) error = NULL;
+    assert_null(log_dir_open("/dev/null/logs", "lab-host", &error));
+    assert_int_equal(error->code, HB_INFRASTRUCTURE);
+}
+
+static void
+old_ones_go_but_not_those_in_use(void **state)
+{
+    LogDir *used = log_dir_open(NULL, "0-used", NULL);
+    g_autofree char *used_path = logs_path("00000000-000000-used");
+    assert_int_equal(g_rename(log_dir_path(used), used_path), 0);
+    for (int i = 1; i <= 30; i++) {
+        g_autofree char *name = g_strdup_printf("000000%02d-000000-old", i);
+        g_autofree char *path = logs_path(name);
+        assert_int_equal(g_mkdir(path, 0700), 0);
+        assert_int_equal(utime(path, &(struct utimbuf){1, 1}), 0);
+    }
+    assert_int_equal(utime(used_path, &(struct utimbuf){1, 1}), 0);
+    LogDir *newest = log_dir_open(NULL, "newest", NULL);
+    assert_true(count_logs() <= 21);
+    assert_true(g_file_test(used_path, G_FILE_TEST_IS_DIR));
+    log_dir_close(newest, FALSE);
+    log_dir_close(used, FALSE);
+}
+
+static void
+a_flood_ends_the_file(void **state)
+{
+    LogDir *dir = log_dir_open(NULL, "flood", NULL);
+    LogFile *file = log_file_open(log_dir_path(dir), "console.log", 100, NULL);
+    assert_non_null(file);
+    for (int i = 0; i < 1000; i++)
+        log_file_write(file, "0123456789", 10);
+    log_file_line(file, "not %s", "seen");
+    log_file_free(file);
+    g_autofree char *path = g_build_filename(log_dir_path(dir), "console.log", NULL);
+    g_autofree char *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    assert_true(strlen(text) < 200);
+    assert_non_null(strstr(text, "ends here"));
+    log_dir_close(dir, FALSE);
+}
+
+int
+main(void)
+{
+    g_autofree char *home = g_dir_make_tmp("hostbed-test-XXXXXX", NULL);
+    g_setenv("XDG_STATE_HOME", home, TRUE);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_nobody_asked_for_goes_unless_kept),
+        cmocka_unit_test(what_was_asked_for_stays_and_is_never_mixed),
+        cmocka_unit_test(old_ones_go_but_not_those_in_use),
+        cmocka_unit_test(a_flood_ends_the_file),
+    };
+    int failed = cmocka_run_group_tests_name("log-dir", tests, NULL, NULL);
+    const char *const arguments[] = {"rm", "-rf", home, NULL};
+    g_spawn_sync(NULL, (char **)arguments, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL,
+                 NULL, NULL, NULL);
+    return failed;
+}
