@@ -1,0 +1,53 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# hostbed test up to the start of a host: what is meant by its arguments, what is refused and with
+# which status. No guest code runs.
+. "${HOSTBED_SOURCE_DIR:?run this by make check}/harness/tests/tap.sh"
+
+labs="$source_dir/topologies"
+hostbed doctor >/dev/null 2>&1
+hostbed test --list "$labs/smallest.xml" >"$tap_dir/probe" 2>&1 || skip_all "no emulator to ask"
+
+# status NAME EXPECTED ARGUMENT…
+status() {
+    local name=$1 expected=$2
+    shift 2
+    hostbed test "$@" >"$tap_dir/out" 2>"$tap_dir/err"
+    is "$name: status $expected" $? "$expected"
+}
+
+status "no lab" 2 numa
+has "no lab is said" "$tap_dir/err" "no lab to test"
+status "no such lab" 2 nosuch.xml
+status "a lab with faults" 2 "$labs/refused/counts-multiply.xml"
+status "no such suite" 2 nuna "$labs/smallest.xml"
+has "the suites are named" "$tap_dir/err" "manifest, numa, pci, iommu, hugepages"
+status "nothing selected" 2 nolab/l1/numa/x "$labs/smallest.xml"
+status "no shard" 2 --shard 3/2 "$labs/smallest.xml"
+status "an empty shard" 2 --shard 9/9 "$labs/smallest.xml"
+has "an empty shard is counted" "$tap_dir/err" "there are only 5 suites"
+status "no accelerator" 2 --accel warp "$labs/smallest.xml"
+status "two reports on one stream" 2 --junit - --json - "$labs/smallest.xml"
+status "a report that cannot be written" 8 --junit /nonexistent/r.xml "$labs/smallest.xml"
+is "nothing was started for it" "$(cat "$tap_dir/out")" ""
+
+hostbed test --list numa 'p*' "$labs/smallest.xml" "$labs/two-hosts.xml" >"$tap_dir/list"
+has "suites are listed" "$tap_dir/list" '^smallest/[^/]+/numa$'
+is "others are not" "$(grep -c hugepages "$tap_dir/list")" 0
+is "each host has its own" "$(grep -c '/numa$' "$tap_dir/list")" 3
+
+all=$(hostbed test --list --repeat 3 "$labs/smallest.xml" | sort)
+parts=$(for k in 1 2 3 4; do hostbed test --list --shard $k/4 --repeat 3 "$labs/smallest.xml"; done | sort)
+is "shards are a partition" "$parts" "$all"
+is "repeated runs have names of their own" "$(echo "$all" | uniq | wc -l)" 15
+
+sed 's/memory="[^"]*"/memory="4000 GiB"/' "$labs/smallest.xml" >"$tap_dir/big.xml"
+status "more memory than there is" 8 --junit "$tap_dir/big.junit" "$tap_dir/big.xml"
+has "both numbers are told" "$tap_dir/out" "needs 40[0-9]+ MiB of memory; [0-9]+ MiB may be used"
+has "the report says so too" "$tap_dir/big.junit" '<error type="infrastructure"'
+
+sed "s,<nic/>,<device model=\"no-such-device\"/>," "$labs/smallest.xml" >"$tap_dir/unknown.xml"
+status "a device that the emulator has not" 3 "$tap_dir/unknown.xml"
+has "it is named" "$tap_dir/out" "no-such-device"
+done_testing

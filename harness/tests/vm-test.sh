@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# hostbed test on a real host: reports, a host that is not the one asked for, and ends of all
+# kinds, after which nothing may be left.
+. "${HOSTBED_SOURCE_DIR:?run this by make check-vm}/harness/tests/tap.sh"
+
+lab="$source_dir/topologies/smallest.xml"
+logs="$tap_dir/logs"
+
+hostbed test --accel tcg --log-dir "$logs" --junit "$tap_dir/r.xml" --json "$tap_dir/r.json" \
+    "$lab" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "the smallest lab passes" $? 0
+has "the check is in it" "$tap_dir/tap" '^ok [0-9]+ - smallest/[^/]+/manifest/node 0$'
+has "so is a suite" "$tap_dir/tap" '^ok [0-9]+ - smallest/[^/]+/numa/'
+has "a need that is not met skips" "$tap_dir/tap" '^ok .*hugepages/\[suite\] # SKIP no cell'
+has "the plan is there" "$tap_dir/tap" '^1\.\.[1-9]'
+xmllint --noout "$tap_dir/r.xml" && ok "the JUnit report is XML" || not_ok "the JUnit report is XML"
+has "the JSON report is complete" "$tap_dir/r.json" '"complete" : true'
+for file in command console.log manifest observation manifest.diff numa.tap; do
+    [ -e "$(echo "$logs"/*/"$file")" ] && ok "$file is in the logs" || not_ok "$file is in the logs"
+done
+
+sed 's/memory="[^"]*"/memory="384 MiB"/' "$lab" >"$tap_dir/other.xml"
+hostbed test --accel tcg --started-as "$tap_dir/other.xml" manifest "$lab" >"$tap_dir/tap" 2>&1
+is "another machine fails" $? 1
+is "in one subject only" "$(grep -c '^not ok' "$tap_dir/tap")" 1
+has "that is named, with both values" "$tap_dir/tap" "asked 'node 0 memory .*', found 'node 0 memory 384 MiB'"
+
+hostbed test --accel tcg -q --deadline 2 numa "$lab" >"$tap_dir/tap" 2>&1
+is "the deadline ends the run" $? 4
+
+# Starts a run and waits until its emulator is there: RUN, WORKER, EMULATOR.
+start_run() {
+    rm -f "$tap_dir/r.xml"
+    "$build_dir/run" hostbed test --accel tcg -q --junit "$tap_dir/r.xml" "$lab" >"$tap_dir/tap" 2>&1 &
+    RUN=$!
+    for _ in $(seq 300); do
+        WORKER=$(pgrep -P "$RUN") && EMULATOR=$(pgrep -P "$WORKER" qemu) && return 0
+        sleep 0.1
+    done
+    bail "no emulator was started"
+}
+
+# gone PID: it ends within ten seconds
+gone() {
+    for _ in $(seq 100); do
+        case $(ps -o stat= -p "$1" 2>/dev/null) in "" | Z*) return 0 ;; esac
+        sleep 0.1
+    done
+    return 1
+}
+
+none_left() {
+    if gone "$WORKER" && gone "$EMULATOR"; then ok "$1: nothing is left"; else not_ok "$1: nothing is left"; fi
+}
+
+start_run
+kill -INT "$RUN"
+wait "$RUN"
+is "an interrupt has its status" $? 130
+has "an interrupted run has no plan" "$tap_dir/tap" '^Bail out!'
+has "and its report is no pass" "$tap_dir/r.xml" '<error '
+none_left "an interrupt"
+
+start_run
+kill -KILL "$RUN"
+wait "$RUN" 2>/dev/null
+none_left "kill -9"
+xmllint --noout "$tap_dir/r.xml" && ok "the report is whole" || not_ok "the report is whole"
+has "and is no pass" "$tap_dir/r.xml" '<error '
+
+start_run
+kill -KILL "$WORKER"
+wait "$RUN"
+is "a worker that is killed has its status" $? 8
+none_left "a killed worker"
+
+start_run
+kill -KILL "$EMULATOR"
+wait "$RUN"
+is "an emulator that is killed has its status" $? 7
+has "and its outcome" "$tap_dir/tap" '^# emulator-died'
+done_testing
