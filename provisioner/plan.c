@@ -389,12 +389,14 @@ static void
 plan_cmdline(Planning *planning)
 {
     Plan *plan = planning->plan;
-    /* panic=-1: a panic that the panic device did not tell is seen as a reset, at once.
-     * no_timer_check: where the machine is busy, emulated ticks come too late for the
-     * kernel's test of the I/O APIC, and it panics; the emulator's timer needs no test.
+    /* log_buf_len: a hundred NICs fill the kernel's own buffer, and suites and agent look
+     * for lines from its beginning. panic=-1: a panic that the panic device did not tell
+     * is seen as a reset, at once. no_timer_check: where the machine is busy, emulated
+     * ticks come too late for the kernel's test of the I/O APIC, and it panics; the
+     * emulator's timer needs no test.
      */
     g_autoptr(GString) words =
-        g_string_new("console=ttyS0 quiet panic=-1 no_timer_check");
+        g_string_new("console=ttyS0 quiet panic=-1 no_timer_check log_buf_len=1M");
 
     if (plan->iommu.model == LAB_IOMMU_INTEL)
         g_string_append(words, " intel_iommu=on");
