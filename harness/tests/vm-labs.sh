@@ -24,7 +24,8 @@ for emulator in $(emulators); do
         if [ $status = 0 ] && [ "$passed" -gt 0 ]; then
             ok "$name on $version: $passed results"
         elif [ $status = 3 ] && may_be_unsupported "$name" "$version"; then
-            skip "$name on $version" "$(tail -n 1 "$tap_dir/err")"
+            why=$(sed -n 's/^# infrastructure: //p; s/.*: unsupported: //p' "$tap_dir/out" "$tap_dir/err" | head -n 1)
+            skip "$name on $version" "$why"
         else
             grep -v '^ok ' "$tap_dir/out" >"$tap_dir/bad"
             echo "status $status" >>"$tap_dir/bad"
