@@ -161,7 +161,9 @@ has_sound_link(const char *address, const Fact *fact)
     const char *speed = suite_read(DEVICES "/%s/current_link_speed", address);
     if (!width || !most || !speed || strcmp(fact->word[3], "root") == 0)
         return;
-    if (strncmp(speed, "Unknown", 7) == 0 || atoi(width) < 1 || atoi(width) > atoi(most))
+    /* The emulator's xio3130 tells no width that it can do: 0 is not told. */
+    bool too_wide = atoi(most) > 0 && atoi(width) > atoi(most);
+    if (strncmp(speed, "Unknown", 7) == 0 || atoi(width) < 1 || too_wide)
         fail_msg("the link of %s runs at %s, x%s of x%s", address, speed, width, most);
 }
 
