@@ -75,26 +75,43 @@ has_word(const char *text, const char *end, const char *word)
     return memmem(text, (size_t)(end - text), word, strlen(word)) != NULL;
 }
 
+/* "[mem size 0x00020000 64bit pref]", or where the firmware had put it: "[io
+ * 0xc000-0xc01f]". */
+static bool
+parse_wish(const char *line, const char *end, HomelessBar *bar)
+{
+    const char *wish = memchr(line, '[', (size_t)(end - line));
+    char kind[4];
+    uint64_t first, last;
+    if (!wish || !memchr(wish, ']', (size_t)(end - wish)))
+        return false;
+    if (sscanf(wish, "[%3s size %" SCNx64, kind, &bar->size) < 2) {
+        if (sscanf(wish, "[%3s %" SCNx64 "-%" SCNx64, kind, &first, &last) < 3 ||
+            last < first)
+            return false;
+        bar->size = last - first + 1;
+    }
+    bar->flags = (strcmp(kind, "io") == 0 ? RESOURCE_IO : RESOURCE_MEMORY) |
+                 (has_word(wish, end, " 64bit") ? RESOURCE_64BIT : 0) |
+                 (has_word(wish, end, " pref") ? RESOURCE_PREFETCH : 0);
+    return true;
+}
+
 /* "pci 0000:dd:00.0: BAR 0 [mem size 0x00020000 64bit pref]: failed to assign"; older
  * kernels: "… BAR 0: failed to assign [mem size 0x00020000]", and BAR 6 for the ROM. */
 static bool
 parse_failure(const char *line, const char *end, HomelessBar *bar)
 {
     const char *pci = memmem(line, (size_t)(end - line), "pci ", 4);
-    const char *wants = memmem(line, (size_t)(end - line), " size 0x", 8);
     char word[4];
-    if (!pci || !wants || !has_word(line, end, "failed to assign") ||
+    if (!pci || !has_word(line, end, "failed to assign") ||
         sscanf(pci, "pci %12[0-9a-f:.]: %3s %d", bar->function, word, &bar->index) < 2)
         return false;
     if (strcmp(word, "ROM") == 0)
         bar->index = ROM_INDEX;
     else if (strcmp(word, "BAR") != 0 || bar->index < 0 || bar->index > ROM_INDEX)
         return false;
-    bar->size = strtoull(wants + strlen(" size "), NULL, 16);
-    bar->flags = (has_word(line, end, "[io ") ? RESOURCE_IO : RESOURCE_MEMORY) |
-                 (has_word(line, end, " 64bit") ? RESOURCE_64BIT : 0) |
-                 (has_word(line, end, " pref") ? RESOURCE_PREFETCH : 0);
-    return true;
+    return parse_wish(pci, end, bar);
 }
 
 HomelessBars

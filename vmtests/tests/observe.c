@@ -202,6 +202,28 @@ numbers_that_are_none_have_no_line(void **state)
     assert_string_equal(seen, "cpus 0\npci 0000:00:01.0 parent root\n");
 }
 
+/* Where the firmware put a BAR that its bridge has no window for: so says the kernel's
+ * log, in the words of newer and of older kernels. */
+static void
+bars_that_the_firmware_misplaced(void **state)
+{
+    assert_int_equal(
+        unpack(*state, CPU LINK
+               "f " FUNCTION "/resource\n 0x0 0x0 0x0\n 0x0 0x0 0x0\n 0x0 0x0 0x0\n"
+               "f proc/kmsg.txt\n"
+               " <6>[    1.0] pci 0000:00:01.0: BAR 0 [io  0xc000-0xc01f]: failed to "
+               "assign\n"
+               " <6>[    1.0] pci 0000:00:01.0: BAR 1: failed to assign [mem "
+               "0x1000000000-0x1000003fff 64bit pref]\n"
+               " <6>[    1.0] pci 0000:00:01.0: BAR 2 [mem 0x2-0x1]: failed to assign\n"),
+        0);
+    g_autofree char *seen = observation(*state);
+    assert_string_equal(seen, "cpus 0\n"
+                              "pci 0000:00:01.0 bar 0 io 32 unassigned\n"
+                              "pci 0000:00:01.0 bar 1 mem64-pref 16384 unassigned\n"
+                              "pci 0000:00:01.0 parent root\n");
+}
+
 static void
 lists_are_bounded(void **state)
 {
@@ -304,6 +326,7 @@ main(void)
         CASE(refuses_what_is_no_tree),
         CASE(a_file_cannot_make_up_facts),
         CASE(numbers_that_are_none_have_no_line),
+        CASE(bars_that_the_firmware_misplaced),
         CASE(lists_are_bounded),
         CASE(wild_tables_do_no_harm),
         CASE(folders_and_pipes_are_no_files),
