@@ -54,9 +54,21 @@ static const MountPoint mount_points[] = {
     {"/sys/kernel/debug", "debugfs", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC, true},
 };
 
+/* The image may have put programs there, as "--with /tmp/PROGRAM" asks. */
+static bool
+is_in_use(const MountPoint *point)
+{
+    return strcmp(point->type, "tmpfs") == 0 && rmdir(point->target) < 0 &&
+           (errno == ENOTEMPTY || errno == EEXIST);
+}
+
 static void
 mount_one(Agent *agent, const MountPoint *point)
 {
+    if (is_in_use(point)) {
+        chmod(point->target, strstr(point->options, "1777") ? 01777 : 0755);
+        return;
+    }
     mkdir(point->target, 0755);
     if (mount(point->type, point->target, point->type, point->flags, point->options) <
             0 &&
