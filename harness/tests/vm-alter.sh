@@ -352,11 +352,7 @@ alter amd_iommu smallest <<'END'
 -iommu model intel
 +iommu model amd
 -iommu pass-through
-+pci 0000:00:01.0 class 080600
-+pci 0000:00:01.0 id 1022:0008
-+pci 0000:00:01.0 local-cpus 0
-+pci 0000:00:01.0 node -1
-+pci 0000:00:01.0 parent root
++pci 0000:00:01.0 *
 END
 
 alter no_interrupt_remapping smallest <<'END'
