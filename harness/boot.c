@@ -360,15 +360,26 @@ check_accel(const Boot *boot, const Plan *plan, GError **error)
     return FALSE;
 }
 
+/* KVM is tried while the image is made, and its guests are gone when this returns. */
+static gboolean
+prepare(Boot *boot, Parts *parts, GError **error)
+{
+    const BootOptions *options = parts->options;
+    g_autoptr(AccelProof) proof = accel_begin(options->accel, options->emulator);
+    if (!make_parts(boot, parts, error))
+        return FALSE;
+    step(options, "trying whether KVM works");
+    boot->accel = accel_end(proof, error);
+    return boot->accel && check_accel(boot, options->plan, error);
+}
+
 Boot *
 boot_host(const BootOptions *options, GError **error)
 {
     g_autoptr(Boot) boot = g_new0(Boot, 1);
     g_auto(Parts) parts = {.options = options};
     g_autoptr(GError) hang = NULL;
-    boot->accel = accel_decide(options->accel, options->emulator, error);
-    if (!boot->accel || !check_accel(boot, options->plan, error) ||
-        !make_parts(boot, &parts, error))
+    if (!prepare(boot, &parts, error))
         return NULL;
     if (start(boot, &parts, options->log_dir, FALSE, &hang))
         return g_steal_pointer(&boot);

@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "accel-guest.h"
+#include "accel-memory.h"
 #include "child.h"
 #include "error.h"
 
+#define DEVICE "/dev/kvm"
 #define PROOF_TIMEOUT_MS 2000
 /* The guest takes KVM some 100 ms, most of it the emulator's start and the firmware;
  * emulation takes it about as long, because there is little to compute. */
@@ -135,6 +137,7 @@ accel_prove(Accel accel, const char *emulator, char **reason)
 
 struct AccelProof {
     Accel asked;
+    char *emulator;
     gint64 started;
     Child *kvm;       /* NULL: could not even be tried, or emulation was asked for */
     Child *tcg;       /* the measure; NULL: none */
@@ -176,26 +179,40 @@ watch_emulation(gpointer user_data)
     return NULL;
 }
 
-AccelProof *
-accel_begin(Accel asked, const char *emulator)
+static void
+start_proof(AccelProof *proof)
 {
-    AccelProof *proof = g_new0(AccelProof, 1);
     g_autoptr(GError) error = NULL;
-    proof->asked = asked;
-    proof->started = g_get_monotonic_time();
-    if (asked == ACCEL_TCG)
-        return proof;
-    proof->refused = kvm_is_absent("/dev/kvm");
-    if (proof->refused)
-        return proof;
-    proof->kvm = start_guest(ACCEL_KVM, emulator, &error);
+    proof->kvm = start_guest(ACCEL_KVM, proof->emulator, &error);
     if (proof->kvm)
-        proof->tcg = start_guest(ACCEL_TCG, emulator, NULL);
+        proof->tcg = start_guest(ACCEL_TCG, proof->emulator, NULL);
     else
         proof->refused = g_strdup(error->message);
     if (proof->tcg)
         proof->watcher = g_thread_new("emulation", watch_emulation, proof);
+}
+
+static AccelProof *
+begin(Accel asked, const char *emulator, gboolean afresh)
+{
+    AccelProof *proof = g_new0(AccelProof, 1);
+    proof->asked = asked;
+    proof->emulator = g_strdup(emulator);
+    proof->started = g_get_monotonic_time();
+    if (asked == ACCEL_TCG)
+        return proof;
+    proof->refused = kvm_is_absent(DEVICE);
+    if (!proof->refused && !afresh)
+        proof->refused = accel_recall(emulator, DEVICE, accel_memory_clock());
+    if (!proof->refused)
+        start_proof(proof);
     return proof;
+}
+
+AccelProof *
+accel_begin(Accel asked, const char *emulator)
+{
+    return begin(asked, emulator, asked != ACCEL_AUTO);
 }
 
 void
@@ -210,6 +227,7 @@ accel_proof_free(AccelProof *proof)
     child_free(proof->kvm);
     child_free(proof->tcg);
     g_free(proof->refused);
+    g_free(proof->emulator);
     g_free(proof);
 }
 
@@ -246,7 +264,11 @@ kvm_passes(AccelProof *proof, char **reason)
         words =
             g_strdup_printf("guest code did not run to its end within %d ms", limit_ms);
     *reason = g_strdup_printf(
-        passed ? "KVM works: %s" : "/dev/kvm opens but does not work: %s", words);
+        passed ? "KVM works: %s" : DEVICE " opens but does not work: %s", words);
+    if (passed)
+        accel_forget(proof->emulator, DEVICE);
+    else
+        accel_remember(proof->emulator, DEVICE, accel_memory_clock(), *reason);
     return passed;
 }
 
@@ -277,6 +299,6 @@ accel_end(AccelProof *proof, GError **error)
 AccelVerdict *
 accel_decide(Accel asked, const char *emulator, GError **error)
 {
-    g_autoptr(AccelProof) proof = accel_begin(asked, emulator);
+    g_autoptr(AccelProof) proof = begin(asked, emulator, TRUE);
     return accel_end(proof, error);
 }

@@ -31,8 +31,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccelVerdict, accel_verdict_free)
  * slower than emulation (or than two seconds) does not work. */
 typedef struct AccelProof AccelProof;
 
-/* Begins what accel_decide() needs, so that other work can be done meanwhile. EMULATOR is
- * a path. Never fails; use it from one thread that lives as long. */
+/* Begins what accel_end() needs, so that other work can be done meanwhile. EMULATOR is a
+ * path. With ACCEL_AUTO a KVM that did not work within the last hour is not tried again
+ * (accel-memory.h). Never fails; use it from one thread that lives as long. */
 AccelProof *accel_begin(Accel asked, const char *emulator);
 /* Waits for the proof and decides; with ACCEL_KVM and no usable KVM an error
  * (HB_UNSUPPORTED) with the reason. */
@@ -40,8 +41,8 @@ AccelVerdict *accel_end(AccelProof *proof, GError **error);
 void accel_proof_free(AccelProof *proof);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccelProof, accel_proof_free)
 
-/* Both at once, within two seconds. Nothing is remembered: what worked a minute ago is
- * tried again. */
+/* Both at once, within two seconds, and always by a proof, which replaces what was
+ * remembered. */
 AccelVerdict *accel_decide(Accel asked, const char *emulator, GError **error);
 
 /* Runs the guest with ACCEL (KVM or TCG), which need not be there, within two seconds.

@@ -5,10 +5,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "accel-memory.h"
 #include "accel.h"
+#include "cache.h"
 #include "emulator.h"
 #include "error.h"
 
@@ -101,6 +105,124 @@ kvm_is_never_replaced_silently(void **state)
     assert_int_equal(asked->accel, ACCEL_TCG);
 }
 
+/* ---- what is remembered
+ * --------------------------------------------------------------------- */
+
+/* A program at *PATH in a folder of its own that adds a line to "PATH.count" and fails.
+ */
+static void
+make_emulator(const char *folder, char **path)
+{
+    g_free(*path);
+    *path = g_build_filename(folder, "emulator", NULL);
+    assert_true(g_file_set_contents_full(*path,
+                                         "#!/bin/sh\necho >>\"$0.count\"\nexit 1\n", -1,
+                                         G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+}
+
+static gsize
+count_starts(const char *emulator)
+{
+    g_autofree char *path = g_strconcat(emulator, ".count", NULL), *text = NULL;
+    gsize length = 0;
+    if (g_file_get_contents(path, &text, &length, NULL))
+        g_unlink(path);
+    return length;
+}
+
+static void
+a_failure_is_remembered_while_nothing_changes(void **state)
+{
+    const char *folder = *state;
+    g_autofree char *emulator = NULL, *device = g_build_filename(folder, "device", NULL);
+    make_emulator(folder, &emulator);
+    assert_true(g_file_set_contents(device, "", 0, NULL));
+    assert_null(accel_recall(emulator, device, 5000));
+    accel_remember(emulator, device, 5000, "it hangs");
+    g_autofree char *known = accel_recall(emulator, device, 5000 + 3599);
+    assert_string_equal(known, "it hangs (seen 59 min ago; hostbed doctor tries again)");
+
+    g_autofree char *old = accel_recall(emulator, device, 5000 + 3600);
+    g_autofree char *future = accel_recall(emulator, device, 4999);
+    g_autofree char *no_device = accel_recall(emulator, "/nonexistent/kvm", 5000);
+    assert_null(old);
+    assert_null(future);
+    assert_null(no_device);
+}
+
+static void
+another_device_or_emulator_is_tried(void **state)
+{
+    const char *folder = *state;
+    g_autofree char *emulator = NULL, *device = g_build_filename(folder, "device", NULL);
+    make_emulator(folder, &emulator);
+    assert_true(g_file_set_contents(device, "", 0, NULL));
+    accel_remember(emulator, device, 5000, "it hangs");
+    g_usleep(20 * 1000);
+    assert_int_equal(g_chmod(device, 0600), 0);
+    g_autofree char *changed = accel_recall(emulator, device, 5000);
+    assert_null(changed);
+
+    accel_remember(emulator, device, 5000, "it hangs");
+    g_usleep(20 * 1000);
+    make_emulator(folder, &emulator);
+    g_autofree char *rebuilt = accel_recall(emulator, device, 5000);
+    assert_null(rebuilt);
+
+    accel_remember(emulator, device, 5000, "it hangs");
+    accel_forget(emulator, device);
+    g_autofree char *forgotten = accel_recall(emulator, device, 5000);
+    assert_null(forgotten);
+}
+
+/* Who asks for KVM, or for a verdict on it, gets a proof each time. */
+static void
+only_an_automatic_choice_remembers(void **state)
+{
+    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    g_autofree char *emulator = NULL;
+    if (fd < 0)
+        skip();
+    close(fd);
+    make_emulator(*state, &emulator);
+    g_autoptr(AccelProof) first = accel_begin(ACCEL_AUTO, emulator);
+    g_autoptr(AccelVerdict) proved = accel_end(first, NULL);
+    assert_int_equal(proved->accel, ACCEL_TCG);
+    assert_true(count_starts(emulator) > 0);
+
+    g_autoptr(AccelProof) second = accel_begin(ACCEL_AUTO, emulator);
+    g_autoptr(AccelVerdict) recalled = accel_end(second, NULL);
+    assert_int_equal(recalled->accel, ACCEL_TCG);
+    assert_non_null(strstr(recalled->reason, "ended with status 1"));
+    assert_non_null(strstr(recalled->reason, "min ago"));
+    assert_int_equal(count_starts(emulator),
+                     1); /* asked for its version: it is a script */
+
+    g_autoptr(AccelProof) asked = accel_begin(ACCEL_KVM, emulator);
+    g_autoptr(AccelVerdict) none = accel_end(asked, NULL);
+    assert_null(none);
+    assert_true(count_starts(emulator) > 1);
+    g_autoptr(AccelVerdict) decided = accel_decide(ACCEL_AUTO, emulator, NULL);
+    assert_null(strstr(decided->reason, "min ago"));
+    assert_true(count_starts(emulator) > 1);
+}
+
+/* Before anything asks GLib for the cache's folder. */
+static int
+use_own_folder(void **state)
+{
+    *state = g_dir_make_tmp("hostbed-accel-XXXXXX", NULL);
+    return g_setenv("XDG_CACHE_HOME", *state, TRUE) ? 0 : -1;
+}
+
+static int
+remove_own_folder(void **state)
+{
+    cache_remove_tree(*state);
+    g_free(*state);
+    return 0;
+}
+
 int
 main(void)
 {
@@ -111,6 +233,9 @@ main(void)
         cmocka_unit_test(the_proof_has_a_limit),
         cmocka_unit_test(a_verdict_can_be_awaited_later),
         cmocka_unit_test(kvm_is_never_replaced_silently),
+        cmocka_unit_test(a_failure_is_remembered_while_nothing_changes),
+        cmocka_unit_test(another_device_or_emulator_is_tried),
+        cmocka_unit_test(only_an_automatic_choice_remembers),
     };
-    return cmocka_run_group_tests_name("accel", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("accel", tests, use_own_folder, remove_own_folder);
 }
