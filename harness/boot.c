@@ -60,7 +60,9 @@ make_parts(Boot *boot, Parts *parts, GError **error)
     boot->kernel = kernel_find(asked, error);
     if (!boot->kernel)
         return FALSE;
-    parts->kernel = kernel_boot_file(boot->kernel, error);
+    parts->kernel = options->plan->firmware == LAB_FIRMWARE_EFI
+                        ? kernel_efi_file(boot->kernel, error)
+                        : kernel_boot_file(boot->kernel, error);
     if (!parts->kernel)
         return FALSE;
     g_autofree char *agent = libexec_path("hostbed-agent");

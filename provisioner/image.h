@@ -29,17 +29,20 @@ Kernel *kernel_find(const char *path, GError **error);
  */
 GPtrArray *kernel_list(void);
 
-/* Unpacks PACKAGES (.deb, .rpm), which make one kernel together, to the cache; from then on
- * kernel_find(NULL) finds it too. */
+/* Unpacks PACKAGES (.deb, .rpm), which make one kernel together, to the cache; from then
+ * on kernel_find(NULL) finds it too. */
 Kernel *kernel_add(const char *const *packages, GError **error);
 
 /* The path of KERNEL unpacked to an ELF with a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY),
  * from the cache by build id; the bzImage itself where it has none. */
 char *kernel_boot_file(const Kernel *kernel, GError **error);
+/* The path of KERNEL as EFI firmware starts it: a bzImage, which is a program for it. */
+char *kernel_efi_file(const Kernel *kernel, GError **error);
 
 typedef struct {
     const Kernel *kernel;
-    GPtrArray *modules; /* char *: from Plan.modules; dependencies are added */
+    GPtrArray *modules;          /* char *: from Plan.modules; dependencies are added */
+    GPtrArray *optional_modules; /* char *: from Plan.optional_modules; or NULL */
     const char *const
         *programs;          /* --with: names or paths; with their libraries; or NULL */
     const char *agent;      /* path of the built agent */

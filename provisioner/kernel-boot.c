@@ -106,3 +106,20 @@ kernel_boot_file(const Kernel *kernel, GError **error)
                 kernel->image);
     return NULL;
 }
+
+char *
+kernel_efi_file(const Kernel *kernel, GError **error)
+{
+    g_auto(AutoFd) fd = kernel_image_open(kernel->image, error);
+    if (fd < 0)
+        return NULL;
+    g_autoptr(KernelImage) image = kernel_image_read(fd, kernel->image, error);
+    if (!image)
+        return NULL;
+    if (!image->is_elf)
+        return g_strdup(kernel->image);
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "%s is a vmlinux, which EFI firmware cannot start; give its bzImage",
+                kernel->image);
+    return NULL;
+}

@@ -54,6 +54,8 @@ a_bzimage_is_unpacked_once(void **state)
     assert_memory_equal(data, g_bytes_get_data(payload, NULL), length);
     g_autofree char *again = kernel_boot_file(kernel, NULL);
     assert_string_equal(boot, again);
+    g_autofree char *efi = kernel_efi_file(kernel, NULL);
+    assert_string_equal(efi, path);
     assert_int_equal(truncate(boot, 100), 0);
     g_autofree char *repaired = kernel_boot_file(kernel, NULL);
     g_autofree char *whole = NULL;
@@ -111,6 +113,10 @@ a_vmlinux_needs_the_note(void **state)
     assert_string_equal(kernel->release, "6.9.0-elf");
     g_autofree char *boot = kernel_boot_file(kernel, NULL);
     assert_string_equal(boot, path);
+    g_autoptr(GError) no_program = NULL;
+    assert_null(kernel_efi_file(kernel, &no_program));
+    assert_int_equal(no_program->code, HB_UNSUPPORTED);
+    assert_non_null(strstr(no_program->message, "bzImage"));
 
     g_autoptr(GBytes) bad = fake_elf(&(FakeElf){.tail = "Linux version 6.9.0 (a@b)"});
     g_autofree char *bad_path = fake_write(*state, "elf/bad", bad);
