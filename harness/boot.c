@@ -70,6 +70,7 @@ make_parts(Boot *boot, Parts *parts, GError **error)
     const ImageOptions image = {
         .kernel = boot->kernel,
         .modules = options->plan->modules,
+        .optional_modules = options->plan->optional_modules,
         .programs = options->programs,
         .agent = agent,
         .suites_dir = suites,

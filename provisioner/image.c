@@ -135,8 +135,8 @@ append_dependencies(GString *text, const KernelModule *module, GHashTable *paths
 static gboolean
 add_modules(Initramfs *image, const ImageOptions *options, GError **error)
 {
-    g_autoptr(GPtrArray) modules =
-        modules_resolve(options->kernel, options->modules, error);
+    g_autoptr(GPtrArray) modules = modules_resolve(options->kernel, options->modules,
+                                                   options->optional_modules, error);
     if (!modules)
         return FALSE;
     g_autofree char *folder =

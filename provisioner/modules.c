@@ -330,8 +330,10 @@ resolve(Resolver *resolver, const char *wanted, gboolean required, guint depth,
 }
 
 GPtrArray *
-modules_resolve(const Kernel *kernel, GPtrArray *wanted, GError **error)
+modules_resolve(const Kernel *kernel, GPtrArray *wanted, GPtrArray *optional,
+                GError **error)
 {
+    guint optional_count = optional ? optional->len : 0;
     g_auto(Resolver) resolver = {
         .kernel = kernel,
         .files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
@@ -339,13 +341,16 @@ modules_resolve(const Kernel *kernel, GPtrArray *wanted, GError **error)
         .done = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
         .result = g_ptr_array_new_with_free_func(kernel_module_free),
     };
-    if (kernel->modules_dir && wanted->len > 0) {
+    if (kernel->modules_dir && wanted->len + optional_count > 0) {
         index_builtin(&resolver);
         if (is_build_tree(kernel))
             index_build_tree(&resolver);
         else
             index_installed(&resolver);
     }
+    for (guint i = 0; i < optional_count; i++)
+        if (!resolve(&resolver, optional->pdata[i], FALSE, 0, error))
+            return NULL;
     for (guint i = 0; i < wanted->len; i++)
         if (!resolve(&resolver, wanted->pdata[i], TRUE, 0, error))
             return NULL;

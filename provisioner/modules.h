@@ -18,6 +18,8 @@ typedef struct {
     GPtrArray *depends; /* char *: names of modules in the same result, before it */
 } KernelModule;
 
-/* WANTED are names, with '-' or '_'. What is built in is left out. GPtrArray of
- * KernelModule, or NULL: a module is nowhere. */
-GPtrArray *modules_resolve(const Kernel *kernel, GPtrArray *wanted, GError **error);
+/* WANTED and OPTIONAL (or NULL) are names, with '-' or '_'. What is built in is left out,
+ * and what is optional and nowhere; what is optional comes first. GPtrArray of
+ * KernelModule, or NULL: a wanted module is nowhere. */
+GPtrArray *modules_resolve(const Kernel *kernel, GPtrArray *wanted, GPtrArray *optional,
+                           GError **error);

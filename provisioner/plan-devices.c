@@ -516,4 +516,6 @@ plan_modules(Planning *planning)
         }
     }
     g_ptr_array_sort(plan->modules, compare_strings);
+    /* A panic is told by the emulator, and not only by the console's last line. */
+    add_module(plan->optional_modules, "pvpanic_mmio");
 }

@@ -174,6 +174,7 @@ plan_new(const Lab *lab, const LabHost *host, PlanBackend backend)
     plan->roots = g_ptr_array_new_with_free_func(plan_root_free);
     plan->groups = g_ptr_array_new_with_free_func(plan_group_free);
     plan->modules = g_ptr_array_new_with_free_func(g_free);
+    plan->optional_modules = g_ptr_array_new_with_free_func(g_free);
     plan->raw_args = g_ptr_array_new_with_free_func(g_free);
     return plan;
 }
@@ -200,6 +201,7 @@ plan_free(Plan *plan)
     g_ptr_array_unref(plan->groups);
     g_ptr_array_unref(plan->functions);
     g_ptr_array_unref(plan->modules);
+    g_ptr_array_unref(plan->optional_modules);
     g_ptr_array_unref(plan->raw_args);
     g_free(plan->needs_kvm);
     g_free(plan);

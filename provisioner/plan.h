@@ -152,6 +152,7 @@ typedef struct {
     GPtrArray *roots;       /* PlanRoot, by bus number */
     GPtrArray *groups;      /* PlanGroup, by first member */
     GPtrArray *modules;     /* char *: kernel modules the guest needs, sorted */
+    GPtrArray *optional_modules; /* char *: those that it only should have, if its kernel does */
     GPtrArray *raw_args;    /* char * */
     gboolean tainted;       /* raw arguments: facts they may disturb are unchecked */
     char *needs_kvm;        /* why plain emulation cannot start it, one sentence; or NULL */

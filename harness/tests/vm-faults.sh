@@ -12,9 +12,10 @@ one_sentence() { # NAME PATTERN
     has "$1" "$err" "^hostbed: .*$2"
 }
 
-run "$lab" -- sh -c 'echo c >/proc/sysrq-trigger'
+run --log-dir "$tap_dir/panic" "$lab" -- sh -c 'echo c >/proc/sysrq-trigger'
 is "a panic has its status" $? 5
 one_sentence "and is called one" panic
+has "and the emulator told it" "$(echo "$tap_dir"/panic/*/events.log)" 'event GUEST_PANICKED'
 
 run "$lab" -- sh -c 'echo b >/proc/sysrq-trigger; sleep 60'
 is "a reset has its status" $? 5

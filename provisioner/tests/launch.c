@@ -174,6 +174,7 @@ empty_plan(void)
                            &plan->interconnects,
                            &plan->groups,
                            &plan->modules,
+                           &plan->optional_modules,
                            &plan->raw_args};
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);

@@ -35,7 +35,7 @@ resolve(const Kernel *kernel, const char *wanted, int *code)
     for (char **word = words; *word; word++)
         g_ptr_array_add(names, *word);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) modules = modules_resolve(kernel, names, &error);
+    g_autoptr(GPtrArray) modules = modules_resolve(kernel, names, NULL, &error);
     if (code)
         *code = error ? error->code : HB_OK;
     if (!modules)
@@ -91,6 +91,29 @@ needs_come_first(void **state)
 }
 
 static void
+what_is_optional_may_be_nowhere(void **state)
+{
+    g_autofree char *dir = g_build_filename(*state, "optional", NULL);
+    Kernel kernel = {
+        .release = (char *)"6.1", .origin = (char *)"test", .modules_dir = dir};
+    add_module(dir, "kernel/a.ko", "depends=\n");
+    add_module(dir, "kernel/tells-more.ko", "depends=\n");
+    g_autoptr(GPtrArray) names = g_ptr_array_new(), optional = g_ptr_array_new();
+    g_ptr_array_add(names, (char *)"a");
+    g_ptr_array_add(optional, (char *)"nosuch");
+    g_ptr_array_add(optional, (char *)"tells_more");
+    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, optional, NULL);
+    assert_int_equal(modules->len, 2);
+    assert_string_equal(((KernelModule *)modules->pdata[0])->name, "tells_more");
+    assert_string_equal(((KernelModule *)modules->pdata[1])->name, "a");
+
+    const Kernel bare = {.release = (char *)"6.1", .origin = (char *)"test"};
+    g_autoptr(GPtrArray) nothing = g_ptr_array_new();
+    g_autoptr(GPtrArray) none = modules_resolve(&bare, nothing, optional, NULL);
+    assert_int_equal(none->len, 0);
+}
+
+static void
 updates_win(void **state)
 {
     g_autofree char *dir = g_build_filename(*state, "updated", NULL);
@@ -100,7 +123,7 @@ updates_win(void **state)
     add_module(dir, "updates/dkms/a.ko", "depends=\n");
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_ptr_array_add(names, (char *)"a");
-    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, NULL);
+    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, NULL, NULL);
     assert_int_equal(modules->len, 1);
     assert_string_equal(((KernelModule *)modules->pdata[0])->path, "updates/dkms/a.ko");
 }
@@ -115,7 +138,7 @@ compressed_modules_are_unpacked_to_the_cache(void **state)
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_ptr_array_add(names, (char *)"z");
     for (int i = 0; i < 2; i++) {
-        g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, NULL);
+        g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, NULL, NULL);
         const KernelModule *module = modules->pdata[0];
         assert_string_equal(module->path, "kernel/z.ko");
         assert_non_null(strstr(module->file, "/cache/hostbed/modules/z-"));
@@ -160,7 +183,7 @@ without_modules_the_configuration_decides(void **state)
     check_refused(&kernel, "e1000e", HB_INFRASTRUCTURE, "/lib/modules/6.1-bare");
     Kernel none = {.release = (char *)"6.1-bare", .origin = (char *)"test"};
     g_autoptr(GPtrArray) nothing = g_ptr_array_new();
-    g_autoptr(GPtrArray) modules = modules_resolve(&none, nothing, NULL);
+    g_autoptr(GPtrArray) modules = modules_resolve(&none, nothing, NULL, NULL);
     assert_int_equal(modules->len, 0);
 }
 
@@ -185,6 +208,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needs_come_first),
+        cmocka_unit_test(what_is_optional_may_be_nowhere),
         cmocka_unit_test(updates_win),
         cmocka_unit_test(compressed_modules_are_unpacked_to_the_cache),
         cmocka_unit_test(a_build_tree_is_read_by_its_order),

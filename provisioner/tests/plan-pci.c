@@ -341,6 +341,8 @@ virtual_functions_are_foretold(void **state)
                  "40:01.0 42:00.0 42:10.0 42:10.2 42:10.4 42:10.6 42:11.0");
     assert_true(
         g_ptr_array_find_with_equal_func(plan->modules, "igbvf", g_str_equal, NULL));
+    assert_int_equal(plan->optional_modules->len, 1);
+    assert_string_equal(plan->optional_modules->pdata[0], "pvpanic_mmio");
 }
 
 static void
