@@ -21,12 +21,10 @@
 /* ---- the manifest
  * ------------------------------------------------------------------------- */
 
-#define FACT_WORDS 256
-
 /* One line, split at blanks. */
 typedef struct {
     int count;
-    const char *word[FACT_WORDS];
+    const char **word;
 } Fact;
 
 /* All facts, in order, read once; ended by one with count 0. */
