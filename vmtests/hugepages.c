@@ -5,6 +5,7 @@
  */
 #include "suite.h"
 
+#include <errno.h>
 #include <linux/mempolicy.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +71,11 @@ static void
 pool_is_free(int node, const Fact *fact)
 {
     long kib = size_kib(fact);
-    assert_int_equal(pool(node, kib, "free_hugepages"), pool(node, kib, "nr_hugepages"));
+    long free_pages = pool(node, kib, "free_hugepages");
+    long pages = pool(node, kib, "nr_hugepages");
+    if (free_pages != pages)
+        fail_msg("%ld of node %d's %ld pages of %s are free", free_pages, node, pages,
+                 fact->word[3]);
 }
 
 static void
@@ -97,7 +102,9 @@ page_comes_from_its_node(int node, const Fact *fact)
     char *page = map_huge(bytes);
     if (page == MAP_FAILED)
         fail_msg("no page of %s can be mapped", fact->word[3]);
-    assert_int_equal(bind_range(page, bytes, MPOL_BIND, node), 0);
+    if (bind_range(page, bytes, MPOL_BIND, node) != 0)
+        fail_msg("a page of %s cannot be bound to node %d: %s", fact->word[3], node,
+                 strerror(errno));
     page[0] = 1;
     page[bytes - 1] = 1;
     int found = page_node(page);
@@ -109,7 +116,10 @@ page_comes_from_its_node(int node, const Fact *fact)
     if (after != before - 1)
         fail_msg("node %d had %ld pages of %s free, and %ld after one was taken", node,
                  before, fact->word[3], after);
-    assert_int_equal(pool(node, kib, "free_hugepages"), before);
+    long again = pool(node, kib, "free_hugepages");
+    if (again != before)
+        fail_msg("node %d had %ld pages of %s free, and %ld after one was given back",
+                 node, before, fact->word[3], again);
 }
 
 static void
@@ -144,12 +154,17 @@ page_has_its_size(int node, const Fact *fact)
 {
     size_t bytes = (size_t)size_kib(fact) * 1024;
     char *page = map_huge(bytes);
-    assert_ptr_not_equal(page, MAP_FAILED);
-    assert_int_equal(bind_range(page, bytes, MPOL_BIND, node), 0);
+    if (page == MAP_FAILED)
+        fail_msg("no page of %s can be mapped", fact->word[3]);
+    if (bind_range(page, bytes, MPOL_BIND, node) != 0)
+        fail_msg("a page of %s cannot be bound to node %d: %s", fact->word[3], node,
+                 strerror(errno));
     page[0] = 1;
     long found = kernel_page_kib(page);
     munmap(page, bytes);
-    assert_int_equal(found, size_kib(fact));
+    if (found != size_kib(fact))
+        fail_msg("a page of %s on node %d is mapped with pages of %ldkB", fact->word[3],
+                 node, found);
 }
 
 static void

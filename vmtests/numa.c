@@ -5,6 +5,7 @@
  */
 #include "suite.h"
 
+#include <errno.h>
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ for_each_node(void (*each)(int node, const Fact *fact))
             each(atoi(fact->word[1]), fact);
             seen++;
         }
-    assert_int_not_equal(seen, 0);
+    if (seen == 0)
+        fail_msg("the manifest has no node");
 }
 
 static int64_t
@@ -54,11 +56,19 @@ has_room(int node)
 /* ---- what the kernel shows
  * ----------------------------------------------------------------- */
 
+static const char *
+nodes_online(void)
+{
+    const char *online = suite_read("/sys/devices/system/node/online");
+    if (!online)
+        fail_msg("the kernel tells no nodes: /sys/devices/system/node/online");
+    return online;
+}
+
 static void
 node_is_online(int node, const Fact *fact)
 {
-    const char *online = suite_read("/sys/devices/system/node/online");
-    assert_non_null(online);
+    const char *online = nodes_online();
     if (!list_has(online, node))
         fail_msg("node %d is not online; online are: %s", node, online);
 }
@@ -67,7 +77,7 @@ static void
 every_node_is_online(void **state)
 {
     for_each_node(node_is_online);
-    const char *online = suite_read("/sys/devices/system/node/online");
+    const char *online = nodes_online();
     for (int node = list_next(online, -1); node >= 0; node = list_next(online, node))
         if (!suite_fact("node %d cpus", node))
             fail_msg("node %d is online and nobody asked for it", node);
@@ -77,8 +87,11 @@ static void
 node_has_its_cpus(int node, const Fact *fact)
 {
     const char *found = suite_read("/sys/devices/system/node/node%d/cpulist", node);
-    assert_non_null(found);
-    assert_string_equal(*found ? found : "none", cpus_of(fact));
+    if (!found)
+        fail_msg("node %d is not there", node);
+    if (strcmp(*found ? found : "none", cpus_of(fact)) != 0)
+        fail_msg("node %d has the CPUs %s, asked were %s", node, *found ? found : "none",
+                 cpus_of(fact));
     for (int cpu = list_next(found, -1); cpu >= 0; cpu = list_next(found, cpu))
         if (!suite_link("/sys/devices/system/cpu/cpu%d/node%d", cpu, node))
             fail_msg("CPU %d is in node %d's list and has no link to it", cpu, node);
@@ -94,13 +107,15 @@ static void
 node_has_its_distances(int node, const Fact *fact)
 {
     const char *row = suite_read("/sys/devices/system/node/node%d/distance", node);
-    const char *online = suite_read("/sys/devices/system/node/online");
-    assert_non_null(row);
+    const char *online = nodes_online();
+    if (!row)
+        fail_msg("node %d has no distances", node);
     char *at = (char *)(uintptr_t)row;
     for (int to = list_next(online, -1); to >= 0; to = list_next(online, to)) {
         const Fact *asked = suite_fact("node %d distance %d", node, to);
         long found = strtol(at, &at, 10);
-        assert_non_null(asked);
+        if (!asked)
+            fail_msg("node %d is online and nobody asked for it", to);
         if (found != atol(asked->word[4]))
             fail_msg("from node %d to node %d it is %ld, asked was %s", node, to, found,
                      asked->word[4]);
@@ -123,7 +138,9 @@ node_has_its_memory(int node, const Fact *fact)
     int64_t asked_kib = asked_mib(node) * 1024;
     int64_t total_kib = node_meminfo_kib(node, "MemTotal");
     if (asked_kib == 0) {
-        assert_true(total_kib <= 0);
+        if (total_kib > 0)
+            fail_msg("node %d has %lld KiB, asked was no memory", node,
+                     (long long)total_kib);
         return;
     }
     bool first =
@@ -149,7 +166,8 @@ fresh_pages(void)
 {
     char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(pages, MAP_FAILED);
+    if (pages == MAP_FAILED)
+        fail_msg("no memory can be mapped: %s", strerror(errno));
     return pages;
 }
 
@@ -167,12 +185,20 @@ touch_and_expect(char *pages, int node, const char *what)
 static int nodes_tried;
 
 static void
+nodes_were_tried(void)
+{
+    if (nodes_tried == 0)
+        fail_msg("no node that could be tried has 4 MiB of memory free");
+}
+
+static void
 bound_pages_land(int node, const Fact *fact)
 {
     if (!has_room(node))
         return;
     char *pages = fresh_pages();
-    assert_int_equal(bind_range(pages, PAGES * 4096, MPOL_BIND, node), 0);
+    if (bind_range(pages, PAGES * 4096, MPOL_BIND, node) != 0)
+        fail_msg("memory cannot be bound to node %d: %s", node, strerror(errno));
     touch_and_expect(pages, node, "bound to");
     munmap(pages, PAGES * 4096);
     nodes_tried++;
@@ -184,7 +210,7 @@ bound_memory_is_on_its_node(void **state)
     suite_needs_live();
     nodes_tried = 0;
     for_each_node(bound_pages_land);
-    assert_int_not_equal(nodes_tried, 0);
+    nodes_were_tried();
 }
 
 static void
@@ -193,7 +219,8 @@ preferred_pages_land(int node, const Fact *fact)
     if (!has_room(node))
         return;
     char *pages = fresh_pages();
-    assert_int_equal(bind_range(pages, PAGES * 4096, MPOL_PREFERRED, node), 0);
+    if (bind_range(pages, PAGES * 4096, MPOL_PREFERRED, node) != 0)
+        fail_msg("memory cannot prefer node %d: %s", node, strerror(errno));
     touch_and_expect(pages, node, "preferring");
     munmap(pages, PAGES * 4096);
     nodes_tried++;
@@ -205,7 +232,7 @@ preferred_memory_is_on_its_node(void **state)
     suite_needs_live();
     nodes_tried = 0;
     for_each_node(preferred_pages_land);
-    assert_int_not_equal(nodes_tried, 0);
+    nodes_were_tried();
 }
 
 static void
@@ -217,7 +244,9 @@ first_touch_from(int node, const Fact *fact)
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    if (sched_setaffinity(0, sizeof one, &one) != 0)
+        fail_msg("nothing can be run on CPU %d of node %d: %s", cpu, node,
+                 strerror(errno));
     char *pages = fresh_pages();
     touch_and_expect(pages, node, "first touched on");
     munmap(pages, PAGES * 4096);
@@ -229,11 +258,12 @@ first_touch_is_local(void **state)
 {
     suite_needs_live();
     cpu_set_t before;
-    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    if (sched_getaffinity(0, sizeof before, &before) != 0)
+        fail_msg("the suite's CPUs cannot be read: %s", strerror(errno));
     nodes_tried = 0;
     for_each_node(first_touch_from);
     sched_setaffinity(0, sizeof before, &before);
-    assert_int_not_equal(nodes_tried, 0);
+    nodes_were_tried();
 }
 
 static unsigned long roomy[16];
@@ -258,15 +288,18 @@ interleaved_memory_is_on_all_nodes(void **state)
     size_t length = (size_t)roomy_count * 4 * 4096;
     char *pages =
         mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(pages, MAP_FAILED);
-    assert_int_equal(
-        syscall(SYS_mbind, pages, length, MPOL_INTERLEAVE, roomy, sizeof roomy * 8, 0),
-        0);
+    if (pages == MAP_FAILED)
+        fail_msg("no memory can be mapped: %s", strerror(errno));
+    if (syscall(SYS_mbind, pages, length, MPOL_INTERLEAVE, roomy, sizeof roomy * 8, 0) !=
+        0)
+        fail_msg("memory cannot be interleaved on %d nodes: %s", roomy_count,
+                 strerror(errno));
     int count[1024] = {0};
     for (size_t at = 0; at < length; at += 4096) {
         pages[at] = 1;
         int node = page_node(pages + at);
-        assert_in_range(node, 0, 1023);
+        if (node < 0 || node > 1023)
+            fail_msg("the page at %zu of interleaved memory is on no node", at);
         count[node]++;
     }
     munmap(pages, length);

@@ -252,6 +252,22 @@ list_has(const char *list, int number)
     return list_next(list, number - 1) == number;
 }
 
+/* ---- failing
+ * ---------------------------------------------------------------------------------- */
+
+/* The text of a false assertion is what cmocka prints below the case. */
+void
+suite_fail(const char *file, int line, const char *format, ...)
+{
+    char sentence[900]; /* of the 1024 that cmocka prints of a message */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    _assert_true(0, sentence, file, line);
+    abort(); /* it does not return */
+}
+
 /* ---- memory
  * -------------------------------------------------------------------------------------
  */

@@ -66,6 +66,16 @@ bool list_has(const char *list, int number);
 /* The next number of a kernel list that is greater than AFTER, or -1. */
 int list_next(const char *list, int after);
 
+/* ---- failing
+ * ------------------------------------------------------------------------------- */
+
+/* cmocka's fail_msg() writes to standard error, where the sentence is far from its case;
+ * this one gives the sentence to the case's own diagnostics. */
+#undef fail_msg
+#define fail_msg(...) suite_fail(__FILE__, __LINE__, __VA_ARGS__)
+void suite_fail(const char *file, int line, const char *format, ...)
+    __attribute__((noreturn, format(printf, 3, 4)));
+
 /* ---- memory of a node
  * ------------------------------------------------------------------------ */
 
