@@ -346,10 +346,13 @@ start_again(Boot *boot, const Parts *parts, GError **error)
                     g_strerror(errno));
         return FALSE;
     }
-    gboolean ok = start(boot, parts, log_dir, TRUE, error);
-    if (!ok)
-        g_prefix_error(error, "started twice (first: %s); ", boot->retried);
-    return ok;
+    g_autoptr(GError) reason = NULL;
+    if (start(boot, parts, log_dir, TRUE, &reason))
+        return TRUE;
+    g_set_error(error, reason->domain, reason->code,
+                "%s; it was the second start, and at the first %s", reason->message,
+                boot->retried);
+    return FALSE;
 }
 
 /* Some machines are beyond plain emulation; the planner knows which and why. */
