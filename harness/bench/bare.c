@@ -31,7 +31,10 @@ die(const char *what)
     exit(1);
 }
 
-/* The command's words: the last line of LOG-DIR/command that is no comment. */
+/* Before the line of LOG-DIR/command that has the words as the emulator got them, with
+ * the numbers of its descriptors. */
+#define BEFORE_WORDS "# as it was, with descriptors that it inherited:\n# "
+
 static GStrv
 read_command(const char *log_dir)
 {
@@ -41,7 +44,12 @@ read_command(const char *log_dir)
     if (!g_file_get_contents(path, &text, NULL, &error))
         die(error->message);
     GStrv argv = NULL;
-    if (!g_shell_parse_argv(text, NULL, &argv, &error))
+    char *words = strstr(text, BEFORE_WORDS);
+    if (!words)
+        die("the log directory's command is of another form");
+    words += strlen(BEFORE_WORDS);
+    words[strcspn(words, "\n")] = '\0';
+    if (!g_shell_parse_argv(words, NULL, &argv, &error))
         die(error->message);
     return argv;
 }

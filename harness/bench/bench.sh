@@ -34,13 +34,14 @@ ratio() { # NAME FILE-A FILE-B BOUND
 
 hostbed run --accel tcg --log-dir "$dir/log" "$lab" -- true || exit 1
 log=$(dirname "$(find "$dir/log" -name command | head -n 1)")
-bzimage=$(hostbed image kernel --path 2>/dev/null)
+# The kernel of that run, as it was found: a line is its release, two spaces, its path.
+bzimage=$(hostbed image kernel 2>/dev/null | sed -n '1s/^[^ ]*  \(.*\)  (.*/\1/p')
 
 row "median of $runs, milliseconds" "hostbed" "peer" "ratio"
 for _ in $(seq "$runs"); do
     milliseconds "$dir/run" hostbed run --accel tcg "$lab" -- true
-    "$build_dir/harness/bench/bare" "$log" >>"$dir/bare"
-    [ -z "$bzimage" ] || "$build_dir/harness/bench/bare" "$log" --kernel "$bzimage" >>"$dir/bzimage"
+    "$build_dir/harness/bench/bare" "$log" >>"$dir/bare" 2>"$dir/err"
+    [ -z "$bzimage" ] || "$build_dir/harness/bench/bare" "$log" --kernel "$bzimage" >>"$dir/bzimage" 2>"$dir/err"
 done
 ratio "article's lab to true's exit: the emulator alone" "$dir/run" "$dir/bare" "at most 1.05"
 ratio "article's lab to true's exit: booted from the bzImage" "$dir/run" "$dir/bzimage" "at most 0.65"
@@ -71,11 +72,9 @@ else
     row "run LAB -- true: virtme-ng runs true" - - "virtme-ng is not installed"
 fi
 
-if [ -x /usr/bin/time ]; then
-    # The largest single process would be the emulator, so hostbed's own peak is read while it waits.
-    "$build_dir/hostbed" run --accel tcg "$lab" -- sh -c 'echo ready; sleep 5' >"$dir/ready" 2>/dev/null &
-    pid=$!
-    until grep -q ready "$dir/ready" || ! kill -0 $pid 2>/dev/null; do read -rt 0.1 <> <(:) || :; done
-    row "peak memory of hostbed itself, KiB" "$(awk '/VmHWM/ { print $2 }' /proc/$pid/status)" 32768 "at most"
-    wait $pid
-fi
+# The largest single process would be the emulator, so hostbed's own peak is read while it waits.
+"$build_dir/hostbed" run --accel tcg "$lab" -- sh -c 'echo ready; sleep 5' >"$dir/ready" 2>/dev/null &
+pid=$!
+until grep -q ready "$dir/ready" || ! kill -0 $pid 2>/dev/null; do read -rt 0.1 <> <(:) || :; done
+row "peak memory of hostbed itself, KiB" "$(awk '/VmHWM/ { print $2 }' /proc/$pid/status)" 32768 "at most"
+wait $pid
