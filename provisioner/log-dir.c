@@ -76,6 +76,20 @@ make_new(const char *base, const char *name, GError **error)
     return NULL;
 }
 
+/* A folder of this user alone for those without a home, always the same, so that it can
+ * be cleared up. Anybody may make one of that name in /tmp: it must be ours. */
+static char *
+base_in_tmp(void)
+{
+    g_autofree char *name = g_strdup_printf("hostbed-%u", (unsigned)getuid());
+    g_autofree char *base = g_build_filename(g_get_tmp_dir(), name, NULL);
+    struct stat st;
+    if ((mkdir(base, 0700) == 0 || errno == EEXIST) && lstat(base, &st) == 0 &&
+        S_ISDIR(st.st_mode) && st.st_uid == getuid() && (st.st_mode & 0077) == 0)
+        return g_steal_pointer(&base);
+    return NULL;
+}
+
 static char *
 make_default(const char *name, GError **error)
 {
@@ -88,9 +102,9 @@ make_default(const char *name, GError **error)
         return make_new(base, stamped, error);
 
     /* No home, or none to write to: the logs are of use all the same. */
-    g_autofree char *template = g_build_filename(g_get_tmp_dir(), "hostbed-XXXXXX", NULL);
-    if (mkdtemp(template))
-        return g_steal_pointer(&template);
+    g_autofree char *shared = base_in_tmp();
+    if (shared)
+        return make_new(shared, stamped, error);
     fail_errno("cannot make the log directory", base, error);
     g_prefix_error(error, "name one with --log-dir; ");
     return NULL;
@@ -169,8 +183,7 @@ log_dir_open(const char *asked, const char *name, GError **error)
     dir->path = g_steal_pointer(&path);
     if (!asked) {
         g_autofree char *base = g_path_get_dirname(dir->path);
-        if (g_str_has_suffix(base, "/hostbed/logs"))
-            remove_oldest(base);
+        remove_oldest(base);
     }
     return dir;
 }

@@ -88,6 +88,32 @@ old_ones_go_but_not_those_in_use(void **state)
     log_dir_close(used, FALSE);
 }
 
+/* Without a state directory all logs of a user share one folder, so that they are cleared
+ * up. */
+static void
+without_a_home_they_share_a_folder(void **state)
+{
+    g_autofree char *ours = g_build_filename(g_get_user_state_dir(), "hostbed", NULL);
+    g_autofree char *aside = g_strconcat(ours, "-aside", NULL);
+    assert_int_equal(g_rename(ours, aside), 0);
+    assert_true(g_file_set_contents(ours, "in the way", -1, NULL));
+    LogDir *first = log_dir_open(NULL, "first", NULL);
+    LogDir *second = log_dir_open(NULL, "second", NULL);
+    assert_int_equal(g_remove(ours), 0);
+    assert_int_equal(g_rename(aside, ours), 0);
+    assert_non_null(first);
+    assert_non_null(second);
+    g_autofree char *parent = g_path_get_dirname(log_dir_path(first));
+    g_autofree char *other = g_path_get_dirname(log_dir_path(second));
+    assert_string_equal(parent, other);
+    struct stat st;
+    assert_int_equal(stat(parent, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    log_dir_close(first, FALSE);
+    log_dir_close(second, FALSE);
+    g_rmdir(parent);
+}
+
 static void
 a_flood_ends_the_file(void **state)
 {
@@ -115,6 +141,7 @@ main(void)
         cmocka_unit_test(what_nobody_asked_for_goes_unless_kept),
         cmocka_unit_test(what_was_asked_for_stays_and_is_never_mixed),
         cmocka_unit_test(old_ones_go_but_not_those_in_use),
+        cmocka_unit_test(without_a_home_they_share_a_folder),
         cmocka_unit_test(a_flood_ends_the_file),
     };
     int failed = cmocka_run_group_tests_name("log-dir", tests, NULL, NULL);
