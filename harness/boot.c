@@ -13,6 +13,10 @@
  * up early; a host that waits for a processor on a busy machine does not compute, so it
  * gets more. */
 #define STALL_BUSY_MS 20000
+/* … and for each function more: an emulator that maps the BARs of a hundred NICs takes
+ * half a minute (QEMU 10.0, emulation, two cores) in which the kernel stands at one
+ * instruction. */
+#define STALL_FUNCTION_MS 300
 #define STALL_IDLE_MS 60000
 #define TICK_MS 500
 #define AGENT_LOG_MAX_BYTES (4 * 1024 * 1024)
@@ -159,6 +163,7 @@ typedef struct {
     guint64 progress;  /* at the last turn that saw some */
     guint still_ms;    /* since then, in turns: we may have been stopped ourselves */
     gint64 cpu_us;     /* the emulator's time then */
+    guint busy_ms;     /* so long may it compute at one place */
     gboolean stalled;
 } Watch;
 
@@ -168,8 +173,8 @@ stands_still(const Watch *watch)
     if (watch->stall_ms > 0)
         return watch->still_ms >= watch->stall_ms;
     gint64 computed_us = machine_cpu_time_us(watch->machine) - watch->cpu_us;
-    return watch->still_ms >= STALL_IDLE_MS ||
-           (watch->still_ms >= STALL_BUSY_MS && computed_us >= STALL_BUSY_MS * 1000LL);
+    return watch->still_ms >= MAX(STALL_IDLE_MS, 2 * watch->busy_ms) ||
+           (watch->still_ms >= watch->busy_ms && computed_us >= watch->busy_ms * 1000LL);
 }
 
 static gboolean
@@ -236,7 +241,11 @@ wait_for_hello(Boot *boot, const BootOptions *options, GError **error)
 {
     g_autoptr(GCancellable) end = g_cancellable_new();
     GCancellable *gone = machine_gone(boot->machine);
-    Watch watch = {.machine = boot->machine, .end = end, .stall_ms = options->stall_ms};
+    Watch watch = {.machine = boot->machine,
+                   .end = end,
+                   .stall_ms = options->stall_ms,
+                   .busy_ms =
+                       STALL_BUSY_MS + STALL_FUNCTION_MS * options->plan->functions->len};
     gulong id = g_cancellable_connect(gone, G_CALLBACK(on_gone), end, NULL);
     guint ticker = g_timeout_add(TICK_MS, on_tick, &watch);
     machine_sample(boot->machine, TRUE);
