@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Completion in bash: what a user gets for a half typed line, and that no option is forgotten.
+. "${HOSTBED_SOURCE_DIR:?run this by make check}/harness/tests/tap.sh"
+
+mkdir -p "$tap_dir/work/sub"
+cd "$tap_dir/work" || bail "no folder of its own"
+touch lab.xml other.txt kernel.deb 'with space.xml'
+
+# completed WORD…: what a fresh shell offers for a line of these words, the last half typed
+completed() {
+    # shellcheck disable=SC2016  # for the inner shell
+    bash --norc -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hostbed
+        printf "%s\n" "${COMPREPLY[@]}" | LC_ALL=C sort | paste -sd" "' \
+        "$source_dir/provisioner/completions/hostbed" "$@"
+}
+# offers NAME EXPECTED WORD…
+offers() { is "$1" "$(completed "${@:3}" 2>&1)" "$2"; }
+
+offers "commands" "check" hostbed ch
+offers "commands for help" "doctor" hostbed help "do"
+offers "labs and folders" "lab.xml sub with space.xml" hostbed show ""
+offers "only what begins so" "lab.xml" hostbed test l
+offers "forms" "svg" hostbed show -f s
+offers "forms behind =" "manifest" hostbed show --format = m
+offers "accelerators" "auto kvm tcg" hostbed run --accel ""
+offers "all of them behind =" "auto kvm tcg" hostbed check --accel =
+offers "suites" "numa" hostbed test --select n
+offers "options" "--jobs --json --junit" hostbed test --j
+offers "doctor's --json takes no file" "--emulator" hostbed doctor --json --e
+offers "packages" "kernel.deb sub" hostbed image kernel ""
+offers "nothing behind --" "" hostbed run lab.xml -- l
+offers "nothing for a number" "" hostbed test --repeat ""
+offers "nothing for no command" "" hostbed nosuch l
+
+# Every option and command that the program names is offered, and no other.
+is "all commands" "$(completed hostbed "" | tr ' ' '\n' | grep -v -e - -e help)" \
+    "$(hostbed --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
+for command in doctor check show run test image; do
+    hostbed "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z-]+' | grep -Eo -e '--?[a-z-]+' |
+        LC_ALL=C sort >"$tap_dir/asked"
+    is "all options of $command" "$(completed hostbed "$command" - | tr ' ' '\n')" "$(cat "$tap_dir/asked")"
+done
+done_testing
