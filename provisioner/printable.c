@@ -9,7 +9,7 @@ printable(const void *bytes, gsize length, gsize maximum)
     const char *at = bytes, *end = at + length;
     while (at < end && g_ascii_isspace(*at))
         at++;
-    while (end > at && g_ascii_isspace(end[-1]))
+    while (end > at && (g_ascii_isspace(end[-1]) || end[-1] == '\0'))
         end--;
     GString *text = g_string_new(NULL);
     while (at < end && text->len < maximum) {

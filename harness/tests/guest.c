@@ -165,10 +165,10 @@ part_by_force(Peer *peer)
 static const char *const some_argv[] = {"some", "command", NULL};
 #define SOME_COMMAND .argv = some_argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1
 
-/* AGENT's behaviour must end the conversation, or the command, with CODE and a message
- * with WORD. */
-static void
-assert_run_fails(void (*agent)(int fd), int code, const char *word)
+/* AGENT's behaviour must end the conversation, or the command, with CODE; the message,
+ * owned by the caller. */
+static char *
+run_failure(void (*agent)(int fd), int code)
 {
     Peer peer = play_and_meet(agent);
     GuestCommand command = {SOME_COMMAND};
@@ -177,8 +177,16 @@ assert_run_fails(void (*agent)(int fd), int code, const char *word)
     guest_set_silence_limit(peer.guest, 2);
     assert_false(guest_run(peer.guest, &command, &result, NULL, &error));
     assert_int_equal(error->code, code);
-    assert_non_null(strstr(error->message, word));
     part_by_force(&peer);
+    return g_strdup(error->message);
+}
+
+/* The same; the message has WORD. */
+static void
+assert_run_fails(void (*agent)(int fd), int code, const char *word)
+{
+    g_autofree char *message = run_failure(agent, code);
+    assert_non_null(strstr(message, word));
 }
 
 /* ---- HELLO
@@ -498,7 +506,8 @@ static void
 give_up(int fd)
 {
     begin(fd);
-    send_frame(fd, HB_FRAME_FAILED, 0, "no\033[31m memory\n", 15);
+    static const char reason[] = "no\033[31m memory\n";
+    send_frame(fd, HB_FRAME_FAILED, 0, reason, sizeof reason);
     while (receive(fd)) {
     }
 }
@@ -506,7 +515,8 @@ give_up(int fd)
 static void
 refuse(int fd)
 {
-    send_frame(fd, HB_FRAME_FAILED, begin(fd), "fork: %s%n", 10);
+    static const char reason[] = "fork: %s%n";
+    send_frame(fd, HB_FRAME_FAILED, begin(fd), reason, sizeof reason);
     while (receive(fd)) {
     }
 }
@@ -539,8 +549,10 @@ lies_end_the_conversation(void **state)
 static void
 failures_have_their_words(void **state)
 {
-    assert_run_fails(give_up, HB_FAIL, "gave up: no?[31m memory");
-    assert_run_fails(refuse, HB_FAIL, "agent: fork: %s%n");
+    g_autofree char *given_up = run_failure(give_up, HB_FAIL);
+    assert_string_equal(given_up, "the host's agent gave up: no?[31m memory");
+    g_autofree char *refused = run_failure(refuse, HB_FAIL);
+    assert_string_equal(refused, "the host's agent: fork: %s%n");
     assert_run_fails(die, HB_EMULATOR_DIED, "closed the channel");
 }
 
