@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What is wrong with a lab. Parser, checks and planner report all that they find, not the
- * first; each finding names the check that made it and the place in the lab file that it is
- * about. A finding that is an error refuses the lab; a warning or a note does not.
+ * first; each finding names the check that made it and the place in the lab file that it
+ * is about. A finding that is an error refuses the lab; a warning or a note does not.
  */
 #pragma once
 
 #include <glib.h>
 
 /* A place in a file. The file name is interned (g_intern_string) and never freed;
- * line 0 means "the file as a whole", file NULL means "no file" (a lab made by a program). */
+ * line 0 means "the file as a whole", file NULL means "no file" (a lab made by a
+ * program). */
 typedef struct {
     const char *file;
     int line;
@@ -19,7 +20,7 @@ typedef enum {
     FINDING_ERROR,       /* the lab cannot exist or means nothing: exit status HB_USAGE */
     FINDING_UNSUPPORTED, /* fine elsewhere, not with this emulator: HB_UNSUPPORTED */
     FINDING_WARNING,     /* will work, probably not as meant */
-    FINDING_NOTE,        /* what a choice costs: "8 NICs on one port share one IOMMU group" */
+    FINDING_NOTE, /* what a choice costs: "8 NICs on one port share one IOMMU group" */
 } FindingLevel;
 
 typedef struct {
@@ -46,6 +47,7 @@ const Finding *findings_get(const Findings *findings, guint index);
 /* TRUE if the lab may be used: no FINDING_ERROR and no FINDING_UNSUPPORTED. */
 gboolean findings_ok(const Findings *findings);
 
-/* "FILE:LINE: error: MESSAGE [CHECK]\n" for each one, as compilers print; many alike on one line
- * (an element with a count) are one line that says how many. The result is owned by the caller. */
+/* "FILE:LINE: error: MESSAGE [CHECK]\n" for each one, as compilers print; many alike on
+ * one line (an element with a count) are one line that says how many. The result is owned
+ * by the caller. */
 char *findings_to_text(const Findings *findings);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A Plan is one host with every choice made: bus numbers, slots, chassis, MACs, memory
- * backends, and what the guest's kernel will see: the address and node of every function, the
- * members of every IOMMU group. Only the planner chooses; emitters write down what stands here.
- * After plan_host() nobody changes a Plan. A Plan owns all it points to and does not need the
- * Lab any more, but for PlanFunction.parent and the like, which point within the plan.
+ * backends, and what the guest's kernel will see: the address and node of every function,
+ * the members of every IOMMU group. Only the planner chooses; emitters write down what
+ * stands here. After plan_host() nobody changes a Plan. A Plan owns all it points to and
+ * does not need the Lab any more, but for PlanFunction.parent and the like, which point
+ * within the plan.
  */
 #pragma once
 
@@ -15,8 +16,8 @@
 #include "findings.h"
 #include "lab.h"
 
-/* Where a PCI function is for the guest; segment 0 only (FACTS: one segment). Distinct types
- * so that a slot cannot be passed for a bus. */
+/* Where a PCI function is for the guest; segment 0 only (FACTS: one segment). Distinct
+ * types so that a slot cannot be passed for a bus. */
 typedef struct {
     guint8 bus;
     guint8 slot;     /* PCI "device number", 0-31 */
@@ -31,42 +32,45 @@ int pci_address_compare(PciAddress a, PciAddress b);
 /* A number for "no node" / "no cell" / "no value". */
 #define PLAN_NONE (-1)
 
-/* A property of a device or object as the emulator takes it; the value keeps its JSON type. */
+/* A property of a device or object as the emulator takes it; the value keeps its JSON
+ * type. */
 typedef struct {
     char *name;
     JsonNode *value;
 } PlanProperty;
 
 typedef enum {
-    PLAN_BUILTIN,    /* comes with the machine: host bridge, LPC, SATA, SMBus */
-    PLAN_EXPANDER,   /* the pxb-pcie function on pcie.0; its root bus is .secondary */
+    PLAN_BUILTIN,  /* comes with the machine: host bridge, LPC, SATA, SMBus */
+    PLAN_EXPANDER, /* the pxb-pcie function on pcie.0; its root bus is .secondary */
     PLAN_ROOT_PORT,
     PLAN_UPSTREAM,
     PLAN_DOWNSTREAM,
     PLAN_ENDPOINT,
-    PLAN_VF,         /* a virtual function, there once the driver makes it */
+    PLAN_VF, /* a virtual function, there once the driver makes it */
 } PlanRole;
 
 typedef struct PlanFunction PlanFunction;
 struct PlanFunction {
     PlanRole role;
-    LabKind kind;          /* what the author called it; LAB_DEVICE for hostbed's own */
-    FilePos pos;           /* of the element; file NULL for what nobody wrote */
-    char *id;              /* id of the element and of the emulator's device; NULL: built in */
-    char *driver;          /* the emulator's device name; NULL: built in, nothing to emit */
-    char *bus;             /* the emulator's bus it is plugged into: "pcie.0" or an id */
-    gboolean is_own;       /* hostbed's own: the agent's channel */
+    LabKind kind;    /* what the author called it; LAB_DEVICE for hostbed's own */
+    FilePos pos;     /* of the element; file NULL for what nobody wrote */
+    char *id;        /* id of the element and of the emulator's device; NULL: built in */
+    char *driver;    /* the emulator's device name; NULL: built in, nothing to emit */
+    char *bus;       /* the emulator's bus it is plugged into: "pcie.0" or an id */
+    gboolean is_own; /* hostbed's own: the agent's channel */
 
-    PciAddress address;    /* as the guest's kernel will name it */
-    PlanFunction *parent;  /* the bridge above for the guest; NULL on a root bus */
-    GPtrArray *children;   /* PlanFunction, borrowed, by address: what the bridge or the expander leads to */
-    int secondary, subordinate; /* of bridges and expanders: bus range below; else PLAN_NONE */
+    PciAddress address;   /* as the guest's kernel will name it */
+    PlanFunction *parent; /* the bridge above for the guest; NULL on a root bus */
+    GPtrArray *children;  /* PlanFunction, borrowed, by address: what the bridge or the
+                             expander leads to */
+    /* Bus range below, of bridges and expanders; else PLAN_NONE. */
+    int secondary, subordinate;
 
-    int cell;              /* index of the cell it hangs off, or PLAN_NONE */
-    int node;              /* Linux's node number, or PLAN_NONE */
-    int group;             /* index in Plan.groups, or PLAN_NONE: no IOMMU */
+    int cell;               /* index of the cell it hangs off, or PLAN_NONE */
+    int node;               /* Linux's node number, or PLAN_NONE */
+    int group;              /* index in Plan.groups, or PLAN_NONE: no IOMMU */
     int chassis, port_slot; /* of ports, else PLAN_NONE */
-    gboolean acs;          /* it isolates what is below it */
+    gboolean acs;           /* it isolates what is below it */
     gboolean hotplug;
     gboolean multifunction;
 
@@ -74,50 +78,53 @@ struct PlanFunction {
     char *network;         /* or NULL */
     int vfs;               /* 0 if none */
     gint64 size_bytes;     /* NVMe namespace, else 0 */
-    GPtrArray *properties; /* PlanProperty for the emulator, in order; without driver, id, bus, addr */
+    GPtrArray *properties; /* PlanProperty for the emulator, in order; without driver, id,
+                              bus, addr */
 
     guint16 vendor, device;
     guint32 class_code;
-    GArray *bars;          /* EmulatorBar */
+    GArray *bars;             /* EmulatorBar */
     const char *linux_driver; /* that the micro image binds to it; NULL: none */
 };
 
 typedef struct {
-    int bus;               /* number of the root bus: 0 or an expander's */
+    int bus;                /* number of the root bus: 0 or an expander's */
     PlanFunction *expander; /* NULL for bus 0 */
-    int cell, node;        /* or PLAN_NONE */
-    GPtrArray *functions;  /* PlanFunction directly on this bus, by address; borrowed */
+    int cell, node;         /* or PLAN_NONE */
+    GPtrArray *functions;   /* PlanFunction directly on this bus, by address; borrowed */
 } PlanRoot;
 
 typedef struct {
-    GPtrArray *members;    /* PlanFunction, borrowed, by address */
+    GPtrArray *members; /* PlanFunction, borrowed, by address */
 } PlanGroup;
 
 typedef struct {
     gint64 page_bytes, count;
-    gboolean at_boot;      /* reserved on the kernel command line, not by the agent */
+    gboolean at_boot; /* reserved on the kernel command line, not by the agent */
 } PlanHugepages;
 
 typedef struct {
-    int index;             /* the cell's number in the lab; also its ACPI proximity domain */
+    int index; /* the cell's number in the lab; also its ACPI proximity domain */
     char *id;
     FilePos pos;
-    int node;              /* Linux's number for it, or PLAN_NONE: it cannot be seen */
-    GArray *cpus;          /* guint, the emulator's indices, which are Linux's numbers too */
+    int node;     /* Linux's number for it, or PLAN_NONE: it cannot be seen */
+    GArray *cpus; /* guint, the emulator's indices, which are Linux's numbers too */
     gint64 memory_bytes;
-    char *backend;         /* id of the memory backend, or NULL: no memory */
-    GArray *distances;     /* int, one per cell: from this cell to that one (ACPI SLIT) */
-    GArray *hugepages;     /* PlanHugepages, by page size */
-    GPtrArray *caches;     /* LabCache */
+    char *backend;     /* id of the memory backend, or NULL: no memory */
+    GArray *distances; /* int, one per cell: from this cell to that one (ACPI SLIT) */
+    GArray *hugepages; /* PlanHugepages, by page size */
+    GPtrArray *caches; /* LabCache */
     char *generic_initiator; /* id of the function that makes the node exist, or NULL */
 } PlanCell;
 
 typedef struct {
     LabIommuModel model;
-    LabSwitch intremap, caching_mode, iotlb, eim, scalable, snoop_control, dma_drain, pass_through;
-    int aw_bits;             /* the switches are never LAB_UNSET; aw_bits is 0 where there is none */
-    char *driver;            /* what -device makes it of; NULL: none, or it is a function (virtio) */
-    GPtrArray *properties;   /* PlanProperty of the -device, in order */
+    /* never LAB_UNSET */
+    LabSwitch intremap, caching_mode, iotlb, eim, scalable, snoop_control, dma_drain,
+        pass_through;
+    int aw_bits;  /* 0 where there is none */
+    char *driver; /* what -device makes it of; NULL: none, or it is a function (virtio) */
+    GPtrArray *properties; /* PlanProperty of the -device, in order */
 } PlanIommu;
 
 /* Who will start the machine. libvirt adds ports of its own, so the planner must know. */
@@ -131,51 +138,54 @@ typedef struct {
     FilePos pos;
     GBytes *lab_source;
     PlanBackend backend;
-    char *machine;          /* versioned: "pc-q35-7.2" */
+    char *machine;                 /* versioned: "pc-q35-7.2" */
     GPtrArray *machine_properties; /* PlanProperty */
     char *cpu_model;
-    const char *tcg_cpu_vendor; /* CPUID vendor under plain emulation, so that Linux sees the threads
-                                 * of a core; NULL: the model's own */
-    GPtrArray *cpu_features; /* LabCpuFeature */
+    const char *tcg_cpu_vendor; /* CPUID vendor under plain emulation, so that Linux sees
+                                 * the threads of a core; NULL: the model's own */
+    GPtrArray *cpu_features;    /* LabCpuFeature */
     int sockets, dies, cores, threads;
     guint cpu_count;
     gint64 memory_bytes;
-    LabFirmware firmware;   /* never AUTO */
-    char *kernel;           /* asked for by the lab, or NULL */
-    char *cmdline;          /* whole kernel command line that the machine needs */
+    LabFirmware firmware; /* never AUTO */
+    char *kernel;         /* asked for by the lab, or NULL */
+    char *cmdline;        /* whole kernel command line that the machine needs */
     PlanIommu iommu;
-    GPtrArray *cells;       /* PlanCell, by index */
-    guint node_count;       /* of Linux */
+    GPtrArray *cells;         /* PlanCell, by index */
+    guint node_count;         /* of Linux */
     gboolean distances_given; /* the lab says distances; else the emulator is told none */
     GPtrArray *interconnects; /* LabInterconnect */
-    GPtrArray *functions;   /* PlanFunction, owned, all of them, by guest address */
-    GPtrArray *roots;       /* PlanRoot, by bus number */
-    GPtrArray *groups;      /* PlanGroup, by first member */
-    GPtrArray *modules;     /* char *: kernel modules the guest needs, sorted */
-    GPtrArray *optional_modules; /* char *: those that it only should have, if its kernel does */
-    GPtrArray *raw_args;    /* char * */
-    gboolean tainted;       /* raw arguments: facts they may disturb are unchecked */
-    char *needs_kvm;        /* why plain emulation cannot start it, one sentence; or NULL */
+    GPtrArray *functions;     /* PlanFunction, owned, all of them, by guest address */
+    GPtrArray *roots;         /* PlanRoot, by bus number */
+    GPtrArray *groups;        /* PlanGroup, by first member */
+    GPtrArray *modules;       /* char *: kernel modules the guest needs, sorted */
+    GPtrArray
+        *optional_modules; /* char *: those that it should have if its kernel does */
+    GPtrArray *raw_args;   /* char * */
+    gboolean tainted;      /* raw arguments: facts they may disturb are unchecked */
+    char *needs_kvm; /* why plain emulation cannot start it, one sentence; or NULL */
 } Plan;
 
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 
-/* Plans every host of LAB; result: GPtrArray of Plan, in the lab's order. NULL if FINDINGS now
- * has an error; warnings and notes may be there in either case. Pure: no process, clock, random
- * number, environment or host path. */
+/* Plans every host of LAB; result: GPtrArray of Plan, in the lab's order. NULL if
+ * FINDINGS now has an error; warnings and notes may be there in either case. Pure: no
+ * process, clock, random number, environment or host path. */
 GPtrArray *plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
                     Findings *findings);
 
 /* The function with this id, or NULL. */
 const PlanFunction *plan_function(const Plan *plan, const char *id);
 
-/* Memory that starting this host takes on the machine, in bytes: the guest's own and the emulator's. */
+/* Memory that starting this host takes on the machine, in bytes: the guest's own and the
+ * emulator's. */
 gint64 plan_memory_needed(const Plan *plan);
 
-/* A limit of the field, so that a refusal quotes its reason and the guide lists the table. */
+/* A limit of the field, so that a refusal quotes its reason and the guide lists the
+ * table. */
 typedef struct {
-    const char *name;   /* the check's name in findings */
+    const char *name; /* the check's name in findings */
     gint64 maximum;
     const char *reason; /* why, and what hostbed saw: one sentence */
 } PlanLimit;

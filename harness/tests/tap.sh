@@ -5,6 +5,7 @@ set -u
 tap_count=0
 tap_dir=$(mktemp -d "${TMPDIR:-/tmp}/hostbed-test.XXXXXX")
 trap 'rm -rf "$tap_dir"' EXIT
+# shellcheck disable=SC2034  # for those who source this
 source_dir=${HOSTBED_SOURCE_DIR:?run this by make check or make check-vm}
 build_dir=${HOSTBED_BUILD_DIR:?run this by make check or make check-vm}
 # The tests neither see nor leave anything in the user's folders; the costly cache is shared.

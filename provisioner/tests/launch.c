@@ -165,17 +165,10 @@ empty_plan(void)
     plan->machine = g_strdup("pc-q35-7.2");
     plan->cpu_model = g_strdup("max");
     plan->cmdline = g_strdup("console=ttyS0");
-    GPtrArray **lists[] = {&plan->machine_properties,
-                           &plan->cpu_features,
-                           &plan->cells,
-                           &plan->iommu.properties,
-                           &plan->functions,
-                           &plan->roots,
-                           &plan->interconnects,
-                           &plan->groups,
-                           &plan->modules,
-                           &plan->optional_modules,
-                           &plan->raw_args};
+    GPtrArray **lists[] = {&plan->machine_properties, &plan->cpu_features, &plan->cells,
+                           &plan->iommu.properties,   &plan->functions,    &plan->roots,
+                           &plan->interconnects,      &plan->groups,       &plan->modules,
+                           &plan->optional_modules,   &plan->raw_args};
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
     return plan;
