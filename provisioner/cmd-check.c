@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "resources.h"
+#include "schedule.h"
 
 static void
 print_needs(const char *lab, const GPtrArray *plans)
@@ -20,6 +22,21 @@ print_needs(const char *lab, const GPtrArray *plans)
         g_format_size_full((guint64)needed, G_FORMAT_SIZE_IEC_UNITS);
     printf("%s: ok, %u host%s with %u CPU%s, needs %s of memory\n", lab, plans->len,
            plans->len == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s", memory);
+}
+
+/* Hosts run one at a time. A lab that is sound stays so on a machine too small for it. */
+static void
+warn_if_too_large(const GPtrArray *plans)
+{
+    g_autoptr(Resources) resources = resources_read("");
+    const Schedule schedule = {.memory_bytes = resources->usable_bytes};
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = g_ptr_array_index(plans, i);
+        g_autoptr(GError) error = NULL;
+        if (!schedule_admit(&schedule, plan->lab_name, plan_memory_needed(plan), &error))
+            fprintf(stderr, "hostbed: warning: host %s cannot run here now: %s\n",
+                    plan->host_id, error->message);
+    }
 }
 
 int
@@ -41,8 +58,10 @@ cmd_check(int argc, char **argv)
         int lab_status = HB_OK;
         g_autoptr(GPtrArray) plans =
             cli_plan(argv[i], emulator, PLAN_FOR_QEMU, &lab_status);
-        if (plans)
+        if (plans) {
             print_needs(argv[i], plans);
+            warn_if_too_large(plans);
+        }
         /* A lab that is wrong outweighs one that this emulator cannot do. */
         else if (status == HB_OK || lab_status == HB_USAGE)
             status = lab_status;

@@ -17,6 +17,8 @@
 #include "boot.h"
 #include "cli.h"
 #include "log-dir.h"
+#include "resources.h"
+#include "schedule.h"
 
 /* Who waits longer than this is told what for, if it is a person. */
 #define PATIENCE_MS 2000
@@ -398,6 +400,15 @@ run_with_log(Session *session, const Plan *plan, const char *emulator, Accel acc
     return status;
 }
 
+/* Before anything is started: the machine would end the emulator, or swap for hours. */
+static gboolean
+check_memory(const Plan *plan, GError **error)
+{
+    g_autoptr(Resources) resources = resources_read("");
+    const Schedule schedule = {.memory_bytes = resources->usable_bytes};
+    return schedule_admit(&schedule, plan->lab_name, plan_memory_needed(plan), error);
+}
+
 int
 cmd_run(int argc, char **argv)
 {
@@ -427,5 +438,7 @@ cmd_run(int argc, char **argv)
     const Plan *plan = plans ? choose_host(plans, options.host, &status) : NULL;
     if (!plan)
         return status;
+    if (!check_memory(plan, &error))
+        return cli_fail(error);
     return run_with_log(&session, plan, emulator->binary, accel);
 }

@@ -28,6 +28,9 @@ const PlanLimit plan_limits[] = {
     {"vfs", 7, "an igb has eight pools, one of which is its own"},
     {"apic-ids", 255,
      "larger APIC ids need x2APIC, and for that the IOMMU's extended interrupt mode"},
+    {"least-memory", 128,
+     "MiB that a host has at least; with 96 Linux 6.1 and the image run out of memory "
+     "before the host is up"},
     {NULL, 0, NULL},
 };
 
@@ -134,10 +137,25 @@ check_cells(Planning *planning)
                    plan->cells->len);
 }
 
+/* The one limit that is a least; the cells' memory counts together. */
+static void
+check_memory(Planning *planning)
+{
+    const gint64 mib = 1024 * 1024;
+    const gint64 memory = planning->plan->memory_bytes;
+
+    if (memory < plan_limit("least-memory")->maximum * mib)
+        planning_limit(planning, "least-memory", planning->host->pos,
+                       "the host has %" G_GINT64_FORMAT
+                       " MiB of memory, with which it cannot boot; give its cells more",
+                       memory / mib);
+}
+
 void
 plan_check_limits(Planning *planning)
 {
     check_cells(planning);
+    check_memory(planning);
     check_expanders(planning);
     check_io_bridges(planning);
 }

@@ -185,8 +185,8 @@ gint64 plan_memory_needed(const Plan *plan);
 /* A limit of the field, so that a refusal quotes its reason and the guide lists the
  * table. */
 typedef struct {
-    const char *name; /* the check's name in findings */
-    gint64 maximum;
+    const char *name;   /* the check's name in findings */
+    gint64 maximum;     /* "least-memory": the least */
     const char *reason; /* why, and what hostbed saw: one sentence */
 } PlanLimit;
 

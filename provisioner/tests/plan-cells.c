@@ -254,6 +254,37 @@ small_pages_are_the_agents(void **state)
 }
 
 static void
+pages_that_may_not_be_had_are_told(void **state)
+{
+    Fixture *fixture = *state;
+    LabCell *cell = fixture_cell(fixture->host, 0, 1, GIB);
+    add_hugepages(cell, 2 * MIB, 480); /* of which a host gave 424 */
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(GPtrArray) plans =
+        plan_lab(fixture->lab, fixture->emulator, PLAN_FOR_QEMU, findings);
+    assert_true(findings_ok(findings));
+    assert_int_equal(findings_count(findings, FINDING_WARNING), 1);
+
+    ((LabHugepages *)cell->hugepages->pdata[0])->count = 400;
+    g_autoptr(Findings) fewer = findings_new();
+    g_autoptr(GPtrArray) again =
+        plan_lab(fixture->lab, fixture->emulator, PLAN_FOR_QEMU, fewer);
+    assert_int_equal(findings_count(fewer, FINDING_WARNING), 0);
+}
+
+static void
+hosts_have_a_least_memory(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 1, 64 * MIB);
+    fixture_cell(fixture->host, 1, 1, 60 * MIB);
+    assert_refused(fixture, "the host has 124 MiB of memory, with which it cannot boot");
+    ((LabCell *)g_ptr_array_index(fixture->host->cells, 1))->memory_bytes = 64 * MIB;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_int_equal(plan->memory_bytes, 128 * MIB);
+}
+
+static void
 cells_have_a_limit(void **state)
 {
     Fixture *fixture = *state;
@@ -346,6 +377,8 @@ main(void)
         TEST(distances_are_completed),
         TEST(gib_pages_are_counted_around_the_hole),
         TEST(small_pages_are_the_agents),
+        TEST(pages_that_may_not_be_had_are_told),
+        TEST(hosts_have_a_least_memory),
         TEST(cells_have_a_limit),
         TEST(every_option_is_written_out),
         TEST(eim_says_when_it_needs_kvm),
