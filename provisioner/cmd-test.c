@@ -200,20 +200,24 @@ name_of_file(const char *filename)
     return name;
 }
 
-/* An emulator that cannot do what the lab asks fails this lab, and the others run. */
+/* An emulator that cannot do what the lab asks fails this lab, and the others run. All
+ * findings were printed; the result has the sentences that decided. */
 static void
 add_unsupported(GPtrArray *labs, const char *filename, const Findings *findings)
 {
     g_autofree char *name = name_of_file(filename);
     TestLab *lab = add_lab(labs, filename, name, "");
     CaseResult *result = case_result_new("-", "host", "plan", OUTCOME_INFRASTRUCTURE);
-    for (guint i = 0; i < findings_total(findings) && !result->message; i++) {
+    g_autoptr(GString) more = g_string_new(NULL);
+    for (guint i = 0; i < findings_total(findings); i++) {
         const Finding *finding = findings_get(findings, i);
-        if (finding->level == FINDING_UNSUPPORTED)
+        if (finding->level == FINDING_UNSUPPORTED && !result->message)
             case_result_set_message(result, "unsupported: %s", finding->message);
+        else if (finding->level == FINDING_UNSUPPORTED)
+            g_string_append_printf(more, "unsupported: %s\n", finding->message);
     }
-    g_autofree char *text = findings_to_text(findings);
-    case_result_set_output(result, text, -1);
+    if (more->len > 0)
+        case_result_set_output(result, more->str, -1);
     g_ptr_array_add(lab->report->results, result);
     lab->report->status = HB_UNSUPPORTED;
     lab->report->complete = lab->done = TRUE;

@@ -46,8 +46,16 @@ sed 's/memory="[^"]*"/memory="4000 GiB"/' "$labs/smallest.xml" >"$tap_dir/big.xm
 status "more memory than there is" 8 --junit "$tap_dir/big.junit" "$tap_dir/big.xml"
 has "both numbers are told" "$tap_dir/out" "needs 40[0-9]+ MiB of memory; [0-9]+ MiB may be used"
 has "the report says so too" "$tap_dir/big.junit" '<error type="infrastructure"'
+hostbed run "$tap_dir/big.xml" -- true 2>"$tap_dir/err"
+is "run refuses it too" $? 8
+has "run tells both numbers" "$tap_dir/err" "needs 40[0-9]+ MiB of memory; [0-9]+ MiB may be used"
+hostbed check "$tap_dir/big.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "check finds the lab sound" $? 0
+has "check warns of the machine" "$tap_dir/err" "warning: host .* cannot run here now"
 
 sed "s,<nic/>,<device model=\"no-such-device\"/>," "$labs/smallest.xml" >"$tap_dir/unknown.xml"
 status "a device that the emulator has not" 3 "$tap_dir/unknown.xml"
-has "it is named" "$tap_dir/out" "no-such-device"
+has "it is named, and why" "$tap_dir/out" '^# unsupported: .*no-such-device'
+is "and is said once" "$(grep -c no-such-device "$tap_dir/out")" 1
+is "and is called nothing else" "$(grep -c infrastructure "$tap_dir/out")" 0
 done_testing
