@@ -202,14 +202,15 @@ static gboolean
 ranges_are_apart(Planning *planning, const int *needed)
 {
     const GPtrArray *roots = planning->plan->roots;
+    const PlanRoot *lowest = g_ptr_array_index(roots, 0);
     gboolean apart = TRUE;
 
+    if (lowest->bus < 0)
+        return FALSE; /* was reported when it found no number */
     for (guint i = 1; i < roots->len; i++) {
         const PlanRoot *root = g_ptr_array_index(roots, i);
         const PlanRoot *before = g_ptr_array_index(roots, i - 1);
-        if (root->bus < 0)
-            return FALSE; /* was reported when it found no number */
-        if (root->bus > 255 || root->bus == 0) {
+        if (root->expander != NULL && (root->bus > 255 || root->bus == 0)) {
             planning_limit(planning, "buses", root->expander->pos,
                            "expander %s cannot have bus %d; choose from 1 to 255",
                            root->expander->id, root->bus);

@@ -152,6 +152,14 @@ nothing_fits_behind_255(void **state)
 }
 
 static void
+a_lone_expander_that_finds_no_room(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_ports(add_expander(fixture, "a", LAB_AUTO), NULL, 255, "a");
+    assert_refused(fixture, "no range of 256 bus numbers is free for expander a");
+}
+
+static void
 reserved_buses_count(void **state)
 {
     Fixture *fixture = *state;
@@ -457,6 +465,7 @@ main(void)
         TEST(an_expander_inside_anothers_range),
         TEST(the_root_bus_needs_numbers_too),
         TEST(nothing_fits_behind_255),
+        TEST(a_lone_expander_that_finds_no_room),
         TEST(reserved_buses_count),
         TEST(numbers_follow_slots_not_the_order_written),
         TEST(one_slot_for_two),
