@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "findings.h"
 
-/* So many findings of one check on one line are told apart; more are told once. */
-#define FINDINGS_SHOWN_ALIKE 3
+/* So many findings of one check on one line are told apart; more are told once. Errors
+ * are told longer, since each needs a mend. */
+#define SHOWN_ALIKE 3
+#define SHOWN_ALIKE_ERRORS 8
 
 struct Findings {
     GPtrArray *list; /* Finding, sorted on demand */
@@ -111,8 +113,7 @@ count_alike(const Findings *findings, guint at)
 {
     const Finding *first = findings_get(findings, at);
     guint end = at + 1;
-    while (end < findings->list->len && first->pos.line > 0 &&
-           first->level >= FINDING_WARNING) {
+    while (end < findings->list->len && first->pos.line > 0) {
         const Finding *next = findings_get(findings, end);
         if (next->level != first->level || next->pos.line != first->pos.line ||
             g_strcmp0(next->pos.file, first->pos.file) != 0 ||
@@ -130,14 +131,16 @@ findings_to_text(const Findings *findings)
     for (guint i = 0; i < findings->list->len;) {
         const Finding *finding = findings_get(findings, i);
         guint alike = count_alike(findings, i);
+        guint shown =
+            finding->level >= FINDING_WARNING ? SHOWN_ALIKE : SHOWN_ALIKE_ERRORS;
         append_place(text, finding->pos);
         g_string_append_printf(text, "%s: %s", level_names[finding->level],
                                finding->message);
-        if (alike > FINDINGS_SHOWN_ALIKE)
+        if (alike > shown)
             g_string_append_printf(text, " (and %u more like it from this line)",
                                    alike - 1);
         g_string_append_printf(text, " [%s]\n", finding->check);
-        i += alike > FINDINGS_SHOWN_ALIKE ? alike : 1;
+        i += alike > shown ? alike : 1;
     }
     return g_string_free(text, FALSE);
 }
