@@ -69,19 +69,16 @@ select_hosts(const GPtrArray *plans, const EmitFormat *format, const char *host,
     return g_steal_pointer(&selected);
 }
 
+/* In place: FILENAME may be a device, a FIFO or a link, which a rename would put away. */
 static int
 write_out(const GString *text, const char *filename)
 {
-    g_autoptr(GError) error = NULL;
-    if (filename) {
-        if (g_file_set_contents(filename, text->str, (gssize)text->len, &error))
-            return HB_OK;
-        return cli_fail_with(HB_INFRASTRUCTURE, "%s", error->message);
-    }
-    if (fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+    FILE *out = filename ? fopen(filename, "we") : stdout;
+    gboolean is_whole = out && fwrite(text->str, 1, text->len, out) == text->len;
+    if (out && (filename ? fclose(out) : fflush(out)) == 0 && is_whole)
         return HB_OK;
-    return cli_fail_with(HB_INFRASTRUCTURE, "cannot write the output: %s",
-                         g_strerror(errno));
+    return cli_fail_with(HB_INFRASTRUCTURE, "%s cannot be written: %s",
+                         filename ? filename : "the output", g_strerror(errno));
 }
 
 static int
