@@ -409,6 +409,22 @@ check_memory(const Plan *plan, GError **error)
     return schedule_admit(&schedule, plan->lab_name, plan_memory_needed(plan), error);
 }
 
+/* Without "--" an option behind the command would be taken for one of ours. */
+static gboolean
+options_may_be_the_commands(char **argv)
+{
+    guint words = 0;
+    gboolean option_behind = FALSE;
+    for (char **arg = argv + 1; *arg; arg++) {
+        if (g_str_equal(*arg, "--") || g_str_equal(*arg, "--help") ||
+            g_str_equal(*arg, "-h"))
+            return FALSE;
+        option_behind = option_behind || (words >= 2 && **arg == '-');
+        words += **arg != '-';
+    }
+    return option_behind;
+}
+
 int
 cmd_run(int argc, char **argv)
 {
@@ -416,6 +432,10 @@ cmd_run(int argc, char **argv)
     Accel accel;
     g_auto(Options) options = {0};
     open_standard_streams();
+    if (options_may_be_the_commands(argv))
+        return cli_fail_with(HB_USAGE,
+                             "put '--' before the command, so that its options "
+                             "stay its own: hostbed run LAB -- COMMAND [ARGUMENT…]");
     if (!parse_options(&argc, &argv, &options, &accel, &status))
         return status;
     int command = argc > 2 && strcmp(argv[2], "--") == 0 ? 3 : 2;
