@@ -58,4 +58,16 @@ status "a device that the emulator has not" 3 "$tap_dir/unknown.xml"
 has "it is named, and why" "$tap_dir/out" '^# unsupported: .*no-such-device'
 is "and is said once" "$(grep -c no-such-device "$tap_dir/out")" 1
 is "and is called nothing else" "$(grep -c infrastructure "$tap_dir/out")" 0
+
+# As root a rename would put /dev/null away as well.
+mkfifo "$tap_dir/fifo"
+cat "$tap_dir/fifo" >"$tap_dir/shown" &
+hostbed show -o "$tap_dir/fifo" "$labs/smallest.xml"
+wait $!
+is "show -o leaves a FIFO what it is" "$(stat -c %F "$tap_dir/fifo")" fifo
+has "and writes into it" "$tap_dir/shown" "host l1"
+
+hostbed run "$labs/smallest.xml" lspci -tv >"$tap_dir/out" 2>"$tap_dir/err"
+is "run without -- before options: status 2" $? 2
+has "the way out is named" "$tap_dir/err" "put '--' before the command"
 done_testing
