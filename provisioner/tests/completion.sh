@@ -4,8 +4,8 @@
 # Completion in bash: what a user gets for a half typed line, and that no option is forgotten.
 . "${HOSTBED_SOURCE_DIR:?run this by make check}/harness/tests/tap.sh"
 
-mkdir -p "$tap_dir/work/sub"
-cd "$tap_dir/work" || bail "no folder of its own"
+mkdir -p "$tap_dir/here/sub"
+cd "$tap_dir/here" || bail "no folder of its own"
 touch lab.xml other.txt kernel.deb 'with space.xml'
 
 # completed WORD…: what a fresh shell offers for a line of these words, the last half typed
