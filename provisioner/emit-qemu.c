@@ -155,13 +155,21 @@ write_identity(Writer *writer)
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 }
 
+static gboolean
+is_emulation(const Writer *writer)
+{
+    return g_strcmp0(writer->words->accel, "kvm") != 0;
+}
+
 static void
 write_cpu(Writer *writer)
 {
     const Plan *plan = writer->plan;
     g_autoptr(GString) cpu = g_string_new(plan->cpu_model);
-    if (plan->tcg_cpu_vendor && g_strcmp0(writer->words->accel, "kvm") != 0)
+    if (is_emulation(writer) && plan->tcg_cpu_vendor)
         g_string_append_printf(cpu, ",vendor=%s", plan->tcg_cpu_vendor);
+    if (is_emulation(writer) && plan->tcg_cpu_features)
+        g_string_append_printf(cpu, ",%s", plan->tcg_cpu_features);
     for (guint i = 0; i < plan->cpu_features->len; i++) {
         const LabCpuFeature *feature = g_ptr_array_index(plan->cpu_features, i);
         g_string_append_printf(cpu, ",%s=%s", feature->name,
@@ -396,10 +404,13 @@ write_kernel(Writer *writer)
     add(writer, "-kernel", words->kernel);
     if (words->initrd)
         add(writer, "-initrd", words->initrd);
-    const char *extra = words->cmdline_extra;
-    g_autofree char *cmdline =
-        g_strconcat(writer->plan->cmdline, extra && *extra ? " " : "", extra, NULL);
-    add(writer, "-append", cmdline);
+    g_autoptr(GString) cmdline = g_string_new(NULL);
+    if (is_emulation(writer) && writer->plan->tcg_cmdline)
+        g_string_append_printf(cmdline, "%s ", writer->plan->tcg_cmdline);
+    g_string_append(cmdline, writer->plan->cmdline);
+    if (words->cmdline_extra && *words->cmdline_extra)
+        g_string_append_printf(cmdline, " %s", words->cmdline_extra);
+    add(writer, "-append", cmdline->str);
 }
 
 /* GPtrArray of GStrv, one for each option. */

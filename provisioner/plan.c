@@ -339,6 +339,9 @@ plan_machine(Planning *planning)
         host->firmware == LAB_FIRMWARE_AUTO ? LAB_FIRMWARE_BIOS : host->firmware;
     plan->kernel = g_strdup(host->kernel);
     plan->cpu_model = g_strdup(host->cpu.model != NULL ? host->cpu.model : "max");
+    /* Linux clears and copies pages by "rep stosb" where a CPU says that this is fast,
+     * which is a loop over bytes when emulated. */
+    plan->tcg_cpu_features = host->cpu.model != NULL ? NULL : "erms=off,fsrm=off";
     for (guint i = 0; i < host->cpu.features->len; i++) {
         LabCpuFeature *feature =
             g_memdup2(g_ptr_array_index(host->cpu.features, i), sizeof(LabCpuFeature));
@@ -395,10 +398,20 @@ plan_cmdline(Planning *planning)
      * for lines from its beginning. panic=-1: a panic that the panic device did not tell
      * is seen as a reset, at once. no_timer_check: where the machine is busy, emulated
      * ticks come too late for the kernel's test of the I/O APIC, and it panics; the
-     * emulator's timer needs no test.
+     * emulator's timer needs no test. cryptomgr.notests: the kernel's tests of its own
+     * ciphers are not about the machine. driver_async_probe: ports and NICs start
+     * side by side; the kernel waits for the last before it goes on.
      */
     g_autoptr(GString) words =
-        g_string_new("console=ttyS0 quiet panic=-1 no_timer_check log_buf_len=1M");
+        g_string_new("console=ttyS0 quiet panic=-1 no_timer_check log_buf_len=1M "
+                     "cryptomgr.notests driver_async_probe=pcieport,e1000e,igb");
+
+    /* An emulated CPU's counter is the real one's, the same on all CPUs, but does not say
+     * so: Linux would read the HPET instead, which leaves the emulation each time, and
+     * measure each CPU's delay loop, with results that differ by four. lpj: loops per
+     * tick of a counter of 5 GHz at 250 ticks a second, so that no delay is too short.
+     */
+    plan->tcg_cmdline = "tsc=reliable lpj=20000000";
 
     if (plan->iommu.model == LAB_IOMMU_INTEL)
         g_string_append(words, " intel_iommu=on");

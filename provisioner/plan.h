@@ -143,13 +143,16 @@ typedef struct {
     char *cpu_model;
     const char *tcg_cpu_vendor; /* CPUID vendor under plain emulation, so that Linux sees
                                  * the threads of a core; NULL: the model's own */
-    GPtrArray *cpu_features;    /* LabCpuFeature */
+    const char *tcg_cpu_features; /* -cpu words that make plain emulation faster, or NULL:
+                                   * the lab chose the model */
+    GPtrArray *cpu_features;      /* LabCpuFeature */
     int sockets, dies, cores, threads;
     guint cpu_count;
     gint64 memory_bytes;
     LabFirmware firmware; /* never AUTO */
     char *kernel;         /* asked for by the lab, or NULL */
     char *cmdline;        /* whole kernel command line that the machine needs */
+    const char *tcg_cmdline; /* words before it under plain emulation */
     PlanIommu iommu;
     GPtrArray *cells;         /* PlanCell, by index */
     guint node_count;         /* of Linux */
