@@ -76,6 +76,7 @@ make_parts(Boot *boot, Parts *parts, GError **error)
         .modules = options->plan->modules,
         .optional_modules = options->plan->optional_modules,
         .programs = options->programs,
+        .tools = options->tools,
         .agent = agent,
         .suites_dir = suites,
     };

@@ -27,6 +27,7 @@ typedef struct {
     Accel accel;          /* as asked */
     const char *kernel;   /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
     const char *const *programs; /* --with; or NULL */
+    gboolean tools;              /* numactl and lspci, see image.h */
     gboolean suites;             /* put the suites into the host, where image.h says */
     const char
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */

@@ -278,6 +278,7 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
         .accel = accel,
         .kernel = options->machine.kernel,
         .programs = (const char *const *)options->with,
+        .tools = image_command_wants_tools(session->argv),
         .log_dir = log_dir,
         .interrupt = session->interrupt,
         .step = on_step,

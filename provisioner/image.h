@@ -45,11 +45,17 @@ typedef struct {
     GPtrArray *optional_modules; /* char *: from Plan.optional_modules; or NULL */
     const char *const
         *programs;          /* --with: names or paths; with their libraries; or NULL */
+    gboolean tools;         /* numactl and lspci, where this machine has them */
     const char *agent;      /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs, or NULL */
 } ImageOptions;
 
 /* Makes the initramfs and returns its path in the cache (by content, safe for concurrent
- * users). Missing optional programs (numactl, lspci) are left out silently; a missing
- * module is an error unless it is built in. */
+ * users). Tools that are missing are left out silently; a missing module is an error
+ * unless it is built in. */
 char *image_build(const ImageOptions *options, GError **error);
+
+/* Whether the command ARGV may need the tools: all may, but for some of busybox's that
+ * start no program and are told to look at none. The tools are half of an image, and
+ * under emulation each megabyte takes time. */
+gboolean image_command_wants_tools(const char *const *argv);

@@ -12,7 +12,7 @@
 #include "unpack.h"
 
 /* Part of the key: raised when the same tree becomes other bytes. */
-#define FORMAT "hostbed initramfs 1"
+#define FORMAT "hostbed initramfs 2"
 #define BLOCK (128 * 1024)
 
 typedef struct {
@@ -146,11 +146,19 @@ fail_source(const char *source, const char *why, GError **error)
     return FALSE;
 }
 
+/* A file of this machine that may be in the image under several names. */
+typedef struct {
+    const char *last_name; /* the one that comes with the content */
+    guint names;
+    gint64 inode; /* in the archive; 0: not met yet */
+} Shared;
+
 typedef struct {
     GChecksum *sum;
     struct archive *archive;
     struct archive_entry *entry;
-    gint64 inode;
+    GHashTable *shared; /* char *: see identity() → Shared */
+    gint64 inode;       /* the last one given */
     GError **error;
     gboolean failed;
 } Walk;
@@ -188,14 +196,54 @@ initramfs_key(const Initramfs *image, GError **error)
     return walk.failed ? NULL : g_strndup(g_checksum_get_string(sum), 32);
 }
 
+/* What files have in common that can be one file in the image. */
+static char *
+identity(const struct stat *st, guint mode)
+{
+    return g_strdup_printf("%llx:%llx %o", (unsigned long long)st->st_dev,
+                           (unsigned long long)st->st_ino, mode);
+}
+
 static gboolean
-write_header(Walk *walk, const char *path, const Node *node, goffset size)
+count_names(gpointer path, gpointer data, gpointer user_data)
+{
+    const Node *node = data;
+    Walk *walk = user_data;
+    struct stat st;
+    if (!node->source || stat(node->source, &st) != 0)
+        return FALSE;
+    g_autofree char *key = identity(&st, node->mode);
+    Shared *shared = g_hash_table_lookup(walk->shared, key);
+    if (!shared) {
+        shared = g_new0(Shared, 1);
+        g_hash_table_insert(walk->shared, g_steal_pointer(&key), shared);
+    }
+    shared->last_name = path;
+    shared->names++;
+    return FALSE;
+}
+
+/* The file that is open as ST; NULL: it is not the one that had the name before. */
+static Shared *
+shared_file(Walk *walk, const Node *node, const struct stat *st)
+{
+    g_autofree char *key = identity(st, node->mode);
+    Shared *shared = g_hash_table_lookup(walk->shared, key);
+    if (shared && shared->inode == 0)
+        shared->inode = ++walk->inode;
+    return shared;
+}
+
+/* SHARED: of a file with a source, or NULL. */
+static gboolean
+write_header(Walk *walk, const char *path, const Node *node, const Shared *shared,
+             goffset size)
 {
     struct archive_entry *entry = archive_entry_clear(walk->entry);
     archive_entry_set_pathname(entry, path + 1);
     archive_entry_set_mode(entry, node->mode);
-    archive_entry_set_ino64(entry, ++walk->inode);
-    archive_entry_set_nlink(entry, S_ISDIR(node->mode) ? 2 : 1);
+    archive_entry_set_ino64(entry, shared ? shared->inode : ++walk->inode);
+    archive_entry_set_nlink(entry, shared ? shared->names : S_ISDIR(node->mode) ? 2 : 1);
     archive_entry_set_mtime(entry, 0, 0);
     archive_entry_set_size(entry, size);
     if (S_ISLNK(node->mode))
@@ -225,7 +273,13 @@ write_source(Walk *walk, const char *path, const Node *node)
     if (!S_ISREG(st.st_mode) || st.st_size >= G_MAXUINT32)
         return fail_source(node->source, "it is not a file of less than 4 GiB",
                            walk->error);
-    if (!write_header(walk, path, node, st.st_size))
+    Shared *shared = shared_file(walk, node, &st);
+    if (!shared)
+        return fail_source(node->source, "it changed meanwhile", walk->error);
+    /* As archivers do: of a file with several names the last one has the content. */
+    if (strcmp(path, shared->last_name) != 0)
+        return write_header(walk, path, node, shared, 0);
+    if (!write_header(walk, path, node, shared, st.st_size))
         return FALSE;
     g_autofree char *block = g_malloc(BLOCK);
     for (goffset left = st.st_size; left > 0;) {
@@ -249,7 +303,7 @@ write_node(gpointer path, gpointer data, gpointer user_data)
         return walk->failed;
     }
     gsize size = S_ISREG(node->mode) ? strlen(node->text) : 0;
-    walk->failed = !write_header(walk, path, node, size) ||
+    walk->failed = !write_header(walk, path, node, NULL, size) ||
                    (size > 0 && !write_data(walk, path, node->text, size));
     return walk->failed;
 }
@@ -264,7 +318,10 @@ initramfs_write(const Initramfs *image, int fd, GError **error)
     archive_write_set_bytes_in_last_block(archive, 1);
     if (archive_write_open_fd(archive, fd) != ARCHIVE_OK)
         return fail_source("anything", archive_error_string(archive), error);
-    Walk walk = {.archive = archive, .entry = entry, .error = error};
+    g_autoptr(GHashTable) shared =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    Walk walk = {.archive = archive, .entry = entry, .shared = shared, .error = error};
+    g_tree_foreach(image->nodes, count_names, &walk);
     g_tree_foreach(image->nodes, write_node, &walk);
     if (walk.failed)
         return FALSE;

@@ -121,6 +121,61 @@ an_archiver_reads_what_was_added(void **state)
     assert_true(g_bytes_get_size(cpio) < 4096);
 }
 
+/* One file under two names: its content is there once, and both names show it. */
+static void
+a_file_with_two_names_is_there_once(void **state)
+{
+    g_autofree char *text = g_strnfill(200000, 'x');
+    g_autofree char *source = fake_write_text(*state, "original", text);
+    g_autofree char *second = g_build_filename(*state, "second", NULL);
+    assert_int_equal(symlink("original", second), 0);
+    g_autoptr(Initramfs) image = initramfs_new();
+    initramfs_add_file(image, "/lib64/ld.so", source, 0755);
+    initramfs_add_file(image, "/lib/x/ld.so", second, 0755);
+    initramfs_add_file(image, "/etc/other-mode", source, 0644);
+    g_autoptr(GBytes) cpio = written(image, *state);
+    assert_in_range(g_bytes_get_size(cpio), 400000, 404000);
+
+    g_autoptr(ArchiveReader) archive = archive_read_new();
+    archive_read_support_format_cpio(archive);
+    gsize size;
+    const void *data = g_bytes_get_data(cpio, &size);
+    assert_int_equal(archive_read_open_memory(archive, data, size), ARCHIVE_OK);
+    struct archive_entry *entry;
+    gint64 inodes[2] = {0};
+    guint names = 0;
+    while (archive_read_next_header(archive, &entry) == ARCHIVE_OK) {
+        if (!g_str_has_suffix(archive_entry_pathname(entry), "/ld.so"))
+            continue;
+        assert_in_range(names, 0, 1);
+        assert_int_equal(archive_entry_nlink(entry), 2);
+        inodes[names++] = archive_entry_ino64(entry);
+    }
+    assert_int_equal(names, 2);
+    assert_int_equal(inodes[0], inodes[1]);
+}
+
+static void
+only_commands_that_may_start_tools_get_them(void **state)
+{
+    static const char *const with[][4] = {
+        {"lspci", "-t"},          {"numactl", "--hardware"},
+        {"sh", "-c", "lspci -t"}, {"sh"},
+        {"env", "true"},          {"/bin/true"},
+        {"my-program"},           {"ls", "/usr/bin"},
+        {"ls", "usr/bin"},        {"cat", "/sys/../etc"}};
+    static const char *const without[][4] = {{"true"},
+                                             {"cat", "/proc/cmdline"},
+                                             {"ls", "-l", "/sys/class/net"},
+                                             {"echo", "lspci"}};
+    for (guint i = 0; i < G_N_ELEMENTS(with); i++)
+        if (!image_command_wants_tools(with[i]))
+            fail_msg("%s would not have the tools", with[i][0]);
+    for (guint i = 0; i < G_N_ELEMENTS(without); i++)
+        if (image_command_wants_tools(without[i]))
+            fail_msg("%s would have the tools for nothing", without[i][0]);
+}
+
 static void
 check_there(GBytes *cpio, const char *path)
 {
@@ -260,6 +315,8 @@ main(void)
         cmocka_unit_test(the_same_tree_is_the_same_bytes),
         cmocka_unit_test(the_key_follows_what_goes_in),
         cmocka_unit_test(an_archiver_reads_what_was_added),
+        cmocka_unit_test(a_file_with_two_names_is_there_once),
+        cmocka_unit_test(only_commands_that_may_start_tools_get_them),
         cmocka_unit_test(an_image_has_all_a_host_needs),
         cmocka_unit_test(what_is_missing_is_named),
     };
