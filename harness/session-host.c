@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The host of a session: started, started again when it was lost, and compared with its
+ * manifest each time.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "compare.h"
+#include "error.h"
+#include "session-private.h"
+
+/* ---- logs
+ * ---------------------------------------------------------------------------------------
+ */
+
+static void
+write_log(const Session *session, const char *name, const char *text)
+{
+    g_autofree char *path = g_build_filename(session->log_dir, name, NULL);
+    g_autoptr(GError) error = NULL;
+    if (!g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error))
+        g_debug("%s", error->message); /* a full disk must not fail a test that passed */
+}
+
+/* The first start writes into the host's folder, a later one into one of its own below
+ * it. */
+static void
+choose_log_dir(Session *session)
+{
+    g_free(session->log_dir);
+    if (session->starts == 1) {
+        session->log_dir = g_strdup(session->options->log_dir);
+        return;
+    }
+    session->log_dir =
+        g_strdup_printf("%s/start-%u", session->options->log_dir, session->starts);
+    mkdir(session->log_dir, 0700);
+}
+
+/* ---- the host
+ * ------------------------------------------------------------------------------------ */
+
+void
+session_stop_host(Session *session)
+{
+    g_clear_pointer(&session->host, session->options->driver->stop);
+}
+
+/* What a second start would not change. */
+static gboolean
+is_final(const Session *session, const GError *error)
+{
+    HbStatus status = hb_error_status(error);
+    return session->late || status == HB_UNSUPPORTED || status == HB_USAGE ||
+           status == HB_INFRASTRUCTURE || status == HB_INTERRUPTED;
+}
+
+static void
+tell_flaky_start(Session *session, const char *why)
+{
+    CaseResult *result = session_case(session, SESSION_HOST_SUITE, "boot", OUTCOME_PASS);
+    session_make_flaky(result, "started only when tried again", why);
+    session_deliver_one(session, result);
+}
+
+static gboolean
+start_host(Session *session, GError **error)
+{
+    const SessionOptions *options = session->options;
+    g_autoptr(GError) first = NULL;
+    for (guint try = 0;; try++) {
+        g_autoptr(GError) failure = NULL;
+        session->starts++;
+        choose_log_dir(session);
+        session->host = options->driver->start(options, session->log_dir, &failure);
+        if (session->host)
+            break;
+        if (try >= options->retries || is_final(session, failure)) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return FALSE;
+        }
+        if (!first)
+            first = g_steal_pointer(&failure);
+    }
+    const char *why = first ? first->message : options->driver->retried(session->host);
+    if (why)
+        tell_flaky_start(session, why);
+    if (options->started)
+        options->started(session->host, options->user_data);
+    return TRUE;
+}
+
+/* ---- the check
+ * ------------------------------------------------------------------------------------ */
+
+static GPtrArray *
+compare_once(Session *session, guint try, GError **error)
+{
+    const SessionOptions *options = session->options;
+    gint64 before = g_get_monotonic_time();
+    g_autofree char *observation = options->driver->observe(session->host, error);
+    if (!observation)
+        return NULL;
+    const char *manifest = options->manifest;
+    g_autofree char *diff = compare_diff(manifest, observation);
+    g_autofree char *name = try == 0 ? g_strdup("observation")
+                                     : g_strdup_printf("observation.try%u", try + 1);
+    write_log(session, "manifest", manifest);
+    write_log(session, name, observation);
+    write_log(session, "manifest.diff", diff);
+    GPtrArray *results = compare_manifest(options->plan->host_id, manifest, observation,
+                                          options->plan->tainted);
+    /* One observation serves all cases; each has its share of the time. */
+    gint64 share = (g_get_monotonic_time() - before) / results->len;
+    for (guint i = 0; i < results->len; i++)
+        ((CaseResult *)results->pdata[i])->duration_us = share;
+    return results;
+}
+
+static GPtrArray *
+compare_host(Session *session, GError **error)
+{
+    g_autoptr(GPtrArray) results = compare_once(session, 0, error);
+    if (!results)
+        return NULL;
+    for (guint try = 1; try <= session->options->retries && session_any_bad(results);
+         try++) {
+        g_autoptr(GPtrArray) again = compare_once(session, try, error);
+        if (!again)
+            return NULL;
+        session_merge_retry(results, again);
+    }
+    return g_steal_pointer(&results);
+}
+
+static gboolean
+check_is_asked(const Session *session)
+{
+    for (guint i = 0; i < session->options->suites->len; i++) {
+        if (((const Suite *)session->options->suites->pdata[i])->is_check)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Takes RESULTS. A later host, and one of a shard without the check, tells only what is
+ * wrong. */
+static void
+deliver_check(Session *session, GPtrArray *results, gboolean is_first)
+{
+    if (is_first && check_is_asked(session)) {
+        session_deliver(session, results);
+        return;
+    }
+    for (guint i = 0; i < results->len;) {
+        CaseResult *result = results->pdata[i];
+        if (!outcome_is_bad(result->outcome)) {
+            g_ptr_array_remove_index(results, i);
+            continue;
+        }
+        if (!is_first) {
+            g_autofree char *old = g_steal_pointer(&result->name);
+            result->name = g_strdup_printf("%s (start %u)", old, session->starts);
+        }
+        i++;
+    }
+    session_deliver(session, results);
+}
+
+gboolean
+session_ensure_host(Session *session, GError **error)
+{
+    if (session->host)
+        return TRUE;
+    const SessionOptions *options = session->options;
+    gboolean is_first = session->starts == 0;
+    if (!start_host(session, error))
+        return FALSE;
+    session_step(session, COMPARE_SUITE);
+    g_autoptr(GBytes) manifest =
+        g_bytes_new_static(options->manifest, strlen(options->manifest));
+    GPtrArray *results = NULL;
+    if (options->driver->put(session->host, SUITE_MANIFEST_PATH, manifest, error))
+        results = compare_host(session, error);
+    if (!results) {
+        session_stop_host(session);
+        return FALSE;
+    }
+    deliver_check(session, results, is_first);
+    return TRUE;
+}

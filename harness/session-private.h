@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The state of a session, shared by its files: session.c goes from suite to suite,
+ * session-host.c has the host, session-suite.c runs one suite, session-results.c decides
+ * what is told.
+ */
+#pragma once
+
+#include "session.h"
+
+typedef struct {
+    const SessionOptions *options;
+    void *host; /* NULL: not started, or ended */
+    guint starts;
+    char *log_dir; /* of the present start */
+    gboolean late; /* the deadline passed */
+} Session;
+
+/* Asked to end from outside; the deadline is no interruption. */
+gboolean session_interrupted(const Session *session);
+void session_step(const Session *session, const char *what);
+
+/* ---- session-results.c */
+
+CaseResult *session_case(const Session *session, const char *suite, const char *name,
+                         Outcome outcome);
+/* What ERROR, or the deadline, makes of RESULT. */
+void session_set_verdict(const Session *session, CaseResult *result, const GError *error);
+void session_make_flaky(CaseResult *result, const char *how, const char *why);
+gboolean session_any_bad(const GPtrArray *results);
+/* Tells what is wanted of the RESULTS, which it takes. */
+void session_deliver(Session *session, GPtrArray *results);
+/* The same for one RESULT, taken. */
+void session_deliver_one(Session *session, CaseResult *result);
+
+/* ---- session-host.c */
+
+/* A host that runs and was compared with its manifest. */
+gboolean session_ensure_host(Session *session, GError **error);
+void session_stop_host(Session *session);
+
+/* ---- session-suite.c */
+
+/* SUITE's results; tries what failed again, on a new host if the old one died. NULL:
+ * interrupted. */
+GPtrArray *session_run_suite(Session *session, const Suite *suite);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * One suite of a session: its program run in the host, what it prints kept and read as
+ * results.
+ */
+#include "session-private.h"
+#include "tap.h"
+
+#define TAP_LOG_MAX (16 * 1024 * 1024)
+#define STDERR_TAIL 4096
+
+typedef struct {
+    TapReader *reader;
+    LogFile *tap_log, *stderr_log;
+    GString *errors; /* the end of standard error */
+} Listener;
+
+static void
+listen(int stream, const guint8 *data, gsize length, gpointer user_data)
+{
+    Listener *listener = user_data;
+    if (stream == 1) {
+        tap_reader_clock(listener->reader, g_get_monotonic_time());
+        tap_reader_feed(listener->reader, data, length);
+        if (listener->tap_log)
+            log_file_write(listener->tap_log, data, length);
+        return;
+    }
+    if (listener->stderr_log)
+        log_file_write(listener->stderr_log, data, length);
+    g_string_append_len(listener->errors, (const char *)data, (gssize)length);
+    if (listener->errors->len > STDERR_TAIL)
+        g_string_erase(listener->errors, 0,
+                       (gssize)(listener->errors->len - STDERR_TAIL));
+}
+
+static LogFile *
+open_log(const Session *session, const Suite *suite, guint try, const char *suffix)
+{
+    g_autofree char *name =
+        try == 0 ? g_strdup_printf("%s.%s", suite->name, suffix)
+                 : g_strdup_printf("%s.try%u.%s", suite->name, try + 1, suffix);
+    return log_file_open(session->log_dir, name, TAP_LOG_MAX, NULL);
+}
+
+static void
+listener_open(Listener *listener, const Session *session, const Suite *suite, guint try)
+{
+    listener->reader = tap_reader_new(session->options->plan->host_id, suite->name);
+    tap_reader_clock(listener->reader, g_get_monotonic_time());
+    listener->tap_log = open_log(session, suite, try, "tap");
+    listener->stderr_log = open_log(session, suite, try, "stderr");
+    listener->errors = g_string_new(NULL);
+}
+
+static void
+listener_close(Listener *listener)
+{
+    tap_reader_free(listener->reader);
+    g_clear_pointer(&listener->tap_log, log_file_free);
+    g_clear_pointer(&listener->stderr_log, log_file_free);
+    g_string_free(listener->errors, TRUE);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listener, listener_close)
+
+/* Standard error goes with the last failure: it is the program's last words. */
+static void
+attach_errors(GPtrArray *results, const GString *errors)
+{
+    for (guint i = results->len; i > 0 && errors->len > 0; i--) {
+        CaseResult *result = results->pdata[i - 1];
+        if (!outcome_is_bad(result->outcome))
+            continue;
+        g_autofree char *stderr_text =
+            outcome_text(errors->str, (gssize)errors->len, TRUE);
+        g_autofree char *all = g_strconcat(result->output ? result->output : "",
+                                           "standard error:\n", stderr_text, NULL);
+        case_result_set_output(result, all, -1);
+        return;
+    }
+}
+
+/* The results after the host was lost, or told us no more. NULL: interrupted. */
+static GPtrArray *
+after_loss(Session *session, const Suite *suite, TapReader *reader, const GError *error)
+{
+    session_stop_host(session);
+    if (session_interrupted(session))
+        return NULL;
+    GPtrArray *results = tap_reader_abandon(reader);
+    CaseResult *result = session_case(session, suite->name, "[host]", OUTCOME_FAIL);
+    session_set_verdict(session, result, error);
+    g_ptr_array_add(results, result);
+    return results;
+}
+
+static GPtrArray *
+after_timeout(Session *session, const Suite *suite, TapReader *reader, guint timeout_ms)
+{
+    GPtrArray *results = tap_reader_abandon(reader);
+    CaseResult *result = session_case(session, suite->name, "[program]", OUTCOME_TIMEOUT);
+    case_result_set_message(result, "did not end within %u s, after %u results",
+                            timeout_ms / 1000, results->len);
+    g_ptr_array_add(results, result);
+    return results;
+}
+
+/* NULL: interrupted. */
+static GPtrArray *
+run_program(Session *session, const Suite *suite, guint try)
+{
+    const SessionDriver *driver = session->options->driver;
+    g_autofree char *program = g_build_filename(SUITE_PROGRAMS_PATH, suite->name, NULL);
+    g_auto(GStrv) environment = suite_environment(session->options->plan);
+    const char *const argv[] = {program, NULL};
+    g_auto(Listener) listener = {0};
+    listener_open(&listener, session, suite, try);
+    const GuestCommand command = {
+        .argv = argv,
+        .env = (const char *const *)environment,
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .output = listen,
+        .user_data = &listener,
+        .timeout_ms = suite_timeout_ms(suite, driver->accel(session->host)),
+    };
+    GuestExit end = {0};
+    g_autoptr(GError) error = NULL;
+    GPtrArray *results;
+    if (!driver->run(session->host, &command, &end, &error) ||
+        !driver->sound(session->host, &error))
+        results = after_loss(session, suite, listener.reader, error);
+    else if (end.timed_out)
+        results = after_timeout(session, suite, listener.reader, command.timeout_ms);
+    else
+        results = tap_reader_finish(listener.reader, end.status, end.signal);
+    if (results)
+        attach_errors(results, listener.errors);
+    return results;
+}
+
+GPtrArray *
+session_run_suite(Session *session, const Suite *suite)
+{
+    g_autoptr(GPtrArray) results = run_program(session, suite, 0);
+    for (guint try = 1;
+         results && try <= session->options->retries && session_any_bad(results); try++) {
+        if (session->late || !session_ensure_host(session, NULL))
+            break;
+        g_autoptr(GPtrArray) again = run_program(session, suite, try);
+        if (!again)
+            return NULL;
+        session_merge_retry(results, again);
+    }
+    return g_steal_pointer(&results);
+}
