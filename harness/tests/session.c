@@ -137,16 +137,8 @@ sound(void *host, GError **error)
            refuse(error, HB_GUEST_PANIC, "it panicked at the end");
 }
 
-static const SessionDriver driver = {
-    .start = start,
-    .stop = stop,
-    .retried = retried,
-    .accel = accel,
-    .observe = observe,
-    .put = put,
-    .run = run,
-    .sound = sound,
-};
+static const SessionDriver driver = {start,   stop, retried, accel,
+                                     observe, put,  run,     sound};
 
 static void
 on_results(const GPtrArray *results, gpointer user_data)

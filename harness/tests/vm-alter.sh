@@ -85,6 +85,13 @@ alter() {
     fi
 }
 
+# each FACT OLD NEW SUBJECT…: that fact of each subject, which the host has otherwise
+each() {
+    local fact=$1 old=$2 new=$3 subject
+    shift 3
+    for subject; do printf -- '-%s\n+%s\n' "$subject $fact $old" "$subject $fact $new"; done
+}
+
 make_wrapper "$emulator"
 
 # Without an alteration the same way leads to no difference.
@@ -94,50 +101,15 @@ is "and has no line that differs" "$(cat "$tap_dir/found" "$err")" ""
 
 # ---- CPUs and nodes -------------------------------------------------------------------------------
 
-alter cpu_missing memory-attributes <<'END'
--cpus 0-1
-+cpus 0
--cpu 1 *
--node 1 cpus 1
-+node 1 cpus none
--pci 0000:00:00.0 local-cpus 0-1
-+pci 0000:00:00.0 local-cpus 0
--pci 0000:00:02.0 local-cpus 0-1
-+pci 0000:00:02.0 local-cpus 0
--pci 0000:00:03.0 local-cpus 0-1
-+pci 0000:00:03.0 local-cpus 0
--pci 0000:00:1d.0 local-cpus 0-1
-+pci 0000:00:1d.0 local-cpus 0
--pci 0000:00:1f.0 local-cpus 0-1
-+pci 0000:00:1f.0 local-cpus 0
--pci 0000:00:1f.2 local-cpus 0-1
-+pci 0000:00:1f.2 local-cpus 0
--pci 0000:00:1f.3 local-cpus 0-1
-+pci 0000:00:1f.3 local-cpus 0
--pci 0000:40:00.0 local-cpus 1
-+pci 0000:40:00.0 local-cpus none
--pci 0000:41:00.0 local-cpus 1
-+pci 0000:41:00.0 local-cpus none
-END
+alter cpu_missing memory-attributes < <(
+    printf '%s\n' '-cpus 0-1' '+cpus 0' '-cpu 1 *' '-node 1 cpus 1' '+node 1 cpus none'
+    each local-cpus 0-1 0 'pci 0000:'{00:00.0,00:02.0,00:03.0,00:1d.0,00:1f.0,00:1f.2,00:1f.3}
+    each local-cpus 1 none 'pci 0000:'{40:00.0,41:00.0}
+)
 
-alter cores_for_threads 2socket-smt-hugepages <<'END'
--cpu 0 thread-siblings 0-1
-+cpu 0 thread-siblings 0
--cpu 1 thread-siblings 0-1
-+cpu 1 thread-siblings 1
--cpu 2 thread-siblings 2-3
-+cpu 2 thread-siblings 2
--cpu 3 thread-siblings 2-3
-+cpu 3 thread-siblings 3
--cpu 4 thread-siblings 4-5
-+cpu 4 thread-siblings 4
--cpu 5 thread-siblings 4-5
-+cpu 5 thread-siblings 5
--cpu 6 thread-siblings 6-7
-+cpu 6 thread-siblings 6
--cpu 7 thread-siblings 6-7
-+cpu 7 thread-siblings 7
-END
+alter cores_for_threads 2socket-smt-hugepages < <(
+    for cpu in {0..7}; do each thread-siblings "$((cpu & ~1))-$((cpu | 1))" "$cpu" "cpu $cpu"; done
+)
 
 alter one_socket memory-attributes <<'END'
 -cpu 0 package-siblings 0
@@ -146,28 +118,11 @@ alter one_socket memory-attributes <<'END'
 +cpu 1 package-siblings 0-1
 END
 
-alter core_moved 2socket-smt-hugepages <<'END'
--node 0 cpus 0-3
-+node 0 cpus 0-1
--node 1 cpus 4-7
-+node 1 cpus 2-7
--pci 0000:20:00.0 local-cpus 0-3
-+pci 0000:20:00.0 local-cpus 0-1
--pci 0000:20:01.0 local-cpus 0-3
-+pci 0000:20:01.0 local-cpus 0-1
--pci 0000:21:00.0 local-cpus 0-3
-+pci 0000:21:00.0 local-cpus 0-1
--pci 0000:22:00.0 local-cpus 0-3
-+pci 0000:22:00.0 local-cpus 0-1
--pci 0000:40:00.0 local-cpus 4-7
-+pci 0000:40:00.0 local-cpus 2-7
--pci 0000:40:01.0 local-cpus 4-7
-+pci 0000:40:01.0 local-cpus 2-7
--pci 0000:41:00.0 local-cpus 4-7
-+pci 0000:41:00.0 local-cpus 2-7
--pci 0000:42:00.0 local-cpus 4-7
-+pci 0000:42:00.0 local-cpus 2-7
-END
+alter core_moved 2socket-smt-hugepages < <(
+    printf '%s\n' '-node 0 cpus 0-3' '+node 0 cpus 0-1' '-node 1 cpus 4-7' '+node 1 cpus 2-7'
+    each local-cpus 0-3 0-1 'pci 0000:'{20:00.0,20:01.0,21:00.0,22:00.0}
+    each local-cpus 4-7 2-7 'pci 0000:'{40:00.0,40:01.0,41:00.0,42:00.0}
+)
 
 alter more_memory memory-attributes <<'END'
 -node 1 memory 512 MiB
@@ -281,24 +236,12 @@ alter expander_on_no_node smallest <<'END'
 +pci 0000:21:00.0 node -1
 END
 
-alter nodes_swapped memory-attributes <<'END'
--pci 0000:20:00.0 local-cpus 0
-+pci 0000:20:00.0 local-cpus 1
--pci 0000:20:00.0 node 0
-+pci 0000:20:00.0 node 1
--pci 0000:21:00.0 local-cpus 0
-+pci 0000:21:00.0 local-cpus 1
--pci 0000:21:00.0 node 0
-+pci 0000:21:00.0 node 1
--pci 0000:40:00.0 local-cpus 1
-+pci 0000:40:00.0 local-cpus 0
--pci 0000:40:00.0 node 1
-+pci 0000:40:00.0 node 0
--pci 0000:41:00.0 local-cpus 1
-+pci 0000:41:00.0 local-cpus 0
--pci 0000:41:00.0 node 1
-+pci 0000:41:00.0 node 0
-END
+alter nodes_swapped memory-attributes < <(
+    each local-cpus 0 1 'pci 0000:'{20:00.0,21:00.0}
+    each node 0 1 'pci 0000:'{20:00.0,21:00.0}
+    each local-cpus 1 0 'pci 0000:'{40:00.0,41:00.0}
+    each node 1 0 'pci 0000:'{40:00.0,41:00.0}
+)
 
 # The first expander's NIC would be on the bus that the second now owns. It is gone, and the second's
 # port is in its place.
