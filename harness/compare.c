@@ -379,6 +379,21 @@ compare_manifest(const char *host, const char *manifest, const char *observation
     return results;
 }
 
+GStrv
+compare_subjects(const char *manifest)
+{
+    g_autoptr(GString) ignored = g_string_new(NULL);
+    g_autoptr(GPtrArray) facts = read_facts(manifest, ignored);
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+    for (guint i = 0; i < facts->len; i++) {
+        const char *name = ((const Fact *)facts->pdata[i])->subject;
+        if (g_hash_table_add(seen, (char *)name))
+            g_strv_builder_add(names, name);
+    }
+    return g_strv_builder_end(names);
+}
+
 char *
 compare_diff(const char *manifest, const char *observation)
 {

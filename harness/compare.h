@@ -26,6 +26,10 @@
 GPtrArray *compare_manifest(const char *host, const char *manifest,
                             const char *observation, gboolean tainted);
 
+/* The subjects of a MANIFEST, in its order: the cases that compare_manifest() will give
+ * if nothing else is found. Owned by the caller. */
+GStrv compare_subjects(const char *manifest);
+
 /* What differs, as diff(1) would say it: "-" and a line that was asked, "+" and one that
  * was found. Empty when they are the same. Owned by the caller. */
 char *compare_diff(const char *manifest, const char *observation);

@@ -9,7 +9,7 @@
 
 #include "boot.h"
 #include "outcome.h"
-#include "suite.h"
+#include "selection.h"
 
 /* The suite whose cases are about the host as such: "boot". */
 #define SESSION_HOST_SUITE "host"

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "suite.h"
 
-#include <fnmatch.h>
-#include <string.h>
-
+#include "cases.h"
 #include "compare.h"
+#include "emit.h"
 #include "error.h"
+
+#define NAME(name) #name,
+static const char *const numa_cases[] = {NUMA_CASES(NAME) NULL};
+static const char *const pci_cases[] = {PCI_CASES(NAME) NULL};
+static const char *const iommu_cases[] = {IOMMU_CASES(NAME) NULL};
+static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
 
 const Suite suites[] = {
     {
@@ -16,6 +21,7 @@ const Suite suites[] = {
     },
     {
         .name = "numa",
+        .cases = numa_cases,
         .summary =
             "cells, CPUs, memory, distances; memory comes from the node it is asked of",
         .needs_nodes = 1,
@@ -23,17 +29,20 @@ const Suite suites[] = {
     },
     {
         .name = "pci",
+        .cases = pci_cases,
         .summary = "every function: parent, ids, node, local CPUs, driver",
         .timeout_seconds = 60,
     },
     {
         .name = "iommu",
+        .cases = iommu_cases,
         .summary = "the kernel uses the IOMMU, and every group has its members",
         .needs_iommu = TRUE,
         .timeout_seconds = 60,
     },
     {
         .name = "hugepages",
+        .cases = hugepages_cases,
         .summary = "huge pages: reserved, faulted in, on the right node",
         .needs_hugepages = TRUE,
         .timeout_seconds = 120,
@@ -75,6 +84,16 @@ suite_unmet(const Suite *suite, const Plan *plan)
     return NULL;
 }
 
+GStrv
+suite_cases(const Suite *suite, const Plan *plan)
+{
+    if (!suite->is_check)
+        return g_strdupv((char **)suite->cases);
+    g_autoptr(GString) manifest = g_string_new(NULL);
+    emit_manifest(plan, manifest);
+    return compare_subjects(manifest->str);
+}
+
 guint
 suite_timeout_ms(const Suite *suite, Accel accel)
 {
@@ -90,141 +109,6 @@ suite_environment(const Plan *plan)
     g_strv_builder_add_many(builder, "HOSTBED_MANIFEST=" SUITE_MANIFEST_PATH, lab, host,
                             NULL);
     return g_strv_builder_end(builder);
-}
-
-/* ---- selection
- * --------------------------------------------------------------------------------- */
-
-/* A pattern that was cut; a part that was not given is NULL and matches all. */
-typedef struct {
-    char *lab, *host, *suite, *name;
-} Pattern;
-
-struct Selection {
-    GPtrArray *patterns; /* Pattern */
-};
-
-static void
-pattern_free(gpointer data)
-{
-    Pattern *pattern = data;
-    g_free(pattern->lab);
-    g_free(pattern->host);
-    g_free(pattern->suite);
-    g_free(pattern->name);
-    g_free(pattern);
-}
-
-static Pattern *
-pattern_new(const char *text)
-{
-    Pattern *pattern = g_new0(Pattern, 1);
-    g_auto(GStrv) parts = g_strsplit(text, "/", 4); /* a case's name may have "/" in it */
-    guint count = g_strv_length(parts), next = 0;
-    if (count == 4)
-        pattern->lab = g_strdup(parts[next++]);
-    if (count >= 3)
-        pattern->host = g_strdup(parts[next++]);
-    pattern->suite = g_strdup(count > 0 ? parts[next++] : "");
-    if (count >= 2)
-        pattern->name = g_strdup(parts[next]);
-    return pattern;
-}
-
-/* Names are taken as they stand as well: "[program]" is one. */
-static gboolean
-part_matches(const char *part, const char *name)
-{
-    return !part || g_str_equal(part, name) || fnmatch(part, name, 0) == 0;
-}
-
-/* A repeated run "NAME[run=2]" is meant by NAME too. */
-static gboolean
-lab_matches(const char *part, const char *lab)
-{
-    g_autofree char *plain = g_strndup(lab, strcspn(lab, "["));
-    return part_matches(part, lab) || part_matches(part, plain);
-}
-
-static gboolean
-is_possible(const Pattern *pattern)
-{
-    for (const Suite *suite = suites; suite->name; suite++) {
-        if (part_matches(pattern->suite, suite->name))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static char *
-suite_names(void)
-{
-    GString *names = g_string_new(NULL);
-    for (const Suite *suite = suites; suite->name; suite++)
-        g_string_append_printf(names, "%s%s", names->len ? ", " : "", suite->name);
-    return g_string_free(names, FALSE);
-}
-
-Selection *
-selection_new(const char *const *patterns, GError **error)
-{
-    g_autoptr(Selection) selection = g_new0(Selection, 1);
-    selection->patterns = g_ptr_array_new_with_free_func(pattern_free);
-    for (guint i = 0; patterns && patterns[i]; i++) {
-        Pattern *pattern = pattern_new(patterns[i]);
-        g_ptr_array_add(selection->patterns, pattern);
-        if (is_possible(pattern))
-            continue;
-        g_autofree char *names = suite_names();
-        g_set_error(
-            error, HB_ERROR, HB_USAGE,
-            "'%s' is neither a lab file that can be read nor a selection of suites; "
-            "there are %s",
-            patterns[i], names);
-        return NULL;
-    }
-    return g_steal_pointer(&selection);
-}
-
-void
-selection_free(Selection *selection)
-{
-    if (!selection)
-        return;
-    g_ptr_array_unref(selection->patterns);
-    g_free(selection);
-}
-
-gboolean
-selection_is_all(const Selection *selection)
-{
-    return selection->patterns->len == 0;
-}
-
-gboolean
-selection_has_suite(const Selection *selection, const char *lab, const char *host,
-                    const char *suite)
-{
-    for (guint i = 0; i < selection->patterns->len; i++) {
-        const Pattern *pattern = selection->patterns->pdata[i];
-        if (lab_matches(pattern->lab, lab) && part_matches(pattern->host, host) &&
-            part_matches(pattern->suite, suite))
-            return TRUE;
-    }
-    return selection_is_all(selection);
-}
-
-gboolean
-selection_has_case(const Selection *selection, const char *lab, const char *host,
-                   const char *suite, const char *name)
-{
-    for (guint i = 0; i < selection->patterns->len; i++) {
-        const Pattern *pattern = selection->patterns->pdata[i];
-        if (lab_matches(pattern->lab, lab) && part_matches(pattern->host, host) &&
-            part_matches(pattern->suite, suite) && part_matches(pattern->name, name))
-            return TRUE;
-    }
-    return selection_is_all(selection);
 }
 
 /* ---- shards

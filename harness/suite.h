@@ -23,7 +23,8 @@
 
 typedef struct {
     const char *name;
-    const char *summary; /* one line for --list */
+    const char *summary;      /* one line for --list */
+    const char *const *cases; /* ends with NULL; of the check the plan tells, see below */
     gboolean is_check; /* the manifest's own: done from outside, no program in the host */
     gboolean needs_iommu;
     gboolean needs_hugepages;
@@ -38,28 +39,10 @@ const Suite *suite_find(const char *name); /* NULL if unknown */
 
 /* Why PLAN cannot have SUITE, one sentence; NULL: it can. Owned by the caller. */
 char *suite_unmet(const Suite *suite, const Plan *plan);
+/* The cases that SUITE has on PLAN's host, in order. Owned by the caller. */
+GStrv suite_cases(const Suite *suite, const Plan *plan);
 guint suite_timeout_ms(const Suite *suite, Accel accel);
 GStrv suite_environment(const Plan *plan);
-
-/* ---- selection
- * ------------------------------------------------------------------------------
- *
- * By name, as reports write it, or by a part of it: "SUITE", "SUITE/CASE",
- * "HOST/SUITE/CASE", "LAB/HOST/SUITE/CASE"; each part may be a glob(7) pattern. */
-
-typedef struct Selection Selection;
-
-/* No PATTERNS (NULL or none): all. HB_USAGE if one of them can match no suite. */
-Selection *selection_new(const char *const *patterns, GError **error);
-void selection_free(Selection *selection);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Selection, selection_free)
-
-gboolean selection_is_all(const Selection *selection);
-/* Whether a case of the suite may be meant. */
-gboolean selection_has_suite(const Selection *selection, const char *lab,
-                             const char *host, const char *suite);
-gboolean selection_has_case(const Selection *selection, const char *lab, const char *host,
-                            const char *suite, const char *name);
 
 /* ---- shards
  * ---------------------------------------------------------------------------------- */

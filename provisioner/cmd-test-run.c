@@ -28,6 +28,7 @@ typedef struct {
     Schedule schedule;
     GMainLoop *loop;
     gint64 started_us, deadline_us; /* monotonic; deadline 0: none */
+    guint expected;                 /* results, as far as is known before the run */
     guint tap_count;
     guint interrupts;     /* SIGINT and SIGTERM so far */
     gboolean tap;         /* TAP goes to standard output */
@@ -82,7 +83,8 @@ show_line(Run *run)
         done += ((TestLab *)run->labs->pdata[i])->done;
     ReportCount count = count_all(run);
     g_autofree char *text =
-        g_strdup_printf("[%u/%u] %u passed, %u failed  %s", done, run->labs->len,
+        g_strdup_printf("[%u/%u] %u of %u: %u passed, %u failed  %s", done,
+                        run->labs->len, count.total, MAX(run->expected, count.total),
                         count.passed, count.failed, run->activity ? run->activity : "");
     g_autofree char *fitting = g_utf8_substring(
         text, 0, MIN(g_utf8_strlen(text, -1), (glong)terminal_columns() - 1));
@@ -287,8 +289,11 @@ worker_command(const Run *run, const TestLab *lab)
     add_options(argv, "extra-arg", o->extra_args);
     add_options(argv, "select", o->patterns);
     add_option(argv, "worker-name", lab->name);
-    for (guint i = 0; i < lab->units->len; i++)
-        add_option(argv, "worker-unit", lab->units->pdata[i]);
+    for (guint i = 0; i < lab->units->len; i++) {
+        const Unit *unit = lab->units->pdata[i];
+        g_autofree char *name = g_strdup_printf("%s/%s", unit->host, unit->suite->name);
+        add_option(argv, "worker-unit", name);
+    }
     g_autofree char *retry = g_strdup_printf("%d", o->retry);
     add_option(argv, "retry", retry);
     g_autofree char *deadline = g_strdup_printf("%" G_GINT64_FORMAT, run->deadline_us);
@@ -445,6 +450,18 @@ run_loop(Run *run)
         ; /* jobs that are still to be released */
 }
 
+static guint
+count_expected(const GPtrArray *labs, const Selection *selection)
+{
+    guint expected = 0;
+    for (guint i = 0; i < labs->len; i++) {
+        const TestLab *lab = labs->pdata[i];
+        for (guint j = 0; j < lab->units->len; j++)
+            expected += selection_count(selection, lab->units->pdata[j]);
+    }
+    return expected;
+}
+
 static void
 set_up(Run *run)
 {
@@ -464,12 +481,13 @@ set_up(Run *run)
 }
 
 int
-test_run(const TestOptions *options, GPtrArray *labs)
+test_run(const TestOptions *options, GPtrArray *labs, const Selection *selection)
 {
     g_autoptr(GPtrArray) reports = g_ptr_array_new();
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     Run run = {.options = options, .labs = labs, .reports = reports, .loop = loop};
     set_up(&run);
+    run.expected = count_expected(labs, selection);
     save_reports(&run, FALSE);
     /* A report that cannot be written is known before the hours of a run, not after. */
     if (run.save_error) {

@@ -168,26 +168,22 @@ add_lab(GPtrArray *labs, const char *filename, const char *name, const char *suf
         g_free(lab->name);
         lab->name = g_strdup_printf("%s[%u]%s", name, n, suffix);
     }
-    lab->units = g_ptr_array_new_with_free_func(g_free);
+    lab->units = g_ptr_array_new_with_free_func((GDestroyNotify)unit_free);
     lab->report = report_new(lab->name);
     g_ptr_array_add(labs, lab);
     return lab;
 }
 
 static void
-add_units(TestLab *lab, const GPtrArray *plans, const Selection *selection)
+add_units(TestLab *lab, const GPtrArray *plans)
 {
     for (guint i = 0; i < plans->len; i++) {
         const Plan *plan = plans->pdata[i];
         lab->memory_bytes = MAX(lab->memory_bytes, plan_memory_needed(plan));
         lab->report->tainted |= plan->tainted;
-        for (const Suite *suite = suites; suite->name; suite++) {
-            if (selection_has_suite(selection, lab->name, plan->host_id, suite->name))
-                g_ptr_array_add(lab->units,
-                                g_strdup_printf("%s/%s", plan->host_id, suite->name));
-        }
+        for (const Suite *suite = suites; suite->name; suite++)
+            g_ptr_array_add(lab->units, unit_new(lab->name, plan, suite));
     }
-    lab->report->selected = !selection_is_all(selection);
 }
 
 /* The name of a lab that could not be planned: that of its file. */
@@ -238,7 +234,7 @@ plan_file(const char *filename, const Emulator *emulator, Findings *findings)
 /* All labs are planned, and their findings printed, before one is started. */
 static HbStatus
 plan_labs(const TestOptions *options, const GPtrArray *filenames,
-          const Emulator *emulator, const Selection *selection, GPtrArray *labs)
+          const Emulator *emulator, GPtrArray *labs)
 {
     HbStatus worst = HB_OK;
     for (guint i = 0; i < filenames->len; i++) {
@@ -253,8 +249,7 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
             g_autofree char *suffix =
                 options->repeat > 1 ? g_strdup_printf("[run=%d]", run) : g_strdup("");
             const Plan *first = plans->pdata[0];
-            add_units(add_lab(labs, filenames->pdata[i], first->lab_name, suffix), plans,
-                      selection);
+            add_units(add_lab(labs, filenames->pdata[i], first->lab_name, suffix), plans);
         }
     }
     return worst;
@@ -289,12 +284,34 @@ keep_shard(GPtrArray *labs, Shard shard)
     }
 }
 
+/* FALSE: a pattern means nothing in any lab. A lab that could not be planned may be what
+ * is meant. */
+static gboolean
+check_selection(const GPtrArray *labs, const Selection *selection, GError **error)
+{
+    g_autoptr(GPtrArray) all = g_ptr_array_new();
+    for (guint i = 0; i < labs->len; i++) {
+        const TestLab *lab = labs->pdata[i];
+        if (lab->done)
+            return TRUE;
+        g_ptr_array_extend(all, lab->units, NULL, NULL);
+    }
+    return selection_check(selection, all, error);
+}
+
 /* Selections such as "LAB/HOST/SUITE/CASE" leave whole labs out. */
 static void
-drop_unselected(GPtrArray *labs)
+drop_unselected(GPtrArray *labs, const Selection *selection)
 {
     for (guint i = 0; i < labs->len;) {
-        const TestLab *lab = labs->pdata[i];
+        TestLab *lab = labs->pdata[i];
+        lab->report->selected = !selection_is_all(selection);
+        for (guint j = 0; j < lab->units->len;) {
+            if (selection_has_unit(selection, lab->units->pdata[j]))
+                j++;
+            else
+                g_ptr_array_remove_index(lab->units, j);
+        }
         if (lab->units->len == 0 && !lab->done)
             g_ptr_array_remove_index(labs, i);
         else
@@ -303,20 +320,12 @@ drop_unselected(GPtrArray *labs)
 }
 
 static int
-print_list(const GPtrArray *labs)
+run_selected(const TestOptions *options, GPtrArray *labs, const Selection *selection)
 {
-    for (guint i = 0; i < labs->len; i++) {
-        const TestLab *lab = labs->pdata[i];
-        for (guint j = 0; j < lab->units->len; j++)
-            printf("%s/%s\n", lab->name, (const char *)lab->units->pdata[j]);
-    }
-    return HB_OK;
-}
-
-static int
-run_selected(const TestOptions *options, GPtrArray *labs)
-{
-    drop_unselected(labs);
+    g_autoptr(GError) error = NULL;
+    if (!check_selection(labs, selection, &error))
+        return cli_fail(error);
+    drop_unselected(labs, selection);
     guint total = count_units(labs);
     if (options->shard_text)
         keep_shard(labs, options->shard);
@@ -327,7 +336,8 @@ run_selected(const TestOptions *options, GPtrArray *labs)
     if (labs->len == 0)
         return cli_fail_with(HB_USAGE,
                              "nothing to run: no suite of these labs is selected");
-    return options->list ? print_list(labs) : test_run(options, labs);
+    return options->list ? test_list(options, labs, selection)
+                         : test_run(options, labs, selection);
 }
 
 int
@@ -347,6 +357,8 @@ cmd_test(int argc, char **argv)
         selection_new((const char *const *)options.patterns, &error);
     if (!selection)
         return cli_fail(error);
+    if (filenames->len == 0 && options.list)
+        return test_list(&options, NULL, selection);
     if (filenames->len == 0)
         return cli_fail_with(HB_USAGE,
                              "no lab to test; 'hostbed test LAB…' takes lab files");
@@ -357,6 +369,6 @@ cmd_test(int argc, char **argv)
     options.machine.emulator = g_strdup(emulator->binary);
 
     g_autoptr(GPtrArray) labs = g_ptr_array_new_with_free_func(lab_free_element);
-    status = (int)plan_labs(&options, filenames, emulator, selection, labs);
-    return status == HB_OK ? run_selected(&options, labs) : status;
+    status = (int)plan_labs(&options, filenames, emulator, labs);
+    return status == HB_OK ? run_selected(&options, labs, selection) : status;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hostbed test, in three files: cmd-test.c reads the command line and finds out what is
- * to be run; cmd-test-run.c runs it, a process for each lab, and reports;
- * cmd-test-worker.c is such a process.
+ * hostbed test, in four files: cmd-test.c reads the command line and finds out what is
+ * to be run; cmd-test-list.c only tells it; cmd-test-run.c runs it, a process for each
+ * lab, and reports; cmd-test-worker.c is such a process.
  */
 #pragma once
 
 #include "cli.h"
 #include "job.h"
-#include "suite.h"
+#include "selection.h"
 
 typedef struct {
     CliMachine machine;
@@ -38,14 +38,18 @@ typedef struct {
     char *filename;
     char *name;          /* unique: "NAME", "NAME[run=2]" */
     gint64 memory_bytes; /* of its largest host */
-    GPtrArray *units;    /* char *, "HOST/SUITE", in order */
+    GPtrArray *units;    /* Unit, in order */
     Report *report;
     Job *job; /* NULL: not started, or ended */
     gboolean done;
 } TestLab;
 
 /* Runs LABS (TestLab); returns the exit status. */
-int test_run(const TestOptions *options, GPtrArray *labs);
+int test_run(const TestOptions *options, GPtrArray *labs, const Selection *selection);
+
+/* Prints what of LABS' units is selected, without LABS what suites have on every host. */
+int
+test_list(const TestOptions *options, const GPtrArray *labs, const Selection *selection);
 
 /* The process of one lab: FILENAME's units to OPTIONS->worker_fd. */
 int test_worker(const TestOptions *options, const char *filename);

@@ -3,6 +3,7 @@
  * Suite hugepages: the pools are reserved on their nodes, and a page taken from one comes
  * from there and is as large as it says.
  */
+#include "cases.h"
 #include "suite.h"
 
 #include <errno.h>
@@ -177,11 +178,6 @@ pages_have_their_size(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pools_are_as_asked),
-        cmocka_unit_test(pools_are_free_at_start),
-        cmocka_unit_test(pages_come_from_their_node),
-        cmocka_unit_test(pages_have_their_size),
-    };
+    const struct CMUnitTest tests[] = {HUGEPAGES_CASES(SUITE_CASE)};
     return suite_run("hugepages", tests);
 }

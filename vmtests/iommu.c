@@ -3,6 +3,7 @@
  * Suite iommu: DMA remapping is on, by the sign that means it, and every function is in
  * the group that it was planned for.
  */
+#include "cases.h"
 #include "suite.h"
 
 #include <stdlib.h>
@@ -168,13 +169,6 @@ the_interrupt_window_is_reserved(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(remapping_is_active),
-        cmocka_unit_test(interrupts_are_remapped_as_asked),
-        cmocka_unit_test(every_function_is_in_a_group),
-        cmocka_unit_test(groups_have_their_members),
-        cmocka_unit_test(groups_are_translated),
-        cmocka_unit_test(the_interrupt_window_is_reserved),
-    };
+    const struct CMUnitTest tests[] = {IOMMU_CASES(SUITE_CASE)};
     return suite_run("iommu", tests);
 }

@@ -3,6 +3,7 @@
  * Suite numa: the cells that were asked for are nodes, and memory goes to the node it is
  * told to.
  */
+#include "cases.h"
 #include "suite.h"
 
 #include <errno.h>
@@ -311,15 +312,6 @@ interleaved_memory_is_on_all_nodes(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_node_is_online),
-        cmocka_unit_test(cpus_belong_to_their_nodes),
-        cmocka_unit_test(distances_are_as_asked),
-        cmocka_unit_test(memory_is_within_the_kernels_reserve),
-        cmocka_unit_test(bound_memory_is_on_its_node),
-        cmocka_unit_test(preferred_memory_is_on_its_node),
-        cmocka_unit_test(first_touch_is_local),
-        cmocka_unit_test(interleaved_memory_is_on_all_nodes),
-    };
+    const struct CMUnitTest tests[] = {NUMA_CASES(SUITE_CASE)};
     return suite_run("numa", tests);
 }

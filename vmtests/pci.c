@@ -3,6 +3,7 @@
  * Suite pci: every function that was planned is there, where it was planned, near to the
  * CPUs and the node it was planned for, driven by its driver; and no other.
  */
+#include "cases.h"
 #include "suite.h"
 
 #include <fcntl.h>
@@ -209,16 +210,6 @@ configuration_space_is_readable(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_function_is_there),
-        cmocka_unit_test(no_other_function_is_there),
-        cmocka_unit_test(functions_are_of_their_kind),
-        cmocka_unit_test(functions_are_below_their_port),
-        cmocka_unit_test(functions_are_on_their_node),
-        cmocka_unit_test(functions_are_near_to_their_cpus),
-        cmocka_unit_test(functions_have_their_driver),
-        cmocka_unit_test(links_are_up),
-        cmocka_unit_test(configuration_space_is_readable),
-    };
+    const struct CMUnitTest tests[] = {PCI_CASES(SUITE_CASE)};
     return suite_run("pci", tests);
 }

@@ -87,6 +87,9 @@ int bind_range(void *address, size_t length, int mode, int node);
 /* A field of a node's meminfo in KiB ("MemFree"), or -1. */
 int64_t node_meminfo_kib(int node, const char *field);
 
+/* For the lists of cases.h. */
+#define SUITE_CASE(name) cmocka_unit_test(name),
+
 /* Runs TESTS as the suite NAME and returns its exit status. */
 #define suite_run(name, tests) suite_main(name, tests, sizeof(tests) / sizeof((tests)[0]))
 int suite_main(const char *name, const struct CMUnitTest *tests, size_t count);

@@ -23,7 +23,15 @@ status "no such lab" 2 nosuch.xml
 status "a lab with faults" 2 "$labs/refused/counts-multiply.xml"
 status "no such suite" 2 nuna "$labs/smallest.xml"
 has "the suites are named" "$tap_dir/err" "manifest, numa, pci, iommu, hugepages"
-status "nothing selected" 2 nolab/l1/numa/x "$labs/smallest.xml"
+status "no such case" 2 numa/first_tuch_is_local "$labs/smallest.xml"
+has "the nearest case is named" "$tap_dir/err" "did you mean numa/first_touch_is_local\?"
+is "and no host was started to find out" "$(cat "$tap_dir/out")" ""
+status "a part of a case's name" 2 numa/preferred "$labs/smallest.xml"
+has "the case that has it is named" "$tap_dir/err" "did you mean numa/preferred_memory_is_on_its_node\?"
+status "one of two that means nothing" 2 numa 'pci/x*' "$labs/smallest.xml"
+has "it is named" "$tap_dir/err" "'pci/x\*' selects no case"
+status "nothing selected" 2 nolab/l1/numa/links_are_up "$labs/smallest.xml"
+has "the way to the names is told" "$tap_dir/err" "test --list"
 status "no shard" 2 --shard 3/2 "$labs/smallest.xml"
 status "an empty shard" 2 --shard 9/9 "$labs/smallest.xml"
 has "an empty shard is counted" "$tap_dir/err" "there are only 5 suites"
@@ -32,15 +40,29 @@ status "two reports on one stream" 2 --junit - --json - "$labs/smallest.xml"
 status "a report that cannot be written" 8 --junit /nonexistent/r.xml "$labs/smallest.xml"
 is "nothing was started for it" "$(cat "$tap_dir/out")" ""
 
-hostbed test --list numa 'p*' "$labs/smallest.xml" "$labs/two-hosts.xml" >"$tap_dir/list"
-has "suites are listed" "$tap_dir/list" '^smallest/[^/]+/numa$'
-is "others are not" "$(grep -c hugepages "$tap_dir/list")" 0
-is "each host has its own" "$(grep -c '/numa$' "$tap_dir/list")" 3
+hostbed test --list numa 'p*/links*' "$labs/smallest.xml" "$labs/two-hosts.xml" >"$tap_dir/list"
+has "cases are listed" "$tap_dir/list" '^smallest/[^/]+/numa/first_touch_is_local$'
+is "others are not" "$(grep -c -e hugepages -e every_function "$tap_dir/list")" 0
+is "each host has its own" "$(grep -c '/pci/links_are_up$' "$tap_dir/list")" 3
+hostbed test --list manifest "$labs/smallest.xml" >"$tap_dir/list"
+has "the check's cases are the lab's" "$tap_dir/list" '^smallest/[^/]+/manifest/pci 0000:[0-9a-f:.]+$'
+is "what is listed can be selected" \
+    "$(sed 's/.*/--select=&/' "$tap_dir/list" | { mapfile -t o; hostbed test --list "${o[@]}" "$labs/smallest.xml"; })" \
+    "$(cat "$tap_dir/list")"
+hostbed test --list >"$tap_dir/list"
+has "without a lab: what every host has" "$tap_dir/list" '^hugepages/pools_are_as_asked$'
+hostbed test --list --json - iommu hugepages "$labs/smallest.xml" >"$tap_dir/list"
+has "the list as JSON has the case" "$tap_dir/list" '"case" : "pools_are_free_at_start"'
+has "and why it will be skipped" "$tap_dir/list" '"skip" : "no cell of the lab has huge pages'
+is "and how many there are" "$(sed -n 's/.*"total" : //p' "$tap_dir/list")" "$(grep -c '"case"' "$tap_dir/list"),"
+hostbed test --list --json "$tap_dir/list.json" iommu hugepages "$labs/smallest.xml" >/dev/null
+is "and can go to a file" "$(cat "$tap_dir/list.json")" "$(cat "$tap_dir/list")"
 
 all=$(hostbed test --list --repeat 3 "$labs/smallest.xml" | sort)
 parts=$(for k in 1 2 3 4; do hostbed test --list --shard $k/4 --repeat 3 "$labs/smallest.xml"; done | sort)
 is "shards are a partition" "$parts" "$all"
-is "repeated runs have names of their own" "$(echo "$all" | uniq | wc -l)" 15
+is "repeated runs have names of their own" "$(echo "$all" | uniq -d)" ""
+is "and all of them run everything" "$(echo "$all" | sed 's,^[^/]*/,,' | sort | uniq -c | awk '$1 != 3')" ""
 
 sed 's/memory="[^"]*"/memory="4000 GiB"/' "$labs/smallest.xml" >"$tap_dir/big.xml"
 status "more memory than there is" 8 --junit "$tap_dir/big.junit" "$tap_dir/big.xml"

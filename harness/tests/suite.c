@@ -9,75 +9,6 @@
 #include "error.h"
 #include "suite.h"
 
-static Selection *
-select_by(const char *pattern)
-{
-    const char *const patterns[] = {pattern, NULL};
-    Selection *selection = selection_new(patterns, NULL);
-    assert_non_null(selection);
-    return selection;
-}
-
-static void
-expect_case(const char *pattern, const char *lab, const char *suite, const char *name,
-            gboolean expected)
-{
-    g_autoptr(Selection) selection = select_by(pattern);
-    assert_int_equal(selection_has_case(selection, lab, "l1", suite, name), expected);
-}
-
-static void
-nothing_selected_is_all(void **state)
-{
-    g_autoptr(Selection) selection = selection_new(NULL, NULL);
-    assert_true(selection_is_all(selection));
-    assert_true(selection_has_suite(selection, "lab", "l1", "numa"));
-    assert_true(selection_has_case(selection, "lab", "l1", "numa", "x"));
-}
-
-static void
-selects_by_parts(void **state)
-{
-    expect_case("numa", "lab", "numa", "distances", TRUE);
-    expect_case("numa", "lab", "pci", "distances", FALSE);
-    expect_case("n*/dist*", "lab", "numa", "distances", TRUE);
-    expect_case("*/dist*", "lab", "numa", "cpus", FALSE);
-    expect_case("l1/numa/cpus", "lab", "numa", "cpus", TRUE);
-    expect_case("l2/numa/cpus", "lab", "numa", "cpus", FALSE);
-    expect_case("lab/l1/manifest/pci 0000:b5:00.0", "lab", "manifest", "pci 0000:b5:00.0",
-                TRUE);
-    expect_case("other/l1/numa/*", "lab", "numa", "cpus", FALSE);
-    expect_case("lab/l1/numa/a/b", "lab", "numa", "a/b", TRUE);
-}
-
-/* What a report prints can be given back as it stands. */
-static void
-selects_by_reported_names(void **state)
-{
-    expect_case("lab[run=2]/l1/numa/[program]", "lab[run=2]", "numa", "[program]", TRUE);
-    expect_case("lab/l1/numa/[program]", "lab[run=2]", "numa", "[program]", TRUE);
-    expect_case("lab[run=1]/l1/numa/cpus", "lab[run=2]", "numa", "cpus", FALSE);
-}
-
-static void
-a_case_selects_its_suite(void **state)
-{
-    g_autoptr(Selection) selection = select_by("numa/cpus");
-    assert_true(selection_has_suite(selection, "lab", "l1", "numa"));
-    assert_false(selection_has_suite(selection, "lab", "l1", "pci"));
-}
-
-static void
-refuses_what_selects_no_suite(void **state)
-{
-    const char *const patterns[] = {"numa", "nuna/*", NULL};
-    g_autoptr(GError) error = NULL;
-    assert_null(selection_new(patterns, &error));
-    assert_int_equal(hb_error_status(error), HB_USAGE);
-    assert_non_null(strstr(error->message, "'nuna/*'"));
-    assert_non_null(strstr(error->message, "manifest, numa, pci, iommu, hugepages"));
-}
-
 static Plan *
 plan_of(guint nodes, LabIommuModel iommu, guint hugepages)
 {
@@ -176,11 +107,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_selected_is_all),
-        cmocka_unit_test(selects_by_parts),
-        cmocka_unit_test(selects_by_reported_names),
-        cmocka_unit_test(a_case_selects_its_suite),
-        cmocka_unit_test(refuses_what_selects_no_suite),
         cmocka_unit_test(needs_are_seen_in_the_plan),
         cmocka_unit_test(emulation_gets_more_time),
         cmocka_unit_test(shards_are_a_partition),

@@ -8,6 +8,9 @@ mkdir -p "$tap_dir/here/sub"
 cd "$tap_dir/here" || bail "no folder of its own"
 touch lab.xml other.txt kernel.deb 'with space.xml'
 
+printf '#!/bin/sh\nexec "%s" hostbed "$@"\n' "$build_dir/run" >"$tap_dir/hostbed"
+chmod +x "$tap_dir/hostbed"
+
 # completed WORD…: what a fresh shell offers for a line of these words, the last half typed
 completed() {
     # shellcheck disable=SC2016  # for the inner shell
@@ -27,6 +30,9 @@ offers "forms behind =" "manifest" hostbed show --format = m
 offers "accelerators" "auto kvm tcg" hostbed run --accel ""
 offers "all of them behind =" "auto kvm tcg" hostbed check --accel =
 offers "suites" "numa" hostbed test --select n
+offers "all suites" "$({ echo manifest; hostbed test --list; } | sed 's,/.*,,' | LC_ALL=C sort -u | paste -sd" ")" hostbed test --select ""
+offers "cases of a suite" "iommu/groups_are_translated iommu/groups_have_their_members" \
+    "$tap_dir/hostbed" test --select iommu/gr
 offers "options" "--jobs --json --junit" hostbed test --j
 offers "doctor's --json takes no file" "--emulator" hostbed doctor --json --e
 offers "packages" "kernel.deb sub" hostbed image kernel ""

@@ -27,6 +27,14 @@ for file in "$recorded"/*.tree; do
     done
 done
 
+# What can be selected before there is a host is what the programs then report.
+hostbed test --list >"$tap_dir/listed"
+for name in $suites; do
+    suite "$name" berrange-2017 "$recorded/berrange-2017.observation"
+    is "$name is listed with its cases" "$(sed -n "s|^$name/||p" "$tap_dir/listed")" \
+        "$(sed -nE 's/^(not )?ok [0-9]+ (- |# SKIP )?//p' "$tap_dir/out")"
+done
+
 # refuses SUITE WHAT SED-EXPRESSION SENTENCE: the article's machine is not the one of an altered
 # manifest, and the case that fails says so itself, on standard output
 refuses() {

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The cases of each suite, in the order in which they run. The suite's program is made of
+ * this list, and the harness knows from it what can be selected before there is a host.
+ * A case here that is not written does not compile, nor, with -Werror, one that is
+ * written and not here.
+ */
+#pragma once
+
+/* clang-format off */
+#define NUMA_CASES(CASE) \
+    CASE(every_node_is_online) \
+    CASE(cpus_belong_to_their_nodes) \
+    CASE(distances_are_as_asked) \
+    CASE(memory_is_within_the_kernels_reserve) \
+    CASE(bound_memory_is_on_its_node) \
+    CASE(preferred_memory_is_on_its_node) \
+    CASE(first_touch_is_local) \
+    CASE(interleaved_memory_is_on_all_nodes)
+
+#define PCI_CASES(CASE) \
+    CASE(every_function_is_there) \
+    CASE(no_other_function_is_there) \
+    CASE(functions_are_of_their_kind) \
+    CASE(functions_are_below_their_port) \
+    CASE(functions_are_on_their_node) \
+    CASE(functions_are_near_to_their_cpus) \
+    CASE(functions_have_their_driver) \
+    CASE(links_are_up) \
+    CASE(configuration_space_is_readable)
+
+#define IOMMU_CASES(CASE) \
+    CASE(remapping_is_active) \
+    CASE(interrupts_are_remapped_as_asked) \
+    CASE(every_function_is_in_a_group) \
+    CASE(groups_have_their_members) \
+    CASE(groups_are_translated) \
+    CASE(the_interrupt_window_is_reserved)
+
+#define HUGEPAGES_CASES(CASE) \
+    CASE(pools_are_as_asked) \
+    CASE(pools_are_free_at_start) \
+    CASE(pages_come_from_their_node) \
+    CASE(pages_have_their_size)
+/* clang-format on */
