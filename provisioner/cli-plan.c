@@ -16,11 +16,8 @@ cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend, in
 {
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(Lab) lab = lab_parse_file(filename, findings);
-    if (lab)
-        lab_check(lab, findings);
-    g_autoptr(GPtrArray) plans = NULL;
-    if (lab && findings_ok(findings))
-        plans = plan_lab(lab, emulator, backend, findings);
+    g_autoptr(GPtrArray) plans =
+        lab ? plan_checked_lab(lab, emulator, backend, findings) : NULL;
     *status = cli_findings(findings);
     return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
 }

@@ -11,15 +11,14 @@
 static void
 print_needs(const char *lab, const GPtrArray *plans)
 {
-    gint64 needed = 0;
+    guint64 needed = 0; /* that of 4096 hosts of the largest kind still fits */
     guint cpus = 0;
     for (guint i = 0; i < plans->len; i++) {
         const Plan *plan = g_ptr_array_index(plans, i);
-        needed += plan_memory_needed(plan);
+        needed += (guint64)plan_memory_needed(plan);
         cpus += plan->cpu_count;
     }
-    g_autofree char *memory =
-        g_format_size_full((guint64)needed, G_FORMAT_SIZE_IEC_UNITS);
+    g_autofree char *memory = g_format_size_full(needed, G_FORMAT_SIZE_IEC_UNITS);
     printf("%s: ok, %u host%s with %u CPU%s, needs %s of memory\n", lab, plans->len,
            plans->len == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s", memory);
 }

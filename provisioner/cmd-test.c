@@ -224,11 +224,7 @@ static GPtrArray *
 plan_file(const char *filename, const Emulator *emulator, Findings *findings)
 {
     g_autoptr(Lab) lab = lab_parse_file(filename, findings);
-    if (!lab)
-        return NULL;
-    lab_check(lab, findings);
-    return findings_ok(findings) ? plan_lab(lab, emulator, PLAN_FOR_QEMU, findings)
-                                 : NULL;
+    return lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
 }
 
 /* All labs are planned, and their findings printed, before one is started. */

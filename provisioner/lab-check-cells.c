@@ -54,7 +54,7 @@ check_cpu_twice(LabCheck *check)
         for (guint j = 0; j < cell->cpus->len; j++) {
             guint cpu = g_array_index(cell->cpus, guint, j);
             const LabCell *owner = g_hash_table_lookup(owners, GUINT_TO_POINTER(cpu));
-            if (owner && owner->pos.line == cell->pos.line) {
+            if (owner && owner->element == cell->element) {
                 lab_check_say(
                     check, cell->pos,
                     "copies of this cell share CPU %u; end cpus in '+', so that each "

@@ -196,7 +196,7 @@ take_address(LabCheck *check, Bus *bus, const LabNode *node)
     const LabNode **taker = &bus->functions[slot][node->function];
     if (!*taker)
         *taker = node;
-    else if ((*taker)->pos.line == node->pos.line)
+    else if ((*taker)->element == node->element)
         lab_check_say(
             check, node->pos,
             "copies of this element share the address %02x.%d; leave function or slot "
@@ -317,10 +317,10 @@ check_mac(LabCheck *check, const LabNode *nic)
     else if (strcmp(nic->mac, "00:00:00:00:00:00") == 0)
         lab_check_say(check, nic->pos,
                       "a NIC cannot have the MAC address 0; leave mac out");
-    const FilePos *other = g_hash_table_lookup(check->macs, nic->mac);
+    const LabNode *other = g_hash_table_lookup(check->macs, nic->mac);
     if (!other)
-        g_hash_table_insert(check->macs, nic->mac, g_memdup2(&nic->pos, sizeof nic->pos));
-    else if (other->line == nic->pos.line)
+        g_hash_table_insert(check->macs, nic->mac, (gpointer)nic);
+    else if (other->element == nic->element)
         lab_check_say(
             check, nic->pos,
             "copies of this NIC share mac='%s'; end it in '+' to count up, or leave it "
@@ -328,7 +328,7 @@ check_mac(LabCheck *check, const LabNode *nic)
             nic->mac);
     else
         lab_check_say(check, nic->pos, "mac='%s' is that of the NIC in line %d already",
-                      nic->mac, other->line);
+                      nic->mac, other->pos.line);
 }
 
 static void

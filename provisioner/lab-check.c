@@ -74,29 +74,51 @@ is_taken(const char *id)
     return strcmp(id, "pcie.0") == 0 || g_str_has_prefix(id, "hostbed");
 }
 
-static void
-check_id(LabCheck *check, GHashTable *seen, const char *id, FilePos pos)
+/* What has an id. */
+typedef struct {
+    const char *id;
+    FilePos pos;
+    guint element;
+} Named;
+
+/* FALSE: the id is not its own, and that was said. */
+static gboolean
+check_id(LabCheck *check, GHashTable *seen, Named named)
 {
-    if (is_taken(id)) {
-        lab_check_say(check, pos,
-                      "the id '%s' is taken by the machine itself; choose another", id);
-        return;
+    if (is_taken(named.id)) {
+        lab_check_say(check, named.pos,
+                      "the id '%s' is taken by the machine itself; choose another",
+                      named.id);
+        return FALSE;
     }
-    const FilePos *other = g_hash_table_lookup(seen, id);
-    if (!other)
-        g_hash_table_insert(seen, (gpointer)id, g_memdup2(&pos, sizeof pos));
-    else if (other->line == pos.line)
+    const Named *other = g_hash_table_lookup(seen, named.id);
+    if (!other) {
+        g_hash_table_insert(seen, (gpointer)named.id, g_memdup2(&named, sizeof named));
+        return TRUE;
+    }
+    if (other->element == named.element)
         lab_check_say(
-            check, pos,
+            check, named.pos,
             "copies of this element share the id '%s'; end the id in '+' to count up, "
             "or leave it out",
-            id);
+            named.id);
     else
         lab_check_say(
-            check, pos,
+            check, named.pos,
             "the id '%s' is that of the element in line %d already; an id names one "
             "element of the host",
-            id, other->line);
+            named.id, other->pos.line);
+    return FALSE;
+}
+
+/* An id that was not written begins with that of the element around it, whose fault it
+ * shares. */
+static gboolean
+follows(const GHashTable *faulty, const char *id)
+{
+    const char *dot = strrchr(id, '.');
+    g_autofree char *around = dot ? g_strndup(id, (gsize)(dot - id)) : NULL;
+    return around && g_hash_table_contains((GHashTable *)faulty, around);
 }
 
 static void
@@ -104,18 +126,43 @@ check_ids(LabCheck *check)
 {
     g_autoptr(GHashTable) seen =
         g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+    g_autoptr(GHashTable) faulty = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < check->host->cells->len; i++) {
         const LabCell *cell = g_ptr_array_index(check->host->cells, i);
-        check_id(check, seen, cell->id, cell->pos);
+        if (!check_id(check, seen, (Named){cell->id, cell->pos, cell->element}))
+            g_hash_table_add(faulty, cell->id);
     }
     for (guint i = 0; i < check->nodes->len; i++) {
         const LabNode *node = g_ptr_array_index(check->nodes, i);
-        check_id(check, seen, node->id, node->pos);
+        if (follows(faulty, node->id) ||
+            !check_id(check, seen, (Named){node->id, node->pos, node->element}))
+            g_hash_table_add(faulty, node->id);
+    }
+}
+
+/* ---- the kernel ----------------------------------------------------------------- */
+
+/* A character reference brings even a line end through XML. Linux would take it for part
+ * of a word, and whoever shows the line would break it. */
+static void
+check_cmdline(LabCheck *check)
+{
+    const char *text = check->host->cmdline;
+    for (; text && *text; text = g_utf8_next_char(text)) {
+        gunichar character = g_utf8_get_char(text);
+        if (!g_unichar_iscntrl(character))
+            continue;
+        lab_check_say(check, check->host->kernel_pos,
+                      "cmdline has the control character U+%04X; part its words by "
+                      "spaces",
+                      character);
+        return;
     }
 }
 
 static const LabCheckRow host_checks[] = {
     {"id", check_ids},
+    {"command-line", check_cmdline},
     {NULL},
 };
 
@@ -155,8 +202,7 @@ lab_check(const Lab *lab, Findings *findings)
 {
     g_autoptr(GHashTable) told =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(GHashTable) macs =
-        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free);
+    g_autoptr(GHashTable) macs = g_hash_table_new(g_str_hash, g_str_equal);
     LabCheck check = {.lab = lab, .findings = findings, .told = told, .macs = macs};
     run(&check, lab_checks);
     for (guint i = 0; i < lab->hosts->len; i++) {

@@ -14,7 +14,7 @@ typedef struct {
     GPtrArray *nodes;    /* const LabNode: all of the host, parents first */
     Findings *findings;
     GHashTable *told; /* set of char *: copies of an element do not repeat a finding */
-    GHashTable *macs; /* char * → FilePos *: of all hosts so far */
+    GHashTable *macs; /* char * → const LabNode *: of all hosts so far */
     const char *name; /* of the check that runs */
 } LabCheck;
 

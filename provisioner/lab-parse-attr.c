@@ -351,17 +351,36 @@ lab_is_id(const char *text)
     return g_ascii_isalpha(*text) && is_word(text) && strlen(text) <= LAB_MAX_ID;
 }
 
+/* The largest number that an id counts up from; with 8192 copies none has more digits
+ * than people read. */
+#define MAX_FIRST 999999999
+
+/* The number at the end of PATTERN without its '+', and where it begins; 0 if there is
+ * none. */
+static guint64
+first_number(const char *pattern, gsize *stem)
+{
+    *stem = strlen(pattern);
+    while (*stem > 0 && g_ascii_isdigit(pattern[*stem - 1]))
+        --*stem;
+    return g_ascii_strtoull(pattern + *stem, NULL, 10); /* too large saturates */
+}
+
 /* "eth5+" → "eth5", "eth6", … in the order in which the copies of this element are made.
  */
 static char *
-counted_up(const LabXml *element, const char *pattern)
+counted_up(LabParser *parser, const LabXml *element, const char *attribute,
+           const char *plain)
 {
-    gsize stem = strlen(pattern) - 1;
-    while (stem > 0 && g_ascii_isdigit(pattern[stem - 1]))
-        stem--;
-    guint64 first =
-        g_ascii_strtoull(pattern + stem, NULL, 10); /* "" is 0, too large saturates */
-    return g_strdup_printf("%.*s%" G_GUINT64_FORMAT, (int)stem, pattern,
+    gsize stem = 0;
+    guint64 first = first_number(plain, &stem);
+    if (first > MAX_FIRST) {
+        lab_say(parser, lab_attr_pos(element, attribute), "id",
+                "<%s>: %s='%s+' counts from more than %d; begin with a lower number",
+                element->name, attribute, plain, MAX_FIRST);
+        first = 0;
+    }
+    return g_strdup_printf("%.*s%" G_GUINT64_FORMAT, (int)stem, plain,
                            first + element->copies);
 }
 
@@ -381,7 +400,7 @@ lab_attr_id(LabParser *parser, LabXml *element, const char *attribute,
     if (!text || !lab_is_id(plain))
         return g_strdup_printf("%s%u", default_stem, index);
     if (counts_up)
-        return counted_up(element, text);
+        return counted_up(parser, element, attribute, plain);
     return element->count > 1 ? g_strdup_printf("%s%u", text, element->copy)
                               : g_strdup(text);
 }

@@ -219,6 +219,7 @@ lab_parse_cell(LabParser *parser, LabXml *element, gpointer data)
     g_autofree char *id = cell_id(parser, element, host->cells->len);
     LabCell *cell = lab_cell_new(id);
     cell->pos = element->pos;
+    cell->element = element->number;
     g_ptr_array_add(host->cells, cell);
     read_cpus(parser, element, cell);
     lab_attr_size_unit(parser, element, "memory", &cell->memory_bytes);

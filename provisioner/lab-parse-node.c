@@ -256,6 +256,7 @@ new_node(LabParser *parser, LabXml *element, const LabNodePlace *place)
         lab_attr_id(parser, element, "id", stem, siblings_of_kind(place->list, kind));
     LabNode *node = lab_node_new(kind, id);
     node->pos = element->pos;
+    node->element = element->number;
     node->parent = place->parent;
     return node;
 }

@@ -70,6 +70,7 @@ static void
 parse_kernel(LabParser *parser, LabXml *element, gpointer data)
 {
     LabHost *host = data;
+    host->kernel_pos = element->pos;
     g_autofree char *path = NULL;
     if (lab_attr_text(parser, element, "path", &path)) {
         g_free(host->kernel);
@@ -169,7 +170,8 @@ parse_host(LabParser *parser, LabXml *element, gpointer data)
     Lab *lab = data;
     g_autofree char *id = lab_attr_id(parser, element, "name", "host", lab->hosts->len);
     LabHost *host = lab_host_new(id);
-    host->pos = host->cpu.pos = host->iommu.pos = host->firmware_pos = element->pos;
+    host->pos = host->cpu.pos = host->iommu.pos = element->pos;
+    host->firmware_pos = host->kernel_pos = element->pos;
     g_ptr_array_add(lab->hosts, host);
     lab_children(parser, element, host_children, host);
     if (host->cells->len == 0 && !parser->exhausted)

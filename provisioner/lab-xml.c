@@ -330,6 +330,7 @@ on_start_element(void *data, const xmlChar *local, const xmlChar *prefix,
     element->name = qualified_name(prefix, local);
     element->is_foreign = g_strcmp0((const char *)uri, LAB_NAMESPACE) != 0;
     element->pos = (FilePos){reader->file, first_line};
+    element->number = reader->elements;
     element->count = 1;
     element->weight = 1 + (guint)length / 64;
     if (attribute_count > 0)

@@ -30,6 +30,7 @@ typedef struct LabXml LabXml;
 struct LabXml {
     char *name;            /* as written */
     gboolean is_foreign;   /* not in LAB_NAMESPACE */
+    guint number;          /* from 1, in the order of the file */
     FilePos pos;           /* of its '<' */
     LabXml *parent;        /* borrowed */
     GPtrArray *attributes; /* LabXmlAttribute; NULL: none */

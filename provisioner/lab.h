@@ -50,6 +50,7 @@ typedef struct LabNode LabNode;
 struct LabNode {
     LabKind kind;
     FilePos pos;
+    guint element;   /* number of the file's element; copies share it */
     char *id;        /* never NULL; unique in the host; [A-Za-z][A-Za-z0-9._-]* */
     LabNode *parent; /* borrowed; NULL directly in a cell or in the host */
 
@@ -114,6 +115,7 @@ typedef struct {
 
 typedef struct {
     FilePos pos;
+    guint element; /* number of the file's element; copies share it */
     char *id;
     GArray *cpus; /* guint, ascending; the emulator's CPU index; empty: without CPUs */
     gint64 memory_bytes;  /* 0: without memory */
@@ -175,6 +177,7 @@ typedef struct {
     LabIommu iommu;
     LabFirmware firmware;
     FilePos firmware_pos;
+    FilePos kernel_pos;
     char *kernel;             /* path of a kernel, or NULL: the machine's choice */
     char *cmdline;            /* further words of the kernel command line, or NULL */
     char *machine;            /* emulator machine type, or NULL: the planner's */

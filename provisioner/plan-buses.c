@@ -270,8 +270,10 @@ number_chassis(Planning *planning)
         if (function->role != PLAN_ROOT_PORT && function->role != PLAN_DOWNSTREAM)
             continue;
         if (function->chassis == PLAN_NONE) {
-            while (next < 255 && taken[next] != NULL)
+            while (next < 256 && taken[next] != NULL)
                 next++;
+            if (next == 256)
+                continue; /* so many ports have no bus numbers, which was reported */
             function->chassis = next;
             taken[next] = function;
         }

@@ -8,6 +8,7 @@
 
 #define MIB ((gint64)1024 * 1024)
 #define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
 
 static PlanCell *
 cell_at(const Plan *plan, guint index)
@@ -457,6 +458,8 @@ plan_hugepages(Planning *planning)
 {
     Plan *plan = planning->plan;
 
+    if (plan->memory_bytes > plan_memory_maximum())
+        return; /* was reported, and there are no addresses to count with */
     for (guint i = 0; i < plan->cells->len; i++) {
         PlanCell *cell = cell_at(plan, i);
         const LabCell *from = g_ptr_array_index(planning->host->cells, i);
@@ -504,14 +507,39 @@ plan_generic_initiators(Planning *planning)
     }
 }
 
+/* With a width of 40 bits, which is that of all CPU models under plain emulation, the
+ * emulator ends at once when the last address of the 64-bit PCI window behind the memory
+ * lies beyond 1012 GiB: 978 GiB were seen to start with 7.2 and 10.0, and 979 not. */
+#define EMULATED_MEMORY (978 * GIB)
+
+static void
+sum_memory(Planning *planning)
+{
+    Plan *plan = planning->plan;
+    const gint64 maximum = plan_memory_maximum();
+
+    /* Each is less than 2^60 bytes, so what stops beyond the limit stays in 63 bits. */
+    for (guint i = 0; i < plan->cells->len && plan->memory_bytes <= maximum; i++)
+        plan->memory_bytes += cell_at(plan, i)->memory_bytes;
+    if (plan->memory_bytes > maximum)
+        planning_limit(planning, "total-memory", planning->host->pos,
+                       "the memory of the host's cells is more than %" G_GINT64_FORMAT
+                       " TiB in all; give them less",
+                       maximum / TIB);
+    else if (plan->memory_bytes > EMULATED_MEMORY && plan->needs_kvm == NULL)
+        plan->needs_kvm = g_strdup_printf(
+            "the host has %" G_GINT64_FORMAT
+            " GiB of memory, and plain emulation has addresses for %" G_GINT64_FORMAT,
+            plan->memory_bytes / GIB, EMULATED_MEMORY / GIB);
+}
+
 void
 plan_cells(Planning *planning)
 {
     Plan *plan = planning->plan;
     g_autoptr(GArray) cells = cells_of_cpus(planning);
 
-    for (guint i = 0; i < plan->cells->len; i++)
-        plan->memory_bytes += cell_at(plan, i)->memory_bytes;
+    sum_memory(planning);
     plan_cpus(planning, cells);
     number_nodes(planning, cells);
     for (guint i = 0; i < plan->cells->len; i++)

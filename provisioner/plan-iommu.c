@@ -97,7 +97,7 @@ check_eim(Planning *planning)
                      "eim is a part of interrupt remapping; write intremap=\"on\" too, "
                      "or leave eim "
                      "out");
-    if (!planning_device_takes(planning, "amd-iommu", "xtsup"))
+    if (!planning_device_takes(planning, "amd-iommu", "xtsup") && plan->needs_kvm == NULL)
         plan->needs_kvm =
             g_strdup_printf("eim=\"on\" needs KVM with this emulator (%s), which has "
                             "no x2APIC of its own",

@@ -31,6 +31,12 @@ const PlanLimit plan_limits[] = {
     {"least-memory", 128,
      "MiB that a host has at least; with 96 Linux 6.1 and the image run out of memory "
      "before the host is up"},
+    {"total-memory", 4096,
+     "TiB that the cells of a host have together; the physical addresses of x86 have 52 "
+     "bits"},
+    {"command-line", 2047,
+     "bytes; what is behind them Linux cuts off on x86 without a word "
+     "(COMMAND_LINE_SIZE)"},
     {NULL, 0, NULL},
 };
 
@@ -42,6 +48,12 @@ plan_limit(const char *name)
             return limit;
     }
     return NULL;
+}
+
+gint64
+plan_memory_maximum(void)
+{
+    return plan_limit("total-memory")->maximum << 40;
 }
 
 void

@@ -38,6 +38,9 @@ gboolean plan_property_text(GPtrArray *properties, const char *name, const char 
 void planning_limit(Planning *planning, const char *limit, FilePos pos,
                     const char *format, ...) G_GNUC_PRINTF(4, 5);
 
+/* The row "total-memory", in bytes. */
+gint64 plan_memory_maximum(void);
+
 /* ---- plan-cells.c: CPUs, cells, nodes, distances, huge pages */
 void plan_cells(Planning *planning);
 /* The cells that only a generic initiator makes visible get it once functions are known.

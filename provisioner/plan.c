@@ -388,6 +388,24 @@ add_hugepages(const Plan *plan, GString *words, gboolean at_boot, const char *se
     }
 }
 
+/* Whoever starts the host again to see more puts " loglevel=7 " behind all this. */
+#define CMDLINE_LATER 12
+
+static void
+check_cmdline(Planning *planning, gsize own)
+{
+    const gint64 maximum = plan_limit("command-line")->maximum;
+    const gsize length = strlen(planning->plan->cmdline);
+
+    if ((gint64)length + CMDLINE_LATER > maximum)
+        planning_limit(planning, "command-line", planning->host->kernel_pos,
+                       "the kernel's command line would have %" G_GSIZE_FORMAT
+                       " bytes, %" G_GSIZE_FORMAT " of the lab's own and %" G_GSIZE_FORMAT
+                       " that hostbed needs, each huge page size of a cell among them; "
+                       "shorten cmdline, or have fewer cells with huge pages",
+                       length + CMDLINE_LATER, own, length + CMDLINE_LATER - own);
+}
+
 /* The words that the machine needs, then the lab's own, so that those can take something
  * back. */
 static void
@@ -420,9 +438,11 @@ plan_cmdline(Planning *planning)
 
     add_hugepages(plan, words, TRUE, " hugepagesz=1G hugepages=");
     add_hugepages(plan, words, FALSE, " hostbed.hugepages=");
-    if (planning->host->cmdline != NULL && planning->host->cmdline[0] != '\0')
-        g_string_append_printf(words, " %s", planning->host->cmdline);
+    const char *own = planning->host->cmdline != NULL ? planning->host->cmdline : "";
+    if (own[0] != '\0')
+        g_string_append_printf(words, " %s", own);
     plan->cmdline = g_string_free(g_steal_pointer(&words), FALSE);
+    check_cmdline(planning, strlen(own));
 }
 
 /* The order is that of need: the IOMMU decides about properties of functions, slots come
@@ -466,4 +486,12 @@ plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
         g_ptr_array_add(plans, plan_host(&planning, backend));
     }
     return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
+}
+
+GPtrArray *
+plan_checked_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
+                 Findings *findings)
+{
+    lab_check(lab, findings);
+    return findings_ok(findings) ? plan_lab(lab, emulator, backend, findings) : NULL;
 }

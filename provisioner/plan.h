@@ -178,6 +178,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 GPtrArray *plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
                     Findings *findings);
 
+/* lab_check() and plan_lab() together, as every command does it. */
+GPtrArray *plan_checked_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
+                            Findings *findings);
+
 /* The function with this id, or NULL. */
 const PlanFunction *plan_function(const Plan *plan, const char *id);
 

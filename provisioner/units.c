@@ -66,7 +66,7 @@ static gboolean
 refuse_large(GError **error)
 {
     g_set_error_literal(error, HB_ERROR, HB_USAGE,
-                        "is more than any machine has; a million TiB is the most");
+                        "is more than any machine has; 999999 TiB is the most");
     return FALSE;
 }
 

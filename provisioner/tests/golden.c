@@ -6,6 +6,9 @@
  * NAME.err, and NAME.EXTENSION.err where only one form refuses it. A lab with several
  * hosts has files NAME.HOST.EXTENSION. A file there that nothing reads is a failure.
  *
+ * A lab in topologies/refused is refused by reading, checks or planner, for every
+ * recorded emulator in the words of the .err beside it.
+ *
  * With HOSTBED_REGENERATE set the files are written instead (make regenerate).
  */
 #include <glib/gstdio.h>
@@ -15,7 +18,7 @@
 #include "emit.h"
 
 typedef struct {
-    char *labs, *emulators, *expected; /* folders */
+    char *labs, *refused, *emulators, *expected; /* folders */
     gboolean regenerate;
     GHashTable *known; /* set of char *: paths below expected/ */
     guint count, failed;
@@ -62,26 +65,33 @@ first_difference(const char *expected, const char *found)
                            a[i] ? a[i] : "", b[i] ? b[i] : "");
 }
 
+/* FOUND against the file at PATH, which is called NAME in the report. */
 static void
-compare(Golden *golden, const char *file, const char *found)
+compare_file(Golden *golden, const char *path, const char *name, const char *found)
 {
-    g_autofree char *path = g_build_filename(golden->expected, file, NULL);
-    g_hash_table_add(golden->known, g_strdup(file));
     if (golden->regenerate) {
         g_autofree char *folder = g_path_get_dirname(path);
         g_autoptr(GError) error = NULL;
         g_mkdir_with_parents(folder, 0777);
         gboolean written = g_file_set_contents(path, found, -1, &error);
-        report(golden, written, file, error ? error->message : "");
+        report(golden, written, name, error ? error->message : "");
         return;
     }
     g_autofree char *expected = NULL;
     if (!g_file_get_contents(path, &expected, NULL, NULL)) {
-        report(golden, FALSE, file, "there is no such file; see 'make regenerate'");
+        report(golden, FALSE, name, "there is no such file; see 'make regenerate'");
         return;
     }
     g_autofree char *difference = first_difference(expected, found);
-    report(golden, strcmp(expected, found) == 0, file, difference);
+    report(golden, strcmp(expected, found) == 0, name, difference);
+}
+
+static void
+compare(Golden *golden, const char *file, const char *found)
+{
+    g_autofree char *path = g_build_filename(golden->expected, file, NULL);
+    g_hash_table_add(golden->known, g_strdup(file));
+    compare_file(golden, path, file, found);
 }
 
 static void
@@ -103,19 +113,16 @@ compare_form(Golden *golden, const char *stem, const EmitFormat *format, const P
 }
 
 static Lab *
-load_lab(const Golden *golden, const char *name, Findings *findings)
+load_lab(const char *folder, const char *name, Findings *findings)
 {
     /* The place of a finding must not depend on where the sources are. */
     g_autofree char *file = g_strconcat(name, ".xml", NULL);
-    g_autofree char *path = g_build_filename(golden->labs, file, NULL);
+    g_autofree char *path = g_build_filename(folder, file, NULL);
     g_autofree char *text = NULL;
     gsize length;
     if (!g_file_get_contents(path, &text, &length, NULL))
         return NULL;
-    Lab *lab = lab_parse_text(text, length, g_intern_string(file), findings);
-    if (lab)
-        lab_check(lab, findings);
-    return lab;
+    return lab_parse_text(text, length, g_intern_string(file), findings);
 }
 
 static void
@@ -138,9 +145,9 @@ compare_lab(Golden *golden, const char *emulator_name, const Emulator *emulator,
     g_autofree char *stem = g_strdup_printf("%s/%s", emulator_name, name);
     for (const EmitFormat *format = emit_formats; format->name; format++) {
         g_autoptr(Findings) findings = findings_new();
-        g_autoptr(Lab) lab = load_lab(golden, name, findings);
+        g_autoptr(Lab) lab = load_lab(golden->labs, name, findings);
         g_autoptr(GPtrArray) plans =
-            lab ? plan_lab(lab, emulator, format->backend, findings) : NULL;
+            lab ? plan_checked_lab(lab, emulator, format->backend, findings) : NULL;
         if (plans) {
             compare_plans(golden, stem, format, plans);
             continue;
@@ -153,7 +160,26 @@ compare_lab(Golden *golden, const char *emulator_name, const Emulator *emulator,
 }
 
 static void
-compare_emulator(Golden *golden, const char *name, const GPtrArray *labs)
+compare_refused_lab(Golden *golden, const char *emulator_name, const Emulator *emulator,
+                    const char *name)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Lab) lab = load_lab(golden->refused, name, findings);
+    g_autoptr(GPtrArray) plans =
+        lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+    g_autofree char *text = findings_to_text(findings);
+    g_autofree char *file = g_strconcat(name, ".err", NULL);
+    g_autofree char *path = g_build_filename(golden->refused, file, NULL);
+    g_autofree char *title = g_strdup_printf("refused/%s with %s", file, emulator_name);
+    if (plans)
+        report(golden, FALSE, title, "it is not refused");
+    else
+        compare_file(golden, path, title, text);
+}
+
+static void
+compare_emulator(Golden *golden, const char *name, const GPtrArray *labs,
+                 const GPtrArray *refused)
 {
     g_autofree char *path = g_strdup_printf("%s/%s.json", golden->emulators, name);
     g_autoptr(GError) error = NULL;
@@ -164,6 +190,20 @@ compare_emulator(Golden *golden, const char *name, const GPtrArray *labs)
     }
     for (guint i = 0; i < labs->len; i++)
         compare_lab(golden, name, emulator, g_ptr_array_index(labs, i));
+    for (guint i = 0; i < refused->len; i++)
+        compare_refused_lab(golden, name, emulator, g_ptr_array_index(refused, i));
+}
+
+/* An .err without a lab says nothing. */
+static void
+check_refused_leftovers(Golden *golden, GPtrArray *refused)
+{
+    g_autoptr(GPtrArray) errors = names_in(golden->refused, ".err");
+    for (guint i = 0; i < errors->len; i++) {
+        const char *name = g_ptr_array_index(errors, i);
+        if (!g_ptr_array_find_with_equal_func(refused, name, g_str_equal, NULL))
+            report(golden, FALSE, name, "this .err has no lab beside it; remove it");
+    }
 }
 
 /* What nothing read: a failure, or removed when all is written anew. */
@@ -210,21 +250,25 @@ main(void)
     }
     Golden golden = {
         .labs = g_build_filename(source, "topologies", NULL),
+        .refused = g_build_filename(source, "topologies/refused", NULL),
         .emulators = g_build_filename(source, "provisioner/tests/emulators", NULL),
         .expected = g_build_filename(source, "topologies/expected", NULL),
         .regenerate = g_getenv("HOSTBED_REGENERATE") != NULL,
         .known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
     };
     g_autoptr(GPtrArray) labs = names_in(golden.labs, ".xml");
+    g_autoptr(GPtrArray) refused = names_in(golden.refused, ".xml");
     g_autoptr(GPtrArray) emulators = names_in(golden.emulators, ".json");
     for (guint i = 0; i < emulators->len; i++)
-        compare_emulator(&golden, g_ptr_array_index(emulators, i), labs);
+        compare_emulator(&golden, g_ptr_array_index(emulators, i), labs, refused);
     check_all_leftovers(&golden);
-    report(&golden, labs->len > 0 && emulators->len > 0, "there are labs and emulators",
-           "nothing was compared");
+    check_refused_leftovers(&golden, refused);
+    report(&golden, labs->len > 0 && refused->len > 50 && emulators->len > 0,
+           "there are labs and emulators", "nothing was compared");
     printf("1..%u\n", golden.count);
     g_hash_table_unref(golden.known);
     g_free(golden.labs);
+    g_free(golden.refused);
     g_free(golden.emulators);
     g_free(golden.expected);
     return golden.failed > 0;

@@ -149,15 +149,13 @@ accepts_labs_that_ship(void **state)
     }
 }
 
-/* Labs that only the planner refuses lie in the same folder; here nothing is said of
- * them. */
+/* What is said of them is the golden test's, which has the planner too. */
 static void
-refuses_labs_with_faults(void **state)
+agrees_about_refused_labs(void **state)
 {
     g_autoptr(xmlRelaxNG) schema = load_schema();
     g_autofree char *folder = source_path("topologies/refused");
     g_autoptr(GPtrArray) names = files_of(folder, ".xml");
-    guint refused = 0;
     for (guint i = 0; i < names->len; i++) {
         const char *name = g_ptr_array_index(names, i);
         g_autofree char *filename = g_build_filename(folder, name, NULL);
@@ -165,17 +163,7 @@ refuses_labs_with_faults(void **state)
         g_autofree char *text = read_file(filename, &length);
         g_autoptr(Findings) findings = look_at(text, length, name);
         must_agree(schema, name, text, length, findings);
-        if (findings_ok(findings))
-            continue;
-        refused++;
-        g_autofree char *said = findings_to_text(findings);
-        memcpy(strrchr(filename, '.'), ".err", 4);
-        if (g_getenv("HOSTBED_REGENERATE"))
-            assert_true(g_file_set_contents(filename, said, -1, NULL));
-        g_autofree char *expected = read_file(filename, NULL);
-        assert_string_equal(said, expected);
     }
-    assert_true(refused > 50);
 }
 
 /* ---- the reference -------------------------------------------------------------- */
@@ -503,7 +491,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_labs_that_ship),
-        cmocka_unit_test(refuses_labs_with_faults),
+        cmocka_unit_test(agrees_about_refused_labs),
         cmocka_unit_test(parses_the_references_examples),
         cmocka_unit_test(shows_every_word_of_the_schema),
         cmocka_unit_test(agrees_with_the_schema_about_mutations),
