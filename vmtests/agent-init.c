@@ -309,6 +309,7 @@ init_machine(Agent *agent)
     load_modules(agent);
     settle(agent, uevents);
     close(uevents);
+    net_rename(agent);
     obey_command_line(agent);
 }
 

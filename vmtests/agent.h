@@ -190,6 +190,13 @@ void file_data(Agent *agent, Channel *channel, const Frame *frame);
 void file_get(Agent *agent, const Frame *frame);
 void file_pump(Agent *agent, Channel *channel); /* GET: sends as credit and room allow */
 
+/* ---- agent-net.c
+ * --------------------------------------------------------------------------------- */
+
+/* Gives the network interfaces of PCI functions the names that interfaces.h says. They
+ * must be down, as the kernel leaves them. */
+void net_rename(Agent *agent);
+
 /* ---- agent-init.c
  * --------------------------------------------------------------------------------- */
 

@@ -70,6 +70,26 @@ for program in numactl lspci; do
     is "$program of this machine runs inside" $status 0
 done
 
+# Linux finds the last root bus first, and drivers start side by side.
+cat >"$tap_dir/names.xml" <<'END'
+<lab xmlns="urn:hostbed:lab:1" name="names">
+  <host>
+    <iommu model="intel"/>
+    <cell cpus="0-1" memory="512 MiB"><expander><port count="2"><nic/></port></expander></cell>
+    <expander><port><nic/></port><port><nic model="virtio"/></port></expander>
+    <nic model="virtio"/>
+  </host>
+</lab>
+END
+# shellcheck disable=SC2016  # for the shell inside
+run "$tap_dir/names.xml" -- sh -c 'cd /sys/class/net && for i in 0 1 2 3 4; do readlink -f eth$i; done' >"$out" 2>"$err"
+sed -E 's,.*/([0-9a-f]{4}:[0-9a-f:.]+)/.*,\1,' "$out" >"$tap_dir/addresses"
+if [ "$(grep -c . "$tap_dir/addresses")" = 5 ] && sort -C "$tap_dir/addresses"; then
+    ok "network interfaces are named in the order of their addresses"
+else
+    not_ok "network interfaces are named in the order of their addresses" "$out" "$err"
+fi
+
 run --with perl "$lab" -- perl -e 'print 6*7' >"$out" 2>"$err"
 is "--with brings a program with its libraries" "$(cat "$out")" 42
 done_testing
