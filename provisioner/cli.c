@@ -37,9 +37,45 @@ add_machine_entries(GOptionContext *context, CliMachine *machine)
     g_option_context_add_main_entries(context, entries, NULL);
 }
 
+/* The index of the first "--", or ARGC. GOption would leave it in place before words with
+ * a dash and take it away before others. */
+static int
+find_separator(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0)
+            return i;
+    return argc;
+}
+
+/* Parses with CONTEXT what stands before the separator, and closes the gaps. */
+static gboolean
+parse_words(GOptionContext *context, int *argc, char **argv, int *before, GError **error)
+{
+    int separator = find_separator(*argc, argv), left = separator;
+    if (!g_option_context_parse(context, &left, &argv, error))
+        return FALSE;
+    if (before)
+        *before = separator < *argc ? left - 1 : -1;
+    for (int i = separator + 1; i < *argc; i++)
+        argv[left++] = argv[i];
+    if (left < *argc)
+        argv[left] = NULL;
+    *argc = left;
+    return TRUE;
+}
+
 gboolean
 cli_parse(const char *command, int *argc, char ***argv, const GOptionEntry *entries,
           CliMachine *machine, int *status)
+{
+    return cli_parse_divided(command, argc, *argv, entries, machine, NULL, status);
+}
+
+gboolean
+cli_parse_divided(const char *command, int *argc, char **argv,
+                  const GOptionEntry *entries, CliMachine *machine, int *before,
+                  int *status)
 {
     const Command *known = find_command(command);
     g_autofree char *title = g_strdup_printf("%s", known ? known->synopsis : "");
@@ -62,7 +98,7 @@ cli_parse(const char *command, int *argc, char ***argv, const GOptionEntry *entr
     g_autofree char *program = g_strdup_printf("hostbed %s", command);
     g_set_prgname(program);
     g_autoptr(GError) error = NULL;
-    gboolean parsed = g_option_context_parse(context, argc, argv, &error);
+    gboolean parsed = parse_words(context, argc, argv, before, &error);
     g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
     g_set_prgname("hostbed");
     if (!parsed) {

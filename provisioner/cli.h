@@ -45,6 +45,11 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliMachine, cli_machine_clear)
  * (--help, or a usage error that has been printed). */
 gboolean cli_parse(const char *command, int *argc, char ***argv,
                    const GOptionEntry *entries, CliMachine *machine, int *status);
+/* The same for who runs a command: *BEFORE is the number of words that are no options
+ * before the "--", or -1 if there is none. */
+gboolean cli_parse_divided(const char *command, int *argc, char **argv,
+                           const GOptionEntry *entries, CliMachine *machine, int *before,
+                           int *status);
 
 /* "hostbed: " and the message on standard error; returns the exit status of ERROR. */
 int cli_fail(const GError *error);

@@ -325,7 +325,8 @@ choose_host(const GPtrArray *plans, const char *name, int *status)
 }
 
 static gboolean
-parse_options(int *argc, char ***argv, Options *options, Accel *accel, int *status)
+parse_options(int *argc, char **argv, Options *options, Accel *accel, int *before,
+              int *status)
 {
     const GOptionEntry entries[] = {
         {"host", 0, 0, G_OPTION_ARG_STRING, &options->host,
@@ -345,7 +346,7 @@ parse_options(int *argc, char ***argv, Options *options, Accel *accel, int *stat
          "Tell on standard error what is being done", NULL},
         G_OPTION_ENTRY_NULL,
     };
-    if (!cli_parse("run", argc, argv, entries, &options->machine, status))
+    if (!cli_parse_divided("run", argc, argv, entries, &options->machine, before, status))
         return FALSE;
     *accel = ACCEL_AUTO;
     if (options->machine.accel && !accel_from_name(options->machine.accel, accel)) {
@@ -353,7 +354,7 @@ parse_options(int *argc, char ***argv, Options *options, Accel *accel, int *stat
                                 options->machine.accel);
         return FALSE;
     }
-    if (options->timeout_s < 0 || options->timeout_s > 1e6) {
+    if (!(options->timeout_s >= 0 && options->timeout_s <= 1e6)) { /* nan is neither */
         *status =
             cli_fail_with(HB_USAGE, "--timeout takes seconds, from 0 (none) to 1000000");
         return FALSE;
@@ -429,17 +430,19 @@ options_may_be_the_commands(char **argv)
 int
 cmd_run(int argc, char **argv)
 {
-    int status;
+    int status, before = 0;
     Accel accel;
     g_auto(Options) options = {0};
     open_standard_streams();
-    if (options_may_be_the_commands(argv))
+    gboolean ambiguous = options_may_be_the_commands(argv);
+    if (!ambiguous && !parse_options(&argc, argv, &options, &accel, &before, &status))
+        return status;
+    if (ambiguous || before > 1)
         return cli_fail_with(HB_USAGE,
                              "put '--' before the command, so that its options "
                              "stay its own: hostbed run LAB -- COMMAND [ARGUMENT…]");
-    if (!parse_options(&argc, &argv, &options, &accel, &status))
-        return status;
-    int command = argc > 2 && strcmp(argv[2], "--") == 0 ? 3 : 2;
+    /* A lab with a dash needs a "--" of its own: run -- -lab.xml -- COMMAND */
+    int command = before == 0 && argc > 2 && strcmp(argv[2], "--") == 0 ? 3 : 2;
     if (argc <= command)
         return cli_fail_with(HB_USAGE, "name a lab and a command: "
                                        "hostbed run LAB -- COMMAND [ARGUMENT…]");

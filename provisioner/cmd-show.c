@@ -77,8 +77,10 @@ write_out(const GString *text, const char *filename)
     gboolean is_whole = out && fwrite(text->str, 1, text->len, out) == text->len;
     if (out && (filename ? fclose(out) : fflush(out)) == 0 && is_whole)
         return HB_OK;
+    int reason = errno;
+    clearerr(stdout); /* it is told here, with the reason */
     return cli_fail_with(HB_INFRASTRUCTURE, "%s cannot be written: %s",
-                         filename ? filename : "the output", g_strerror(errno));
+                         filename ? filename : "standard output", g_strerror(reason));
 }
 
 static int

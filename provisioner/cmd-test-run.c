@@ -279,7 +279,10 @@ worker_command(const Run *run, const TestLab *lab)
 {
     const TestOptions *o = run->options;
     g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-    g_strv_builder_add_many(argv, "/proc/self/exe", "test", lab->filename, NULL);
+    /* The end of the options cannot be said: more of them are to come. */
+    gboolean like_option = lab->filename[0] == '-' && lab->filename[1] != '\0';
+    g_autofree char *filename = g_strconcat(like_option ? "./" : "", lab->filename, NULL);
+    g_strv_builder_add_many(argv, "/proc/self/exe", "test", filename, NULL);
     add_option(argv, "emulator", o->machine.emulator);
     add_option(argv, "accel", o->machine.accel);
     add_option(argv, "kernel", o->machine.kernel);
@@ -417,11 +420,13 @@ finish(Run *run)
     print_tap(run, text);
     if (!run->options->quiet)
         print_summary(run);
-    if (fflush(stdout) != 0 || ferror(stdout))
+    if (fflush(stdout) != 0 || ferror(stdout)) {
         status = outcome_worst_status(
             status,
             (HbStatus)cli_fail_with(HB_INFRASTRUCTURE, "standard output is not whole: %s",
                                     g_strerror(errno)));
+        clearerr(stdout); /* told */
+    }
     if (run->save_error)
         status = outcome_worst_status(status, (HbStatus)cli_fail(run->save_error));
     return (int)(run->interrupts ? HB_INTERRUPTED : status);

@@ -158,6 +158,19 @@ plan_quietly(const char *filename, const Emulator *emulator, GError **error)
     return plans;
 }
 
+/* Whoever started us keeps the lab that came on its standard input there, for every
+ * worker to read from the beginning. */
+static void
+open_standard_input(void)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd/0", getppid());
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        dup2(fd, STDIN_FILENO);
+    if (fd > STDIN_FILENO)
+        close(fd);
+}
+
 static HbStatus
 run_hosts(Worker *worker, const char *filename, GCancellable *interrupt, GError **error)
 {
@@ -189,6 +202,8 @@ int
 test_worker(const TestOptions *options, const char *filename)
 {
     fcntl(options->worker_fd, F_SETFD, FD_CLOEXEC);
+    if (strcmp(filename, "-") == 0)
+        open_standard_input();
     g_autoptr(GCancellable) interrupt = g_cancellable_new();
     g_unix_signal_add(SIGTERM, on_signal, interrupt);
     g_unix_signal_add(SIGINT, on_signal, interrupt);

@@ -5,10 +5,14 @@
  */
 #include "cmd-test.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+#include "lab-xml.h"
 
 static void
 options_clear(TestOptions *options)
@@ -33,6 +37,8 @@ static void
 lab_free_element(gpointer data)
 {
     TestLab *lab = data;
+    if (!lab)
+        return;
     g_free(lab->filename);
     g_free(lab->name);
     g_ptr_array_unref(lab->units);
@@ -118,11 +124,12 @@ check_options(TestOptions *o, int *status)
     return FALSE;
 }
 
-/* A lab is a file that can be read, or what is called like one; anything else selects. */
+/* A lab is a file that can be read, or what is called like one, or standard input;
+ * anything else selects. */
 static gboolean
 names_lab(const char *argument)
 {
-    return g_str_has_suffix(argument, ".xml") ||
+    return strcmp(argument, "-") == 0 || g_str_has_suffix(argument, ".xml") ||
            (access(argument, R_OK) == 0 && !g_file_test(argument, G_FILE_TEST_IS_DIR));
 }
 
@@ -144,30 +151,63 @@ split_arguments(TestOptions *options)
     return filenames;
 }
 
+/* A lab on standard input is read twice, by us and by the process that runs it: what was
+ * a pipe becomes a file without a name, which can be opened anew (cmd-test-worker.c). */
+static gboolean
+keep_standard_input(GPtrArray *filenames, GError **error)
+{
+    if (!g_ptr_array_find_with_equal_func(filenames, "-", g_str_equal, NULL))
+        return TRUE;
+    int fd = memfd_create("lab", MFD_CLOEXEC);
+    char buffer[64 * 1024];
+    ssize_t got = 0;
+    /* A byte too many is enough for the parser to refuse it. */
+    for (gsize total = 0; fd >= 0 && total <= LAB_XML_MAX_BYTES; total += (gsize)got) {
+        do
+            got = read(STDIN_FILENO, buffer, sizeof buffer);
+        while (got < 0 && errno == EINTR);
+        if (got > 0 && write(fd, buffer, (gsize)got) != got)
+            got = -1;
+        if (got <= 0)
+            break;
+    }
+    gboolean kept = fd >= 0 && got >= 0 && lseek(fd, 0, SEEK_SET) == 0 &&
+                    dup2(fd, STDIN_FILENO) == STDIN_FILENO;
+    if (!kept)
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "the lab on standard input cannot be read: %s", g_strerror(errno));
+    if (fd > STDIN_FILENO)
+        close(fd);
+    return kept;
+}
+
 /* ---- labs
  * ------------------------------------------------------------------------------------------
  */
 
-static gboolean
-name_is_taken(const GPtrArray *labs, const char *name)
+/* NAME and SUFFIX, with a number between them where NAMES (of labs → the last number
+ * tried for each) has that already. */
+static char *
+unique_name(GHashTable *names, const char *name, const char *suffix)
 {
-    for (guint i = 0; i < labs->len; i++) {
-        if (g_str_equal(((TestLab *)labs->pdata[i])->name, name))
-            return TRUE;
+    char *whole = g_strconcat(name, suffix, NULL);
+    guint n = GPOINTER_TO_UINT(g_hash_table_lookup(names, whole));
+    while (g_hash_table_contains(names, whole)) {
+        g_autofree char *first = g_strconcat(name, suffix, NULL);
+        g_hash_table_insert(names, g_steal_pointer(&first), GUINT_TO_POINTER(++n));
+        g_free(whole);
+        whole = g_strdup_printf("%s[%u]%s", name, n, suffix);
     }
-    return FALSE;
+    g_hash_table_insert(names, g_strdup(whole), GUINT_TO_POINTER(1));
+    return whole;
 }
 
 static TestLab *
-add_lab(GPtrArray *labs, const char *filename, const char *name, const char *suffix)
+add_lab(GPtrArray *labs, const char *filename, char *name /* taken */)
 {
     TestLab *lab = g_new0(TestLab, 1);
     lab->filename = g_strdup(filename);
-    lab->name = g_strconcat(name, suffix, NULL);
-    for (guint n = 2; name_is_taken(labs, lab->name); n++) {
-        g_free(lab->name);
-        lab->name = g_strdup_printf("%s[%u]%s", name, n, suffix);
-    }
+    lab->name = name;
     lab->units = g_ptr_array_new_with_free_func((GDestroyNotify)unit_free);
     lab->report = report_new(lab->name);
     g_ptr_array_add(labs, lab);
@@ -199,10 +239,11 @@ name_of_file(const char *filename)
 /* An emulator that cannot do what the lab asks fails this lab, and the others run. All
  * findings were printed; the result has the sentences that decided. */
 static void
-add_unsupported(GPtrArray *labs, const char *filename, const Findings *findings)
+add_unsupported(GPtrArray *labs, GHashTable *names, const char *filename,
+                const Findings *findings)
 {
     g_autofree char *name = name_of_file(filename);
-    TestLab *lab = add_lab(labs, filename, name, "");
+    TestLab *lab = add_lab(labs, filename, unique_name(names, name, ""));
     CaseResult *result = case_result_new("-", "host", "plan", OUTCOME_INFRASTRUCTURE);
     g_autoptr(GString) more = g_string_new(NULL);
     for (guint i = 0; i < findings_total(findings); i++) {
@@ -233,19 +274,22 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
           const Emulator *emulator, GPtrArray *labs)
 {
     HbStatus worst = HB_OK;
+    g_autoptr(GHashTable) names =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < filenames->len; i++) {
         g_autoptr(Findings) findings = findings_new();
         g_autoptr(GPtrArray) plans = plan_file(filenames->pdata[i], emulator, findings);
         int status = cli_findings(findings);
         if (!plans && status == HB_UNSUPPORTED)
-            add_unsupported(labs, filenames->pdata[i], findings);
+            add_unsupported(labs, names, filenames->pdata[i], findings);
         else if (!plans)
             worst = outcome_worst_status(worst, (HbStatus)status);
         for (int run = 1; plans && run <= options->repeat; run++) {
             g_autofree char *suffix =
                 options->repeat > 1 ? g_strdup_printf("[run=%d]", run) : g_strdup("");
             const Plan *first = plans->pdata[0];
-            add_units(add_lab(labs, filenames->pdata[i], first->lab_name, suffix), plans);
+            char *name = unique_name(names, first->lab_name, suffix);
+            add_units(add_lab(labs, filenames->pdata[i], name), plans);
         }
     }
     return worst;
@@ -260,11 +304,30 @@ count_units(const GPtrArray *labs)
     return total;
 }
 
+/* Shards, and selections such as "LAB/HOST/SUITE/CASE", leave whole labs out. What failed
+ * before it had units is every shard's failure. */
+static void
+drop_empty(GPtrArray *labs)
+{
+    guint kept = 0;
+    for (guint i = 0; i < labs->len; i++) {
+        TestLab *lab = labs->pdata[i];
+        if (lab->units->len > 0 || lab->done)
+            labs->pdata[kept++] = lab;
+        else
+            lab_free_element(lab);
+    }
+    /* No element is freed twice: what lies behind the kept ones is gone or has moved. */
+    for (guint i = kept; i < labs->len; i++)
+        labs->pdata[i] = NULL;
+    g_ptr_array_set_size(labs, (gint)kept);
+}
+
 static void
 keep_shard(GPtrArray *labs, Shard shard)
 {
     guint total = count_units(labs), number = 0;
-    for (guint i = 0; i < labs->len;) {
+    for (guint i = 0; i < labs->len; i++) {
         TestLab *lab = labs->pdata[i];
         for (guint j = 0; j < lab->units->len;) {
             if (shard_has(shard, number++, total))
@@ -272,12 +335,8 @@ keep_shard(GPtrArray *labs, Shard shard)
             else
                 g_ptr_array_remove_index(lab->units, j);
         }
-        /* What failed before it had units is every shard's failure. */
-        if (lab->units->len == 0 && !lab->done)
-            g_ptr_array_remove_index(labs, i);
-        else
-            i++;
     }
+    drop_empty(labs);
 }
 
 /* FALSE: a pattern means nothing in any lab. A lab that could not be planned may be what
@@ -295,11 +354,10 @@ check_selection(const GPtrArray *labs, const Selection *selection, GError **erro
     return selection_check(selection, all, error);
 }
 
-/* Selections such as "LAB/HOST/SUITE/CASE" leave whole labs out. */
 static void
 drop_unselected(GPtrArray *labs, const Selection *selection)
 {
-    for (guint i = 0; i < labs->len;) {
+    for (guint i = 0; i < labs->len; i++) {
         TestLab *lab = labs->pdata[i];
         lab->report->selected = !selection_is_all(selection);
         for (guint j = 0; j < lab->units->len;) {
@@ -308,11 +366,8 @@ drop_unselected(GPtrArray *labs, const Selection *selection)
             else
                 g_ptr_array_remove_index(lab->units, j);
         }
-        if (lab->units->len == 0 && !lab->done)
-            g_ptr_array_remove_index(labs, i);
-        else
-            i++;
     }
+    drop_empty(labs);
 }
 
 static int
@@ -358,7 +413,9 @@ cmd_test(int argc, char **argv)
     if (filenames->len == 0)
         return cli_fail_with(HB_USAGE,
                              "no lab to test; 'hostbed test LAB…' takes lab files");
-    g_autoptr(Emulator) emulator = cli_emulator(&options.machine, &error);
+    g_autoptr(Emulator) emulator = NULL;
+    if (keep_standard_input(filenames, &error))
+        emulator = cli_emulator(&options.machine, &error);
     if (!emulator)
         return cli_fail(error);
     g_free(options.machine.emulator);

@@ -2,6 +2,7 @@
  *
  * hostbed: argv → the table of commands.
  */
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,11 +80,26 @@ unknown_command(const char *name)
                          "there is no command '%s'; 'hostbed --help' lists them", name);
 }
 
-int
-main(int argc, char **argv)
+static const Command *
+find_command(const char *name)
 {
-    setlocale(LC_ALL, "");
-    g_set_prgname("hostbed");
+    for (const Command *command = commands; command->name; command++)
+        if (strcmp(command->name, name) == 0)
+            return command;
+    return NULL;
+}
+
+static int
+print_help_of(const char *name)
+{
+    const Command *command = find_command(name);
+    char *help_argv[] = {(char *)name, (char *)"--help", NULL};
+    return command ? command->run(2, help_argv) : unknown_command(name);
+}
+
+static int
+run(int argc, char **argv)
+{
     if (argc < 2) {
         print_help(stderr);
         return HB_USAGE;
@@ -91,22 +107,37 @@ main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
-        if (argc < 3) {
-            print_help(stdout);
-            return HB_OK;
-        }
-        char *help_argv[] = {argv[2], (char *)"--help", NULL};
-        for (const Command *command = commands; command->name; command++)
-            if (strcmp(command->name, argv[2]) == 0)
-                return command->run(2, help_argv);
-        return unknown_command(argv[2]);
+        if (argc >= 3)
+            return print_help_of(argv[2]);
+        print_help(stdout);
+        return HB_OK;
     }
     if (strcmp(name, "--version") == 0) {
         puts(PACKAGE_STRING);
         return HB_OK;
     }
-    for (const Command *command = commands; command->name; command++)
-        if (strcmp(command->name, name) == 0)
-            return command->run(argc - 1, argv + 1);
-    return unknown_command(name);
+    const Command *command = find_command(name);
+    return command ? command->run(argc - 1, argv + 1) : unknown_command(name);
+}
+
+/* What was printed may still be on its way, and find no room. */
+static int
+end_output(int status)
+{
+    errno = 0;
+    gboolean flushed = fflush(stdout) == 0;
+    if (flushed && !ferror(stdout))
+        return status;
+    int output_status =
+        cli_fail_with(HB_INFRASTRUCTURE, "standard output cannot be written: %s",
+                      flushed ? "a part of it is lost" : g_strerror(errno));
+    return status == HB_OK ? output_status : status;
+}
+
+int
+main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "");
+    g_set_prgname("hostbed");
+    return end_output(run(argc, argv));
 }

@@ -89,6 +89,51 @@ wait $!
 is "show -o leaves a FIFO what it is" "$(stat -c %F "$tap_dir/fifo")" fifo
 has "and writes into it" "$tap_dir/shown" "host l1"
 
+# A lab whose name begins with a dash, and one on standard input.
+cp "$labs/smallest.xml" "$tap_dir/-x.xml"
+for command in check show "test --list"; do
+    # shellcheck disable=SC2086  # a command and its option
+    (cd "$tap_dir" && hostbed $command -- -x.xml) >"$tap_dir/out" 2>"$tap_dir/err"
+    is "$command takes a lab behind --" $? 0
+    # shellcheck disable=SC2086
+    hostbed $command - <"$labs/smallest.xml" >"$tap_dir/stdin.out" 2>"$tap_dir/err"
+    is "$command takes a lab on standard input" $? 0
+done
+is "and finds it the same" "$(cat "$tap_dir/stdin.out")" "$(cat "$tap_dir/out")"
+# The process that runs the lab must find it, too: it gets as far as the missing kernel.
+for lab in - -x.xml; do
+    (cd "$tap_dir" && hostbed test -q --accel tcg --kernel /nonexistent/kernel -- "$lab") \
+        <"$labs/smallest.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+    has "a worker reads the lab $lab" "$tap_dir/out" "^# .*/nonexistent/kernel"
+done
+hostbed run "$labs/smallest.xml" git log -- file >"$tap_dir/out" 2>"$tap_dir/err"
+is "run with -- behind the command: status 2" $? 2
+has "it is told where -- belongs" "$tap_dir/err" "put '--' before the command"
+hostbed run --kernel /nonexistent/kernel -- - -- true <"$labs/smallest.xml" 2>"$tap_dir/err"
+has "run takes a lab behind a -- of its own" "$tap_dir/err" "/nonexistent/kernel"
+
+for number in nan inf -1 1e300; do
+    status "a deadline of $number" 2 --deadline "$number" "$labs/smallest.xml"
+    hostbed run --timeout "$number" "$labs/smallest.xml" -- true 2>"$tap_dir/err"
+    is "a timeout of $number" $? 2
+    is "a sentence for it" "$(wc -l <"$tap_dir/err")" 1
+done
+status "no repetition" 2 --repeat 0 "$labs/smallest.xml"
+# Seconds of processor time: the machine may be busy.
+last=$(ulimit -t 15; hostbed test --list --repeat 50000 --shard 1/2 numa/first_touch_is_local "$labs/smallest.xml" | tail -n 1)
+is "many repetitions take no time of their own" "$last" "smallest[run=25000]/l1/numa/first_touch_is_local"
+
+# Output that finds no room is not all well.
+if [ -w /dev/full ]; then
+    for command in doctor "check $labs/smallest.xml" "show $labs/smallest.xml" \
+        "show -f svg $labs/128cell-2cpu.xml" "test --list $labs/smallest.xml" --help; do
+        # shellcheck disable=SC2086
+        hostbed $command >/dev/full 2>"$tap_dir/err"
+        is "${command/"$labs/"/} to a full disk: status 8" $? 8
+        is "and a sentence" "$(grep -c 'standard output cannot be written' "$tap_dir/err")" 1
+    done
+fi
+
 hostbed run "$labs/smallest.xml" lspci -tv >"$tap_dir/out" 2>"$tap_dir/err"
 is "run without -- before options: status 2" $? 2
 has "the way out is named" "$tap_dir/err" "put '--' before the command"
