@@ -25,7 +25,7 @@ if command -v lspci >/dev/null; then
     lspci -D -n -PP >lspci-paths
 fi
 if command -v lstopo-no-graphics >/dev/null; then lstopo-no-graphics --of xml --whole-io - >lstopo.xml; fi
-for table in APIC SRAT SLIT MCFG DMAR; do
+for table in APIC SRAT SLIT HMAT MCFG DMAR; do
     if [ -e /sys/firmware/acpi/tables/$table ]; then cat /sys/firmware/acpi/tables/$table >$table; fi
 done
 tar cf - *'
@@ -51,7 +51,7 @@ doubt() {
     mv "$facts/true" "$facts/observation"
 }
 
-for lab in berrange-2017 2socket-smt-hugepages 4cell-asymmetric; do
+for lab in berrange-2017 2socket-smt-hugepages memory-attributes 4cell-asymmetric; do
     facts=$tap_dir/$lab
     mkdir "$facts"
     if ! hostbed run --accel tcg "${with[@]}" "$source_dir/topologies/$lab.xml" -- sh -c "$in_host" \
@@ -63,7 +63,7 @@ for lab in berrange-2017 2socket-smt-hugepages 4cell-asymmetric; do
     if [ -n "$lspci" ]; then no_lspci='' && touch "$facts/lspci.seen"; fi
     if [ -n "$lstopo" ]; then no_lstopo='' && touch "$facts/lstopo.seen"; fi
     if command -v iasl >/dev/null; then no_acpi='' && touch "$facts/acpi.seen"; fi
-    (cd "$facts" && for table in APIC SRAT SLIT MCFG DMAR; do
+    (cd "$facts" && for table in APIC SRAT SLIT HMAT MCFG DMAR; do
         if [ -e "$table" ] && [ -z "$no_acpi" ]; then iasl -d "$table" >/dev/null 2>&1; fi
     done)
     witness lspci "$lab" "$no_lspci"
@@ -80,4 +80,10 @@ doubt lstopo 's/^\(pci 0000:41:00.0 local-cpus\) 1$/\1 0/' 'pci 0000:41:00.0 loc
 doubt acpi 's/^\(node 1 distance 0\) 25$/\1 26/' 'node 1 distance 0 26'
 doubt acpi 's/^\(node 2 memory\) 512 MiB$/\1 511 MiB/' 'node 2 memory 511 MiB'
 doubt acpi 's/^iommu aw-bits 48$/iommu aw-bits 39/' 'iommu aw-bits 39'
+facts=$tap_dir/memory-attributes
+doubt acpi 's/^\(node 1 access0 initiators\) 1$/\1 0/' 'node 1 access0 initiators 0'
+doubt acpi 's/^\(node 0 access0 read-latency\) 5$/\1 10/' 'node 0 access0 read-latency 10'
+doubt acpi 's/^\(node 1 access0 write-bandwidth\) 204800$/\1 102400/' 'node 1 access0 write-bandwidth 102400'
+doubt acpi 's/^\(node 0 memory-cache 1 .* policy\) 0$/\1 1/' \
+    'node 0 memory-cache 1 size 67108864 line 64 indexing 0 policy 1'
 done_testing
