@@ -8,7 +8,10 @@
 
 #include "error.h"
 
-/* Debian's ovmf, Fedora's edk2-ovmf, Arch's edk2-ovmf, openSUSE's qemu-ovmf-x86_64. */
+/* Debian's ovmf, Fedora's edk2-ovmf, Arch's edk2-ovmf, openSUSE's qemu-ovmf-x86_64; last
+ * what QEMU brings itself where nobody packages it. Which emulator is used does not
+ * matter.
+ */
 static const struct {
     const char *code, *vars;
 } places[] = {
@@ -18,6 +21,9 @@ static const struct {
     {"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
     {"/usr/share/edk2-ovmf/x64/OVMF_CODE.fd", "/usr/share/edk2-ovmf/x64/OVMF_VARS.fd"},
     {"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"},
+    {"/usr/share/qemu/edk2-x86_64-code.fd", "/usr/share/qemu/edk2-i386-vars.fd"},
+    {"/usr/local/share/qemu/edk2-x86_64-code.fd",
+     "/usr/local/share/qemu/edk2-i386-vars.fd"},
 };
 
 static int

@@ -92,4 +92,16 @@ fi
 
 run --with perl "$lab" -- perl -e 'print 6*7' >"$out" 2>"$err"
 is "--with brings a program with its libraries" "$(cat "$out")" 42
+# The firmware is the machine's, not the emulator's: each of them starts it.
+for each in $(emulators); do
+    name="EFI starts the host on $(emulator_version "$each")"
+    run --emulator "$each" "$source_dir/topologies/efi.xml" -- cat /sys/firmware/efi/fw_platform_size >"$out" 2>"$err"
+    status=$?
+    if [ $status = 3 ] && [ ! -e /usr/share/OVMF ] && [ ! -e /usr/share/edk2 ]; then
+        has "without EFI firmware its package is named" "$err" "install ovmf"
+        skip "$name" "there is no EFI firmware (package: ovmf)"
+    else
+        is "$name" "$status $(cat "$out")" "0 64"
+    fi
+done
 done_testing
