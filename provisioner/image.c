@@ -36,9 +36,8 @@ add_skeleton(Initramfs *image)
                        "nobody:x:65534:65534:nobody:/:/bin/false\n",
                        0644);
     initramfs_add_text(image, "/etc/group", "root:x:0:\nnogroup:x:65534:\n", 0644);
-    initramfs_add_text(image, "/etc/hostname", "hostbed\n", 0644);
-    initramfs_add_text(image, "/etc/hosts",
-                       "127.0.0.1 localhost hostbed\n::1 localhost\n", 0644);
+    /* The agent adds the host's name. */
+    initramfs_add_text(image, "/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", 0644);
 }
 
 static gboolean

@@ -388,6 +388,23 @@ add_hugepages(const Plan *plan, GString *words, gboolean at_boot, const char *se
     }
 }
 
+/* What the agent makes before anybody looks: see wire.h. */
+static void
+add_vfs(const Plan *plan, GString *words)
+{
+    const char *separator = " hostbed.vfs=";
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        char address[PCI_ADDRESS_SIZE];
+        if (function->vfs == 0)
+            continue;
+        g_string_append_printf(words, "%s%s:%d", separator,
+                               pci_address_text(function->address, address),
+                               function->vfs);
+        separator = ",";
+    }
+}
+
 /* Whoever starts the host again to see more puts " loglevel=7 " behind all this. */
 #define CMDLINE_LATER 12
 
@@ -438,6 +455,8 @@ plan_cmdline(Planning *planning)
 
     add_hugepages(plan, words, TRUE, " hugepagesz=1G hugepages=");
     add_hugepages(plan, words, FALSE, " hostbed.hugepages=");
+    add_vfs(plan, words);
+    g_string_append_printf(words, " hostname=%s", plan->host_id);
     const char *own = planning->host->cmdline != NULL ? planning->host->cmdline : "";
     if (own[0] != '\0')
         g_string_append_printf(words, " %s", own);

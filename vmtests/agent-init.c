@@ -9,8 +9,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/module.h>
-#include <linux/netlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,7 +23,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MODULES_LIST "/etc/hostbed/modules"
@@ -167,43 +166,8 @@ load_modules(Agent *agent)
         fclose(list);
 }
 
-/* ---- uevents: what wakes us when the kernel finds something
+/* ---- what comes late
  * --------------------------------------- */
-
-static int
-uevents_open(void)
-{
-    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1};
-    int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                    NETLINK_KOBJECT_UEVENT);
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Waits for the kernel to tell anything; FALSE when TIMEOUT_MS have passed without. */
-static bool
-uevents_wait(int fd, int timeout_ms)
-{
-    char message[4096];
-    struct pollfd wait = {.fd = fd, .events = POLLIN};
-    if (poll(&wait, 1, timeout_ms) <= 0)
-        return false;
-    /* Content does not matter, and ENOBUFS (some were lost) wakes us all the same. */
-    while (recv(fd, message, sizeof message, 0) > 0)
-        ;
-    return true;
-}
 
 static bool
 probes_are_deferred(void)
@@ -283,16 +247,56 @@ reserve_word(Agent *agent, const char *word)
     }
 }
 
+/* ---- the host's name
+ * ----------------------------------------------------------------------------------- */
+
 static void
-obey_command_line(Agent *agent)
+name_host(Agent *agent, const char *name)
 {
-    static const char key[] = "hostbed.hugepages=";
-    char line[4096], *rest = line;
-    if (!read_line("/proc/cmdline", line, sizeof line))
-        return;
-    for (char *word; (word = strtok_r(rest, " ", &rest));)
+    if (sethostname(name, strnlen(name, HOST_NAME_MAX)) < 0)
+        agent_trouble(agent, "cannot name the host %s: %s", name, strerror(errno));
+    FILE *hostname = fopen("/etc/hostname", "we"), *hosts = fopen("/etc/hosts", "we");
+    if (hostname)
+        fprintf(hostname, "%s\n", name);
+    if (hosts)
+        fprintf(hosts, "127.0.0.1 localhost %s\n::1 localhost\n", name);
+    if (!hostname || fclose(hostname) != 0 || !hosts || fclose(hosts) != 0)
+        agent_trouble(agent, "cannot write the host's name into /etc: %s",
+                      strerror(errno));
+}
+
+/* ---- the kernel's command line
+ * ----------------------------------------------------------------------------------- */
+
+/* What is said of KEY on LINE, which is split at blanks by NUL; NULL: nothing. The last
+ * one counts, as with most words of the kernel. */
+static const char *
+said_of(const char *line, const char *end, const char *key)
+{
+    const char *value = NULL;
+    for (const char *word = line; word < end; word += strlen(word) + 1)
         if (strncmp(word, key, strlen(key)) == 0)
-            reserve_word(agent, word + strlen(key));
+            value = word + strlen(key);
+    return value;
+}
+
+static void
+obey_command_line(Agent *agent, int uevents)
+{
+    char line[4096] = "";
+    read_line("/proc/cmdline", line, sizeof line);
+    const char *end = line + strlen(line);
+    for (char *blank = line; (blank = strchr(blank, ' '));)
+        *blank++ = '\0';
+    const char *name = said_of(line, end, "hostname=");
+    const char *vfs = said_of(line, end, "hostbed.vfs=");
+    const char *hugepages = said_of(line, end, "hostbed.hugepages=");
+    if (name)
+        name_host(agent, name);
+    if (vfs)
+        pci_make_vfs(agent, vfs, uevents);
+    if (hugepages)
+        reserve_word(agent, hugepages);
 }
 
 void
@@ -308,9 +312,9 @@ init_machine(Agent *agent)
     int uevents = uevents_open();
     load_modules(agent);
     settle(agent, uevents);
+    obey_command_line(agent, uevents);
     close(uevents);
-    net_rename(agent);
-    obey_command_line(agent);
+    pci_name_interfaces(agent);
 }
 
 /* ---- the port

@@ -190,12 +190,23 @@ void file_data(Agent *agent, Channel *channel, const Frame *frame);
 void file_get(Agent *agent, const Frame *frame);
 void file_pump(Agent *agent, Channel *channel); /* GET: sends as credit and room allow */
 
-/* ---- agent-net.c
+/* ---- agent-uevents.c: what wakes us when the kernel finds something
+ * --------------------- */
+
+int64_t now_ms(void); /* of a clock that nobody sets */
+int uevents_open(void);
+/* Waits for the kernel to tell anything; FALSE when TIMEOUT_MS have passed without. */
+bool uevents_wait(int fd, int timeout_ms);
+
+/* ---- agent-pci.c
  * --------------------------------------------------------------------------------- */
 
+/* Makes the virtual functions of LIST, as hostbed.vfs has it, and waits until their
+ * drivers have them. UEVENTS has been opened before. */
+void pci_make_vfs(Agent *agent, const char *list, int uevents);
 /* Gives the network interfaces of PCI functions the names that interfaces.h says. They
  * must be down, as the kernel leaves them. */
-void net_rename(Agent *agent);
+void pci_name_interfaces(Agent *agent);
 
 /* ---- agent-init.c
  * --------------------------------------------------------------------------------- */

@@ -94,5 +94,7 @@ typedef enum {
 /* What the agent is told on the kernel's command line:
  *   hostbed.hugepages=NODE:SIZE:COUNT[,…]   huge pages to reserve once the host runs, by Linux's
  *                    node and the size as the kernel writes it: hostbed.hugepages=0:2048kB:64
+ *   hostbed.vfs=ADDRESS:COUNT[,…]   virtual functions to make: hostbed.vfs=0000:b5:00.0:2
+ *   hostname=NAME    the kernel's own word (since 5.19); older kernels get it from the agent
  */
 /* clang-format on */

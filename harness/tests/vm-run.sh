@@ -70,6 +70,9 @@ for program in numactl lspci; do
     is "$program of this machine runs inside" $status 0
 done
 
+run "$lab" -- hostname >"$out" 2>"$err"
+is "the host has the name that it has in the lab" "$(cat "$out")" "$(sed -n 's/.*<host name="\([^"]*\)".*/\1/p' "$lab")"
+
 # Linux finds the last root bus first, and drivers start side by side.
 cat >"$tap_dir/names.xml" <<'END'
 <lab xmlns="urn:hostbed:lab:1" name="names">

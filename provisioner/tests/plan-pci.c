@@ -347,6 +347,7 @@ virtual_functions_are_foretold(void **state)
     assert_group(plan, "a.n0-vf4", "41:11.0");
     assert_group(plan, "a.n1-vf1",
                  "40:01.0 42:00.0 42:10.0 42:10.2 42:10.4 42:10.6 42:11.0");
+    assert_non_null(strstr(plan->cmdline, " hostbed.vfs=0000:41:00.0:5,0000:42:00.0:5 "));
     assert_true(
         g_ptr_array_find_with_equal_func(plan->modules, "igbvf", g_str_equal, NULL));
     assert_int_equal(plan->optional_modules->len, 1);
