@@ -11,42 +11,6 @@
 #define MIB ((gint64)1024 * 1024)
 #define GIB (1024 * MIB)
 
-typedef struct {
-    Emulator *emulator;
-    Lab *lab;
-    LabHost *host;
-} Fixture;
-
-static int
-setup(void **state)
-{
-    Fixture *fixture = g_new0(Fixture, 1);
-    fixture->emulator = fixture_emulator(TRUE);
-    fixture->lab = fixture_lab();
-    fixture->host = fixture_host(fixture->lab);
-    *state = fixture;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    Fixture *fixture = *state;
-    fixture_emulator_free(fixture->emulator);
-    lab_free(fixture->lab);
-    g_free(fixture);
-    return 0;
-}
-
-static void
-assert_refused(Fixture *fixture, const char *words)
-{
-    g_autofree char *text = fixture_refused(fixture->lab, fixture->emulator);
-    if (strstr(text, words) == NULL)
-        print_error("%s", text);
-    assert_non_null(strstr(text, words));
-}
-
 static int
 node_of(const Plan *plan, guint cell)
 {
@@ -98,6 +62,23 @@ nodes_are_numbered_as_linux_does(void **state)
     assert_string_equal(((PlanCell *)plan->cells->pdata[1])->generic_initiator, "x");
 }
 
+/* A cell with memory is seen by that, so its devices do not move its number forward. */
+static void
+memory_needs_no_initiator(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 0, 256 * MIB);
+    fixture_root(fixture_cell(fixture->host, 0, 0, 256 * MIB)->nodes, LAB_EXPANDER, "x");
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+
+    assert_int_equal(node_of(plan, 2), 0);
+    assert_int_equal(node_of(plan, 0), 1);
+    assert_int_equal(node_of(plan, 1), 2);
+    for (guint i = 0; i < plan->cells->len; i++)
+        assert_null(((PlanCell *)plan->cells->pdata[i])->generic_initiator);
+}
+
 static void
 a_device_only_cell_needs_an_initiator(void **state)
 {
@@ -117,7 +98,7 @@ a_device_only_cell_needs_an_initiator(void **state)
     fixture_emulator_free(older);
 
     fixture_root(fixture_cell(fixture->host, 0, 0, 0)->nodes, LAB_EXPANDER, "y");
-    assert_refused(fixture, "[device-only-cells]");
+    fixture_assert_refused(fixture, "[device-only-cells]");
 }
 
 static void
@@ -126,7 +107,7 @@ an_empty_cell_is_refused(void **state)
     Fixture *fixture = *state;
     fixture_cell(fixture->host, 0, 1, 256 * MIB);
     fixture_cell(fixture->host, 0, 0, 0);
-    assert_refused(fixture, "cell 1 has neither CPUs nor memory nor a device");
+    fixture_assert_refused(fixture, "cell 1 has neither CPUs nor memory nor a device");
 }
 
 static void
@@ -166,8 +147,8 @@ half_a_core_is_refused(void **state)
     fixture_cell(fixture->host, 0, 3, 256 * MIB);
     fixture_cell(fixture->host, 3, 1, 256 * MIB);
     fixture->host->cpu.threads = 2;
-    assert_refused(fixture,
-                   "CPU 3 is in this cell and CPU 2, of the same core, in another");
+    fixture_assert_refused(
+        fixture, "CPU 3 is in this cell and CPU 2, of the same core, in another");
 }
 
 static void
@@ -176,7 +157,7 @@ cpus_have_no_gaps(void **state)
     Fixture *fixture = *state;
     fixture_cell(fixture->host, 0, 2, 256 * MIB);
     fixture_cell(fixture->host, 3, 1, 256 * MIB);
-    assert_refused(fixture, "CPU 3 leaves a gap, for the host has 3 CPUs");
+    fixture_assert_refused(fixture, "CPU 3 leaves a gap, for the host has 3 CPUs");
 }
 
 static void
@@ -185,7 +166,7 @@ the_topology_is_that_of_the_cells(void **state)
     Fixture *fixture = *state;
     fixture_cell(fixture->host, 0, 6, 256 * MIB);
     fixture->host->cpu.sockets = 4;
-    assert_refused(fixture, "are 4 CPUs, but the cells have 6");
+    fixture_assert_refused(fixture, "are 4 CPUs, but the cells have 6");
 }
 
 static void
@@ -193,11 +174,56 @@ large_apic_ids_need_eim(void **state)
 {
     Fixture *fixture = *state;
     fixture_cell(fixture->host, 0, 260, 256 * MIB);
-    assert_refused(fixture, "eim=\"on\"/>, or use fewer CPUs");
+    fixture_assert_refused(fixture, "eim=\"on\"/>, or use fewer CPUs");
     fixture->host->iommu.model = LAB_IOMMU_INTEL;
     fixture->host->iommu.eim = LAB_ON;
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
     assert_null(plan->needs_kvm);
+}
+
+/* The largest id that needs no x2APIC is 254, for 255 is everybody's address. */
+static void
+apic_ids_end_at_254(void **state)
+{
+    Fixture *fixture = *state;
+    LabCell *cell = fixture_cell(fixture->host, 0, 255, 256 * MIB);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_int_equal(plan->cpu_count, 255);
+
+    const guint last = 255;
+    g_array_append_val(cell->cpus, last);
+    fixture_assert_refused(fixture, "256 CPUs need APIC ids up to 255; write");
+}
+
+/* Five cores take the room of eight, so the ids have gaps. */
+static void
+apic_ids_have_gaps(void **state)
+{
+    Fixture *fixture = *state;
+    LabCell *cell = fixture_cell(fixture->host, 0, 155, 256 * MIB);
+    fixture->host->cpu.cores = 5;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_int_equal(plan->sockets, 31);
+
+    for (guint cpu = 155; cpu < 200; cpu++)
+        g_array_append_val(cell->cpus, cpu);
+    fixture_assert_refused(fixture, "200 CPUs need APIC ids up to 316; write");
+}
+
+static void
+machines_have_a_number_of_cpus(void **state)
+{
+    Fixture *fixture = *state;
+    LabCell *cell = fixture_cell(fixture->host, 0, 16, 256 * MIB);
+    fixture->emulator->max_cpus = 16;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_int_equal(plan->cpu_count, 16);
+
+    const guint last = 16;
+    g_array_append_val(cell->cpus, last);
+    fixture_assert_refused(
+        fixture, "unsupported: the host has 17 CPUs, this emulator's pc-q35-10.0 has at "
+                 "most 16");
 }
 
 static void
@@ -217,7 +243,7 @@ distances_are_completed(void **state)
     assert_int_equal(distance(plan, 2, 1), 41);
     assert_int_equal(distance(plan, 0, 2), 20);
     add_distance(first, 7, 31);
-    assert_refused(fixture, "there is no cell 7; cells are 0 to 2");
+    fixture_assert_refused(fixture, "there is no cell 7; cells are 0 to 2");
 }
 
 /* Measured on the article's machine: one page on each cell and no more. */
@@ -250,7 +276,7 @@ small_pages_are_the_agents(void **state)
     assert_null(strstr(plan->cmdline, "hugepagesz"));
     assert_non_null(strstr(plan->cmdline, " hostbed.hugepages=0:2048kB:16"));
     ((LabHugepages *)cell->hugepages->pdata[0])->count = 250;
-    assert_refused(fixture, "its huge pages take 500 MiB");
+    fixture_assert_refused(fixture, "its huge pages take 500 MiB");
 }
 
 static void
@@ -278,10 +304,71 @@ hosts_have_a_least_memory(void **state)
     Fixture *fixture = *state;
     fixture_cell(fixture->host, 0, 1, 64 * MIB);
     fixture_cell(fixture->host, 1, 1, 60 * MIB);
-    assert_refused(fixture, "the host has 124 MiB of memory, with which it cannot boot");
+    fixture_assert_refused(fixture,
+                           "the host has 124 MiB of memory, with which it cannot boot");
     ((LabCell *)g_ptr_array_index(fixture->host->cells, 1))->memory_bytes = 64 * MIB;
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
     assert_int_equal(plan->memory_bytes, 128 * MIB);
+}
+
+static void
+memory_has_a_limit(void **state)
+{
+    Fixture *fixture = *state;
+    const gint64 tib = 1024 * GIB;
+    LabCell *first = fixture_cell(fixture->host, 0, 1, 4095 * tib);
+    LabCell *second = fixture_cell(fixture->host, 1, 1, tib);
+    add_hugepages(first, GIB, 1);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_true(plan->memory_bytes == 4096 * tib);
+    second->memory_bytes = tib + 4096;
+    fixture_assert_refused(fixture,
+                           "the memory of the host's cells is more than 4096 TiB in all");
+
+    for (guint i = 0; i < 126; i++)
+        fixture_cell(fixture->host, 0, 0, 999999 * tib);
+    first->memory_bytes = second->memory_bytes = 999999 * tib;
+    g_autofree char *text = fixture_refused(fixture->lab, fixture->emulator);
+    assert_true(g_str_has_prefix(
+        text, "test.xml:1: error: the memory of the host's cells is more than 4096 TiB"));
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* and nothing else */
+}
+
+static void
+memory_beyond_emulated_addresses_needs_kvm(void **state)
+{
+    Fixture *fixture = *state;
+    LabCell *cell = fixture_cell(fixture->host, 0, 1, 978 * GIB);
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_null(plan->needs_kvm);
+    cell->memory_bytes = 979 * GIB;
+    g_autoptr(Plan) larger = fixture_plan(fixture->lab, fixture->emulator);
+    assert_non_null(strstr(larger->needs_kvm, "979 GiB of memory"));
+}
+
+/* 2047 bytes of which twelve are kept for who starts the host again to see more. */
+static void
+the_command_line_has_a_limit(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 1, 256 * MIB);
+    fixture->host->kernel_pos = (FilePos){"test.xml", 5};
+    fixture->host->cmdline = g_strdup("x");
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    const gsize room = 2047 - 12 - strlen(plan->cmdline) + 1;
+
+    g_free(fixture->host->cmdline);
+    fixture->host->cmdline = g_strnfill(room, 'x');
+    g_autoptr(Plan) full = fixture_plan(fixture->lab, fixture->emulator);
+    assert_int_equal(strlen(full->cmdline), 2035);
+
+    g_free(fixture->host->cmdline);
+    fixture->host->cmdline = g_strnfill(room + 1, 'x');
+    g_autofree char *words =
+        g_strdup_printf("test.xml:5: error: the kernel's command line would have 2048 "
+                        "bytes, %" G_GSIZE_FORMAT " of the lab's own",
+                        room + 1);
+    fixture_assert_refused(fixture, words);
 }
 
 static void
@@ -291,7 +378,7 @@ cells_have_a_limit(void **state)
     fixture_cell(fixture->host, 0, 1, 256 * MIB);
     for (int i = 0; i < 128; i++)
         fixture_cell(fixture->host, 0, 0, 16 * MIB);
-    assert_refused(
+    fixture_assert_refused(
         fixture,
         "test.xml:138: error: the host has 129 cells; use fewer (the limit is 128");
 }
@@ -341,7 +428,7 @@ eim_says_when_it_needs_kvm(void **state)
     assert_null(newer_plan->needs_kvm);
     assert_non_null(plan->needs_kvm);
     fixture->host->iommu.intremap = LAB_OFF;
-    assert_refused(fixture, "eim is a part of interrupt remapping");
+    fixture_assert_refused(fixture, "eim is a part of interrupt remapping");
     fixture_emulator_free(older);
 }
 
@@ -356,16 +443,17 @@ options_of_other_models_are_refused(void **state)
     assert_string_equal(plan_function(plan, "hostbed-iommu")->driver, "virtio-iommu-pci");
 
     fixture->host->iommu.caching_mode = LAB_ON;
-    assert_refused(fixture, "the virtio IOMMU has no caching-mode");
+    fixture_assert_refused(fixture, "the virtio IOMMU has no caching-mode");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(nodes_are_numbered_as_linux_does),
+        TEST(memory_needs_no_initiator),
         TEST(a_device_only_cell_needs_an_initiator),
         TEST(an_empty_cell_is_refused),
         TEST(sockets_lie_in_one_cell),
@@ -374,11 +462,17 @@ main(void)
         TEST(cpus_have_no_gaps),
         TEST(the_topology_is_that_of_the_cells),
         TEST(large_apic_ids_need_eim),
+        TEST(apic_ids_end_at_254),
+        TEST(apic_ids_have_gaps),
+        TEST(machines_have_a_number_of_cpus),
         TEST(distances_are_completed),
         TEST(gib_pages_are_counted_around_the_hole),
         TEST(small_pages_are_the_agents),
         TEST(pages_that_may_not_be_had_are_told),
         TEST(hosts_have_a_least_memory),
+        TEST(memory_has_a_limit),
+        TEST(memory_beyond_emulated_addresses_needs_kvm),
+        TEST(the_command_line_has_a_limit),
         TEST(cells_have_a_limit),
         TEST(every_option_is_written_out),
         TEST(eim_says_when_it_needs_kvm),

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "plan-fixture.h"
@@ -260,4 +261,34 @@ fixture_group(const Plan *plan, const char *id)
                                pci_address_text(member->address, buffer) + 5);
     }
     return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+int
+fixture_setup(void **state)
+{
+    Fixture *fixture = g_new0(Fixture, 1);
+    fixture->emulator = fixture_emulator(TRUE);
+    fixture->lab = fixture_lab();
+    fixture->host = fixture_host(fixture->lab);
+    *state = fixture;
+    return 0;
+}
+
+int
+fixture_teardown(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_emulator_free(fixture->emulator);
+    lab_free(fixture->lab);
+    g_free(fixture);
+    return 0;
+}
+
+void
+fixture_assert_refused(const Fixture *fixture, const char *words)
+{
+    g_autofree char *text = fixture_refused(fixture->lab, fixture->emulator);
+    if (strstr(text, words) == NULL)
+        print_error("%s", text);
+    assert_non_null(strstr(text, words));
 }

@@ -6,6 +6,20 @@
 
 #include "plan.h"
 
+/* What most tests begin with: the newer emulator, and a lab with one host without cells.
+ * For cmocka_unit_test_setup_teardown(). */
+typedef struct {
+    Emulator *emulator;
+    Lab *lab;
+    LabHost *host; /* borrowed */
+} Fixture;
+
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
+
+/* The lab must be refused, with WORDS among what is said. */
+void fixture_assert_refused(const Fixture *fixture, const char *words);
+
 /* What the planner needs to know of a QEMU: the devices that the tests use. NEWER adds
  * igb, virtio-iommu-pci, generic initiators and an x2APIC for plain emulation. */
 Emulator *fixture_emulator(gboolean newer);
