@@ -33,23 +33,48 @@ lab_iommu_model_name(LabIommuModel model)
         release((type *)data);                                                           \
     }
 
-static void
-cache_free(LabCache *cache)
+LabCache *
+lab_cache_copy(const LabCache *cache)
+{
+    LabCache *copy = g_memdup2(cache, sizeof *cache);
+    copy->associativity = g_strdup(cache->associativity);
+    copy->policy = g_strdup(cache->policy);
+    return copy;
+}
+
+void
+lab_cache_free(LabCache *cache)
 {
     g_free(cache->associativity);
     g_free(cache->policy);
     g_free(cache);
 }
 
-static void
-interconnect_free(LabInterconnect *interconnect)
+LabInterconnect *
+lab_interconnect_copy(const LabInterconnect *interconnect)
+{
+    LabInterconnect *copy = g_memdup2(interconnect, sizeof *interconnect);
+    copy->type = g_strdup(interconnect->type);
+    return copy;
+}
+
+void
+lab_interconnect_free(LabInterconnect *interconnect)
 {
     g_free(interconnect->type);
     g_free(interconnect);
 }
 
-static void
-feature_free(LabCpuFeature *feature)
+LabCpuFeature *
+lab_cpu_feature_copy(const LabCpuFeature *feature)
+{
+    LabCpuFeature *copy = g_memdup2(feature, sizeof *feature);
+    copy->name = g_strdup(feature->name);
+    return copy;
+}
+
+void
+lab_cpu_feature_free(LabCpuFeature *feature)
 {
     g_free(feature->name);
     g_free(feature);
@@ -62,9 +87,9 @@ network_free(LabNetwork *network)
     g_free(network);
 }
 
-FREE_ELEMENT(free_cache, LabCache, cache_free)
-FREE_ELEMENT(free_interconnect, LabInterconnect, interconnect_free)
-FREE_ELEMENT(free_feature, LabCpuFeature, feature_free)
+FREE_ELEMENT(free_cache, LabCache, lab_cache_free)
+FREE_ELEMENT(free_interconnect, LabInterconnect, lab_interconnect_free)
+FREE_ELEMENT(free_feature, LabCpuFeature, lab_cpu_feature_free)
 FREE_ELEMENT(free_network, LabNetwork, network_free)
 FREE_ELEMENT(free_property, LabProperty, lab_property_free)
 FREE_ELEMENT(free_node, LabNode, lab_node_free)

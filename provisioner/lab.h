@@ -216,6 +216,14 @@ void lab_node_free(LabNode *node); /* and its children */
 LabProperty *lab_property_new(const char *name, const char *value, FilePos pos);
 void lab_property_free(LabProperty *property);
 
+/* Parts that a plan takes over as they are. */
+LabCache *lab_cache_copy(const LabCache *cache);
+void lab_cache_free(LabCache *cache);
+LabInterconnect *lab_interconnect_copy(const LabInterconnect *interconnect);
+void lab_interconnect_free(LabInterconnect *interconnect);
+LabCpuFeature *lab_cpu_feature_copy(const LabCpuFeature *feature);
+void lab_cpu_feature_free(LabCpuFeature *feature);
+
 /* Reads the lab in FILENAME ("-": standard input), or in TEXT as if it came from
  * FILENAME. The input is hostile: no network, no entity, no DOCTYPE, bounded size and
  * depth. What is wrong goes to FINDINGS, all at once. NULL if no lab can be made of it

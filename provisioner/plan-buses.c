@@ -46,13 +46,6 @@ number_below(const GPtrArray *functions, int bus, int last)
 }
 
 static gint
-compare_functions(gconstpointer a, gconstpointer b)
-{
-    const PlanFunction *x = *(PlanFunction *const *)a, *y = *(PlanFunction *const *)b;
-    return pci_address_compare(x->address, y->address);
-}
-
-static gint
 compare_roots(gconstpointer a, gconstpointer b)
 {
     const PlanRoot *x = *(PlanRoot *const *)a, *y = *(PlanRoot *const *)b;
@@ -69,7 +62,7 @@ gather_root_functions(Plan *plan)
         if (function->bus == NULL || g_str_equal(function->bus, "pcie.0"))
             g_ptr_array_add(first->functions, function);
     }
-    g_ptr_array_sort(first->functions, compare_functions);
+    g_ptr_array_sort(first->functions, plan_compare_functions);
     for (guint i = 1; i < plan->roots->len; i++) {
         PlanRoot *root = g_ptr_array_index(plan->roots, i);
         for (guint j = 0; j < root->expander->children->len; j++)
@@ -248,7 +241,7 @@ number_roots(Plan *plan)
         if (root->node != PLAN_NONE || root->cell != PLAN_NONE)
             plan_property_int(root->expander->properties, "numa_node", root->cell);
     }
-    g_ptr_array_sort(plan->functions, compare_functions);
+    g_ptr_array_sort(plan->functions, plan_compare_functions);
 }
 
 /* (chassis, slot) must be unique; a chassis for each port does it, for there are at most

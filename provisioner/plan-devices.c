@@ -457,13 +457,6 @@ virtual_function(PlanFunction *physical, int index)
     return function;
 }
 
-static gint
-compare_functions(gconstpointer a, gconstpointer b)
-{
-    const PlanFunction *x = *(PlanFunction *const *)a, *y = *(PlanFunction *const *)b;
-    return pci_address_compare(x->address, y->address);
-}
-
 void
 plan_virtual_functions(Planning *planning)
 {
@@ -479,7 +472,7 @@ plan_virtual_functions(Planning *planning)
                 g_ptr_array_add(function->parent->children, function);
         }
     }
-    g_ptr_array_sort(functions, compare_functions);
+    g_ptr_array_sort(functions, plan_compare_functions);
 }
 
 /* ---- modules

@@ -111,17 +111,10 @@ join_below(Plan *plan, const GPtrArray *functions)
 }
 
 static gint
-compare_members(gconstpointer a, gconstpointer b)
-{
-    const PlanFunction *x = *(PlanFunction *const *)a, *y = *(PlanFunction *const *)b;
-    return pci_address_compare(x->address, y->address);
-}
-
-static gint
 compare_groups(gconstpointer a, gconstpointer b)
 {
     const PlanGroup *x = *(PlanGroup *const *)a, *y = *(PlanGroup *const *)b;
-    return compare_members(x->members->pdata, y->members->pdata);
+    return plan_compare_functions(x->members->pdata, y->members->pdata);
 }
 
 void
@@ -138,7 +131,7 @@ plan_groups(Planning *planning)
     }
     for (guint i = 0; i < plan->groups->len; i++)
         g_ptr_array_sort(((PlanGroup *)g_ptr_array_index(plan->groups, i))->members,
-                         compare_members);
+                         plan_compare_functions);
     g_ptr_array_sort(plan->groups, compare_groups);
     for (guint i = 0; i < plan->groups->len; i++) {
         const PlanGroup *group = g_ptr_array_index(plan->groups, i);

@@ -255,13 +255,6 @@ add_function(Planning *planning, const LabNode *node, const PlanFunction *owner,
     return function;
 }
 
-static gint
-compare_slots(gconstpointer a, gconstpointer b)
-{
-    const PlanFunction *x = *(PlanFunction *const *)a, *y = *(PlanFunction *const *)b;
-    return pci_address_compare(x->address, y->address);
-}
-
 /* Several devices below one port are functions of one device; say what that costs. */
 static void
 check_packing(Planning *planning, const PlanFunction *owner)
@@ -349,7 +342,7 @@ add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int c
         function->parent = owner->role != PLAN_EXPANDER ? owner : NULL;
         g_ptr_array_add(owner->children, function);
     }
-    g_ptr_array_sort(owner->children, compare_slots);
+    g_ptr_array_sort(owner->children, plan_compare_functions);
     if (is_link(&bus))
         check_packing(planning, owner);
 }

@@ -21,6 +21,8 @@ typedef struct {
 /* ---- plan.c */
 PlanFunction *plan_function_new(PlanRole role, LabKind kind, const char *id);
 PlanProperty *plan_property_new(const char *name, JsonNode *value);
+/* By guest address, for g_ptr_array_sort() of PlanFunction. */
+gint plan_compare_functions(gconstpointer a, gconstpointer b);
 const EmulatorDevice *planning_device(const Planning *planning, const char *name);
 gboolean
 planning_device_takes(const Planning *planning, const char *device, const char *property);

@@ -24,6 +24,13 @@ pci_address_compare(PciAddress a, PciAddress b)
     return (int)a.function - (int)b.function;
 }
 
+gint
+plan_compare_functions(gconstpointer a, gconstpointer b)
+{
+    const PlanFunction *x = *(PlanFunction *const *)a, *y = *(PlanFunction *const *)b;
+    return pci_address_compare(x->address, y->address);
+}
+
 /* ---- making and freeing
  * ----------------------------------------------------------------- */
 
@@ -93,31 +100,6 @@ plan_group_free(gpointer data)
 }
 
 static void
-lab_cache_free(gpointer data)
-{
-    LabCache *cache = data;
-    g_free(cache->associativity);
-    g_free(cache->policy);
-    g_free(cache);
-}
-
-static void
-lab_interconnect_free(gpointer data)
-{
-    LabInterconnect *interconnect = data;
-    g_free(interconnect->type);
-    g_free(interconnect);
-}
-
-static void
-lab_cpu_feature_free(gpointer data)
-{
-    LabCpuFeature *feature = data;
-    g_free(feature->name);
-    g_free(feature);
-}
-
-static void
 plan_cell_free(gpointer data)
 {
     PlanCell *cell = data;
@@ -146,13 +128,9 @@ plan_cell_new(const LabCell *from, int index)
     g_array_append_vals(cell->cpus, from->cpus->data, from->cpus->len);
     cell->distances = g_array_new(FALSE, FALSE, sizeof(int));
     cell->hugepages = g_array_new(FALSE, FALSE, sizeof(PlanHugepages));
-    cell->caches = g_ptr_array_new_with_free_func(lab_cache_free);
-    for (guint i = 0; i < from->caches->len; i++) {
-        LabCache *cache = g_memdup2(g_ptr_array_index(from->caches, i), sizeof(LabCache));
-        cache->associativity = g_strdup(cache->associativity);
-        cache->policy = g_strdup(cache->policy);
-        g_ptr_array_add(cell->caches, cache);
-    }
+    cell->caches = g_ptr_array_new_with_free_func((GDestroyNotify)lab_cache_free);
+    for (guint i = 0; i < from->caches->len; i++)
+        g_ptr_array_add(cell->caches, lab_cache_copy(g_ptr_array_index(from->caches, i)));
     return cell;
 }
 
@@ -166,10 +144,12 @@ plan_new(const Lab *lab, const LabHost *host, PlanBackend backend)
     plan->lab_source = lab->source != NULL ? g_bytes_ref(lab->source) : NULL;
     plan->backend = backend;
     plan->machine_properties = g_ptr_array_new_with_free_func(plan_property_free);
-    plan->cpu_features = g_ptr_array_new_with_free_func(lab_cpu_feature_free);
+    plan->cpu_features =
+        g_ptr_array_new_with_free_func((GDestroyNotify)lab_cpu_feature_free);
     plan->iommu.properties = g_ptr_array_new_with_free_func(plan_property_free);
     plan->cells = g_ptr_array_new_with_free_func(plan_cell_free);
-    plan->interconnects = g_ptr_array_new_with_free_func(lab_interconnect_free);
+    plan->interconnects =
+        g_ptr_array_new_with_free_func((GDestroyNotify)lab_interconnect_free);
     plan->functions = g_ptr_array_new_with_free_func(plan_function_free);
     plan->roots = g_ptr_array_new_with_free_func(plan_root_free);
     plan->groups = g_ptr_array_new_with_free_func(plan_group_free);
@@ -342,18 +322,12 @@ plan_machine(Planning *planning)
     /* Linux clears and copies pages by "rep stosb" where a CPU says that this is fast,
      * which is a loop over bytes when emulated. */
     plan->tcg_cpu_features = host->cpu.model != NULL ? NULL : "erms=off,fsrm=off";
-    for (guint i = 0; i < host->cpu.features->len; i++) {
-        LabCpuFeature *feature =
-            g_memdup2(g_ptr_array_index(host->cpu.features, i), sizeof(LabCpuFeature));
-        feature->name = g_strdup(feature->name);
-        g_ptr_array_add(plan->cpu_features, feature);
-    }
-    for (guint i = 0; i < host->interconnects->len; i++) {
-        LabInterconnect *interconnect =
-            g_memdup2(g_ptr_array_index(host->interconnects, i), sizeof(LabInterconnect));
-        interconnect->type = g_strdup(interconnect->type);
-        g_ptr_array_add(plan->interconnects, interconnect);
-    }
+    for (guint i = 0; i < host->cpu.features->len; i++)
+        g_ptr_array_add(plan->cpu_features,
+                        lab_cpu_feature_copy(g_ptr_array_index(host->cpu.features, i)));
+    for (guint i = 0; i < host->interconnects->len; i++)
+        g_ptr_array_add(plan->interconnects,
+                        lab_interconnect_copy(g_ptr_array_index(host->interconnects, i)));
     for (guint i = 0; i < host->qemu_args->len; i++) {
         const LabProperty *argument = g_ptr_array_index(host->qemu_args, i);
         g_ptr_array_add(plan->raw_args, g_strdup(argument->name));

@@ -149,9 +149,9 @@ typedef struct {
     int sockets, dies, cores, threads;
     guint cpu_count;
     gint64 memory_bytes;
-    LabFirmware firmware; /* never AUTO */
-    char *kernel;         /* asked for by the lab, or NULL */
-    char *cmdline;        /* whole kernel command line that the machine needs */
+    LabFirmware firmware;    /* never AUTO */
+    char *kernel;            /* asked for by the lab, or NULL */
+    char *cmdline;           /* whole kernel command line that the machine needs */
     const char *tcg_cmdline; /* words before it under plain emulation */
     PlanIommu iommu;
     GPtrArray *cells;         /* PlanCell, by index */
