@@ -16,20 +16,6 @@
  */
 #define HOSTILE "a,b=c \"d\" 'e' <f/> &g; \\h\ni"
 
-static int
-make_emulator(void **state)
-{
-    *state = fixture_emulator(FALSE);
-    return 0;
-}
-
-static int
-free_emulator(void **state)
-{
-    fixture_emulator_free(*state);
-    return 0;
-}
-
 static const EmitRuntime no_runtime = {.qmp_fd = -1, .agent_fd = -1, .console_fd = -1};
 
 /* The value behind the first NAME in ARGS, or NULL. */
@@ -437,5 +423,6 @@ main(void)
         cmocka_unit_test(the_tree_draws_what_hangs_where),
         cmocka_unit_test(the_tree_moves_no_cursor),
     };
-    return cmocka_run_group_tests_name("emit", tests, make_emulator, free_emulator);
+    return cmocka_run_group_tests_name("emit", tests, fixture_emulator_setup,
+                                       fixture_emulator_teardown);
 }

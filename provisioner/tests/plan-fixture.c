@@ -292,3 +292,17 @@ fixture_assert_refused(const Fixture *fixture, const char *words)
         print_error("%s", text);
     assert_non_null(strstr(text, words));
 }
+
+int
+fixture_emulator_setup(void **state)
+{
+    *state = fixture_emulator(FALSE);
+    return 0;
+}
+
+int
+fixture_emulator_teardown(void **state)
+{
+    fixture_emulator_free(*state);
+    return 0;
+}

@@ -17,6 +17,10 @@ typedef struct {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 
+/* The same for tests that want the older emulator alone: *STATE is an Emulator. */
+int fixture_emulator_setup(void **state);
+int fixture_emulator_teardown(void **state);
+
 /* The lab must be refused, with WORDS among what is said. */
 void fixture_assert_refused(const Fixture *fixture, const char *words);
 

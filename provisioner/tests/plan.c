@@ -8,20 +8,6 @@
 
 #include "plan-fixture.h"
 
-static int
-make_emulator(void **state)
-{
-    *state = fixture_emulator(FALSE);
-    return 0;
-}
-
-static int
-free_emulator(void **state)
-{
-    fixture_emulator_free(*state);
-    return 0;
-}
-
 static void
 assert_address(const Plan *plan, const char *id, const char *address)
 {
@@ -131,17 +117,23 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_article_has_its_addresses, make_emulator,
-                                        free_emulator),
+        cmocka_unit_test_setup_teardown(the_article_has_its_addresses,
+                                        fixture_emulator_setup,
+                                        fixture_emulator_teardown),
         cmocka_unit_test_setup_teardown(the_article_has_its_nodes_and_groups,
-                                        make_emulator, free_emulator),
-        cmocka_unit_test_setup_teardown(the_same_lab_gives_the_same_plan, make_emulator,
-                                        free_emulator),
-        cmocka_unit_test_setup_teardown(macs_are_unlike, make_emulator, free_emulator),
-        cmocka_unit_test_setup_teardown(two_hosts_have_unlike_macs, make_emulator,
-                                        free_emulator),
+                                        fixture_emulator_setup,
+                                        fixture_emulator_teardown),
+        cmocka_unit_test_setup_teardown(the_same_lab_gives_the_same_plan,
+                                        fixture_emulator_setup,
+                                        fixture_emulator_teardown),
+        cmocka_unit_test_setup_teardown(macs_are_unlike, fixture_emulator_setup,
+                                        fixture_emulator_teardown),
+        cmocka_unit_test_setup_teardown(two_hosts_have_unlike_macs,
+                                        fixture_emulator_setup,
+                                        fixture_emulator_teardown),
         cmocka_unit_test_setup_teardown(memory_needed_is_more_than_the_guests,
-                                        make_emulator, free_emulator),
+                                        fixture_emulator_setup,
+                                        fixture_emulator_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
