@@ -181,7 +181,12 @@ check_cell_number(LabCheck *check)
         lab_check_say(check, cell_at(check, MAX_CELLS)->pos,
                       "the host has %u cells; the emulator's machine has at most %d",
                       cells->len, MAX_CELLS);
-    for (guint i = 0; i < cells->len; i++) {
+}
+
+static void
+check_empty_cells(LabCheck *check)
+{
+    for (guint i = 0; i < check->host->cells->len; i++) {
         const LabCell *cell = cell_at(check, i);
         if (cell->cpus->len == 0 && cell->memory_bytes == 0 && cell->nodes->len == 0)
             lab_check_say(
@@ -193,11 +198,9 @@ check_cell_number(LabCheck *check)
 static void
 check_memory(LabCheck *check)
 {
-    gboolean any = FALSE;
     for (guint i = 0; i < check->host->cells->len; i++) {
         const LabCell *cell = cell_at(check, i);
         g_autofree char *size = units_size_text(cell->memory_bytes);
-        any = any || cell->memory_bytes > 0;
         if (cell->memory_bytes % PAGE_BYTES != 0)
             lab_check_say(
                 check, cell->pos,
@@ -211,6 +214,14 @@ check_memory(LabCheck *check)
                 "4 MiB; give the cell more or none",
                 size);
     }
+}
+
+static void
+check_any_memory(LabCheck *check)
+{
+    gboolean any = FALSE;
+    for (guint i = 0; i < check->host->cells->len; i++)
+        any = any || cell_at(check, i)->memory_bytes > 0;
     if (!any)
         lab_check_say(check, check->host->pos,
                       "no cell has memory; give at least one its memory, as in "
@@ -485,17 +496,22 @@ check_caches(LabCheck *check)
         check_caches_of(check, cell_at(check, i), has[i] == (LATENCY | BANDWIDTH));
 }
 
+/* What is missing may only be missing because of a fault; what is there is there. */
+#define CELLS (LAB_PART_HOST | LAB_PART_CELLS)
+
 const LabCheckRow lab_checks_cells[] = {
-    {"cell", check_cell_number},
-    {"cpus", check_cpu_twice},
-    {"cpus", check_cpu_gaps},
-    {"cpu-topology", check_cpu_topology},
-    {"cpu-topology", check_whole_cores},
-    {"cpu-feature", check_features},
-    {"memory", check_memory},
-    {"hugepages", check_hugepages},
-    {"distance", check_distances},
-    {"interconnect", check_interconnects},
-    {"cache", check_caches},
+    {"cell", check_cell_number, 0, LAB_PART_CELLS},
+    {"cell", check_empty_cells, LAB_PART_CELLS | LAB_PART_NODES, LAB_PART_CELLS},
+    {"cpus", check_cpu_twice, 0, LAB_PART_CELLS},
+    {"cpus", check_cpu_gaps, CELLS, LAB_PART_CELLS},
+    {"cpu-topology", check_cpu_topology, CELLS | LAB_PART_CPU, LAB_PART_CPU},
+    {"cpu-topology", check_whole_cores, CELLS | LAB_PART_CPU, LAB_PART_CPU},
+    {"cpu-feature", check_features, LAB_PART_CPU},
+    {"memory", check_memory, 0, LAB_PART_CELLS},
+    {"memory", check_any_memory, CELLS, LAB_PART_CELLS},
+    {"hugepages", check_hugepages, CELLS | LAB_PART_HUGEPAGES, LAB_PART_HUGEPAGES},
+    {"distance", check_distances, CELLS | LAB_PART_DISTANCES, LAB_PART_DISTANCES},
+    {"interconnect", check_interconnects, CELLS | LAB_PART_ATTRIBUTES},
+    {"cache", check_caches, CELLS | LAB_PART_ATTRIBUTES},
     {NULL},
 };

@@ -407,16 +407,20 @@ check_intel(LabCheck *check)
                       "scalable='on' needs DMA draining, so dma-drain cannot be off");
 }
 
+/* Slots are of all that stands on a bus, and on bus 0 that is what stands in host and
+ * cells. */
+#define BUSES (LAB_PART_HOST | LAB_PART_CELLS | LAB_PART_NODES)
+
 const LabCheckRow lab_checks_pci[] = {
-    {"port", check_ports},
-    {"address", check_addresses},
-    {"chassis", check_chassis},
-    {"vfs", check_vfs},
+    {"port", check_ports, LAB_PART_NODES, LAB_PART_NODES},
+    {"address", check_addresses, BUSES, LAB_PART_NODES},
+    {"chassis", check_chassis, 0, LAB_PART_NODES},
+    {"vfs", check_vfs, LAB_PART_NODES, LAB_PART_NODES},
     {"mac", check_macs},
-    {"network", check_networks},
-    {"device", check_device_models},
-    {"property", check_properties},
-    {"iommu", check_iommu_options},
-    {"iommu", check_intel},
+    {"network", check_networks, LAB_PART_LAB | LAB_PART_NETWORKS},
+    {"device", check_device_models, LAB_PART_NODES, LAB_PART_NODES},
+    {"property", check_properties, 0, LAB_PART_NODES | LAB_PART_IOMMU},
+    {"iommu", check_iommu_options, LAB_PART_IOMMU, LAB_PART_IOMMU},
+    {"iommu", check_intel, LAB_PART_IOMMU, LAB_PART_IOMMU},
     {NULL},
 };

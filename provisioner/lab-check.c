@@ -15,6 +15,7 @@ lab_check_say(LabCheck *check, FilePos pos, const char *format, ...)
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
+    check->said = TRUE;
     guint told = g_hash_table_size(check->told);
     if (told > MAX_FINDINGS ||
         !g_hash_table_add(check->told, g_strdup_printf("%d:%s", pos.line, message)))
@@ -59,8 +60,8 @@ check_networks(LabCheck *check)
 }
 
 static const LabCheckRow lab_checks[] = {
-    {"host-name", check_host_names},
-    {"network", check_networks},
+    {"host-name", check_host_names, LAB_PART_LAB | LAB_PART_HOST},
+    {"network", check_networks, LAB_PART_NETWORKS},
     {NULL},
 };
 
@@ -161,7 +162,7 @@ check_cmdline(LabCheck *check)
 }
 
 static const LabCheckRow host_checks[] = {
-    {"id", check_ids},
+    {"id", check_ids, LAB_PART_HOST | LAB_PART_CELLS | LAB_PART_NODES, LAB_PART_NODES},
     {"command-line", check_cmdline},
     {NULL},
 };
@@ -188,29 +189,47 @@ all_nodes(const LabHost *host)
     return all;
 }
 
-static void
-run(LabCheck *check, const LabCheckRow *rows)
+/* The parts of ROWS that found something, of which none that needs a FAULTY part runs. */
+static guint
+run(LabCheck *check, const LabCheckRow *rows, guint faulty)
 {
+    guint wrong = 0;
     for (; rows->name; rows++) {
+        if (rows->needs & faulty)
+            continue;
         check->name = rows->name;
+        check->said = FALSE;
         rows->run(check);
+        wrong |= check->said ? rows->part : 0;
     }
+    return wrong;
 }
 
-void
+static guint
+faulty_parts(const Lab *lab)
+{
+    guint faulty = lab->faulty;
+    for (guint i = 0; i < lab->hosts->len; i++)
+        faulty |= ((const LabHost *)g_ptr_array_index(lab->hosts, i))->faulty;
+    return faulty;
+}
+
+guint
 lab_check(const Lab *lab, Findings *findings)
 {
     g_autoptr(GHashTable) told =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) macs = g_hash_table_new(g_str_hash, g_str_equal);
     LabCheck check = {.lab = lab, .findings = findings, .told = told, .macs = macs};
-    run(&check, lab_checks);
+    guint wrong = run(&check, lab_checks, faulty_parts(lab));
     for (guint i = 0; i < lab->hosts->len; i++) {
         check.host = g_ptr_array_index(lab->hosts, i);
+        const guint faulty = lab->faulty | check.host->faulty;
         g_autoptr(GPtrArray) nodes = all_nodes(check.host);
         check.nodes = nodes;
-        run(&check, host_checks);
-        run(&check, lab_checks_cells);
-        run(&check, lab_checks_pci);
+        wrong |= run(&check, host_checks, faulty);
+        wrong |= run(&check, lab_checks_cells, faulty);
+        wrong |= run(&check, lab_checks_pci, faulty);
     }
+    return wrong;
 }

@@ -16,11 +16,15 @@ typedef struct {
     GHashTable *told; /* set of char *: copies of an element do not repeat a finding */
     GHashTable *macs; /* char * → const LabNode *: of all hosts so far */
     const char *name; /* of the check that runs */
+    gboolean said;    /* it found something */
 } LabCheck;
 
 typedef struct {
     const char *name; /* in brackets behind the message */
     void (*run)(LabCheck *check);
+    guint needs; /* LabPart: it does not run while one of these is faulty */
+    guint part;  /* LabPart that is wrong when it finds something; 0: nothing for which
+                  * the planner has a sentence of its own */
 } LabCheckRow;
 
 /* Each ends with name NULL. */

@@ -17,6 +17,7 @@ lab_say(LabParser *parser, FilePos pos, const char *check, const char *format, .
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
+    parser->faulty |= parser->part;
 
     guint told = g_hash_table_size(parser->told);
     if (told > LAB_MAX_FINDINGS ||
@@ -130,9 +131,24 @@ lab_attr(LabParser *parser, LabXml *element, const char *name)
     return value ? g_strstrip(value) : NULL;
 }
 
+/* Whether another attribute is probably meant to be this one; then that is told. */
+static gboolean
+is_mistyped(const LabXml *element, const char *name)
+{
+    const char *const names[] = {name, NULL};
+    for (guint i = 0; element->attributes && i < element->attributes->len; i++) {
+        const LabXmlAttribute *attribute = g_ptr_array_index(element->attributes, i);
+        if (!attribute->asked && lab_nearest(attribute->name, names))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void
 tell_missing(LabParser *parser, const LabXml *element, const char *name)
 {
+    if (is_mistyped(element, name))
+        return;
     lab_say(parser, element->pos, "schema", "<%s> has no attribute %s, which it needs",
             element->name, name);
 }
@@ -249,6 +265,8 @@ lab_attr_size_unit(LabParser *parser, LabXml *element, const char *name, gint64 
     const char *unit = lab_attr(parser, element, "unit");
     if (!unit)
         return lab_attr_size(parser, element, name, value);
+    if (!number && is_mistyped(element, name))
+        return FALSE;
     if (!number) {
         lab_say(parser, lab_attr_pos(element, "unit"), "schema",
                 "<%s>: unit belongs to %s, which is not there", element->name, name);
@@ -526,9 +544,10 @@ unknown_child_hint(const LabXml *child, const LabChild *children)
 }
 
 static void
-tell_unknown_child(LabParser *parser, const LabXml *element, const LabXml *child,
+tell_unknown_child(LabParser *parser, LabXml *element, const LabXml *child,
                    const LabChild *children)
 {
+    element->has_unknown = TRUE;
     g_autofree char *name = lab_xml_quote(child->name);
     if (child->is_foreign) {
         lab_say(parser, child->pos, "schema",
@@ -631,9 +650,12 @@ lab_children(LabParser *parser, LabXml *element, const LabChild *children,
             tell_unknown_child(parser, element, child, children);
             continue;
         }
+        const guint outer = parser->part;
+        parser->part = how->part ? how->part : outer;
         if (how->once)
             check_once(parser, element, i, how);
         parse_child(parser, child, how, parent);
+        parser->part = outer;
     }
 }
 

@@ -42,6 +42,21 @@ find_cell(GHashTable *numbers, guint count, const char *name)
     return number < count ? (guint)number + 1 : 0;
 }
 
+/* Where a cell may be missing because of another fault, that one is told. */
+static void
+refuse_reference(LabParser *parser, const LabHost *host, const LabReference *reference)
+{
+    const guint outer = parser->part;
+    const gboolean may_follow = parser->faulty & (LAB_PART_HOST | LAB_PART_CELLS);
+    parser->part = LAB_PART_DISTANCES | LAB_PART_ATTRIBUTES;
+    if (!may_follow)
+        lab_say(parser, reference->pos, "cell-reference",
+                "there is no cell '%s'; cells are named by their id or by number, 0 to "
+                "%u",
+                reference->name, MAX(host->cells->len, 1) - 1);
+    parser->part = outer;
+}
+
 void
 lab_resolve_cells(LabParser *parser, LabHost *host)
 {
@@ -54,10 +69,7 @@ lab_resolve_cells(LabParser *parser, LabHost *host)
         const LabReference *reference = g_ptr_array_index(parser->references, i);
         guint cell = find_cell(numbers, host->cells->len, reference->name);
         if (cell == 0)
-            lab_say(parser, reference->pos, "cell-reference",
-                    "there is no cell '%s'; cells are named by their id or by number, 0 "
-                    "to %u",
-                    reference->name, MAX(host->cells->len, 1) - 1);
+            refuse_reference(parser, host, reference);
         *reference->cell = (int)MAX(cell, 1) - 1;
     }
     g_ptr_array_set_size(parser->references, 0);
@@ -209,10 +221,10 @@ void
 lab_parse_cell(LabParser *parser, LabXml *element, gpointer data)
 {
     static const LabChild children[] = {
-        {"hugepages", parse_hugepages},
-        {"distances", parse_distances, .once = TRUE},
-        {"cache", parse_cache},
-        {"expander", parse_cell_node, .counted = TRUE},
+        {"hugepages", parse_hugepages, .part = LAB_PART_HUGEPAGES},
+        {"distances", parse_distances, .once = TRUE, .part = LAB_PART_DISTANCES},
+        {"cache", parse_cache, .part = LAB_PART_ATTRIBUTES},
+        {"expander", parse_cell_node, .counted = TRUE, .part = LAB_PART_NODES},
         {NULL},
     };
     LabHost *host = data;

@@ -175,11 +175,13 @@ read_mac(LabParser *parser, LabXml *element, LabNode *node)
     }
     const guint64 lower = 0xffffff;
     guint64 number = (mac & lower) + (counts_up ? element->copies : 0);
-    if (number > lower)
+    if (number > lower) {
         lab_say(
             parser, lab_attr_pos(element, "mac"), "mac",
             "mac='%s' counts beyond %06x in its lower half; begin with a lower number",
             text, (guint)lower);
+        return;
+    }
     node->mac = mac_text((mac & ~lower) | (number & lower));
 }
 

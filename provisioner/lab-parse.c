@@ -148,19 +148,19 @@ parse_host_node(LabParser *parser, LabXml *element, gpointer data)
 /* ---- the lab -------------------------------------------------------------------- */
 
 static const LabChild host_children[] = {
-    {"cpu", parse_cpu, .once = TRUE},
-    {"firmware", parse_firmware, .once = TRUE},
-    {"kernel", parse_kernel, .once = TRUE},
-    {"machine", parse_machine, .once = TRUE},
-    {"iommu", parse_iommu, .once = TRUE},
-    {"cell", lab_parse_cell, .counted = TRUE},
-    {"interconnects", lab_parse_interconnects, .once = TRUE},
-    {"expander", parse_host_node, .counted = TRUE},
-    {"port", parse_host_node, .counted = TRUE},
-    {"nic", parse_host_node, .counted = TRUE},
-    {"nvme", parse_host_node, .counted = TRUE},
-    {"device", parse_host_node, .counted = TRUE},
-    {"qemu", parse_qemu, .once = TRUE},
+    {"cpu", parse_cpu, .once = TRUE, .part = LAB_PART_CPU},
+    {"firmware", parse_firmware, .once = TRUE, .part = LAB_PART_BOOT},
+    {"kernel", parse_kernel, .once = TRUE, .part = LAB_PART_BOOT},
+    {"machine", parse_machine, .once = TRUE, .part = LAB_PART_BOOT},
+    {"iommu", parse_iommu, .once = TRUE, .part = LAB_PART_IOMMU},
+    {"cell", lab_parse_cell, .counted = TRUE, .part = LAB_PART_CELLS},
+    {"interconnects", lab_parse_interconnects, .once = TRUE, .part = LAB_PART_ATTRIBUTES},
+    {"expander", parse_host_node, .counted = TRUE, .part = LAB_PART_NODES},
+    {"port", parse_host_node, .counted = TRUE, .part = LAB_PART_NODES},
+    {"nic", parse_host_node, .counted = TRUE, .part = LAB_PART_NODES},
+    {"nvme", parse_host_node, .counted = TRUE, .part = LAB_PART_NODES},
+    {"device", parse_host_node, .counted = TRUE, .part = LAB_PART_NODES},
+    {"qemu", parse_qemu, .once = TRUE, .part = LAB_PART_BOOT},
     {NULL},
 };
 
@@ -168,17 +168,21 @@ static void
 parse_host(LabParser *parser, LabXml *element, gpointer data)
 {
     Lab *lab = data;
+    const guint outside = parser->faulty;
+    parser->faulty = 0;
     g_autofree char *id = lab_attr_id(parser, element, "name", "host", lab->hosts->len);
     LabHost *host = lab_host_new(id);
     host->pos = host->cpu.pos = host->iommu.pos = element->pos;
     host->firmware_pos = host->kernel_pos = element->pos;
     g_ptr_array_add(lab->hosts, host);
     lab_children(parser, element, host_children, host);
-    if (host->cells->len == 0 && !parser->exhausted)
+    if (host->cells->len == 0 && !element->has_unknown && !parser->exhausted)
         lab_say(parser, element->pos, "schema",
                 "<host> has no <cell>; its CPUs and memory stand in cells, as in "
                 "<cell cpus='0-1' memory='1 GiB'/>");
     lab_resolve_cells(parser, host);
+    host->faulty = parser->faulty;
+    parser->faulty = outside;
 }
 
 static void
@@ -231,8 +235,8 @@ parse_lab(LabParser *parser, LabXml *root)
 {
     static const LabChild children[] = {
         {"description", parse_description, .once = TRUE},
-        {"network", parse_network},
-        {"host", parse_host, .counted = TRUE},
+        {"network", parse_network, .part = LAB_PART_NETWORKS},
+        {"host", parse_host, .counted = TRUE, .part = LAB_PART_HOST},
         {NULL},
     };
     if (!check_root(parser, root))
@@ -242,9 +246,10 @@ parse_lab(LabParser *parser, LabXml *root)
     if (lab_attr_needed(parser, root, "name"))
         lab_attr_word(parser, root, "name", &lab->name);
     lab_children(parser, root, children, lab);
-    if (lab->hosts->len == 0 && !parser->exhausted)
+    if (lab->hosts->len == 0 && !root->has_unknown && !parser->exhausted)
         lab_say(parser, root->pos, "schema",
                 "<lab> has no <host>; it needs at least one");
+    lab->faulty = parser->faulty;
     return g_steal_pointer(&lab);
 }
 
@@ -266,8 +271,15 @@ lab_parse_text(const char *text, gsize length, const char *filename, Findings *f
     g_autoptr(GHashTable) told =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GPtrArray) references = g_ptr_array_new_with_free_func(free_reference);
-    LabParser parser = {.findings = findings, .told = told, .references = references};
+    LabParser parser = {.findings = findings,
+                        .told = told,
+                        .part = LAB_PART_LAB,
+                        .references = references};
     g_autoptr(Lab) lab = parse_lab(&parser, root);
+    const gboolean is_whole = !parser.exhausted && parser.cpus <= LAB_MAX_CPUS &&
+                              g_hash_table_size(told) <= LAB_MAX_FINDINGS;
+    if (lab && is_whole && g_hash_table_size(told) > 0)
+        lab_check(lab, findings);
     if (g_hash_table_size(told) > 0)
         return NULL;
     lab->source = g_bytes_new(text, length);

@@ -32,6 +32,8 @@ typedef struct {
     guint copies; /* elements that may have a count, so far */
     guint weight; /* of all elements so far, copies included */
     guint cpus;   /* numbers in lists of CPUs so far */
+    guint part;   /* LabPart that is being read */
+    guint faulty; /* LabPart: of what was read so far, where something is wrong */
     gboolean exhausted;    /* a budget is used up: the rest is not read */
     GPtrArray *references; /* LabReference of the host that is being read */
 } LabParser;
@@ -97,6 +99,7 @@ typedef struct {
     void (*parse)(LabParser *parser, LabXml *element, gpointer parent);
     gboolean once;    /* at most one in its parent */
     gboolean counted; /* it may have `count`; parse() is called for each copy */
+    guint part;       /* LabPart that it is; 0: that of its parent */
 } LabChild;
 
 /* Calls the parser of each child. CHILDREN ends with name NULL. To be called when all

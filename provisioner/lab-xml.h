@@ -44,6 +44,7 @@ struct LabXml {
      * `count` in this place. */
     guint copies;
     guint copy, count;
+    gboolean has_unknown; /* an element stands in it that nobody knows */
     GPtrArray *asked; /* const char *: the attributes that it may have; NULL: none yet */
 };
 

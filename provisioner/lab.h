@@ -17,6 +17,23 @@
 /* "left to the planner", for every number in this file */
 #define LAB_AUTO (-1)
 
+/* Parts of a lab, as bits. What is wrong with one says nothing of the others, so those
+ * are looked at all the same; but what needs a part is not said while it is faulty, for
+ * it might only follow from that fault. */
+typedef enum {
+    LAB_PART_LAB = 1 << 0, /* what stands in <lab> */
+    LAB_PART_NETWORKS = 1 << 1,
+    LAB_PART_HOST = 1 << 2,  /* what stands in <host>: anything may be missing */
+    LAB_PART_CPU = 1 << 3,   /* <cpu> */
+    LAB_PART_CELLS = 1 << 4, /* attributes of cells, and what stands in them */
+    LAB_PART_HUGEPAGES = 1 << 5,
+    LAB_PART_DISTANCES = 1 << 6,
+    LAB_PART_ATTRIBUTES = 1 << 7, /* of memory: interconnects and caches */
+    LAB_PART_NODES = 1 << 8,      /* PCI elements */
+    LAB_PART_IOMMU = 1 << 9,
+    LAB_PART_BOOT = 1 << 10, /* machine, firmware, kernel, raw arguments */
+} LabPart;
+
 /* An attribute that is on or off, as libvirt writes it, or was not given. */
 typedef enum {
     LAB_UNSET,
@@ -172,6 +189,7 @@ typedef enum {
 
 typedef struct {
     FilePos pos;
+    guint faulty; /* LabPart: where reading found something wrong */
     char *id;
     LabCpu cpu;
     LabIommu iommu;
@@ -194,6 +212,7 @@ typedef struct {
 
 typedef struct {
     FilePos pos;
+    guint faulty; /* LabPart: where reading found something wrong outside hosts */
     char *name;
     char *description;   /* or NULL */
     GPtrArray *hosts;    /* LabHost */
@@ -226,11 +245,13 @@ void lab_cpu_feature_free(LabCpuFeature *feature);
 
 /* Reads the lab in FILENAME ("-": standard input), or in TEXT as if it came from
  * FILENAME. The input is hostile: no network, no entity, no DOCTYPE, bounded size and
- * depth. What is wrong goes to FINDINGS, all at once. NULL if no lab can be made of it
- * (then there is at least one FINDING_ERROR). */
+ * depth. What is wrong goes to FINDINGS, all at once: where something is, what could be
+ * read is checked here (lab_check). NULL if no lab can be made of it (then there is at
+ * least one FINDING_ERROR). */
 Lab *lab_parse_file(const char *filename, Findings *findings);
 Lab *
 lab_parse_text(const char *text, gsize length, const char *filename, Findings *findings);
 
-/* The checks that need no emulator: a table, in lab-check.c. */
-void lab_check(const Lab *lab, Findings *findings);
+/* The checks that need no emulator: a table, in lab-check.c. The parts (LabPart) of its
+ * hosts in which they found something wrong. */
+guint lab_check(const Lab *lab, Findings *findings);

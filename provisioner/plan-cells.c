@@ -88,13 +88,13 @@ choose_topology(Planning *planning, const GArray *cells)
     plan->sockets = cpu->sockets;
     if (plan->threads < 1 || plan->dies < 1 || plan->cores == 0 || plan->sockets == 0)
         return;
-    const int inner = plan->threads * plan->dies;
+    const gint64 inner = (gint64)plan->threads * plan->dies; /* each is at most 4096 */
     if (plan->cores == LAB_AUTO && plan->sockets == LAB_AUTO)
-        plan->cores = MAX(socket / inner, 1);
+        plan->cores = (int)MAX(socket / inner, 1);
     if (plan->sockets == LAB_AUTO)
-        plan->sockets = count / (inner * plan->cores);
+        plan->sockets = (int)(count / (inner * plan->cores));
     if (plan->cores == LAB_AUTO)
-        plan->cores = count / (inner * plan->sockets);
+        plan->cores = (int)(count / (inner * plan->sockets));
 }
 
 /* Plain emulation calls its largest model an AMD and cannot show the leaf in which AMD
@@ -319,6 +319,8 @@ plan_distances(Planning *planning)
     Plan *plan = planning->plan;
     const guint count = plan->cells->len;
 
+    if (count > plan_limit("cells")->maximum)
+        return; /* is reported, and their square is large */
     for (guint i = 0; i < count; i++) {
         const LabCell *from = g_ptr_array_index(planning->host->cells, i);
         g_array_set_size(cell_at(plan, i)->distances, count);
@@ -471,7 +473,8 @@ plan_hugepages(Planning *planning)
                                      pages->page_bytes == GIB};
             if (pages->count <= 0)
                 continue;
-            total += pages->page_bytes * pages->count;
+            /* Either is at most 2^61, even if the same size is written many times. */
+            total = MIN(total + pages->page_bytes * pages->count, plan_memory_maximum());
             check_hugepages(planning, cell, pages);
             g_array_append_val(cell->hugepages, planned);
         }

@@ -164,10 +164,15 @@ check_memory(Planning *planning)
 }
 
 void
-plan_check_limits(Planning *planning)
+plan_check_cell_limits(Planning *planning)
 {
     check_cells(planning);
     check_memory(planning);
+}
+
+void
+plan_check_pci_limits(Planning *planning)
+{
     check_expanders(planning);
     check_io_bridges(planning);
 }

@@ -70,4 +70,5 @@ gboolean plan_is_virtio(const char *driver);
 void plan_groups(Planning *planning);
 
 /* ---- plan-limits.c */
-void plan_check_limits(Planning *planning);
+void plan_check_cell_limits(Planning *planning);
+void plan_check_pci_limits(Planning *planning);

@@ -439,28 +439,44 @@ plan_cmdline(Planning *planning)
 }
 
 /* The order is that of need: the IOMMU decides about properties of functions, slots come
- * before buses, buses before addresses, addresses before groups. */
-static void (*const steps[])(Planning *planning) = {
-    plan_machine,   plan_cells,
-    plan_iommu,     plan_pci,
-    plan_buses,     plan_virtual_functions,
-    plan_groups,    plan_generic_initiators,
-    plan_hugepages, plan_modules,
-    plan_cmdline,   plan_check_limits,
+ * before buses, buses before addresses, addresses before groups. What a step finds is not
+ * told where it may follow from what the checks found in one of the parts it NEEDS. */
+static const struct {
+    void (*run)(Planning *planning);
+    guint needs; /* LabPart */
+} steps[] = {
+    {plan_machine, LAB_PART_BOOT},
+    {plan_cells, LAB_PART_CELLS | LAB_PART_CPU | LAB_PART_DISTANCES},
+    {plan_iommu, LAB_PART_IOMMU},
+    {plan_pci, LAB_PART_NODES},
+    {plan_buses, LAB_PART_NODES},
+    {plan_virtual_functions, LAB_PART_NODES},
+    {plan_groups, LAB_PART_NODES | LAB_PART_IOMMU},
+    {plan_generic_initiators, LAB_PART_CELLS | LAB_PART_NODES},
+    {plan_hugepages, LAB_PART_CELLS | LAB_PART_HUGEPAGES},
+    {plan_modules, LAB_PART_NODES},
+    {plan_cmdline, LAB_PART_CELLS | LAB_PART_HUGEPAGES | LAB_PART_BOOT},
+    {plan_check_cell_limits, LAB_PART_CELLS},
+    {plan_check_pci_limits, LAB_PART_NODES},
 };
 
 static Plan *
-plan_host(Planning *planning, PlanBackend backend)
+plan_host(Planning *planning, PlanBackend backend, guint wrong)
 {
+    Findings *findings = planning->findings;
+    g_autoptr(Findings) untold = findings_new();
+
     planning->plan = plan_new(planning->lab, planning->host, backend);
-    for (guint i = 0; i < G_N_ELEMENTS(steps); i++)
-        steps[i](planning);
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+        planning->findings = steps[i].needs & wrong ? untold : findings;
+        steps[i].run(planning);
+    }
     return planning->plan;
 }
 
-GPtrArray *
-plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
-         Findings *findings)
+static GPtrArray *
+plan_hosts(const Lab *lab, const Emulator *emulator, PlanBackend backend, guint wrong,
+           Findings *findings)
 {
     g_autoptr(GHashTable) macs =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -476,15 +492,22 @@ plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
             .findings = findings,
             .macs = macs,
         };
-        g_ptr_array_add(plans, plan_host(&planning, backend));
+        g_ptr_array_add(plans, plan_host(&planning, backend, wrong));
     }
     return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
+}
+
+GPtrArray *
+plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
+         Findings *findings)
+{
+    return plan_hosts(lab, emulator, backend, 0, findings);
 }
 
 GPtrArray *
 plan_checked_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
                  Findings *findings)
 {
-    lab_check(lab, findings);
-    return findings_ok(findings) ? plan_lab(lab, emulator, backend, findings) : NULL;
+    const guint wrong = lab_check(lab, findings);
+    return plan_hosts(lab, emulator, backend, wrong, findings);
 }

@@ -178,7 +178,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 GPtrArray *plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
                     Findings *findings);
 
-/* lab_check() and plan_lab() together, as every command does it. */
+/* lab_check() and plan_lab() together, as every command does it: where the checks find
+ * something, the planner still tells what cannot follow from that. */
 GPtrArray *plan_checked_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
                             Findings *findings);
 

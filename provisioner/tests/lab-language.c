@@ -18,6 +18,7 @@
 
 #include "autoptr.h"
 #include "lab.h"
+#include "plan-fixture.h"
 
 #define MUTATIONS 4000
 
@@ -438,6 +439,17 @@ mutate(GRand *random, GString *text)
         ways[g_rand_int_range(random, 0, G_N_ELEMENTS(ways))](random, text);
 }
 
+/* What the checks refuse goes through the planner, too, as it does in every command. */
+static void
+plan_whatever(const Emulator *emulator, const GString *text)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Lab) lab = lab_parse_text(text->str, text->len, "mutation", findings);
+    g_autoptr(GPtrArray) plans =
+        lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+    assert_true(plans || !findings_ok(findings));
+}
+
 /* Every file and example once as a seed, then mutations of them; the same ones in each
  * run. */
 static GPtrArray *
@@ -473,6 +485,7 @@ agrees_with_the_schema_about_mutations(void **state)
     const char *more = g_getenv("HOSTBED_MUTATIONS");
     int count = more ? atoi(more) : MUTATIONS;
     int compared = 0;
+    Emulator *emulator = fixture_emulator(TRUE);
     for (int i = 0; i < count; i++) {
         const char *seed = g_ptr_array_index(seeds, (guint)i % seeds->len);
         g_autoptr(GString) text = g_string_new(seed);
@@ -480,8 +493,138 @@ agrees_with_the_schema_about_mutations(void **state)
         g_autoptr(Findings) findings = look_at(text->str, text->len, "mutation");
         compared += !has_check(findings, "xml");
         must_agree(schema, "mutation", text->str, text->len, findings);
+        plan_whatever(emulator, text);
     }
+    fixture_emulator_free(emulator);
     assert_true(compared > count / 3);
+}
+
+/* ---- faults and what follows from them ------------------------------------------ */
+
+/* Whether the parser may have said this; what lab_check finds in a sound lab of which one
+ * word was spoilt would only follow from that word. */
+static gboolean
+is_the_parsers(const Finding *finding)
+{
+    static const char *const names[] = {"schema",      "count", "cell-reference",
+                                        "cell-number", "size",  NULL};
+    if (g_strv_contains(names, finding->check))
+        return TRUE;
+    return strcmp(finding->check, "cpus") == 0 && finding->message[0] == '<';
+}
+
+static void
+must_say_no_more(const char *name, const char *text, gsize length, guint *count)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Lab) lab = lab_parse_text(text, length, name, findings);
+    if (lab)
+        return;
+    for (guint i = 0; i < findings_total(findings); i++) {
+        const Finding *finding = findings_get(findings, i);
+        if (strcmp(finding->check, "xml") == 0)
+            return;
+        if (is_the_parsers(finding))
+            continue;
+        g_autofree char *said = findings_to_text(findings);
+        fail_msg("%s: this follows from another fault: %s\namong:\n%s\nabout:\n%.*s",
+                 name, finding->message, said, (int)length, text);
+    }
+    ++*count;
+}
+
+/* Puts an X behind the first letter of what begins at AT. */
+static void
+spoil(const char *name, const char *text, gsize at, guint *count)
+{
+    g_autoptr(GString) spoilt = g_string_new(text);
+    g_string_insert(spoilt, (gssize)at + 1, "X");
+    must_say_no_more(name, spoilt->str, spoilt->len, count);
+}
+
+/* The same in every element called ELEMENT, in both its tags. */
+static void
+misname(const char *name, const char *text, const char *element, guint *count)
+{
+    g_autofree char *opening = g_strdup_printf("<%s", element);
+    g_autofree char *closing = g_strdup_printf("</%s>", element);
+    g_autofree char *other_opening = g_strdup_printf("<X%s", element);
+    g_autofree char *other_closing = g_strdup_printf("</X%s>", element);
+    g_autoptr(GString) spoilt = g_string_new(text);
+    g_string_replace(spoilt, closing, other_closing, 0);
+    if (*element && g_string_replace(spoilt, opening, other_opening, 0) > 0)
+        must_say_no_more(name, spoilt->str, spoilt->len, count);
+}
+
+/* Each element, attribute and value of a sound lab is spoilt in turn. */
+static void
+faults_have_no_followers(void **state)
+{
+    g_autofree char *folder = source_path("topologies");
+    g_autoptr(GPtrArray) names = files_of(folder, ".xml");
+    guint count = 0;
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *filename = g_build_filename(folder, name, NULL);
+        g_autofree char *text = read_file(filename, NULL);
+        for (const char *at = text; (at = strstr(at, "=\"")); at++) {
+            gsize value = (gsize)(at + 2 - text), start = (gsize)(at - text);
+            while (start > 0 && text[start - 1] != ' ')
+                start--;
+            spoil(name, text, start, &count);
+            spoil(name, text, value, &count);
+        }
+        for (gsize word = 0; word < G_N_ELEMENTS(words); word++)
+            misname(name, text, words[word], &count);
+    }
+    assert_true(count > 300);
+}
+
+/* FINDINGS has a finding of the check NAME in line LINE. */
+static void
+must_have(const Findings *findings, const char *name, int line)
+{
+    for (guint i = 0; i < findings_total(findings); i++) {
+        const Finding *finding = findings_get(findings, i);
+        if (strcmp(finding->check, name) == 0 && finding->pos.line == line)
+            return;
+    }
+    g_autofree char *said = findings_to_text(findings);
+    fail_msg("no [%s] in line %d among:\n%s", name, line, said);
+}
+
+/* Reading and checks tell together what they find in different parts, and checks and
+ * planner do. */
+static void
+faults_of_different_parts_are_told_together(void **state)
+{
+    static const char unread[] = "<lab xmlns='urn:hostbed:lab:1' name='t'><host>\n"
+                                 "<cpu sockets='two'/>\n"
+                                 "<cell cpus='0-1' memory='1 MiB'/>\n"
+                                 "<cell cpus='1' memory='1 GiB'>\n"
+                                 "<expander><port><nic mac='53:00:00:00:00:00'/></port>\n"
+                                 "<port acs='perhaps'/></expander></cell></host></lab>";
+    g_autoptr(Findings) first = look_at(unread, strlen(unread), "t.xml");
+    must_have(first, "schema", 2);
+    must_have(first, "memory", 3);
+    must_have(first, "cpus", 4);
+    must_have(first, "mac", 5);
+    must_have(first, "schema", 6);
+    assert_int_equal(findings_total(first), 5);
+
+    static const char unsound[] = "<lab xmlns='urn:hostbed:lab:1' name='t'><host>\n"
+                                  "<cell cpus='0,2' memory='1 GiB'/>\n"
+                                  "<expander bus='9'><port count='3'/></expander>\n"
+                                  "<expander bus='11'/>\n"
+                                  "</host></lab>";
+    g_autoptr(Findings) second = findings_new();
+    g_autoptr(Lab) lab = lab_parse_text(unsound, strlen(unsound), "t.xml", second);
+    Emulator *emulator = fixture_emulator(FALSE);
+    assert_null(plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, second));
+    fixture_emulator_free(emulator);
+    must_have(second, "cpus", 1);
+    must_have(second, "bus-range", 4);
+    assert_int_equal(findings_total(second), 2);
 }
 
 int
@@ -493,6 +636,8 @@ main(void)
         cmocka_unit_test(parses_the_references_examples),
         cmocka_unit_test(shows_every_word_of_the_schema),
         cmocka_unit_test(agrees_with_the_schema_about_mutations),
+        cmocka_unit_test(faults_have_no_followers),
+        cmocka_unit_test(faults_of_different_parts_are_told_together),
     };
     return cmocka_run_group_tests_name("lab-language", tests, NULL, NULL);
 }
