@@ -77,10 +77,16 @@ function_card(const PlanFunction *function, const char *above)
 {
     DrawBox *card = box_new(DRAW_FUNCTION, BOX_WIDTH, BOX_HEIGHT);
     g_autofree char *address = emit_short_address(function->address);
-    g_autofree char *detail = emit_function_detail(function);
+    /* A MAC fills the second line, so the network goes into the first. */
+    g_autofree char *detail =
+        function->network ? g_strdup(function->mac) : emit_function_detail(function);
     g_autofree char *id = emit_short_id(function, above);
-    g_autofree char *text = g_strdup_printf("%s  %s", address, *detail ? detail : id);
-    card->title = fitting(function->driver ? function->driver : "built in");
+    g_autofree char *text =
+        g_strdup_printf("%s  %s", address, detail && *detail ? detail : id);
+    g_autofree char *title = g_strdup_printf(
+        "%s%s%s", function->driver ? function->driver : "built in",
+        function->network ? " on " : "", function->network ? function->network : "");
+    card->title = fitting(title);
     card->detail = fitting(text);
     card->group = function->group;
     card->is_bridge = function->secondary != PLAN_NONE;

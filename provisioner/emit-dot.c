@@ -27,7 +27,7 @@ append_node(GString *out, const PlanFunction *function)
     g_autofree char *detail = emit_function_detail(function);
     g_autofree char *label =
         g_strdup_printf("%s %s%s%s", address, function->driver ? function->driver : "",
-                        *detail ? ", " : "", detail);
+                        function->driver && *detail ? ", " : "", detail);
     g_string_append_printf(out, "    \"%s\" [label=", address);
     append_quoted(out, label);
     if (function->group != PLAN_NONE)

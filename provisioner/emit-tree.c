@@ -292,6 +292,10 @@ append_title(GString *out, const Plan *plan)
     append_cpus(out, plan);
     g_string_append_printf(out, "  memory    %s in %s\n", memory, cells);
     append_iommu(out, &plan->iommu);
+    if (plan->groups->len > 0)
+        g_string_append_printf(out,
+                               "  groups    %u, which Linux numbers in its own way\n",
+                               plan->groups->len);
     if (plan->kernel) {
         g_autofree char *kernel = shown(plan->kernel);
         g_string_append_printf(out, "  kernel    %s\n", kernel);

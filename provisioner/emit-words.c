@@ -72,7 +72,7 @@ emit_function_detail(const PlanFunction *function)
     if (function->role == PLAN_EXPANDER)
         return emit_bus_range(function->secondary, function->subordinate);
     if (emit_is_channel(function))
-        return g_strdup("hostbed's own channel");
+        return g_strdup("hostbed's channel");
     if (function->size_bytes > 0)
         return emit_size_text(function->size_bytes);
     if (function->mac && function->network)

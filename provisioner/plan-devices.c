@@ -363,10 +363,17 @@ plan_kind(Planning *planning, PlanFunction *function, const LabNode *node)
 static gboolean
 check_facts(Planning *planning, const PlanFunction *function, const EmulatorDevice *facts)
 {
+    if (facts == NULL && g_str_has_prefix(function->driver, "isa-")) {
+        findings_add(planning->findings, FINDING_ERROR, function->pos, "device",
+                     "%s, which %s asks for, is a device of the ISA bus and no PCI "
+                     "device; name one that is, or write it as an <arg> of <qemu>",
+                     function->driver, function->id);
+        return FALSE;
+    }
     if (facts == NULL) {
         findings_add(planning->findings, FINDING_UNSUPPORTED, function->pos, "device",
-                     "this emulator (%s) has no device %s, which %s needs; use another "
-                     "emulator or "
+                     "this emulator (%s) has no PCI device %s, which %s needs; use "
+                     "another emulator or "
                      "model",
                      planning->emulator->version, function->driver, function->id);
         return FALSE;

@@ -387,7 +387,7 @@ the_tree_draws_what_hangs_where(void **state)
         assert_false(g_str_has_suffix(lines[i], " "));
     assert_non_null(strstr(text, "├─ cell 2, node 2: CPUs 6-7, 2000 MiB\n"));
     assert_non_null(strstr(text, "df:00.0  e1000e"));
-    assert_non_null(strstr(text, "hostbed's own channel"));
+    assert_non_null(strstr(text, "hostbed's channel"));
 }
 
 static void

@@ -457,7 +457,7 @@ what_the_emulator_lacks_is_named(void **state)
     fixture_node(port, LAB_NIC, "n")->model = g_strdup("igb");
     g_autofree char *text = fixture_refused(fixture->lab, older);
     assert_non_null(
-        strstr(text, "this emulator (7.2.22) has no device igb, which n needs"));
+        strstr(text, "this emulator (7.2.22) has no PCI device igb, which n needs"));
     fixture_emulator_free(older);
 }
 
