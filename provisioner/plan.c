@@ -415,12 +415,12 @@ plan_cmdline(Planning *planning)
         g_string_new("console=ttyS0 quiet panic=-1 no_timer_check log_buf_len=1M "
                      "cryptomgr.notests driver_async_probe=pcieport,e1000e,igb");
 
-    /* An emulated CPU's counter is the real one's, the same on all CPUs, but does not say
-     * so: Linux would read the HPET instead, which leaves the emulation each time, and
-     * measure each CPU's delay loop, with results that differ by four. lpj: loops per
-     * tick of a counter of 5 GHz at 250 ticks a second, so that no delay is too short.
+    /* Linux does not trust the counter of an emulated CPU and would measure the delay loop
+     * of each, slowly and with results that differ by four. lpj: loops per tick of a
+     * counter of 5 GHz at 250 ticks a second, so that no delay is too short. To have it
+     * trusted (tsc=reliable) is no way out, see docs/facts.rst.
      */
-    plan->tcg_cmdline = "tsc=reliable lpj=20000000";
+    plan->tcg_cmdline = "lpj=20000000";
 
     if (plan->iommu.model == LAB_IOMMU_INTEL)
         g_string_append(words, " intel_iommu=on");
