@@ -239,13 +239,13 @@ tell_crash(Job *job)
     CaseResult *result = case_result_new("-", "host", "worker", OUTCOME_INFRASTRUCTURE);
     if (g_subprocess_get_if_signaled(job->process))
         case_result_set_message(
-            result, "the process that ran this lab was ended by signal %d (%s)",
+            result, "the process that ran this host was ended by signal %d (%s)",
             g_subprocess_get_term_sig(job->process),
             g_strsignal(g_subprocess_get_term_sig(job->process)));
     else
         case_result_set_message(
             result,
-            "the process that ran this lab ended with status %d before "
+            "the process that ran this host ended with status %d before "
             "it was done",
             g_subprocess_get_exit_status(job->process));
     if (job->errors->len > 0)

@@ -49,6 +49,44 @@ report_free(Report *report)
     g_free(report);
 }
 
+static void
+keep_first(char **where, const char *value)
+{
+    if (!*where)
+        *where = g_strdup(value);
+}
+
+static void
+gather_part(Report *whole, const Report *part)
+{
+    for (guint i = 0; i < part->results->len; i++)
+        g_ptr_array_add(whole->results, case_result_copy(part->results->pdata[i]));
+    keep_first(&whole->emulator, part->emulator);
+    keep_first(&whole->accel, part->accel);
+    keep_first(&whole->kernel, part->kernel);
+    if (part->started_us && (!whole->started_us || part->started_us < whole->started_us))
+        whole->started_us = part->started_us;
+    whole->status = outcome_worst_status(whole->status, part->status);
+    whole->complete &= part->complete;
+}
+
+void
+report_gather(Report *whole, const GPtrArray *parts)
+{
+    g_ptr_array_set_size(whole->results, 0);
+    g_clear_pointer(&whole->log_dir, g_free);
+    whole->status = HB_OK;
+    whole->complete = TRUE;
+    for (guint i = 0; i < parts->len; i++) {
+        const Report *part = parts->pdata[i];
+        gather_part(whole, part);
+        if (report_count(part).failed > 0)
+            keep_first(&whole->log_dir, part->log_dir);
+    }
+    for (guint i = 0; i < parts->len; i++)
+        keep_first(&whole->log_dir, ((const Report *)parts->pdata[i])->log_dir);
+}
+
 Outcome
 report_outcome(const Report *report)
 {

@@ -28,6 +28,11 @@ Report *report_new(const char *lab);
 void report_free(Report *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Report, report_free)
 
+/* Puts the PARTS (Report) of a lab, in their order, into WHOLE, in place of its results:
+ * what it ran on is the first part's, the logs are the first's that failed. WHOLE is
+ * complete when all parts are. */
+void report_gather(Report *whole, const GPtrArray *parts);
+
 /* The worst of all; OUTCOME_FAIL when there is no result, or none but skips of suites
  * that were asked for by name. */
 Outcome report_outcome(const Report *report);

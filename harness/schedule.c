@@ -6,7 +6,7 @@
 #define MIB (1024 * 1024)
 
 gboolean
-schedule_admit(const Schedule *schedule, const char *lab, gint64 memory_bytes,
+schedule_admit(const Schedule *schedule, const char *name, gint64 memory_bytes,
                GError **error)
 {
     if (memory_bytes <= schedule->memory_bytes)
@@ -14,7 +14,7 @@ schedule_admit(const Schedule *schedule, const char *lab, gint64 memory_bytes,
     g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
                 "%s needs %" G_GINT64_FORMAT " MiB of memory; %" G_GINT64_FORMAT
                 " MiB may be used here (cgroup limits count)",
-                lab, (memory_bytes + MIB - 1) / MIB, schedule->memory_bytes / MIB);
+                name, (memory_bytes + MIB - 1) / MIB, schedule->memory_bytes / MIB);
     return FALSE;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Runs labs, each in a process of its own, as many at a time as may be. TAP goes to
+ * Runs hosts, each in a process of its own, as many at a time as may be. TAP goes to
  * standard output as results come, reports are replaced after each suite, progress goes
  * to standard error.
  */
@@ -93,6 +93,18 @@ show_line(Run *run)
     run->line_shown = TRUE;
 }
 
+/* Where to look for why a host failed. */
+static void
+print_logs(const TestLab *lab)
+{
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        const TestHost *host = lab->hosts->pdata[i];
+        if (host->part->log_dir && report_count(host->part).failed > 0)
+            fprintf(stderr, "hostbed: logs of %s/%s: %s\n", lab->name, host->id,
+                    host->part->log_dir);
+    }
+}
+
 static void
 print_summary(const Run *run)
 {
@@ -106,11 +118,8 @@ print_summary(const Run *run)
         fprintf(stderr, ", %u of the passed flaky", count.flaky);
     fprintf(stderr, " in %.1f s\n",
             (double)(g_get_monotonic_time() - run->started_us) / 1e6);
-    for (guint i = 0; i < run->reports->len; i++) {
-        const Report *report = run->reports->pdata[i];
-        if (report->log_dir && report_count(report).failed > 0)
-            fprintf(stderr, "hostbed: logs of %s: %s\n", report->lab, report->log_dir);
-    }
+    for (guint i = 0; i < run->labs->len; i++)
+        print_logs(run->labs->pdata[i]);
 }
 
 /* ---- reports
@@ -164,26 +173,73 @@ print_cases(Run *run, const Report *report, guint first)
  * ---------------------------------------------------------------------------------------------
  */
 
-static gboolean start_labs(Run *run);
+static gboolean start_hosts(Run *run);
 
+/* The report of LAB, made anew of its hosts' parts. */
 static void
-add_failure(Run *run, TestLab *lab, const char *name, Outcome outcome,
-            const char *message)
+gather(TestLab *lab)
 {
-    CaseResult *result = case_result_new("-", "host", name, outcome);
-    case_result_set_message(result, "%s", message);
-    g_ptr_array_add(lab->report->results, result);
-    lab->report->complete = lab->done = TRUE;
-    print_cases(run, lab->report, lab->report->results->len - 1);
+    g_autoptr(GPtrArray) parts = g_ptr_array_new();
+    for (guint i = 0; i < lab->hosts->len; i++)
+        g_ptr_array_add(parts, ((TestHost *)lab->hosts->pdata[i])->part);
+    report_gather(lab->report, parts);
+    if (lab->report->started_us)
+        lab->report->duration_us = g_get_real_time() - lab->report->started_us;
 }
 
-static TestLab *
-lab_of(const Run *run, const Job *job)
+static void
+add_failure(Run *run, Report *report, const char *host, const char *name, Outcome outcome,
+            const char *message)
+{
+    CaseResult *result = case_result_new(host, "host", name, outcome);
+    case_result_set_message(result, "%s", message);
+    g_ptr_array_add(report->results, result);
+    print_cases(run, report, report->results->len - 1);
+}
+
+/* No result, or none but skips of what was asked for by name: nothing was tested. */
+static void
+refuse_silence(Run *run, TestLab *lab)
+{
+    if (!lab->report->complete || report_outcome(lab->report) != OUTCOME_FAIL ||
+        report_count(lab->report).failed > 0)
+        return;
+    add_failure(run, lab->report, "-", "tests were run", OUTCOME_FAIL,
+                lab->report->results->len > 0 ? "all that was selected was skipped"
+                                              : "no test was run");
+}
+
+/* HOST will do no more; the last one ends its lab. */
+static void
+end_host(Run *run, TestLab *lab, TestHost *host)
+{
+    host->done = lab->done = TRUE;
+    for (guint i = 0; i < lab->hosts->len; i++)
+        lab->done &= ((const TestHost *)lab->hosts->pdata[i])->done;
+    gather(lab);
+    if (lab->done)
+        refuse_silence(run, lab);
+}
+
+/* HOST is not started. */
+static void
+fail_host(Run *run, TestLab *lab, TestHost *host, Outcome outcome, const char *message)
+{
+    add_failure(run, host->part, host->id, "start", outcome, message);
+    host->part->complete = TRUE;
+    end_host(run, lab, host);
+}
+
+static TestHost *
+host_of(const Run *run, const Job *job, TestLab **lab)
 {
     for (guint i = 0; i < run->labs->len; i++) {
-        TestLab *lab = run->labs->pdata[i];
-        if (lab->job == job)
-            return lab;
+        *lab = run->labs->pdata[i];
+        for (guint j = 0; j < (*lab)->hosts->len; j++) {
+            TestHost *host = (*lab)->hosts->pdata[j];
+            if (host->job == job)
+                return host;
+        }
     }
     g_assert_not_reached();
 }
@@ -192,8 +248,12 @@ static void
 on_step(Job *job, const char *what, gpointer user_data)
 {
     Run *run = user_data;
+    TestLab *lab;
+    const TestHost *host = host_of(run, job, &lab);
     g_free(run->activity);
-    run->activity = g_strdup_printf("%s: %s", job_report(job)->lab, what);
+    run->activity = lab->hosts->len > 1
+                        ? g_strdup_printf("%s/%s: %s", lab->name, host->id, what)
+                        : g_strdup_printf("%s: %s", lab->name, what);
     if (run->options->verbose) {
         clear_line(run);
         fprintf(stderr, "hostbed: %s\n", run->activity);
@@ -201,13 +261,26 @@ on_step(Job *job, const char *what, gpointer user_data)
     show_line(run);
 }
 
+/* What a process tells of itself is of no host by name; two of a lab may do so. */
+static void
+name_host(CaseResult *result, const TestHost *host)
+{
+    if (!g_str_equal(result->host, "-"))
+        return;
+    g_free(result->host);
+    result->host = g_strdup(host->id);
+}
+
 static void
 on_results(Job *job, guint first, gpointer user_data)
 {
     Run *run = user_data;
-    Report *report = job_report(job);
-    report->duration_us = g_get_real_time() - report->started_us;
-    print_cases(run, report, first);
+    TestLab *lab;
+    const TestHost *host = host_of(run, job, &lab);
+    for (guint i = first; i < host->part->results->len; i++)
+        name_host(host->part->results->pdata[i], host);
+    print_cases(run, host->part, first);
+    gather(lab);
     save_reports(run, FALSE);
     show_line(run);
 }
@@ -222,18 +295,6 @@ all_done(const Run *run)
     return TRUE;
 }
 
-/* No result, or none but skips of what was asked for by name: nothing was tested. */
-static void
-refuse_silence(Run *run, TestLab *lab)
-{
-    if (!lab->report->complete || report_outcome(lab->report) != OUTCOME_FAIL ||
-        report_count(lab->report).failed > 0)
-        return;
-    add_failure(run, lab, "tests were run", OUTCOME_FAIL,
-                lab->report->results->len > 0 ? "all that was selected was skipped"
-                                              : "no test was run");
-}
-
 static gboolean
 on_job_idle(gpointer job)
 {
@@ -245,15 +306,14 @@ static void
 on_ended(Job *job, gpointer user_data)
 {
     Run *run = user_data;
-    TestLab *lab = lab_of(run, job);
-    lab->report->duration_us = g_get_real_time() - lab->report->started_us;
-    schedule_leave(&run->schedule, lab->memory_bytes);
-    lab->job = NULL;
-    lab->done = TRUE;
-    refuse_silence(run, lab);
+    TestLab *lab;
+    TestHost *host = host_of(run, job, &lab);
+    schedule_leave(&run->schedule, host->memory_bytes);
+    host->job = NULL;
+    end_host(run, lab, host);
     g_idle_add(on_job_idle, job); /* it still is on the stack */
     save_reports(run, FALSE);
-    start_labs(run);
+    start_hosts(run);
 }
 
 static const JobWatch watch = {.step = on_step, .results = on_results, .ended = on_ended};
@@ -275,7 +335,7 @@ add_options(GStrvBuilder *argv, const char *name, char *const *values)
 }
 
 static GStrv
-worker_command(const Run *run, const TestLab *lab)
+worker_command(const Run *run, const TestLab *lab, const TestHost *host)
 {
     const TestOptions *o = run->options;
     g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
@@ -294,6 +354,8 @@ worker_command(const Run *run, const TestLab *lab)
     add_option(argv, "worker-name", lab->name);
     for (guint i = 0; i < lab->units->len; i++) {
         const Unit *unit = lab->units->pdata[i];
+        if (!g_str_equal(unit->host, host->id))
+            continue;
         g_autofree char *name = g_strdup_printf("%s/%s", unit->host, unit->suite->name);
         add_option(argv, "worker-unit", name);
     }
@@ -307,37 +369,44 @@ worker_command(const Run *run, const TestLab *lab)
 }
 
 static void
-start_lab(Run *run, TestLab *lab)
+start_host(Run *run, TestLab *lab, TestHost *host)
 {
-    g_auto(GStrv) argv = worker_command(run, lab);
+    g_auto(GStrv) argv = worker_command(run, lab, host);
     g_autoptr(GError) error = NULL;
-    lab->report->started_us = g_get_real_time();
-    lab->job = job_start((const char *const *)argv, lab->report, run->options->verbose,
-                         &watch, run, &error);
-    if (!lab->job) {
-        schedule_leave(&run->schedule, lab->memory_bytes);
-        add_failure(run, lab, "start", OUTCOME_INFRASTRUCTURE, error->message);
+    host->part->started_us = g_get_real_time();
+    host->job = job_start((const char *const *)argv, host->part, run->options->verbose,
+                          &watch, run, &error);
+    if (!host->job) {
+        schedule_leave(&run->schedule, host->memory_bytes);
+        fail_host(run, lab, host, OUTCOME_INFRASTRUCTURE, error->message);
+    }
+}
+
+static void
+start_if_possible(Run *run, TestLab *lab, TestHost *host)
+{
+    gboolean late = run->deadline_us && g_get_monotonic_time() >= run->deadline_us;
+    if (host->done || host->job)
+        return;
+    if (run->interrupts > 0) {
+        host->part->status = HB_INTERRUPTED;
+        end_host(run, lab, host);
+    } else if (late) {
+        fail_host(run, lab, host, OUTCOME_TIMEOUT,
+                  "not run: the deadline of the run had passed");
+    } else if (schedule_enter(&run->schedule, host->memory_bytes)) {
+        start_host(run, lab, host);
     }
 }
 
 /* Starts what may run now; FALSE, and the end of the main loop, when all is done. */
 static gboolean
-start_labs(Run *run)
+start_hosts(Run *run)
 {
-    gboolean late = run->deadline_us && g_get_monotonic_time() >= run->deadline_us;
     for (guint i = 0; i < run->labs->len; i++) {
         TestLab *lab = run->labs->pdata[i];
-        if (lab->done || lab->job)
-            continue;
-        if (run->interrupts > 0) {
-            lab->done = TRUE;
-            lab->report->status = HB_INTERRUPTED;
-        } else if (late) {
-            add_failure(run, lab, "start", OUTCOME_TIMEOUT,
-                        "not run: the deadline of the run had passed");
-        } else if (schedule_enter(&run->schedule, lab->memory_bytes)) {
-            start_lab(run, lab);
-        }
+        for (guint j = 0; j < lab->hosts->len; j++)
+            start_if_possible(run, lab, lab->hosts->pdata[j]);
     }
     show_line(run);
     if (!all_done(run))
@@ -355,8 +424,11 @@ signal_jobs(const Run *run, int signal_number)
 {
     for (guint i = 0; i < run->labs->len; i++) {
         const TestLab *lab = run->labs->pdata[i];
-        if (lab->job)
-            job_signal(lab->job, signal_number);
+        for (guint j = 0; j < lab->hosts->len; j++) {
+            const TestHost *host = lab->hosts->pdata[j];
+            if (host->job)
+                job_signal(host->job, signal_number);
+        }
     }
 }
 
@@ -371,7 +443,7 @@ on_signal(gpointer user_data)
         fputs("hostbed: interrupted, ending the hosts\n", stderr);
     }
     signal_jobs(run, run->interrupts == 1 ? SIGTERM : SIGKILL);
-    start_labs(run);
+    start_hosts(run);
     return G_SOURCE_CONTINUE;
 }
 
@@ -382,18 +454,27 @@ on_overdue(gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
-/* What never fits is a failure of its lab at once; the others run. */
+/* What never fits is a failure of its host at once; the others run. */
 static void
-admit_labs(Run *run)
+admit_host(Run *run, TestLab *lab, TestHost *host)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = lab->hosts->len > 1
+                                ? g_strdup_printf("%s/%s", lab->name, host->id)
+                                : g_strdup(lab->name);
+    if (schedule_admit(&run->schedule, name, host->memory_bytes, &error))
+        return;
+    fprintf(stderr, "hostbed: %s\n", error->message);
+    fail_host(run, lab, host, OUTCOME_INFRASTRUCTURE, error->message);
+}
+
+static void
+admit_hosts(Run *run)
 {
     for (guint i = 0; i < run->labs->len; i++) {
         TestLab *lab = run->labs->pdata[i];
-        g_autoptr(GError) error = NULL;
-        if (!lab->done &&
-            !schedule_admit(&run->schedule, lab->name, lab->memory_bytes, &error)) {
-            fprintf(stderr, "hostbed: %s\n", error->message);
-            add_failure(run, lab, "start", OUTCOME_INFRASTRUCTURE, error->message);
-        }
+        for (guint j = 0; j < lab->hosts->len; j++)
+            admit_host(run, lab, lab->hosts->pdata[j]);
     }
 }
 
@@ -445,7 +526,7 @@ run_loop(Run *run)
         gint64 left_ms = (run->deadline_us - run->started_us) / 1000 + DEADLINE_GRACE_MS;
         overdue = g_timeout_add((guint)MIN(left_ms, G_MAXINT), on_overdue, run);
     }
-    if (start_labs(run))
+    if (start_hosts(run))
         g_main_loop_run(run->loop);
     for (guint i = 0; i < G_N_ELEMENTS(sources); i++)
         g_source_remove(sources[i]);
@@ -501,7 +582,7 @@ test_run(const TestOptions *options, GPtrArray *labs, const Selection *selection
         return status;
     }
     print_start(&run);
-    admit_labs(&run);
+    admit_hosts(&run);
     run_loop(&run);
     int status = finish(&run);
     g_clear_error(&run.save_error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The process that runs one lab: its hosts one after the other, what happens told to
+ * The process that runs one host, or several one after the other, what happens told to
  * whoever started us. SIGTERM ends it in order: the host first, then the last line.
  */
 #include "cmd-test.h"

@@ -34,6 +34,15 @@ options_clear(TestOptions *options)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(TestOptions, options_clear)
 
 static void
+host_free_element(gpointer data)
+{
+    TestHost *host = data;
+    g_free(host->id);
+    report_free(host->part);
+    g_free(host);
+}
+
+static void
 lab_free_element(gpointer data)
 {
     TestLab *lab = data;
@@ -41,6 +50,7 @@ lab_free_element(gpointer data)
         return;
     g_free(lab->filename);
     g_free(lab->name);
+    g_ptr_array_unref(lab->hosts);
     g_ptr_array_unref(lab->units);
     report_free(lab->report);
     g_free(lab);
@@ -65,7 +75,7 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
         {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &o->log_dir,
          "Put each host's logs into a folder of its own in DIR", "DIR"},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
-         "Labs at the same time (default: as cores and memory allow)", "N"},
+         "Hosts at the same time (default: as cores and memory allow)", "N"},
         {"repeat", 0, 0, G_OPTION_ARG_INT, &o->repeat, "Run everything N times", "N"},
         {"retry", 0, 0, G_OPTION_ARG_INT, &o->retry,
          "Try again what failed, N times; what then passes is flaky", "N"},
@@ -111,7 +121,7 @@ check_options(TestOptions *o, int *status)
     else if (o->retry < 0 || o->retry > 1000)
         *status = cli_fail_with(HB_USAGE, "--retry %d: from 0 to 1000 times", o->retry);
     else if (o->jobs < 0)
-        *status = cli_fail_with(HB_USAGE, "--jobs %d: 1 or more labs at the same time",
+        *status = cli_fail_with(HB_USAGE, "--jobs %d: 1 or more hosts at the same time",
                                 o->jobs);
     else if (!(o->deadline_seconds >= 0 && o->deadline_seconds <= 1e9))
         *status = cli_fail_with(HB_USAGE, "--deadline: a number of seconds from now");
@@ -208,6 +218,7 @@ add_lab(GPtrArray *labs, const char *filename, char *name /* taken */)
     TestLab *lab = g_new0(TestLab, 1);
     lab->filename = g_strdup(filename);
     lab->name = name;
+    lab->hosts = g_ptr_array_new_with_free_func(host_free_element);
     lab->units = g_ptr_array_new_with_free_func((GDestroyNotify)unit_free);
     lab->report = report_new(lab->name);
     g_ptr_array_add(labs, lab);
@@ -219,7 +230,11 @@ add_units(TestLab *lab, const GPtrArray *plans)
 {
     for (guint i = 0; i < plans->len; i++) {
         const Plan *plan = plans->pdata[i];
-        lab->memory_bytes = MAX(lab->memory_bytes, plan_memory_needed(plan));
+        TestHost *host = g_new0(TestHost, 1);
+        host->id = g_strdup(plan->host_id);
+        host->memory_bytes = plan_memory_needed(plan);
+        host->part = report_new(lab->name);
+        g_ptr_array_add(lab->hosts, host);
         lab->report->tainted |= plan->tainted;
         for (const Suite *suite = suites; suite->name; suite++)
             g_ptr_array_add(lab->units, unit_new(lab->name, plan, suite));
@@ -370,6 +385,31 @@ drop_unselected(GPtrArray *labs, const Selection *selection)
     drop_empty(labs);
 }
 
+static gboolean
+has_unit(const TestLab *lab, const TestHost *host)
+{
+    for (guint i = 0; i < lab->units->len; i++) {
+        if (g_str_equal(((const Unit *)lab->units->pdata[i])->host, host->id))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Hosts of which nothing was selected. */
+static void
+drop_idle_hosts(GPtrArray *labs)
+{
+    for (guint i = 0; i < labs->len; i++) {
+        TestLab *lab = labs->pdata[i];
+        for (guint j = 0; j < lab->hosts->len;) {
+            if (has_unit(lab, lab->hosts->pdata[j]))
+                j++;
+            else
+                g_ptr_array_remove_index(lab->hosts, j);
+        }
+    }
+}
+
 static int
 run_selected(const TestOptions *options, GPtrArray *labs, const Selection *selection)
 {
@@ -387,6 +427,7 @@ run_selected(const TestOptions *options, GPtrArray *labs, const Selection *selec
     if (labs->len == 0)
         return cli_fail_with(HB_USAGE,
                              "nothing to run: no suite of these labs is selected");
+    drop_idle_hosts(labs);
     return options->list ? test_list(options, labs, selection)
                          : test_run(options, labs, selection);
 }

@@ -2,7 +2,7 @@
  *
  * hostbed test, in four files: cmd-test.c reads the command line and finds out what is
  * to be run; cmd-test-list.c only tells it; cmd-test-run.c runs it, a process for each
- * lab, and reports; cmd-test-worker.c is such a process.
+ * host, and reports; cmd-test-worker.c is such a process.
  */
 #pragma once
 
@@ -33,14 +33,22 @@ typedef struct {
     char **extra_args;
 } TestOptions;
 
+/* One host of a lab: a process and a part of the lab's report. */
+typedef struct {
+    char *id;
+    gint64 memory_bytes;
+    Report *part;
+    Job *job; /* NULL: not started, or ended */
+    gboolean done;
+} TestHost;
+
 /* One lab to run, once. */
 typedef struct {
     char *filename;
     char *name;          /* unique: "NAME", "NAME[run=2]" */
-    gint64 memory_bytes; /* of its largest host */
+    GPtrArray *hosts;    /* TestHost, in order */
     GPtrArray *units;    /* Unit, in order */
-    Report *report;
-    Job *job; /* NULL: not started, or ended */
+    Report *report;      /* of all hosts; their parts are gathered into it */
     gboolean done;
 } TestLab;
 
@@ -51,5 +59,5 @@ int test_run(const TestOptions *options, GPtrArray *labs, const Selection *selec
 int
 test_list(const TestOptions *options, const GPtrArray *labs, const Selection *selection);
 
-/* The process of one lab: FILENAME's units to OPTIONS->worker_fd. */
+/* The process of one host: FILENAME's units to OPTIONS->worker_fd. */
 int test_worker(const TestOptions *options, const char *filename);

@@ -68,6 +68,12 @@ sed 's/memory="[^"]*"/memory="4000 GiB"/' "$labs/smallest.xml" >"$tap_dir/big.xm
 status "more memory than there is" 8 --junit "$tap_dir/big.junit" "$tap_dir/big.xml"
 has "both numbers are told" "$tap_dir/out" "needs 40[0-9]+ MiB of memory; [0-9]+ MiB may be used"
 has "the report says so too" "$tap_dir/big.junit" '<error type="infrastructure"'
+sed 's/memory="[^"]*"/memory="4000 GiB"/' "$labs/two-hosts.xml" >"$tap_dir/two.xml"
+status "two hosts with more memory than there is" 8 --json "$tap_dir/two.json" numa "$tap_dir/two.xml"
+is "each of them is refused" "$(grep -oE 'compute[01]/host/start' "$tap_dir/out" | paste -sd" ")" \
+    "compute0/host/start compute1/host/start"
+status "one of two hosts" 8 compute1/numa/first_touch_is_local "$tap_dir/two.xml"
+is "the other is left alone" "$(grep -c compute0 "$tap_dir/out")" 0
 hostbed run "$tap_dir/big.xml" -- true 2>"$tap_dir/err"
 is "run refuses it too" $? 8
 has "run tells both numbers" "$tap_dir/err" "needs 40[0-9]+ MiB of memory; [0-9]+ MiB may be used"

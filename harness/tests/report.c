@@ -82,6 +82,47 @@ tap_is_flat(void **state)
                               "1..5\n");
 }
 
+static Report *
+part_of(const char *host, Outcome outcome, const char *log_dir, gint64 started_us)
+{
+    Report *part = report_new("pair");
+    g_ptr_array_add(part->results, case_result_new(host, "numa", "a", outcome));
+    part->log_dir = g_strdup(log_dir);
+    part->kernel = g_strdup(host);
+    part->started_us = started_us;
+    part->complete = TRUE;
+    return part;
+}
+
+/* Hosts end in any order; the report has them in the lab's, each time it is made. */
+static void
+parts_are_gathered_in_order(void **state)
+{
+    g_autoptr(GPtrArray) parts =
+        g_ptr_array_new_with_free_func((GDestroyNotify)report_free);
+    Report *first = part_of("l1", OUTCOME_PASS, "/logs/l1", 30);
+    Report *second = part_of("l2", OUTCOME_FAIL, "/logs/l2", 20);
+    g_ptr_array_add(parts, first);
+    g_ptr_array_add(parts, second);
+    g_autoptr(Report) whole = report_new("pair");
+    report_gather(whole, parts);
+    g_ptr_array_add(first->results, case_result_new("l1", "pci", "b", OUTCOME_PASS));
+    second->status = HB_UNSUPPORTED;
+    report_gather(whole, parts);
+    assert_int_equal(whole->results->len, 3);
+    assert_string_equal(((CaseResult *)whole->results->pdata[0])->host, "l1");
+    assert_string_equal(((CaseResult *)whole->results->pdata[1])->suite, "pci");
+    assert_string_equal(((CaseResult *)whole->results->pdata[2])->host, "l2");
+    assert_string_equal(whole->log_dir, "/logs/l2");
+    assert_string_equal(whole->kernel, "l1");
+    assert_int_equal(whole->started_us, 20);
+    assert_int_equal(whole->status, HB_UNSUPPORTED);
+    assert_true(whole->complete);
+    first->complete = FALSE;
+    report_gather(whole, parts);
+    assert_false(whole->complete);
+}
+
 static void
 output_that_repeats_the_message_is_left_out(void **state)
 {
@@ -328,6 +369,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tap_is_flat),
+        cmocka_unit_test(parts_are_gathered_in_order),
         cmocka_unit_test(output_that_repeats_the_message_is_left_out),
         cmocka_unit_test(tap_of_nothing_fails),
         cmocka_unit_test(junit_counts_and_classifies),

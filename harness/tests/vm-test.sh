@@ -30,6 +30,21 @@ has "that is named, with both values" "$tap_dir/tap" "asked 'node 0 memory .*', 
 hostbed test --accel tcg -q --deadline 2 numa "$lab" >"$tap_dir/tap" 2>&1
 is "the deadline ends the run" $? 4
 
+# hosts JSON: of which hosts the results are, in order
+hosts() { sed -n 's/^ *"host" : "\(.*\)",$/\1/p' "$1" | uniq | paste -sd" "; }
+two="$source_dir/topologies/two-hosts.xml"
+hostbed test --accel tcg -v -j 2 --json "$tap_dir/r.json" manifest "$two" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "two hosts pass" $? 0
+is "their results are host by host" "$(hosts "$tap_dir/r.json")" "compute0 compute1"
+began=$(grep -n 'compute[01]: starting the host' "$tap_dir/err" | tail -n 1)
+ended=$(grep -n 'compute[01]: manifest' "$tap_dir/err" | head -n 1)
+is "both are started before one is compared" "$((${began%%:*} < ${ended%%:*}))" 1
+hostbed test --accel tcg -v -j 1 manifest "$two" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "one after the other pass too" $? 0
+began=$(grep -n 'compute1: starting the host' "$tap_dir/err")
+ended=$(grep -n 'compute0: manifest' "$tap_dir/err")
+is "with -j 1 the second waits for the first" "$((${began%%:*} > ${ended%%:*}))" 1
+
 # Starts a run and waits until its emulator is there: RUN, WORKER, EMULATOR.
 start_run() {
     rm -f "$tap_dir/r.xml"
