@@ -2,6 +2,7 @@
 #include "boot.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -201,14 +202,27 @@ on_gone(GCancellable *gone, gpointer user_data)
     g_cancellable_cancel(user_data);
 }
 
+/* The end of a file, as much as fits; the host can write there without end. */
+static gboolean
+read_tail(const char *path, char *text, gsize size)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return FALSE;
+    if (fseek(file, -(long)(size - 1), SEEK_END) != 0)
+        rewind(file);
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+    return TRUE;
+}
+
 /* The last line that the firmware wrote to its debug port, or NULL. */
 static char *
 firmware_words(const char *log_dir)
 {
     g_autofree char *path = g_build_filename(log_dir, FIRMWARE_LOG, NULL);
-    g_autofree char *text = NULL;
-    gsize length;
-    if (!g_file_get_contents(path, &text, &length, NULL))
+    char text[4096];
+    if (!read_tail(path, text, sizeof text))
         return NULL;
     g_strchomp(text);
     const char *newline = strrchr(text, '\n');

@@ -180,13 +180,26 @@ mark_held(GPtrArray *asked, GPtrArray *found)
 /* ---- pairing
  * -------------------------------------------------------------------------------- */
 
+/* Whether WORD, with the blank before it, stands in LINE as a whole. */
 static gboolean
-groups_meet(const Fact *a, const Fact *b)
+has_word(const char *line, const char *word, gsize length)
 {
-    g_auto(GStrv) members = g_strsplit(a->line, " ", -1);
-    g_auto(GStrv) others = g_strsplit(b->line, " ", -1);
-    for (guint i = 1; members[0] && members[i]; i++) {
-        if (g_strv_contains((const char *const *)others + 1, members[i]))
+    const char *end = line + strlen(line);
+    for (const char *at = line; (at = memmem(at, (gsize)(end - at), word, length)); at++)
+        if (at[length] == ' ' || at[length] == '\0')
+            return TRUE;
+    return FALSE;
+}
+
+/* Nothing is copied: a hostile host has millions of members, and each of ours asks. */
+static gboolean
+groups_meet(const Fact *asked, const Fact *found)
+{
+    const char *next;
+    for (const char *word = strchr(asked->line, ' '); word; word = next) {
+        next = strchr(word + 1, ' ');
+        gsize length = next ? (gsize)(next - word) : strlen(word);
+        if (length > 1 && has_word(found->line, word, length))
             return TRUE;
     }
     return FALSE;

@@ -66,7 +66,11 @@ gather_part(Report *whole, const Report *part)
     keep_first(&whole->kernel, part->kernel);
     if (part->started_us && (!whole->started_us || part->started_us < whole->started_us))
         whole->started_us = part->started_us;
-    whole->status = outcome_worst_status(whole->status, part->status);
+    /* A part that this machine cannot run does not hide that another failed. */
+    HbStatus status = part->status;
+    if (status == HB_OK && part->results->len > 0)
+        status = outcome_status(report_outcome(part));
+    whole->status = outcome_worst_status(whole->status, status);
     whole->complete &= part->complete;
 }
 

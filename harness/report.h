@@ -21,7 +21,8 @@ typedef struct {
     gboolean tainted;
     gboolean
         selected;    /* suites were asked for by name: none but skips is then a failure */
-    HbStatus status; /* at least this: HB_UNSUPPORTED, HB_INTERRUPTED; else HB_OK */
+    HbStatus status; /* at least this: HB_UNSUPPORTED, HB_INTERRUPTED; else HB_OK.
+                      * Of a gathered report: the worst of its parts */
 } Report;
 
 Report *report_new(const char *lab);

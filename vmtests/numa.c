@@ -32,7 +32,11 @@ for_each_node(void (*each)(int node, const Fact *fact))
     for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
         if (fact->count == 4 && fact_is(fact, "node") &&
             strcmp(fact->word[2], "cpus") == 0) {
-            each(atoi(fact->word[1]), fact);
+            int node = atoi(fact->word[1]);
+            if (node < 0 || node > 1023)
+                fail_msg("the manifest has a node %s; a kernel has 0-1023",
+                         fact->word[1]);
+            each(node, fact);
             seen++;
         }
     if (seen == 0)

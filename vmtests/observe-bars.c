@@ -57,8 +57,11 @@ read_log(const Observer *observer)
         char *text =
             (char *)sysfs_read_bytes(observer->root, LOG_MAX, &length, "proc/kmsg.txt");
         char *ended = text ? realloc(text, length + 1) : NULL;
-        if (ended)
-            ended[length] = '\0';
+        if (!ended) {
+            free(text);
+            return NULL;
+        }
+        ended[length] = '\0';
         return ended;
     }
     int size = klogctl(BUFFER_SIZE, NULL, 0);

@@ -30,7 +30,8 @@ path_v(const char *format, va_list args)
     char *buffer = buffers[turn++ % BUFFERS];
     const char *root = getenv("HOSTBED_ROOT");
     int used = snprintf(buffer, PATH_MAX, "%s", root ? root : "");
-    vsnprintf(buffer + used, (size_t)(PATH_MAX - used), format, args);
+    if (used < PATH_MAX)
+        vsnprintf(buffer + used, (size_t)(PATH_MAX - used), format, args);
     return buffer;
 }
 

@@ -217,6 +217,41 @@ bounds_a_flood(void **state)
     assert_true(strlen(((CaseResult *)one->pdata[0])->output) < 100000);
 }
 
+/* Two hundred groups were asked, and the host has millions of members that are none of
+ * theirs: seconds at worst, where splitting each line for each group took a minute. */
+static void
+a_flood_of_members_is_no_hang(void **state)
+{
+    g_autoptr(GString) asked = g_string_new(NULL), found = g_string_new(NULL);
+    for (guint i = 0; i < 200; i++)
+        g_string_append_printf(asked, "group 0000:%02x:00.0\n", i);
+    for (guint i = 0; i < 120; i++) {
+        g_string_append_printf(found, "group %03u", i);
+        for (guint j = 0; j < 32000; j++)
+            g_string_append(found, " a");
+        g_string_append(found, "\n");
+    }
+    gint64 before = g_get_monotonic_time();
+    g_autoptr(GPtrArray) results = compare_manifest("l1", asked->str, found->str, FALSE);
+    assert_true(g_get_monotonic_time() - before < 20 * G_USEC_PER_SEC);
+    assert_int_equal(((CaseResult *)results->pdata[0])->outcome, OUTCOME_FAIL);
+}
+
+/* A member is a word, not a part of one. */
+static void
+groups_meet_by_whole_members(void **state)
+{
+    g_autoptr(GPtrArray) results =
+        compare_manifest("l1", "group 0000:00:01.0 0000:00:02.0\n",
+                         "group 0000:00:01.01 0000:00:02.00 10000:00:01.0\n", FALSE);
+    assert_non_null(strstr(((CaseResult *)results->pdata[0])->output, "found nothing"));
+    g_autoptr(GPtrArray) met =
+        compare_manifest("l1", "group 0000:00:01.0 0000:00:02.0\n",
+                         "group 0000:00:02.0 0000:00:03.0\n", FALSE);
+    assert_non_null(strstr(((CaseResult *)met->pdata[0])->output,
+                           "found 'group 0000:00:02.0 0000:00:03.0'"));
+}
+
 int
 main(void)
 {
@@ -230,6 +265,8 @@ main(void)
         cmocka_unit_test(taint_makes_differences_unchecked),
         cmocka_unit_test(refuses_what_has_not_the_form),
         cmocka_unit_test(bounds_a_flood),
+        cmocka_unit_test(a_flood_of_members_is_no_hang),
+        cmocka_unit_test(groups_meet_by_whole_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

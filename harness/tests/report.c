@@ -116,8 +116,11 @@ parts_are_gathered_in_order(void **state)
     assert_string_equal(whole->log_dir, "/logs/l2");
     assert_string_equal(whole->kernel, "l1");
     assert_int_equal(whole->started_us, 20);
-    assert_int_equal(whole->status, HB_UNSUPPORTED);
+    assert_int_equal(report_status(whole), HB_UNSUPPORTED);
     assert_true(whole->complete);
+    ((CaseResult *)first->results->pdata[0])->outcome = OUTCOME_FAIL;
+    report_gather(whole, parts);
+    assert_int_equal(report_status(whole), HB_FAIL);
     first->complete = FALSE;
     report_gather(whole, parts);
     assert_false(whole->complete);
