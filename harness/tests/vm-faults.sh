@@ -7,7 +7,7 @@
 lab=$source_dir/topologies/smallest.xml
 out=$tap_dir/out
 err=$tap_dir/err
-run() { hostbed run --accel tcg "$@" >"$out" 2>"$err"; }
+run() { hostbed run --accel tcg --log-dir "$tap_dir/logs" "$@" >"$out" 2>"$err"; }
 one_sentence() { # NAME PATTERN
     has "$1" "$err" "^hostbed: .*$2"
 }
@@ -77,5 +77,12 @@ else
     skip "a full disk is survived or named" "no tmpfs can be mounted here"
 fi
 
-if pgrep -f "$tap_dir" >/dev/null; then not_ok "nothing is left running"; else ok "nothing is left running"; fi
+# An emulator has nothing of ours in its command line or environment; the logs know its process.
+mapfile -t emulators_started < <(grep -rhoE 'process [0-9]+' --include=events.log "$tap_dir" | grep -oE '[0-9]+$' | sort -u)
+is "the logs tell the emulators' processes" "$((${#emulators_started[@]} >= 4))" 1
+for pid in "${emulators_started[@]}"; do
+    if grep -qs qemu "/proc/$pid/comm"; then echo "$pid is $(tr '\0' ' ' <"/proc/$pid/cmdline")"; fi
+done >"$tap_dir/left"
+pgrep -af "$tap_dir" >>"$tap_dir/left"
+is "nothing is left running" "$(cat "$tap_dir/left")" ""
 done_testing
