@@ -56,6 +56,17 @@ libexec_path(const char *name)
     return g_build_filename(dir && *dir ? dir : PKGLIBEXECDIR, name, NULL);
 }
 
+static GPtrArray *
+wanted_modules(const BootOptions *options)
+{
+    GPtrArray *names = g_ptr_array_new();
+    for (guint i = 0; i < options->plan->modules->len; i++)
+        g_ptr_array_add(names, options->plan->modules->pdata[i]);
+    for (guint i = 0; options->modules && options->modules[i]; i++)
+        g_ptr_array_add(names, (char *)options->modules[i]);
+    return names;
+}
+
 static gboolean
 make_parts(Boot *boot, Parts *parts, GError **error)
 {
@@ -72,9 +83,10 @@ make_parts(Boot *boot, Parts *parts, GError **error)
         return FALSE;
     g_autofree char *agent = libexec_path("hostbed-agent");
     g_autofree char *suites = options->suites ? libexec_path("suites") : NULL;
+    g_autoptr(GPtrArray) modules = wanted_modules(options);
     const ImageOptions image = {
         .kernel = boot->kernel,
-        .modules = options->plan->modules,
+        .modules = modules,
         .optional_modules = options->plan->optional_modules,
         .programs = options->programs,
         .tools = options->tools,

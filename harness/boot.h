@@ -27,7 +27,8 @@ typedef struct {
     Accel accel;          /* as asked */
     const char *kernel;   /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
     const char *const *programs; /* --with; or NULL */
-    gboolean tools;              /* numactl and lspci, see image.h */
+    const char *const *modules;  /* --module: to be loaded beside the plan's; or NULL */
+    gboolean tools;              /* numactl, lspci and others, see image.h */
     gboolean suites;             /* put the suites into the host, where image.h says */
     const char
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */

@@ -20,6 +20,7 @@ start(const SessionOptions *options, const char *log_dir, GError **error)
         .emulator = options->emulator,
         .accel = options->accel,
         .kernel = options->kernel,
+        .modules = options->modules,
         .suites = TRUE,
         .log_dir = log_dir,
         .extra_args = options->extra_args,

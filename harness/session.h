@@ -39,9 +39,10 @@ struct SessionOptions {
     const char *lab;      /* its name in reports, for the selection */
     const char *manifest; /* what the host is compared with */
     const SessionDriver *driver;
-    const char *emulator; /* path; this and the next three are as in boot.h */
+    const char *emulator; /* path; this and the next four are as in boot.h */
     Accel accel;
     const char *kernel;
+    const char *const *modules;
     const char *const *extra_args;
     const char *log_dir;     /* exists, ours alone */
     const GPtrArray *suites; /* const Suite *, those to run; the check is always made */

@@ -27,7 +27,7 @@
 typedef struct {
     CliMachine machine;
     char *host, *log_dir;
-    GStrv with, env;
+    GStrv with, modules, env;
     double timeout_s;
     gboolean tty, verbose;
 } Options;
@@ -39,6 +39,7 @@ options_clear(Options *options)
     g_free(options->host);
     g_free(options->log_dir);
     g_strfreev(options->with);
+    g_strfreev(options->modules);
     g_strfreev(options->env);
 }
 
@@ -278,6 +279,7 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
         .accel = accel,
         .kernel = options->machine.kernel,
         .programs = (const char *const *)options->with,
+        .modules = (const char *const *)options->modules,
         .tools = image_command_wants_tools(session->argv),
         .log_dir = log_dir,
         .interrupt = session->interrupt,
@@ -333,6 +335,8 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
          "The host of the lab to use (default: the only one)", "NAME"},
         {"with", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->with,
          "Put a program of this machine into the host, with its libraries", "PROGRAM"},
+        {"module", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->modules,
+         "Load a kernel module in the host, with what it needs", "NAME"},
         {"env", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->env,
          "Set a variable for the command; without a value: as it is here",
          "NAME[=VALUE]"},

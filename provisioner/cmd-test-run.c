@@ -349,6 +349,7 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_option(argv, "log-dir", o->log_dir);
     add_option(argv, "manifest", o->manifest);
     add_option(argv, "started-as", o->started_as);
+    add_options(argv, "module", o->modules);
     add_options(argv, "extra-arg", o->extra_args);
     add_options(argv, "select", o->patterns);
     add_option(argv, "worker-name", lab->name);

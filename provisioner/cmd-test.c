@@ -23,6 +23,7 @@ options_clear(TestOptions *options)
     g_free(options->junit);
     g_free(options->json);
     g_free(options->log_dir);
+    g_strfreev(options->modules);
     g_free(options->shard_text);
     g_free(options->worker_name);
     g_strfreev(options->worker_units);
@@ -74,6 +75,9 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "FILE"},
         {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &o->log_dir,
          "Put each host's logs into a folder of its own in DIR", "DIR"},
+        {"module", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->modules,
+         "Load a kernel module in the hosts, with what it needs; may be repeated",
+         "NAME"},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
          "Hosts at the same time (default: as cores and memory allow)", "N"},
         {"repeat", 0, 0, G_OPTION_ARG_INT, &o->repeat, "Run everything N times", "N"},

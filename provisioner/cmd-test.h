@@ -17,6 +17,7 @@ typedef struct {
     char **patterns;    /* --select, and the arguments that are no labs */
     char *junit, *json; /* files, "-": standard output; or NULL */
     char *log_dir;
+    char **modules;
     char *shard_text;
     Shard shard;
     int repeat, retry, jobs;

@@ -118,41 +118,46 @@ add_busybox(Initramfs *image, GError **error)
     return TRUE;
 }
 
-/* modules.dep(5) in its text form: busybox's modprobe asks for nothing more. */
-static void
-append_dependencies(GString *text, const KernelModule *module, GHashTable *paths)
+/* modules.dep(5) in its text form. busybox's modprobe loads what a line names, from its
+ * end, and looks no further; it knows no soft dependencies. */
+static char *
+dependencies(const GPtrArray *modules)
 {
-    g_string_append_printf(text, "%s:", module->path);
-    for (guint i = 0; i < module->depends->len; i++) {
-        const char *path = g_hash_table_lookup(paths, module->depends->pdata[i]);
-        if (path)
-            g_string_append_printf(text, " %s", path);
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; i < modules->len; i++) {
+        g_autoptr(GPtrArray) before = modules_before(modules, i);
+        g_string_append_printf(text, "%s:", ((KernelModule *)modules->pdata[i])->path);
+        for (guint j = 0; j < before->len; j++)
+            g_string_append_printf(text, " %s", ((KernelModule *)before->pdata[j])->path);
+        g_string_append_c(text, '\n');
     }
-    g_string_append_c(text, '\n');
+    return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
 static gboolean
 add_modules(Initramfs *image, const ImageOptions *options, GError **error)
 {
-    g_autoptr(GPtrArray) modules = modules_resolve(options->kernel, options->modules,
-                                                   options->optional_modules, error);
+    static const char *const at_hand[] = {
+        "vfio", "vfio_iommu_type1", "vfio_virqfd", "vfio_pci_core", "vfio_pci", NULL};
+    const ModuleNames names = {.wanted = options->modules,
+                               .optional = options->optional_modules,
+                               .at_hand = options->tools ? at_hand : NULL};
+    g_autoptr(GPtrArray) modules = modules_resolve(options->kernel, &names, error);
     if (!modules)
         return FALSE;
     g_autofree char *folder =
         g_build_filename("/lib/modules", options->kernel->release, NULL);
-    g_autoptr(GHashTable) paths = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GString) order = g_string_new(NULL);
-    g_autoptr(GString) dependencies = g_string_new(NULL);
     for (guint i = 0; i < modules->len; i++) {
         const KernelModule *module = modules->pdata[i];
         g_autofree char *path = g_build_filename(folder, module->path, NULL);
         initramfs_add_file(image, path, module->file, 0644);
-        g_string_append_printf(order, "%s\n", path);
-        g_hash_table_insert(paths, module->name, module->path);
-        append_dependencies(dependencies, module, paths);
+        if (module->at_boot)
+            g_string_append_printf(order, "%s\n", path);
     }
     g_autofree char *dep = g_build_filename(folder, "modules.dep", NULL);
-    initramfs_add_text(image, dep, dependencies->str, 0644);
+    g_autofree char *text = dependencies(modules);
+    initramfs_add_text(image, dep, text, 0644);
     initramfs_add_text(image, "/etc/hostbed/modules", order->str, 0644);
     return TRUE;
 }

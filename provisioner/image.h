@@ -41,12 +41,12 @@ char *kernel_efi_file(const Kernel *kernel, GError **error);
 
 typedef struct {
     const Kernel *kernel;
-    GPtrArray *modules;          /* char *: from Plan.modules; dependencies are added */
+    GPtrArray *modules;          /* char *: to be loaded; dependencies are added */
     GPtrArray *optional_modules; /* char *: from Plan.optional_modules; or NULL */
     const char *const
-        *programs;          /* --with: names or paths; with their libraries; or NULL */
-    gboolean tools;         /* numactl and lspci, where this machine has them */
-    const char *agent;      /* path of the built agent */
+        *programs;     /* --with: names or paths; with their libraries; or NULL */
+    gboolean tools;    /* numactl, lspci and the modules of VFIO, where there are any */
+    const char *agent; /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs, or NULL */
 } ImageOptions;
 

@@ -24,6 +24,7 @@ typedef struct {
     GHashTable *files;   /* char * name → char * path below the modules' directory */
     GHashTable *builtin; /* set of char * name */
     GHashTable *done;    /* set of char * name: in RESULT, or being resolved */
+    gboolean at_boot;    /* whether what is resolved now is for the boot */
     GPtrArray *result;
 } Resolver;
 
@@ -35,6 +36,7 @@ kernel_module_free(gpointer data)
     g_free(module->path);
     g_free(module->file);
     g_ptr_array_unref(module->depends);
+    g_ptr_array_unref(module->after);
     g_free(module);
 }
 
@@ -250,6 +252,17 @@ plain_file(const char *name, const char *path, GError **error)
 static gboolean resolve(Resolver *resolver, const char *wanted, gboolean required,
                         guint depth, GError **error);
 
+/* The words of "softdep=pre: a b post: c" behind "post:". */
+static void
+read_after(KernelModule *module, const char *softdep)
+{
+    const char *post = strstr(softdep, "post:");
+    g_auto(GStrv) words = g_strsplit_set(post ? post + strlen("post:") : "", ", ", -1);
+    for (char **word = words; *word && strcmp(*word, "pre:") != 0; word++)
+        if (**word != '\0')
+            g_ptr_array_add(module->after, g_strdelimit(g_strdup(*word), "-", '_'));
+}
+
 /* "depends=a,b" must be there; "softdep=pre: a b post: c" should. */
 static gboolean
 resolve_needs(Resolver *resolver, KernelModule *module, GPtrArray *modinfo, guint depth,
@@ -258,6 +271,8 @@ resolve_needs(Resolver *resolver, KernelModule *module, GPtrArray *modinfo, guin
     for (guint i = 0; i < modinfo->len; i++) {
         const char *text = modinfo->pdata[i];
         gboolean required = g_str_has_prefix(text, "depends=");
+        if (g_str_has_prefix(text, "softdep="))
+            read_after(module, text);
         if (!required && !g_str_has_prefix(text, "softdep=pre:"))
             continue;
         g_auto(GStrv) words = g_strsplit_set(strchr(text, '=') + 1, ", ", -1);
@@ -299,6 +314,8 @@ load(Resolver *resolver, const char *name, const char *path, guint depth, GError
     module->path = path_in_image(path);
     module->file = g_steal_pointer(&file);
     module->depends = g_ptr_array_new_with_free_func(g_free);
+    module->after = g_ptr_array_new_with_free_func(g_free);
+    module->at_boot = resolver->at_boot;
     if (!resolve_needs(resolver, module, modinfo, depth, error))
         g_clear_pointer(&module, kernel_module_free);
     return module;
@@ -323,36 +340,96 @@ resolve(Resolver *resolver, const char *wanted, gboolean required, guint depth,
     }
     g_hash_table_add(resolver->done, g_strdup(name));
     KernelModule *module = load(resolver, name, path, depth, error);
-    if (!module)
+    if (!module) {
+        g_hash_table_remove(resolver->done, name);
         return FALSE;
+    }
     g_ptr_array_add(resolver->result, module);
+    for (guint i = 0; i < module->after->len; i++)
+        if (!resolve(resolver, module->after->pdata[i], FALSE, depth + 1, error))
+            return FALSE;
     return TRUE;
 }
 
-GPtrArray *
-modules_resolve(const Kernel *kernel, GPtrArray *wanted, GPtrArray *optional,
-                GError **error)
+static gboolean
+resolve_all(Resolver *resolver, const GPtrArray *names, gboolean required, GError **error)
 {
-    guint optional_count = optional ? optional->len : 0;
+    for (guint i = 0; names && i < names->len; i++)
+        if (!resolve(resolver, names->pdata[i], required, 0, error))
+            return FALSE;
+    return TRUE;
+}
+
+/* Nobody may ever ask for these, so that a broken one is no reason not to start. */
+static void
+resolve_at_hand(Resolver *resolver, const char *const *names)
+{
+    resolver->at_boot = FALSE;
+    for (; names && *names; names++) {
+        g_autoptr(GError) error = NULL;
+        if (!resolve(resolver, *names, FALSE, 0, &error))
+            g_debug("%s is left out: %s", *names, error->message);
+    }
+}
+
+GPtrArray *
+modules_resolve(const Kernel *kernel, const ModuleNames *names, GError **error)
+{
     g_auto(Resolver) resolver = {
         .kernel = kernel,
         .files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
         .builtin = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
         .done = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+        .at_boot = TRUE,
         .result = g_ptr_array_new_with_free_func(kernel_module_free),
     };
-    if (kernel->modules_dir && wanted->len + optional_count > 0) {
+    if (kernel->modules_dir) {
         index_builtin(&resolver);
         if (is_build_tree(kernel))
             index_build_tree(&resolver);
         else
             index_installed(&resolver);
     }
-    for (guint i = 0; i < optional_count; i++)
-        if (!resolve(&resolver, optional->pdata[i], FALSE, 0, error))
-            return NULL;
-    for (guint i = 0; i < wanted->len; i++)
-        if (!resolve(&resolver, wanted->pdata[i], TRUE, 0, error))
-            return NULL;
+    if (!resolve_all(&resolver, names->optional, FALSE, error) ||
+        !resolve_all(&resolver, names->wanted, TRUE, error))
+        return NULL;
+    resolve_at_hand(&resolver, names->at_hand);
     return g_steal_pointer(&resolver.result);
+}
+
+/* ---- what modprobe is told
+ * --------------------------------------------------------------------------- */
+
+static void
+mark(GHashTable *marked, GHashTable *by_name, const KernelModule *module)
+{
+    for (guint i = 0; i < module->depends->len; i++) {
+        KernelModule *below = g_hash_table_lookup(by_name, module->depends->pdata[i]);
+        if (!below || !g_hash_table_add(marked, below))
+            continue;
+        mark(marked, by_name, below);
+        for (guint j = 0; j < below->after->len; j++) {
+            KernelModule *after = g_hash_table_lookup(by_name, below->after->pdata[j]);
+            if (after && g_hash_table_add(marked, after))
+                mark(marked, by_name, after);
+        }
+    }
+}
+
+GPtrArray *
+modules_before(const GPtrArray *modules, guint index)
+{
+    g_autoptr(GHashTable) by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) marked = g_hash_table_new(NULL, NULL);
+    for (guint i = 0; i < modules->len; i++) {
+        KernelModule *module = modules->pdata[i];
+        g_hash_table_insert(by_name, module->name, module);
+    }
+    mark(marked, by_name, modules->pdata[index]);
+    GPtrArray *before = g_ptr_array_new();
+    /* Where two are after each other's, the order of the result decides. */
+    for (guint i = index; i > 0; i--)
+        if (g_hash_table_contains(marked, modules->pdata[i - 1]))
+            g_ptr_array_add(before, modules->pdata[i - 1]);
+    return before;
 }

@@ -93,6 +93,22 @@ else
     not_ok "network interfaces are named in the order of their addresses" "$out" "$err"
 fi
 
+# A function is handed to VFIO, with the modules that are at hand.
+# shellcheck disable=SC2016  # for the shell inside
+hand_over='modprobe vfio-pci && cd /sys/bus/pci/devices/0000:21:00.0 && echo vfio-pci >driver_override &&
+    echo 0000:21:00.0 >driver/unbind && echo 0000:21:00.0 >/sys/bus/pci/drivers_probe &&
+    basename "$(readlink driver)" && ls /sys/module/vfio_iommu_type1 >/dev/null &&
+    test -c /dev/vfio/"$(basename "$(readlink iommu_group)")" && echo ready'
+run "$lab" -- sh -c "$hand_over" >"$out" 2>"$err"
+is "modprobe vfio-pci, and a function is VFIO's" "$(paste -sd' ' "$out")" "vfio-pci ready"
+
+run --module vfio-pci --module dummy "$lab" -- ls -d /sys/module/vfio_pci /sys/module/vfio_iommu_type1 \
+    /sys/class/net/dummy0 >"$out" 2>"$err"
+is "--module loads modules with what they need" $? 0
+run --module no-such-module "$lab" -- true >"$out" 2>"$err"
+is "a module that the kernel does not have is unsupported" $? 3
+has "and named with the kernel's release" "$err" '^hostbed: the kernel [0-9.]+.* has no module no-such-module'
+
 run --with perl "$lab" -- perl -e 'print 6*7' >"$out" 2>"$err"
 is "--with brings a program with its libraries" "$(cat "$out")" 42
 # The firmware is the machine's, not the emulator's: each of them starts it.

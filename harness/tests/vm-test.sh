@@ -27,6 +27,10 @@ is "another machine fails" $? 1
 is "in one subject only" "$(grep -c '^not ok' "$tap_dir/tap")" 1
 has "that is named, with both values" "$tap_dir/tap" "asked 'node 0 memory .*', found 'node 0 memory 384 MiB'"
 
+hostbed test --accel tcg --module no-such-module "$lab" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "a module that the kernel does not have is unsupported" $? 3
+has "and is named" "$tap_dir/tap" 'has no module no-such-module'
+
 hostbed test --accel tcg -q --deadline 2 numa "$lab" >"$tap_dir/tap" 2>&1
 is "the deadline ends the run" $? 4
 

@@ -35,7 +35,8 @@ resolve(const Kernel *kernel, const char *wanted, int *code)
     for (char **word = words; *word; word++)
         g_ptr_array_add(names, *word);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) modules = modules_resolve(kernel, names, NULL, &error);
+    const ModuleNames asked = {.wanted = names};
+    g_autoptr(GPtrArray) modules = modules_resolve(kernel, &asked, &error);
     if (code)
         *code = error ? error->code : HB_OK;
     if (!modules)
@@ -74,17 +75,17 @@ needs_come_first(void **state)
     add_module(dir, "kernel/a.ko", "license=GPL\ndepends=b-one,c\n");
     add_module(dir, "kernel/deep/down/b-one.ko", "depends=c\nsoftdep=pre: soft nosuch\n");
     add_module(dir, "kernel/c.ko.gz", "depends=\n");
-    add_module(dir, "kernel/soft.ko", "depends=\nsoftdep=post: never\n");
-    add_module(dir, "kernel/never.ko", "depends=\n");
+    add_module(dir, "kernel/soft.ko", "depends=\nsoftdep=post: la-ter nosuch\n");
+    add_module(dir, "kernel/la-ter.ko", "depends=soft\n");
     add_module(dir, "kernel/hollow.ko", "depends=gone\n");
     add_module(dir, "kernel/round.ko", "depends=about\n");
     add_module(dir, "kernel/about.ko", "depends=round\n");
     g_free(fake_write_text(dir, "modules.builtin",
                            "kernel/drivers/virtio/virtio-ring.ko\n"));
-    check(&kernel, "a", "c soft b_one a");
-    check(&kernel, "c b_one a", "c soft b_one a");
+    check(&kernel, "a", "c soft la_ter b_one a");
+    check(&kernel, "c b_one a", "c soft la_ter b_one a");
     check(&kernel, "virtio_ring", "");
-    check(&kernel, "virtio-ring b-one", "c soft b_one");
+    check(&kernel, "virtio-ring b-one", "c soft la_ter b_one");
     check(&kernel, "round", "about round");
     check_refused(&kernel, "nosuch", HB_UNSUPPORTED, "has no module nosuch");
     check_refused(&kernel, "hollow", HB_UNSUPPORTED, "has no module gone");
@@ -102,15 +103,62 @@ what_is_optional_may_be_nowhere(void **state)
     g_ptr_array_add(names, (char *)"a");
     g_ptr_array_add(optional, (char *)"nosuch");
     g_ptr_array_add(optional, (char *)"tells_more");
-    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, optional, NULL);
+    const ModuleNames asked = {.wanted = names, .optional = optional};
+    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, &asked, NULL);
     assert_int_equal(modules->len, 2);
     assert_string_equal(((KernelModule *)modules->pdata[0])->name, "tells_more");
     assert_string_equal(((KernelModule *)modules->pdata[1])->name, "a");
 
     const Kernel bare = {.release = (char *)"6.1", .origin = (char *)"test"};
     g_autoptr(GPtrArray) nothing = g_ptr_array_new();
-    g_autoptr(GPtrArray) none = modules_resolve(&bare, nothing, optional, NULL);
+    const ModuleNames little = {.wanted = nothing, .optional = optional};
+    g_autoptr(GPtrArray) none = modules_resolve(&bare, &little, NULL);
     assert_int_equal(none->len, 0);
+}
+
+/* "order: what to load first, as modprobe reads it" of each module, with '!' where it is
+ * loaded at boot. */
+static char *
+dependencies(const GPtrArray *modules)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; i < modules->len; i++) {
+        const KernelModule *module = modules->pdata[i];
+        g_autoptr(GPtrArray) before = modules_before(modules, i);
+        g_string_append_printf(text, "%s%s:", module->name, module->at_boot ? "!" : "");
+        for (guint j = 0; j < before->len; j++)
+            g_string_append_printf(text, " %s", ((KernelModule *)before->pdata[j])->name);
+        g_string_append_c(text, '\n');
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* As VFIO's modules need each other. */
+static void
+what_is_at_hand_is_not_loaded(void **state)
+{
+    g_autofree char *dir = g_build_filename(*state, "at-hand", NULL);
+    Kernel kernel = {
+        .release = (char *)"6.1", .origin = (char *)"test", .modules_dir = dir};
+    add_module(dir, "kernel/vfio.ko", "depends=\nsoftdep=post: type1\n");
+    add_module(dir, "kernel/type1.ko", "depends=vfio\n");
+    add_module(dir, "kernel/virqfd.ko", "depends=\n");
+    add_module(dir, "kernel/core.ko", "depends=vfio,virqfd\n");
+    add_module(dir, "kernel/pci.ko", "depends=core\n");
+    add_module(dir, "kernel/hollow.ko", "depends=gone\n");
+    g_autoptr(GPtrArray) wanted = g_ptr_array_new();
+    g_ptr_array_add(wanted, (char *)"virqfd");
+    const char *const at_hand[] = {"hollow", "nosuch", "pci", NULL};
+    const ModuleNames names = {.wanted = wanted, .at_hand = at_hand};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, &names, &error);
+    assert_null(error);
+    g_autofree char *text = dependencies(modules);
+    assert_string_equal(text, "virqfd!:\n"
+                              "vfio:\n"
+                              "type1: vfio\n"
+                              "core: type1 vfio virqfd\n"
+                              "pci: core type1 vfio virqfd\n");
 }
 
 static void
@@ -123,7 +171,8 @@ updates_win(void **state)
     add_module(dir, "updates/dkms/a.ko", "depends=\n");
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_ptr_array_add(names, (char *)"a");
-    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, NULL, NULL);
+    const ModuleNames asked = {.wanted = names};
+    g_autoptr(GPtrArray) modules = modules_resolve(&kernel, &asked, NULL);
     assert_int_equal(modules->len, 1);
     assert_string_equal(((KernelModule *)modules->pdata[0])->path, "updates/dkms/a.ko");
 }
@@ -138,7 +187,8 @@ compressed_modules_are_unpacked_to_the_cache(void **state)
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     g_ptr_array_add(names, (char *)"z");
     for (int i = 0; i < 2; i++) {
-        g_autoptr(GPtrArray) modules = modules_resolve(&kernel, names, NULL, NULL);
+        const ModuleNames asked = {.wanted = names};
+        g_autoptr(GPtrArray) modules = modules_resolve(&kernel, &asked, NULL);
         const KernelModule *module = modules->pdata[0];
         assert_string_equal(module->path, "kernel/z.ko");
         assert_non_null(strstr(module->file, "/cache/hostbed/modules/z-"));
@@ -183,7 +233,8 @@ without_modules_the_configuration_decides(void **state)
     check_refused(&kernel, "e1000e", HB_INFRASTRUCTURE, "/lib/modules/6.1-bare");
     Kernel none = {.release = (char *)"6.1-bare", .origin = (char *)"test"};
     g_autoptr(GPtrArray) nothing = g_ptr_array_new();
-    g_autoptr(GPtrArray) modules = modules_resolve(&none, nothing, NULL, NULL);
+    const ModuleNames asked = {.wanted = nothing};
+    g_autoptr(GPtrArray) modules = modules_resolve(&none, &asked, NULL);
     assert_int_equal(modules->len, 0);
 }
 
@@ -209,6 +260,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needs_come_first),
         cmocka_unit_test(what_is_optional_may_be_nowhere),
+        cmocka_unit_test(what_is_at_hand_is_not_loaded),
         cmocka_unit_test(updates_win),
         cmocka_unit_test(compressed_modules_are_unpacked_to_the_cache),
         cmocka_unit_test(a_build_tree_is_read_by_its_order),
