@@ -360,10 +360,20 @@ is_connected(int port)
     return poll(&check, 1, 0) == 0;
 }
 
+/* What the one before has said and nobody has read is not for the next. */
+static void
+discard_input(int port)
+{
+    char bytes[4096];
+    while (!is_connected(port) && read(port, bytes, sizeof bytes) > 0)
+        ;
+}
+
 int
 init_wait_harness(Agent *agent, int port)
 {
     int number = 0;
+    discard_input(port);
     /* While nobody is there the port reports a hang-up all the time; only an edge tells a
      * change. */
     int edges = epoll_create1(EPOLL_CLOEXEC);

@@ -411,6 +411,10 @@ serve(Agent *agent)
         int number = serve_signals(agent);
         if (number)
             return number;
+        /* Who has left without reading makes no room, and so would never be found out by
+         * reading. */
+        if (polls[POLL_PORT].revents & (POLLHUP | POLLERR) && !is_roomy(agent))
+            return 0;
         if (polls[POLL_PORT].revents & (POLLIN | POLLHUP | POLLERR) && is_roomy(agent) &&
             wire_read(&agent->wire) < 0)
             return 0;

@@ -35,7 +35,9 @@
  *
  * When the harness closes the port, the commands that still run are killed. HELLO from
  * the harness does the same and begins a new conversation: it is how to meet a host that
- * was restored from a template, where the port has never been closed.
+ * was restored from a template, where the port has never been closed. It is also needed
+ * by a harness that opens the port anew at once: the agent may not have seen that it was
+ * closed, and goes on with the old conversation.
  */
 #pragma once
 
