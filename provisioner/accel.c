@@ -242,7 +242,8 @@ wait_for_kvm(AccelProof *proof, int *code, int *limit_ms)
         if (tcg_ms > 0)
             *limit_ms = (int)CLAMP((gint64)tcg_ms * SLOWER_THAN_EMULATION, PROOF_LEAST_MS,
                                    PROOF_TIMEOUT_MS);
-        if (elapsed_ms(proof->started) >= *limit_ms)
+        if (elapsed_ms(proof->started) >= *limit_ms ||
+            g_cancellable_is_cancelled(g_cancellable_get_current()))
             return FALSE;
     }
     return TRUE;
@@ -258,7 +259,10 @@ kvm_passes(AccelProof *proof, char **reason)
         *reason = g_strdup(proof->refused);
         return FALSE;
     }
-    if (wait_for_kvm(proof, &code, &limit_ms))
+    gboolean ended = wait_for_kvm(proof, &code, &limit_ms);
+    if (g_cancellable_is_cancelled(g_cancellable_get_current()))
+        return FALSE; /* and nothing was learnt */
+    if (ended)
         passed = judge(proof->kvm, code, ACCEL_KVM, elapsed_ms(proof->started), &words);
     else
         words =
@@ -288,6 +292,11 @@ accel_end(AccelProof *proof, GError **error)
     g_autofree char *reason = NULL;
     if (kvm_passes(proof, &reason))
         return verdict_new(ACCEL_KVM, g_steal_pointer(&reason));
+    if (g_cancellable_is_cancelled(g_cancellable_get_current())) {
+        g_set_error_literal(error, HB_ERROR, HB_INTERRUPTED,
+                            "interrupted while it was tried whether KVM works");
+        return NULL;
+    }
     if (proof->asked == ACCEL_AUTO)
         return verdict_new(ACCEL_TCG, g_steal_pointer(&reason));
     g_set_error(error, HB_ERROR, HB_UNSUPPORTED,

@@ -36,7 +36,8 @@ typedef struct AccelProof AccelProof;
  * (accel-memory.h). Never fails; use it from one thread that lives as long. */
 AccelProof *accel_begin(Accel asked, const char *emulator);
 /* Waits for the proof and decides; with ACCEL_KVM and no usable KVM an error
- * (HB_UNSUPPORTED) with the reason. */
+ * (HB_UNSUPPORTED) with the reason. The thread's current GCancellable ends the wait
+ * (HB_INTERRUPTED). */
 AccelVerdict *accel_end(AccelProof *proof, GError **error);
 void accel_proof_free(AccelProof *proof);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccelProof, accel_proof_free)

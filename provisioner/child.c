@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "guardian.h"
 
 /* A program that floods is ended by SIGXFSZ. */
 #define OUTPUT_MAX_BYTES (1024 * 1024)
@@ -25,18 +27,26 @@ struct Child {
     int errors, output; /* memfds; output is -1 if nobody wants it */
 };
 
+typedef struct {
+    pid_t parent;
+    int group_fd; /* is told the number of the group */
+} Setup;
+
 /* Runs in the child between fork and exec: async-signal-safe calls only. */
 static void
 before_exec(gpointer user_data)
 {
-    pid_t parent = (pid_t)GPOINTER_TO_INT(user_data);
+    const Setup *setup = user_data;
     struct rlimit limit = {OUTPUT_MAX_BYTES, OUTPUT_MAX_BYTES};
     struct rlimit none = {0, 0};
+    pid_t group = getpid();
     setpgid(0, 0);
     setrlimit(RLIMIT_FSIZE, &limit);
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
+    if (getppid() != setup->parent ||
+        write(setup->group_fd, &group, sizeof group) != sizeof group ||
+        guardian_start(setup->parent) != 0)
         _exit(127);
 }
 
@@ -51,18 +61,38 @@ new_memfd(const char *name, GError **error)
 }
 
 static gboolean
-spawn(Child *child, const char *const *argv, int fd, GError **error)
+spawn_in_group(Child *child, const char *const *argv, int fd, int group_fd,
+               GError **error)
 {
+    const Setup setup = {getpid(), group_fd};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int target = 3;
-    g_autoptr(GError) failure = NULL;
     gboolean started = g_spawn_async_with_pipes_and_fds(
-        NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, before_exec,
-        GINT_TO_POINTER(getpid()), null, child->output >= 0 ? child->output : null,
-        child->errors, &fd, &target, fd >= 0 ? 1 : 0, &child->pid, NULL, NULL, NULL,
-        &failure);
+        NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, before_exec, (gpointer)&setup, null,
+        child->output >= 0 ? child->output : null, child->errors, &fd, &target,
+        fd >= 0 ? 1 : 0, &child->pid, NULL, NULL, NULL, error);
     if (null >= 0)
         close(null);
+    return started;
+}
+
+/* Where the program cannot be executed, its guardian is there already. */
+static gboolean
+spawn(Child *child, const char *const *argv, int fd, GError **error)
+{
+    int group_fds[2];
+    pid_t group;
+    g_autoptr(GError) failure = NULL;
+    if (!g_unix_open_pipe(group_fds, FD_CLOEXEC, &failure)) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot start %s: %s", argv[0],
+                    failure->message);
+        return FALSE;
+    }
+    gboolean started = spawn_in_group(child, argv, fd, group_fds[1], &failure);
+    close(group_fds[1]);
+    if (!started && read(group_fds[0], &group, sizeof group) == sizeof group)
+        guardian_end_group(group);
+    close(group_fds[0]);
     if (started)
         return TRUE;
     child->pid = 0;
@@ -103,16 +133,50 @@ has_ended(const Child *child, int *code)
     return TRUE;
 }
 
+static gboolean
+on_event(gpointer user_data)
+{
+    gboolean *came = user_data;
+    *came = TRUE;
+    return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_end(int fd, GIOCondition condition, gpointer user_data)
+{
+    return on_event(user_data);
+}
+
+/* The main context turns meanwhile: that is where signals are heard of. */
+static void
+wait_interruptibly(int pidfd, guint timeout_ms)
+{
+    gboolean came = FALSE;
+    guint end = pidfd >= 0 ? g_unix_fd_add(pidfd, G_IO_IN, on_end, &came) : 0;
+    guint timer = g_timeout_add(timeout_ms, on_event, &came);
+    while (!came && !g_cancellable_is_cancelled(g_cancellable_get_current()))
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(timer);
+    if (end)
+        g_source_remove(end);
+}
+
 gboolean
 child_wait(Child *child, guint timeout_ms, int *code)
 {
     gint64 deadline = g_get_monotonic_time() + timeout_ms * (gint64)1000;
+    GCancellable *interrupt = g_cancellable_get_current();
     int pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
     struct pollfd waiting = {.fd = pidfd, .events = POLLIN};
     gint64 left;
-    while (!has_ended(child, code) &&
-           (left = (deadline - g_get_monotonic_time()) / 1000) > 0)
-        poll(&waiting, 1, pidfd >= 0 ? (int)left : 5);
+    while (!has_ended(child, code) && !g_cancellable_is_cancelled(interrupt) &&
+           (left = (deadline - g_get_monotonic_time()) / 1000) > 0) {
+        int turn_ms = pidfd >= 0 ? (int)left : 5;
+        if (interrupt)
+            wait_interruptibly(pidfd, (guint)turn_ms);
+        else
+            poll(&waiting, 1, turn_ms);
+    }
     if (pidfd >= 0)
         close(pidfd);
     return has_ended(child, code);
@@ -131,11 +195,8 @@ child_free(Child *child)
 {
     if (!child)
         return;
-    if (child->pid > 0) {
-        child_kill(child);
-        while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
+    if (child->pid > 0)
+        guardian_end_group(child->pid);
     if (child->errors >= 0)
         close(child->errors);
     if (child->output >= 0)

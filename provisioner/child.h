@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A short-lived program that is asked something (an emulator's facts, a proof that KVM
- * works, a version): ended with us, never outliving its Child, its standard error kept
- * for the message. Standard input and output are /dev/null but for descriptors handed
- * over. Hosts are launch.h's.
+ * works, a version): ended with us and with all that it started, never outliving its
+ * Child, its standard error kept for the message. Standard input and output are /dev/null
+ * but for descriptors handed over. Hosts are launch.h's.
  */
 #pragma once
 
@@ -21,8 +21,10 @@ void child_kill(Child *child);
 void child_free(Child *child);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Child, child_free)
 
-/* Waits for the end. FALSE: it still runs after TIMEOUT_MS. *CODE is the exit status, or
- * the signal's number as a negative number. */
+/* Waits for the end. FALSE: it still runs after TIMEOUT_MS, or the thread's current
+ * GCancellable (g_cancellable_get_current()) was cancelled; where there is one, the main
+ * context turns while we wait. *CODE is the exit status, or the signal's number as a
+ * negative number. */
 gboolean child_wait(Child *child, guint timeout_ms, int *code);
 
 /* What it said last on standard error: at most the last three lines, one line, printable;

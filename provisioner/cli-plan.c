@@ -8,7 +8,16 @@ Emulator *
 cli_emulator(const CliMachine *machine, GError **error)
 {
     g_autofree char *binary = emulator_find(machine->emulator, error);
-    return binary ? emulator_probe(binary, NULL, error) : NULL;
+    if (!binary)
+        return NULL;
+    g_autoptr(CliInterrupt) own =
+        g_cancellable_get_current() ? NULL : cli_interrupt_new();
+    g_autoptr(Emulator) emulator = emulator_probe(binary, NULL, error);
+    if (own && emulator && cli_was_interrupted(own)) {
+        g_set_error_literal(error, HB_ERROR, HB_INTERRUPTED, "interrupted by a signal");
+        return NULL;
+    }
+    return g_steal_pointer(&emulator);
 }
 
 GPtrArray *

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli.h"
 
+#include <glib-unix.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -150,4 +152,59 @@ cli_colour(int fd)
     const char *no_color = g_getenv("NO_COLOR");
     return isatty(fd) && (!no_color || !*no_color) &&
            g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+}
+
+guint
+cli_watch_signal(int number, GSourceFunc function, gpointer user_data)
+{
+    struct sigaction now;
+    if (number == SIGHUP && sigaction(SIGHUP, NULL, &now) == 0 &&
+        now.sa_handler == SIG_IGN)
+        return 0;
+    return g_unix_signal_add(number, function, user_data);
+}
+
+struct CliInterrupt {
+    GCancellable *cancellable;
+    guint sources[3];
+};
+
+static gboolean
+on_interrupt(gpointer cancellable)
+{
+    g_cancellable_cancel(cancellable);
+    return G_SOURCE_CONTINUE;
+}
+
+CliInterrupt *
+cli_interrupt_new(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    CliInterrupt *interrupt = g_new0(CliInterrupt, 1);
+    interrupt->cancellable = g_cancellable_new();
+    for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
+        interrupt->sources[i] =
+            cli_watch_signal(numbers[i], on_interrupt, interrupt->cancellable);
+    g_cancellable_push_current(interrupt->cancellable);
+    return interrupt;
+}
+
+void
+cli_interrupt_free(CliInterrupt *interrupt)
+{
+    if (!interrupt)
+        return;
+    g_cancellable_pop_current(interrupt->cancellable);
+    for (guint i = 0; i < G_N_ELEMENTS(interrupt->sources); i++)
+        g_clear_handle_id(&interrupt->sources[i], g_source_remove);
+    g_object_unref(interrupt->cancellable);
+    g_free(interrupt);
+}
+
+gboolean
+cli_was_interrupted(const CliInterrupt *interrupt)
+{
+    while (g_main_context_iteration(NULL, FALSE))
+        ; /* a signal may have come that nobody heard of yet */
+    return g_cancellable_is_cancelled(interrupt->cancellable);
 }

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include <glib.h>
+#include <gio/gio.h>
 
 #include "accel.h"
 #include "error.h"
@@ -62,7 +62,20 @@ int cli_findings(const Findings *findings);
  * (no-color.org). */
 gboolean cli_colour(int fd);
 
-/* Emulator facts for MACHINE's emulator, probed or from the cache. */
+/* As g_unix_signal_add(), but 0 and nothing for a SIGHUP that nohup(1) had ignored. */
+guint cli_watch_signal(int number, GSourceFunc function, gpointer user_data);
+
+/* Until cli_interrupt_free(), SIGINT, SIGTERM and SIGHUP cancel the thread's current
+ * GCancellable instead of ending us, so that what waits for a child can end it in order.
+ * For those who have no handlers of their own. */
+typedef struct CliInterrupt CliInterrupt;
+CliInterrupt *cli_interrupt_new(void);
+void cli_interrupt_free(CliInterrupt *interrupt);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CliInterrupt, cli_interrupt_free)
+gboolean cli_was_interrupted(const CliInterrupt *interrupt);
+
+/* Emulator facts for MACHINE's emulator, probed or from the cache. A signal ends it
+ * (HB_INTERRUPTED). */
 Emulator *cli_emulator(const CliMachine *machine, GError **error);
 /* Lab from FILENAME, checked and planned for BACKEND. Prints findings; NULL: *STATUS is
  * set. */

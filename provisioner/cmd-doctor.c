@@ -23,7 +23,10 @@ cmd_doctor(int argc, char **argv)
     if (argc > 1)
         return cli_fail_with(HB_USAGE, "doctor takes no arguments, but got '%s'",
                              argv[1]);
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
     g_autoptr(GPtrArray) items = doctor_examine(machine.emulator, machine.kernel);
+    if (cli_was_interrupted(interrupt))
+        return cli_fail_with(HB_INTERRUPTED, "interrupted by a signal");
     g_autofree char *text =
         json ? doctor_to_json(items) : doctor_to_text(items, cli_colour(STDOUT_FILENO));
     fputs(text, stdout);

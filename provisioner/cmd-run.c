@@ -251,6 +251,7 @@ report_boot(const Session *session)
                 (double)boot->boot_us / G_USEC_PER_SEC, boot->log_dir);
 }
 
+/* RESULT may be NULL where there is an ERROR. */
 static int
 finish(Session *session, const GuestExit *result, const GError *error)
 {
@@ -382,7 +383,7 @@ watch_signals(Session *session)
     signal(SIGPIPE, SIG_IGN);
     g_unix_signal_add(SIGINT, on_sigint, session);
     g_unix_signal_add(SIGTERM, on_end_signal, session);
-    g_unix_signal_add(SIGHUP, on_end_signal, session);
+    cli_watch_signal(SIGHUP, on_end_signal, session);
     g_unix_signal_add(SIGWINCH, on_resize, session);
     if (!session->options->verbose && cli_colour(STDERR_FILENO))
         g_timeout_add(PROGRESS_MS, on_progress, session);
@@ -413,6 +414,24 @@ check_memory(const Plan *plan, GError **error)
     g_autoptr(Resources) resources = resources_read("");
     const Schedule schedule = {.memory_bytes = resources->usable_bytes};
     return schedule_admit(&schedule, plan->lab_name, plan_memory_needed(plan), error);
+}
+
+static int
+run_lab(Session *session, const char *filename, Accel accel)
+{
+    const Options *options = session->options;
+    int status;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Emulator) emulator = cli_emulator(&options->machine, &error);
+    if (!emulator)
+        return finish(session, NULL, error);
+    g_autoptr(GPtrArray) plans = cli_plan(filename, emulator, PLAN_FOR_QEMU, &status);
+    const Plan *plan = plans ? choose_host(plans, options->host, &status) : NULL;
+    if (!plan)
+        return status;
+    if (!check_memory(plan, &error))
+        return cli_fail(error);
+    return run_with_log(session, plan, emulator->binary, accel);
 }
 
 /* Without "--" an option behind the command would be taken for one of ours. */
@@ -458,15 +477,8 @@ cmd_run(int argc, char **argv)
                        .interrupt = interrupt,
                        .doing = "reading the lab"};
     watch_signals(&session);
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Emulator) emulator = cli_emulator(&options.machine, &error);
-    if (!emulator)
-        return cli_fail(error);
-    g_autoptr(GPtrArray) plans = cli_plan(argv[1], emulator, PLAN_FOR_QEMU, &status);
-    const Plan *plan = plans ? choose_host(plans, options.host, &status) : NULL;
-    if (!plan)
-        return status;
-    if (!check_memory(plan, &error))
-        return cli_fail(error);
-    return run_with_log(&session, plan, emulator->binary, accel);
+    g_cancellable_push_current(interrupt);
+    status = run_lab(&session, argv[1], accel);
+    g_cancellable_pop_current(interrupt);
+    return status;
 }

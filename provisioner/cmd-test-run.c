@@ -520,7 +520,7 @@ run_loop(Run *run)
     guint sources[] = {
         g_unix_signal_add(SIGINT, on_signal, run),
         g_unix_signal_add(SIGTERM, on_signal, run),
-        g_unix_signal_add(SIGHUP, on_signal, run),
+        cli_watch_signal(SIGHUP, on_signal, run),
     };
     guint overdue = 0;
     if (run->deadline_us) {
@@ -530,7 +530,7 @@ run_loop(Run *run)
     if (start_hosts(run))
         g_main_loop_run(run->loop);
     for (guint i = 0; i < G_N_ELEMENTS(sources); i++)
-        g_source_remove(sources[i]);
+        g_clear_handle_id(&sources[i], g_source_remove);
     if (overdue)
         g_source_remove(overdue);
     while (g_main_context_iteration(NULL, FALSE))

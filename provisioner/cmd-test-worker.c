@@ -208,6 +208,7 @@ test_worker(const TestOptions *options, const char *filename)
     g_autoptr(GCancellable) interrupt = g_cancellable_new();
     g_unix_signal_add(SIGTERM, on_signal, interrupt);
     g_unix_signal_add(SIGINT, on_signal, interrupt);
+    g_cancellable_push_current(interrupt);
     g_autoptr(GError) error = NULL;
     g_autoptr(Emulator) emulator = cli_emulator(&options->machine, &error);
     Worker worker = {.options = options, .emulator = emulator};
@@ -221,6 +222,7 @@ test_worker(const TestOptions *options, const char *filename)
         g_ptr_array_add(results, result);
         job_tell_results(options->worker_fd, results);
     }
+    g_cancellable_pop_current(interrupt);
     job_tell_end(options->worker_fd, status);
     return HB_OK;
 }

@@ -150,6 +150,8 @@ add_kvm(GPtrArray *items, const char *emulator)
         return;
     }
     g_autoptr(AccelVerdict) verdict = accel_decide(ACCEL_AUTO, emulator, NULL);
+    if (!verdict) /* interrupted */
+        return;
     gboolean works = verdict->accel == ACCEL_KVM;
     JsonObject *facts = json_object_new();
     json_object_set_boolean_member(facts, "usable", works);

@@ -154,6 +154,8 @@ probe_start(Probe *probe, GPtrArray *devices, GError **error)
 {
     int pair[2];
     probe_stop(probe);
+    if (g_cancellable_set_error_if_cancelled(g_cancellable_get_current(), error))
+        return FALSE;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         g_set_error_literal(error, HB_ERROR, HB_INFRASTRUCTURE,
                             "cannot make a pair of sockets");
@@ -916,12 +918,41 @@ ask_everything(Probe *probe, Emulator *emulator, GError **error)
     return TRUE;
 }
 
+/* Its channel ends with it, so whoever waits for an answer waits no longer. */
+static void
+on_interrupt(GCancellable *interrupt, gpointer user_data)
+{
+    const Probe *probe = user_data;
+    if (probe->child)
+        child_kill(probe->child);
+}
+
+static gboolean
+ask_interruptibly(Probe *probe, Emulator *emulator, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    GCancellable *interrupt = g_cancellable_get_current();
+    gulong id = 0;
+    if (interrupt)
+        id = g_cancellable_connect(interrupt, G_CALLBACK(on_interrupt), probe, NULL);
+    gboolean done = ask_everything(probe, emulator, &failure);
+    g_cancellable_disconnect(interrupt, id);
+    if (g_cancellable_is_cancelled(interrupt)) {
+        g_set_error(error, HB_ERROR, HB_INTERRUPTED,
+                    "interrupted while %s was asked what it can do", probe->binary);
+        return FALSE;
+    }
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return done;
+}
+
 Emulator *
 emulator_ask(const char *binary, const char *const *data_dirs, GError **error)
 {
     Probe probe = {.binary = binary, .data_dirs = data_dirs};
     g_autoptr(Emulator) emulator = emulator_new();
-    gboolean done = ask_everything(&probe, emulator, error);
+    gboolean done = ask_interruptibly(&probe, emulator, error);
     probe_stop(&probe);
     if (!done)
         return NULL;

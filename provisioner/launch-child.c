@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "guardian.h"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -63,9 +64,11 @@ become(const LaunchChild *options, pid_t parent, int failure_fd)
     forget_signals();
     setrlimit(RLIMIT_CORE, &no_core);
     umask(077);
-    if (arrange_fds(options))
+    int reason = guardian_start(parent);
+    if (reason == 0 && arrange_fds(options))
         execve(options->argv[0], (char **)options->argv, (char **)options->envp);
-    int reason = errno;
+    if (reason == 0)
+        reason = errno;
     if (write(failure_fd, &reason, sizeof reason) < 0) {
         /* our end without a word is a failure, too */
     }
@@ -105,7 +108,7 @@ launch_child_spawn(const LaunchChild *options, GPid *pid, GError **error)
     int reason = read_failure(failure[0]);
     close(failure[0]);
     if (reason != 0) {
-        waitpid(child, NULL, 0);
+        guardian_end_group(child);
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot run %s: %s",
                     options->argv[0], g_strerror(reason));
         return FALSE;
@@ -117,25 +120,31 @@ launch_child_spawn(const LaunchChild *options, GPid *pid, GError **error)
 void
 launch_child_kill(GPid pid)
 {
-    kill(-pid, SIGKILL);
-    kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
+    guardian_end_group(pid);
+}
+
+/* Looks without reaping, so that the group's number stays ours until it is ended. */
+static gboolean
+has_ended(GPid pid)
+{
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0)
+        return errno != EINTR;
+    return info.si_pid != 0;
 }
 
 gboolean
 launch_child_reap(GPid pid, guint timeout_ms, int *status)
 {
-    for (guint waited = 0;; waited += 5) {
-        pid_t ended = waitpid(pid, status, WNOHANG);
-        if (ended == pid)
-            return TRUE;
-        if (ended < 0 && errno != EINTR) {
-            *status = 0;
-            return TRUE;
-        }
+    for (guint waited = 0; !has_ended(pid); waited += 5) {
         if (waited >= timeout_ms)
             return FALSE;
         g_usleep(5000);
     }
+    /* What a wrapper leaves behind ends with it, before its number can be another's. */
+    kill(-pid, SIGKILL);
+    if (waitpid(pid, status, 0) != pid)
+        *status = 0;
+    guardian_end_group(pid);
+    return TRUE;
 }

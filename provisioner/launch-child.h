@@ -15,11 +15,12 @@ typedef struct {
 } LaunchChild;
 
 /* Starts it in a session of its own. It is killed when the *thread* that calls this ends,
- * however that happens, so call it from the main thread. */
+ * however that happens, so call it from the main thread; what it started itself, when the
+ * process ends (guardian.h). */
 gboolean launch_child_spawn(const LaunchChild *options, GPid *pid, GError **error);
 
 /* SIGKILL to it and all its children, and waits until it is gone. */
 void launch_child_kill(GPid pid);
-/* Waits at most TIMEOUT_MS for its end; then *STATUS is as of waitpid(). FALSE: it lives.
- */
+/* Waits at most TIMEOUT_MS for its end; then *STATUS is as of waitpid(), and its children
+ * are killed. FALSE: it lives. */
 gboolean launch_child_reap(GPid pid, guint timeout_ms, int *status);

@@ -207,6 +207,37 @@ only_an_automatic_choice_remembers(void **state)
     assert_true(count_starts(emulator) > 1);
 }
 
+static gboolean
+on_time(gpointer cancellable)
+{
+    g_cancellable_cancel(cancellable);
+    return G_SOURCE_REMOVE;
+}
+
+/* And what was not tried to its end is not remembered. */
+static void
+an_interrupt_ends_the_proof(void **state)
+{
+    int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        skip();
+    close(fd);
+    g_autofree char *mute = g_build_filename(*state, "mute", NULL);
+    assert_true(g_file_set_contents_full(mute, "#!/bin/sh\n[ $# = 1 ] || sleep 60\n", -1,
+                                         G_FILE_SET_CONTENTS_NONE, 0755, NULL));
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(AccelProof) proof = accel_begin(ACCEL_AUTO, mute);
+    g_cancellable_push_current(interrupt);
+    g_timeout_add(50, on_time, interrupt);
+    g_autoptr(AccelVerdict) verdict = accel_end(proof, &error);
+    g_cancellable_pop_current(interrupt);
+    assert_null(verdict);
+    assert_int_equal(hb_error_status(error), HB_INTERRUPTED);
+    g_autofree char *known = accel_recall(mute, "/dev/kvm", accel_memory_clock());
+    assert_null(known);
+}
+
 /* Before anything asks GLib for the cache's folder. */
 static int
 use_own_folder(void **state)
@@ -236,6 +267,7 @@ main(void)
         cmocka_unit_test(a_failure_is_remembered_while_nothing_changes),
         cmocka_unit_test(another_device_or_emulator_is_tried),
         cmocka_unit_test(only_an_automatic_choice_remembers),
+        cmocka_unit_test(an_interrupt_ends_the_proof),
     };
     return cmocka_run_group_tests_name("accel", tests, use_own_folder, remove_own_folder);
 }

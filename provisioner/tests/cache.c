@@ -91,6 +91,19 @@ set_last_use(const char *path, gint64 seconds_ago)
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 }
 
+/* Only root can hand over a file. */
+static void
+what_another_user_wrote_is_no_entry(void **state)
+{
+    if (geteuid() != 0)
+        skip();
+    g_autofree char *path = make_entry("owner", "a", 10);
+    g_autofree char *ours = cache_lookup("owner", "a");
+    assert_non_null(ours);
+    assert_int_equal(lchown(path, 65534, (gid_t)-1), 0);
+    assert_null(cache_lookup("owner", "a"));
+}
+
 static void
 what_was_used_longest_ago_goes_first(void **state)
 {
@@ -125,6 +138,7 @@ main(void)
         cmocka_unit_test(what_is_not_committed_leaves_nothing),
         cmocka_unit_test(damage_is_noticed_and_repaired),
         cmocka_unit_test(a_link_is_no_entry),
+        cmocka_unit_test(what_another_user_wrote_is_no_entry),
         cmocka_unit_test(what_was_used_longest_ago_goes_first),
         cmocka_unit_test(a_folder_that_cannot_be_used_is_a_sentence),
     };

@@ -22,6 +22,8 @@
 /* Far more than any of these takes, even beside other tests; without the bounds it is
  * minutes. */
 #define MAX_SECONDS 10
+/* Then a hang fails the whole program. */
+#define HANG_SECONDS 120
 #define MAX_BYTES (512 * 1024 * 1024)
 
 /* The only finding about TEXT has EXPECTED in it and is in line LINE. */
@@ -228,6 +230,7 @@ takes_little_memory(void **state)
 int
 main(void)
 {
+    alarm(HANG_SECONDS);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_doctype_and_entities),
         cmocka_unit_test(refuses_bytes_that_are_not_utf8),

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -91,7 +92,10 @@ play_before_greeting(const char *scene, int qmp)
         g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
         while (g_dir_read_name(dir))
             open_fds++;
-        fprintf(stderr, "open: %d\n", open_fds - 1); /* but the folder itself */
+        struct rlimit core = {1, 1};
+        getrlimit(RLIMIT_CORE, &core);
+        fprintf(stderr, "open: %d, core: %d\n", open_fds - 1, /* but the folder itself */
+                (int)core.rlim_cur);
         exit(3);
     }
 }
@@ -294,8 +298,23 @@ a_bad_start_tells_why(void **state)
                        "ended with status 1: qemu: could not load PC BIOS");
     assert_start_fails(*state, "refuse", "not a valid device model name");
     assert_start_fails(*state, "nonsense", "no JSON");
+}
+
+/* Whatever we inherited and whatever our own limits are. */
+static void
+it_gets_what_it_needs_only(void **state)
+{
+    struct rlimit core, all;
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
+    all = (struct rlimit){core.rlim_max, core.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_CORE, &all), 0);
     /* its three, QMP, agent, console */
-    assert_start_fails(*state, "count", "open: 6");
+    assert_start_fails(*state, "count", "open: 6, core: 0");
+    assert_int_equal(setrlimit(RLIMIT_CORE, &core), 0);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 static void
@@ -364,16 +383,31 @@ raw_arguments_cannot_leave_it_behind(void **state)
     assert_int_equal(error->code, HB_USAGE);
 }
 
-/* What kill -9 leaves of us. */
+/* Gone, or a zombie that init has not fetched yet. */
 static void
-nothing_outlives_us(void **state)
+assert_ends(GPid pid)
 {
-    int pids[2], status;
-    GPid emulator = 0;
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", pid);
+    for (int i = 0; i < 500; i++) {
+        g_autofree char *stat_text = NULL;
+        if (!g_file_get_contents(path, &stat_text, NULL, NULL) ||
+            strstr(stat_text, ") Z "))
+            return;
+        g_usleep(10000);
+    }
+    kill(pid, SIGKILL);
+    fail_msg("the emulator still lives");
+}
+
+/* A process that is us, with a machine; *EMULATOR is its number. */
+static pid_t
+fork_with_machine(const World *world, GPid *emulator)
+{
+    int pids[2];
     assert_int_equal(pipe2(pids, O_CLOEXEC), 0);
     pid_t us = fork();
     if (us == 0) {
-        Machine *machine = start(*state, "live", NULL, NULL);
+        Machine *machine = start(world, "live", NULL, NULL);
         GPid pid = machine ? machine_pid(machine) : 0;
         if (write(pids[1], &pid, sizeof pid) != sizeof pid)
             _exit(1);
@@ -381,21 +415,79 @@ nothing_outlives_us(void **state)
         _exit(2);
     }
     close(pids[1]);
-    assert_int_equal(read(pids[0], &emulator, sizeof emulator), sizeof emulator);
+    assert_int_equal(read(pids[0], emulator, sizeof *emulator), sizeof *emulator);
     close(pids[0]);
-    assert_true(emulator > 0);
-    assert_int_equal(kill(emulator, 0), 0);
-    kill(us, SIGKILL);
-    assert_int_equal(waitpid(us, &status, 0), us);
-    g_autofree char *path = g_strdup_printf("/proc/%d/stat", emulator);
-    for (int i = 0; i < 500; i++) { /* gone, or a zombie that init has not fetched yet */
-        g_autofree char *stat_text = NULL;
-        if (!g_file_get_contents(path, &stat_text, NULL, NULL) ||
-            strstr(stat_text, ") Z "))
-            return;
-        g_usleep(10000);
+    assert_true(*emulator > 0);
+    assert_int_equal(kill(*emulator, 0), 0);
+    return us;
+}
+
+/* The first child in the list of PID's that is not OTHER, or 0. */
+static GPid
+child_of(pid_t pid, GPid other)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/task/%d/children", pid, pid);
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents(path, &text, NULL, NULL))
+        return 0;
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    for (char **word = words; *word; word++) {
+        GPid found = (GPid)g_ascii_strtoll(*word, NULL, 10);
+        if (found > 0 && found != other)
+            return found;
     }
-    fail_msg("the emulator still lives");
+    return 0;
+}
+
+/* What kill -9 leaves of us, also where nobody guards the emulator. */
+static void
+nothing_outlives_us(void **state)
+{
+    for (int unguarded = 0; unguarded < 2; unguarded++) {
+        GPid emulator = 0, guardian;
+        pid_t us = fork_with_machine(*state, &emulator);
+        guardian = child_of(us, emulator);
+        if (unguarded && guardian > 0) {
+            kill(guardian, SIGKILL);
+            assert_ends(guardian);
+        }
+        kill(us, SIGKILL);
+        assert_int_equal(waitpid(us, NULL, 0), us);
+        assert_ends(emulator);
+        if (!unguarded && guardian > 0)
+            assert_ends(guardian);
+    }
+}
+
+/* A script that starts the emulator and does not become it. */
+static void
+nothing_outlives_us_behind_a_wrapper(void **state)
+{
+    World *world = *state;
+    g_autofree char *self = world->self;
+    g_autofree char *wrapper = g_build_filename(world->dir, "wrapper", NULL);
+    g_autofree char *script = g_strdup_printf("#!/bin/sh\n'%s' \"$@\"\n:\n", self);
+    assert_true(g_file_set_contents_full(wrapper, script, -1, G_FILE_SET_CONTENTS_NONE,
+                                         0755, NULL));
+    world->self = g_strdup(wrapper);
+    GPid shell = 0;
+    pid_t us = fork_with_machine(world, &shell);
+    GPid emulator = child_of(shell, 0);
+    kill(us, SIGKILL);
+    assert_int_equal(waitpid(us, NULL, 0), us);
+    assert_ends(shell);
+    if (emulator > 0) /* this kernel lists children */
+        assert_ends(emulator);
+
+    /* And where we end it. */
+    Machine *machine = start(world, "live", NULL, NULL);
+    assert_non_null(machine);
+    emulator = child_of(machine_pid(machine), 0);
+    machine_free(machine);
+    if (emulator > 0)
+        assert_ends(emulator);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    g_unlink(wrapper);
 }
 
 int
@@ -408,6 +500,7 @@ main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_machine_lives_until_it_is_freed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_bad_start_tells_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(it_gets_what_it_needs_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_emulator_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_end_has_its_cause, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_flooded_console_keeps_its_bounds, set_up,
@@ -417,6 +510,8 @@ main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(raw_arguments_cannot_leave_it_behind, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(nothing_outlives_us, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_outlives_us_behind_a_wrapper, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("launch", tests, NULL, NULL);
 }

@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Signals while an emulator is asked that never answers: a script that starts a program and waits.
+. "${HOSTBED_SOURCE_DIR:?run this by make check}/harness/tests/tap.sh"
+
+lab="$source_dir/topologies/smallest.xml"
+export XDG_CACHE_HOME="$tap_dir/cache"
+cat >"$tap_dir/mute" <<'END'
+#!/bin/sh
+[ "$1" != --version ] || exit 0
+sleep 600 &
+echo $$ >"$0.group"
+wait
+END
+chmod +x "$tap_dir/mute"
+
+# How many processes of the group run; zombies wait for init, not for us.
+running() {
+    cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | awk -v group="$1" '$3 == group && $1 != "Z"' | wc -l
+}
+# Until the last of the group is gone, for five seconds; those that stay are counted.
+left() {
+    for _ in $(seq 100); do
+        [ "$(running "$1")" != 0 ] || break
+        sleep 0.05
+    done
+    running "$1"
+}
+# start ARGUMENT…: hostbed, until it waits for the emulator; its number is in $pid
+start() {
+    rm -f "$tap_dir/mute.group"
+    "$build_dir/run" hostbed "$@" >"$tap_dir/out" 2>"$tap_dir/err" &
+    pid=$!
+    for _ in $(seq 200); do
+        [ ! -s "$tap_dir/mute.group" ] || break
+        sleep 0.05
+    done
+    group=$(cat "$tap_dir/mute.group")
+    [ "$(running "$group")" = 3 ] || sleep 0.2
+}
+# interrupted NAME SIGNAL ARGUMENT…
+interrupted() {
+    local name=$1 signal=$2 begin
+    shift 2
+    start "$@"
+    begin=$SECONDS
+    kill "-$signal" "$pid"
+    wait "$pid" 2>/dev/null
+    is "$name: SIG$signal gives status 130" $? 130
+    is "$name: at once" $((SECONDS - begin < 5)) 1
+    is "$name: with a sentence" "$(grep -c '^hostbed: interrupted' "$tap_dir/err")" 1
+    is "$name: nothing runs any more" "$(left "$group")" 0
+}
+
+interrupted check INT check --emulator "$tap_dir/mute" "$lab"
+interrupted show TERM show --emulator "$tap_dir/mute" "$lab"
+interrupted doctor INT doctor --emulator "$tap_dir/mute"
+interrupted run HUP run --emulator "$tap_dir/mute" "$lab" -- true
+interrupted test TERM test --emulator "$tap_dir/mute" "$lab"
+
+start check --emulator "$tap_dir/mute" "$lab"
+is "a script, its program and their guardian run" "$(running "$group")" 3
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+is "after kill -9 nothing runs any more" "$(left "$group")" 0
+
+begin=$SECONDS
+hostbed run --timeout 0.5 --emulator "$tap_dir/mute" "$lab" -- true 2>"$tap_dir/err"
+is "run --timeout counts while the emulator is asked" $? 4
+is "and ends it at once" $((SECONDS - begin < 5)) 1
+has "and says so" "$tap_dir/err" "not up within the 0.5 s of --timeout"
+done_testing
