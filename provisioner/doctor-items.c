@@ -93,15 +93,17 @@ emulator_facts(const char *path, const Emulator *emulator)
     return facts;
 }
 
-/* An emulator that is not the one to be used is only told. */
+/* An emulator that is not the one to be used is only told, under another name: where the
+ * one that was asked for is missing, no other is well in its place. */
 static void
 add_emulator(GPtrArray *items, const char *path, gboolean is_chosen)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(Emulator) emulator = emulator_probe(path, NULL, &error);
     DoctorState bad = is_chosen ? DOCTOR_MISSING : DOCTOR_LIMITED;
+    const char *name = is_chosen ? "emulator" : "alternative";
     if (!emulator) {
-        doctor_add(items, bad, "emulator", g_strdup(error->message), NULL,
+        doctor_add(items, bad, name, g_strdup(error->message), NULL,
                    fact(NULL, "path", path))
             ->status = (int)hb_error_status(error);
         return;
@@ -110,13 +112,13 @@ add_emulator(GPtrArray *items, const char *path, gboolean is_chosen)
     g_autofree char *has = parts_text(emulator, TRUE);
     g_autofree char *has_not = parts_text(emulator, FALSE);
     if (lacking)
-        doctor_add(items, bad, "emulator",
+        doctor_add(items, bad, name,
                    g_strdup_printf("%s is QEMU %s, which has no %s", path,
                                    emulator->version, lacking),
                    NULL, emulator_facts(path, emulator))
             ->status = HB_UNSUPPORTED;
     else
-        doctor_add(items, DOCTOR_OK, "emulator",
+        doctor_add(items, DOCTOR_OK, name,
                    g_strdup_printf("%s is QEMU %s, with %s%s%s", path, emulator->version,
                                    has, *has_not ? "; without " : "", has_not),
                    NULL, emulator_facts(path, emulator));
@@ -132,7 +134,11 @@ add_emulators(GPtrArray *items, const char *given)
     if (chosen)
         add_emulator(items, chosen, TRUE);
     else
-        doctor_add(items, DOCTOR_MISSING, "emulator", g_strdup(error->message), NULL,
+        doctor_add(items, DOCTOR_MISSING, "emulator", g_strdup(error->message),
+                   found->len == 0
+                       ? NULL
+                       : g_strdup("without --emulator and HOSTBED_EMULATOR the first "
+                                  "alternative would be used"),
                    NULL);
     for (guint i = 0; i < found->len; i++)
         if (g_strcmp0(g_ptr_array_index(found, i), chosen) != 0)

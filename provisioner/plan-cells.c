@@ -300,7 +300,8 @@ check_cell(Planning *planning, const PlanCell *cell)
         findings_add(
             planning->findings, FINDING_UNSUPPORTED, cell->pos, "device-only-cell",
             "cell %d has neither CPUs nor memory, and this emulator (%s) has no "
-            "acpi-generic-initiator to make such a cell seen; give it CPUs or memory",
+            "acpi-generic-initiator to make such a cell seen; give it CPUs or memory, or "
+            "name an emulator with --emulator that has it (QEMU since 9.0)",
             cell->index, planning->emulator->version);
 }
 

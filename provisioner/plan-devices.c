@@ -360,6 +360,16 @@ plan_kind(Planning *planning, PlanFunction *function, const LabNode *node)
 }
 
 /* A bridge written as a plain device would take bus numbers that nobody counts. */
+/* Where a model is to be had that is younger than emulators in use. */
+static const char *
+way_to_device(const char *driver)
+{
+    if (g_str_equal(driver, "igb"))
+        return "QEMU has it since 8.0 (Debian 13, backports of Debian 12, Fedora 39): "
+               "name such an emulator with --emulator, or use another model";
+    return "use another emulator (--emulator) or model";
+}
+
 static gboolean
 check_facts(Planning *planning, const PlanFunction *function, const EmulatorDevice *facts)
 {
@@ -372,10 +382,9 @@ check_facts(Planning *planning, const PlanFunction *function, const EmulatorDevi
     }
     if (facts == NULL) {
         findings_add(planning->findings, FINDING_UNSUPPORTED, function->pos, "device",
-                     "this emulator (%s) has no PCI device %s, which %s needs; use "
-                     "another emulator or "
-                     "model",
-                     planning->emulator->version, function->driver, function->id);
+                     "this emulator (%s) has no PCI device %s, which %s needs; %s",
+                     planning->emulator->version, function->driver, function->id,
+                     way_to_device(function->driver));
         return FALSE;
     }
     if (!facts->is_pci) {

@@ -87,6 +87,9 @@ has "it is named, and why" "$tap_dir/out" '^# unsupported: .*no-such-device'
 is "and is said once" "$(grep -c no-such-device "$tap_dir/out")" 1
 is "and is called nothing else" "$(grep -c infrastructure "$tap_dir/out")" 0
 
+hostbed doctor --emulator /nonexistent/qemu >"$tap_dir/out"
+is "an emulator that is missing is no other's business" "$(grep -c '^[a-z]* *emulator ' "$tap_dir/out")" 1
+
 # As root a rename would put /dev/null away as well.
 mkfifo "$tap_dir/fifo"
 cat "$tap_dir/fifo" >"$tap_dir/shown" &

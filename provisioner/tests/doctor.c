@@ -84,6 +84,10 @@ a_bad_emulator_is_told(void **state)
     const DoctorItem *emulator = find(items, "emulator");
     assert_int_equal(emulator->state, DOCTOR_MISSING);
     assert_non_null(strstr(emulator->text, "/nonexistent/qemu does not exist"));
+    /* What else there is does not make it well. */
+    for (guint i = 0; i < items->len; i++)
+        if (g_str_equal(((DoctorItem *)items->pdata[i])->name, "emulator"))
+            assert_ptr_equal(items->pdata[i], emulator);
     assert_int_equal(find(items, "kvm")->state, DOCTOR_LIMITED);
     assert_int_equal(doctor_status(items), HB_INFRASTRUCTURE);
     find(items, "memory");
