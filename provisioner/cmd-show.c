@@ -11,6 +11,7 @@
 
 typedef struct {
     char *format, *host, *output;
+    Accel accel; /* as asked */
 } Options;
 
 static void
@@ -83,8 +84,31 @@ write_out(const GString *text, const char *filename)
                          filename ? filename : "standard output", g_strerror(reason));
 }
 
+/* Who names an accelerator may mean another machine than this, so only the automatic
+ * choice is a proof; and what needs KVM cannot mean this machine unless it has it. */
+static gboolean
+choose_accel(const Plan *plan, const char *emulator, Accel asked, Accel *accel,
+             GError **error)
+{
+    if (asked == ACCEL_TCG && plan->needs_kvm) {
+        g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                    "host %s cannot be emulated: %s; use --accel kvm", plan->host_id,
+                    plan->needs_kvm);
+        return FALSE;
+    }
+    *accel = plan->needs_kvm ? ACCEL_KVM : asked;
+    if (*accel != ACCEL_AUTO)
+        return TRUE;
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    g_autoptr(AccelProof) proof = accel_begin(asked, emulator);
+    g_autoptr(AccelVerdict) verdict = accel_end(proof, error);
+    *accel = verdict ? verdict->accel : ACCEL_AUTO;
+    return verdict != NULL;
+}
+
 static int
-show_plans(const GPtrArray *plans, const EmitFormat *format, const Options *options)
+show_plans(const GPtrArray *plans, const EmitFormat *format, const Emulator *emulator,
+           const Options *options)
 {
     int status = HB_OK;
     g_autoptr(GPtrArray) selected = select_hosts(plans, format, options->host, &status);
@@ -100,7 +124,15 @@ show_plans(const GPtrArray *plans, const EmitFormat *format, const Options *opti
     for (guint i = 0; i < selected->len; i++) {
         if (i > 0)
             g_string_append_c(text, '\n');
-        format->write(g_ptr_array_index(selected, i), text);
+        const Plan *plan = g_ptr_array_index(selected, i);
+        Accel accel;
+        g_autoptr(GError) error = NULL;
+        if (!format->write_for)
+            format->write(plan, text);
+        else if (choose_accel(plan, emulator->binary, options->accel, &accel, &error))
+            format->write_for(plan, accel_name(accel), text);
+        else
+            return cli_fail(error);
     }
     return write_out(text, options->output);
 }
@@ -121,7 +153,7 @@ show_lab(const char *lab, const CliMachine *machine, const Options *options)
         return cli_fail(error);
     int status = HB_OK;
     g_autoptr(GPtrArray) plans = cli_plan(lab, emulator, format->backend, &status);
-    return plans ? show_plans(plans, format, options) : status;
+    return plans ? show_plans(plans, format, emulator, options) : status;
 }
 
 int
@@ -144,5 +176,8 @@ cmd_show(int argc, char **argv)
         return status;
     if (argc != 2)
         return cli_fail_with(HB_USAGE, "show takes one lab; see 'hostbed show --help'");
+    if (machine.accel && !accel_from_name(machine.accel, &options.accel))
+        return cli_fail_with(HB_USAGE, "--accel %s: there are auto, kvm and tcg",
+                             machine.accel);
     return show_lab(argv[1], &machine, &options);
 }

@@ -18,6 +18,7 @@
 
 typedef struct {
     const Plan *plan;
+    const char *accel;
     xmlNode *domain;
     xmlNode *devices;
     xmlNode *overrides;   /* made when the first one is needed */
@@ -726,7 +727,7 @@ write_domain(Writer *writer)
 {
     const Plan *plan = writer->plan;
     g_autofree char *name = g_strdup_printf("%s-%s", plan->lab_name, plan->host_id);
-    attribute(writer->domain, "type", "kvm");
+    attribute(writer->domain, "type", g_str_equal(writer->accel, "kvm") ? "kvm" : "qemu");
     element_text(writer->domain, "name", name);
     write_metadata(writer);
     xmlNode *memory =
@@ -747,10 +748,18 @@ write_domain(Writer *writer)
 void
 emit_libvirt(const Plan *plan, GString *out)
 {
+    emit_libvirt_for(plan, "kvm", out);
+}
+
+void
+emit_libvirt_for(const Plan *plan, const char *accel, GString *out)
+{
     g_autoptr(xmlDoc) document = xmlNewDoc(BAD_CAST "1.0");
     g_autoptr(GHashTable) indexes = g_hash_table_new(g_str_hash, g_str_equal);
-    Writer writer = {
-        .plan = plan, .indexes = indexes, .links_by_arg = has_way_back(plan)};
+    Writer writer = {.plan = plan,
+                     .accel = accel,
+                     .indexes = indexes,
+                     .links_by_arg = has_way_back(plan)};
     writer.domain = xmlNewDocNode(document, NULL, BAD_CAST "domain", NULL);
     xmlDocSetRootElement(document, writer.domain);
     writer.qemu = xmlNewNs(writer.domain, BAD_CAST QEMU_NAMESPACE, BAD_CAST "qemu");

@@ -8,7 +8,7 @@ const EmitFormat emit_formats[] = {
     {"dot", "dot", "a graph for Graphviz", PLAN_FOR_QEMU, FALSE, emit_dot},
     {"qemu", "args", "the emulator's arguments", PLAN_FOR_QEMU, FALSE, emit_qemu},
     {"libvirt", "libvirt.xml", "domain XML for libvirt", PLAN_FOR_LIBVIRT, FALSE,
-     emit_libvirt, emit_libvirt_check},
+     emit_libvirt, emit_libvirt_for, emit_libvirt_check},
     {"manifest", "manifest", "what the host's kernel must see", PLAN_FOR_QEMU, FALSE,
      emit_manifest},
     {NULL},

@@ -16,6 +16,9 @@ typedef struct {
     PlanBackend backend;   /* for whom the host must have been planned */
     gboolean per_lab;      /* one text for all hosts, else one per host */
     void (*write)(const Plan *plan, GString *out);
+    /* The same for an accelerator, "kvm" or "tcg", where the text depends on it; then
+     * write() is for "kvm". NULL: it does not. */
+    void (*write_for)(const Plan *plan, const char *accel, GString *out);
     /* Reports what of PLAN this format has no words for; then it must not be written.
      * NULL: it can say all. */
     void (*check)(const Plan *plan, Findings *findings);
@@ -30,6 +33,7 @@ void emit_svg(const Plan *plan, GString *out);
 void emit_dot(const Plan *plan, GString *out);
 void emit_qemu(const Plan *plan, GString *out);
 void emit_libvirt(const Plan *plan, GString *out);
+void emit_libvirt_for(const Plan *plan, const char *accel, GString *out);
 void emit_manifest(const Plan *plan, GString *out);
 void emit_libvirt_check(const Plan *plan, Findings *findings);
 

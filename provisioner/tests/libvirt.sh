@@ -22,6 +22,25 @@ check_schema() {
     done
 }
 
+# The domain's type follows the accelerator; nothing else does.
+check_types() {
+    local accel lab="$source_dir/topologies/berrange-2017.xml"
+    hostbed show -f libvirt --accel tcg "$lab" >"$tap_dir/tcg.xml" 2>"$tap_dir/err" ||
+        { skip "the domain's type follows the accelerator" "no emulator to ask"; return; }
+    is "--accel tcg is type qemu" "$(grep -c '<domain .*type="qemu"' "$tap_dir/tcg.xml")" 1
+    hostbed show -f libvirt --accel kvm "$lab" >"$tap_dir/kvm.xml"
+    is "--accel kvm is type kvm, also where there is none" "$(grep -c '<domain .*type="kvm"' "$tap_dir/kvm.xml")" 1
+    is "all else is the same" "$(diff "$tap_dir/kvm.xml" "$tap_dir/tcg.xml" | grep -c '^[<>]')" 2
+    accel=kvm
+    hostbed doctor --json | grep -A5 '"name" : "kvm"' | grep -q '"state" : "ok"' || accel=tcg
+    hostbed show -f libvirt "$lab" >"$tap_dir/auto.xml"
+    is "without --accel it is what works here" "$(cat "$tap_dir/auto.xml")" "$(cat "$tap_dir/$accel.xml")"
+    hostbed show -f libvirt --accel warp "$lab" >"$tap_dir/out" 2>"$tap_dir/err"
+    is "there is no other" $? 2
+    [ ! -e "$schema" ] || ! command -v xmllint >/dev/null ||
+        is "type qemu is valid" "$(xmllint --noout --relaxng "$schema" "$tap_dir/tcg.xml" 2>&1 | tail -n 1)" "$tap_dir/tcg.xml validates"
+}
+
 # DRIVER ID ADDRESS of each device that libvirt was given a name for; the name is turned back
 # into the lab's id (see alias_of() in emit-libvirt.c).
 devices_of_qtree() {
@@ -78,6 +97,7 @@ if [ -e "$schema" ] && command -v xmllint >/dev/null; then
 else
     skip "domain XML is valid" "libvirt's schema or xmllint is not here"
 fi
+check_types
 make_root
 uri="qemu:///embed?root=$tap_dir/root"
 reason=$(why_not_start)
