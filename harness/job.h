@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * One host's run in a process of its own, so that a crash, a hang or a kill there costs
- * that host only, and so that hosts run at the same time. The process tells what happens in
- * lines of JSON on a pipe; here are both ends. If we die it gets SIGTERM, and its
+ * that host only, and so that hosts run at the same time. The process tells what happens
+ * in lines of JSON on a pipe; here are both ends. If we die it gets SIGTERM, and its
  * emulator goes with it.
  */
 #pragma once

@@ -46,10 +46,10 @@ typedef struct {
 /* One lab to run, once. */
 typedef struct {
     char *filename;
-    char *name;          /* unique: "NAME", "NAME[run=2]" */
-    GPtrArray *hosts;    /* TestHost, in order */
-    GPtrArray *units;    /* Unit, in order */
-    Report *report;      /* of all hosts; their parts are gathered into it */
+    char *name;       /* unique: "NAME", "NAME[run=2]" */
+    GPtrArray *hosts; /* TestHost, in order */
+    GPtrArray *units; /* Unit, in order */
+    Report *report;   /* of all hosts; their parts are gathered into it */
     gboolean done;
 } TestLab;
 
