@@ -673,6 +673,15 @@ write_lab(Writer *writer, xmlNode *metadata)
 
 /* Which of the lab's hosts this is, and the words that its kernel needs, however it is
  * booted. */
+static char *
+kernel_command_line(const Writer *writer)
+{
+    const Plan *plan = writer->plan;
+    gboolean is_emulation = !g_str_equal(writer->accel, "kvm") && plan->tcg_cmdline;
+    return g_strconcat(is_emulation ? plan->tcg_cmdline : "", is_emulation ? " " : "",
+                       plan->cmdline, NULL);
+}
+
 static void
 write_metadata(Writer *writer)
 {
@@ -681,7 +690,8 @@ write_metadata(Writer *writer)
     xmlNs *namespace = xmlNewNs(host, BAD_CAST HOST_NAMESPACE, BAD_CAST "hostbed");
     xmlSetNs(host, namespace);
     attribute(host, "id", writer->plan->host_id);
-    xmlNewTextChild(host, namespace, BAD_CAST "cmdline", BAD_CAST writer->plan->cmdline);
+    g_autofree char *cmdline = kernel_command_line(writer);
+    xmlNewTextChild(host, namespace, BAD_CAST "cmdline", BAD_CAST cmdline);
     write_lab(writer, metadata);
 }
 
@@ -697,7 +707,8 @@ write_os(Writer *writer)
     attribute(type, "machine", plan->machine);
     if (plan->kernel) {
         element_text(os, "kernel", plan->kernel);
-        element_text(os, "cmdline", plan->cmdline);
+        g_autofree char *cmdline = kernel_command_line(writer);
+        element_text(os, "cmdline", cmdline);
     }
 }
 
