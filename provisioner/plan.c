@@ -425,8 +425,8 @@ plan_cmdline(Planning *planning)
         g_string_new("console=ttyS0 quiet panic=-1 no_timer_check log_buf_len=1M "
                      "cryptomgr.notests driver_async_probe=pcieport,e1000e,igb");
 
-    /* Linux does not trust the counter of an emulated CPU and would measure the delay loop
-     * of each, slowly and with results that differ by four. lpj: loops per tick of a
+    /* Linux does not trust the counter of an emulated CPU and would measure the delay
+     * loop of each, slowly and with results that differ by four. lpj: loops per tick of a
      * counter of 5 GHz at 250 ticks a second, so that no delay is too short. To have it
      * trusted (tsc=reliable) is no way out, see docs/facts.rst.
      */
