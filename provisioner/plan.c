@@ -396,7 +396,8 @@ static void
 check_cmdline(Planning *planning, gsize own)
 {
     const gint64 maximum = plan_limit("command-line")->maximum;
-    const gsize length = strlen(planning->plan->cmdline);
+    const Plan *plan = planning->plan;
+    const gsize length = strlen(plan->tcg_cmdline) + 1 + strlen(plan->cmdline);
 
     if ((gint64)length + CMDLINE_LATER > maximum)
         planning_limit(planning, "command-line", planning->host->kernel_pos,
