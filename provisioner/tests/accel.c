@@ -188,6 +188,7 @@ only_an_automatic_choice_remembers(void **state)
     g_autoptr(AccelProof) first = accel_begin(ACCEL_AUTO, emulator);
     g_autoptr(AccelVerdict) proved = accel_end(first, NULL);
     assert_int_equal(proved->accel, ACCEL_TCG);
+    g_clear_pointer(&first, accel_proof_free); /* and what may still be starting */
     assert_true(count_starts(emulator) > 0);
 
     g_autoptr(AccelProof) second = accel_begin(ACCEL_AUTO, emulator);

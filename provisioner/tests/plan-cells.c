@@ -355,12 +355,13 @@ the_command_line_has_a_limit(void **state)
     fixture->host->kernel_pos = (FilePos){"test.xml", 5};
     fixture->host->cmdline = g_strdup("x");
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
-    const gsize room = 2047 - 12 - strlen(plan->cmdline) + 1;
+    const gsize emulation = strlen(plan->tcg_cmdline) + 1;
+    const gsize room = 2047 - 12 - emulation - strlen(plan->cmdline) + 1;
 
     g_free(fixture->host->cmdline);
     fixture->host->cmdline = g_strnfill(room, 'x');
     g_autoptr(Plan) full = fixture_plan(fixture->lab, fixture->emulator);
-    assert_int_equal(strlen(full->cmdline), 2035);
+    assert_int_equal(emulation + strlen(full->cmdline), 2035);
 
     g_free(fixture->host->cmdline);
     fixture->host->cmdline = g_strnfill(room + 1, 'x');
