@@ -94,13 +94,27 @@ join(Plan *plan, PlanFunction *function)
 
 /* PCI class of an IOMMU, which does not translate for itself. */
 #define CLASS_IOMMU 0x080600
+#define VIRTIO_VENDOR 0x1af4
+#define VIRTIO_IOMMU 0x1057
+
+/* Under the virtio IOMMU Linux gives a function its group when a driver is tried on it
+ * (of_iommu.c and viot.c by way of pci_dma_configure(); since 6.15 earlier), so nothing
+ * is said of those that no driver takes. */
+static gboolean
+has_group(const Plan *plan, const PlanFunction *function)
+{
+    if (plan->iommu.model == LAB_IOMMU_VIRTIO)
+        return function->linux_driver != NULL &&
+               (function->vendor != VIRTIO_VENDOR || function->device != VIRTIO_IOMMU);
+    return function->role != PLAN_BUILTIN || function->class_code != CLASS_IOMMU;
+}
 
 static void
 join_below(Plan *plan, const GPtrArray *functions)
 {
     for (guint i = 0; i < functions->len; i++) {
         PlanFunction *function = g_ptr_array_index(functions, i);
-        if (function->role != PLAN_BUILTIN || function->class_code != CLASS_IOMMU)
+        if (has_group(plan, function))
             join(plan, function);
     }
     for (guint i = 0; i < functions->len; i++) {

@@ -419,12 +419,11 @@ plan_cmdline(Planning *planning)
      * is seen as a reset, at once. no_timer_check: where the machine is busy, emulated
      * ticks come too late for the kernel's test of the I/O APIC, and it panics; the
      * emulator's timer needs no test. cryptomgr.notests: the kernel's tests of its own
-     * ciphers are not about the machine. driver_async_probe: ports and NICs start
-     * side by side; the kernel waits for the last before it goes on.
+     * ciphers are not about the machine.
      */
     g_autoptr(GString) words =
         g_string_new("console=ttyS0 quiet panic=-1 no_timer_check log_buf_len=1M "
-                     "cryptomgr.notests driver_async_probe=pcieport,e1000e,igb");
+                     "cryptomgr.notests");
 
     /* Linux does not trust the counter of an emulated CPU and would measure the delay
      * loop of each, slowly and with results that differ by four. lpj: loops per tick of a

@@ -30,16 +30,17 @@ static void
 remapping_is_active(void **state)
 {
     static const struct {
-        const char *model, *line;
+        const char *model, *line, *newer; /* newer: what Linux 6.12 says instead */
     } signs[] = {
-        {"intel", "DMAR: Intel(R) Virtualization Technology for Directed I/O"},
-        {"amd", "AMD-Vi: Found IOMMU"},
-        {"virtio", "virtio_iommu"},
+        {"intel", "DMAR: Intel(R) Virtualization Technology for Directed I/O", NULL},
+        {"amd", "AMD-Vi: Found IOMMU", "AMD-Vi: Extended features"},
+        {"virtio", "virtio_iommu", NULL},
     };
     const char *asked = model();
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
         if (strcmp(signs[i].model, asked) == 0) {
-            if (!suite_log_has(signs[i].line))
+            if (!suite_log_has(signs[i].line) &&
+                (!signs[i].newer || !suite_log_has(signs[i].newer)))
                 fail_msg("the kernel's log has no line with: %s", signs[i].line);
             return;
         }
@@ -60,18 +61,34 @@ interrupts_are_remapped_as_asked(void **state)
                  asked ? "on" : "off");
 }
 
-/* The unit of AMD's kind is a function itself, and translates for others only. */
+static bool
+reads(const char *address, const char *attribute, const char *beginning)
+{
+    const char *value = suite_read(DEVICES "/%s/%s", address, attribute);
+    return value && strncmp(value, beginning, strlen(beginning)) == 0;
+}
+
+/* The units of AMD's and virtio's kind are functions themselves, and translate for others
+ * only. */
 static bool
 is_an_iommu(const char *address)
 {
-    const char *class_code = suite_read(DEVICES "/%s/class", address);
-    return class_code && strncmp(class_code, "0x0806", 6) == 0;
+    return reads(address, "class", "0x0806") ||
+           (reads(address, "vendor", "0x1af4") && reads(address, "device", "0x1057"));
+}
+
+/* The virtio IOMMU may leave a function alone that no driver takes. */
+static bool
+may_have_no_group(const char *address)
+{
+    return is_an_iommu(address) ||
+           (strcmp(model(), "virtio") == 0 && !suite_link(DEVICES "/%s/driver", address));
 }
 
 static void
 function_has_a_group(const char *address, void *data)
 {
-    if (is_an_iommu(address))
+    if (may_have_no_group(address))
         return;
     if (!suite_link(DEVICES "/%s/iommu_group", address))
         fail_msg("%s is in no IOMMU group", address);
@@ -124,7 +141,7 @@ groups_have_their_members(void **state)
     suite_list(count_one, &found, GROUPS);
     if (asked == 0)
         fail_msg("the manifest has an IOMMU and no group");
-    if (found != asked)
+    if (found < asked || (found > asked && strcmp(model(), "virtio") != 0))
         fail_msg("the host has %d IOMMU groups, asked were %d", found, asked);
 }
 

@@ -295,6 +295,8 @@ interleaved_memory_is_on_all_nodes(void **state)
         mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED)
         fail_msg("no memory can be mapped: %s", strerror(errno));
+    /* 128 nodes make 2 MiB, which could be one huge page on one node. */
+    madvise(pages, length, MADV_NOHUGEPAGE);
     if (syscall(SYS_mbind, pages, length, MPOL_INTERLEAVE, roomy, sizeof roomy * 8, 0) !=
         0)
         fail_msg("memory cannot be interleaved on %d nodes: %s", roomy_count,

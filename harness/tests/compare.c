@@ -223,6 +223,24 @@ bounds_a_flood(void **state)
 #define FLOOD_LINES 120
 #endif
 
+/* Of functions that no driver takes the manifest says nothing then. */
+static void
+the_virtio_iommu_may_have_further_groups(void **state)
+{
+    const char *asked = "group 0000:00:01.0\niommu model virtio\n";
+    g_autoptr(GPtrArray) further = compare_manifest(
+        "l1", asked, "group 0000:00:00.0\ngroup 0000:00:01.0\niommu model virtio\n",
+        FALSE);
+    g_autoptr(GPtrArray) joined = compare_manifest(
+        "l1", asked, "group 0000:00:00.0 0000:00:01.0\niommu model virtio\n", FALSE);
+    g_autoptr(GPtrArray) intel = compare_manifest(
+        "l1", "group 0000:00:01.0\niommu model intel\n",
+        "group 0000:00:00.0\ngroup 0000:00:01.0\niommu model intel\n", FALSE);
+    assert_int_equal(((CaseResult *)further->pdata[0])->outcome, OUTCOME_PASS);
+    assert_int_equal(((CaseResult *)joined->pdata[0])->outcome, OUTCOME_FAIL);
+    assert_int_equal(((CaseResult *)intel->pdata[0])->outcome, OUTCOME_FAIL);
+}
+
 /* Two hundred groups were asked, and the host has millions of members that are none of
  * theirs: seconds at worst, where splitting each line for each group took a minute. */
 static void
@@ -267,6 +285,7 @@ main(void)
         cmocka_unit_test(tells_what_is_not_there),
         cmocka_unit_test(refuses_what_nobody_asked_for),
         cmocka_unit_test(compares_groups_as_sets),
+        cmocka_unit_test(the_virtio_iommu_may_have_further_groups),
         cmocka_unit_test(counts_further_differences),
         cmocka_unit_test(taint_makes_differences_unchecked),
         cmocka_unit_test(refuses_what_has_not_the_form),

@@ -40,7 +40,7 @@ run "$lab" -- printf %s "$odd" >"$out" 2>"$err"
 is "arguments arrive as they are" "$(cat "$out")" "$odd"
 
 # Ctrl-C belongs to the command.
-run "$lab" -- sh -c 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 1; done' >"$out" 2>"$err" &
+run --timeout 120 "$lab" -- sh -c 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 1; done' >"$out" 2>"$err" &
 pid=$!
 for _ in $(seq 300); do grep -q ready "$out" && break; sleep 0.2; done
 kill -INT "$(pgrep -P "$pid" -f 'hostbed run' | head -n 1 || true)" 2>/dev/null || kill -INT "$pid"
