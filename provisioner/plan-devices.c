@@ -502,10 +502,22 @@ add_module(GPtrArray *modules, const char *name)
         g_ptr_array_add(modules, g_strdup(name));
 }
 
-static gint
-compare_strings(gconstpointer a, gconstpointer b)
+/* The driver of the virtio IOMMU, and what it stands on. */
+static gboolean
+is_of_iommu(const char *module)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return g_str_equal(module, "virtio_pci") || g_str_equal(module, "virtio_iommu");
+}
+
+/* Linux puts off the drivers of functions behind an IOMMU that has no driver yet, and
+ * then starts them at a time of its own, so the IOMMU's comes first. */
+static gint
+compare_modules(gconstpointer a, gconstpointer b)
+{
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    if (is_of_iommu(x) != is_of_iommu(y))
+        return is_of_iommu(x) ? -1 : 1;
+    return is_of_iommu(x) ? -strcmp(x, y) : strcmp(x, y);
 }
 
 void
@@ -524,7 +536,7 @@ plan_modules(Planning *planning)
             add_module(plan->modules, drivers[j].modules[1]);
         }
     }
-    g_ptr_array_sort(plan->modules, compare_strings);
+    g_ptr_array_sort(plan->modules, compare_modules);
     /* A panic is told by the emulator, and not only by the console's last line. */
     add_module(plan->optional_modules, "pvpanic_mmio");
 }

@@ -161,7 +161,7 @@ typedef struct {
     GPtrArray *functions;     /* PlanFunction, owned, all of them, by guest address */
     GPtrArray *roots;         /* PlanRoot, by bus number */
     GPtrArray *groups;        /* PlanGroup, by first member */
-    GPtrArray *modules;       /* char *: kernel modules the guest needs, sorted */
+    GPtrArray *modules;       /* char *: kernel modules the guest needs, in order */
     GPtrArray
         *optional_modules; /* char *: those that it should have if its kernel does */
     GPtrArray *raw_args;   /* char * */

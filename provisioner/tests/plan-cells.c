@@ -442,6 +442,9 @@ options_of_other_models_are_refused(void **state)
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
     assert_null(plan->iommu.driver);
     assert_string_equal(plan_function(plan, "hostbed-iommu")->driver, "virtio-iommu-pci");
+    /* Before the drivers that would have to wait for it. */
+    assert_string_equal(plan->modules->pdata[0], "virtio_pci");
+    assert_string_equal(plan->modules->pdata[1], "virtio_iommu");
 
     fixture->host->iommu.caching_mode = LAB_ON;
     fixture_assert_refused(fixture, "the virtio IOMMU has no caching-mode");
