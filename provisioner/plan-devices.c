@@ -146,8 +146,10 @@ add_written(Planning *planning, PlanFunction *function, const LabNode *node)
         } else if (!plan_property_text(function->properties, written->name,
                                        written->value, type)) {
             findings_add(planning->findings, FINDING_ERROR, written->pos, "property",
-                         "property %s of %s takes a value of type %s, not \"%s\"",
-                         written->name, function->driver, type, written->value);
+                         "property %s of %s takes a value of type %s, not \"%s\"%s",
+                         written->name, function->driver, type, written->value,
+                         g_ascii_isdigit(written->value[0]) ? "; numbers are below 2^63"
+                                                            : "");
         }
     }
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <string.h>
 
 #include "plan-steps.h"
@@ -230,8 +231,9 @@ text_is_number(const char *text, gint64 *number)
     char *end = NULL;
     if (!g_ascii_isdigit(text[0]) && text[0] != '-')
         return FALSE;
-    *number = g_ascii_strtoll(text, &end, 0);
-    return *end == '\0';
+    errno = 0;
+    *number = g_ascii_strtoll(text, &end, g_str_has_prefix(text, "0x") ? 16 : 10);
+    return *end == '\0' && errno == 0;
 }
 
 gboolean

@@ -19,6 +19,7 @@
 
 #include "child.h"
 #include "error.h"
+#include "guardian.h"
 
 #define WRAPPER "sleep 600 & echo $$; wait"
 #define ANSWERED "sleep 600 & echo $$"
@@ -203,6 +204,39 @@ a_guardian_holds_no_descriptor(void **state)
     child_free(child);
     close(fds[0]);
     close(fds[1]);
+    if (!dir)
+        skip(); /* this kernel does not list children */
+}
+
+/* "pkill hostbed" shall leave it to do its work. */
+static void
+a_guardian_is_not_called_hostbed(void **state)
+{
+    Child *child = start("echo $$; exec sleep 600");
+    pid_t guardian = guardian_of(getpid(), group_of(child));
+    g_autofree char *name_path = g_strdup_printf("/proc/%d/comm", guardian);
+    g_autofree char *words_path = g_strdup_printf("/proc/%d/cmdline", guardian);
+    g_autofree char *name = NULL, *words = NULL;
+    gsize length = 0;
+    gboolean is_known = g_file_get_contents(name_path, &name, NULL, NULL) &&
+                        g_file_get_contents(words_path, &words, &length, NULL);
+    child_free(child);
+    if (!is_known)
+        skip();
+    assert_string_equal(name, "emulator-guard\n");
+    assert_true(length > 0 && g_str_has_prefix("emulator-guard", words));
+}
+
+/* Else it would end whoever started us. */
+static void
+the_group_of_others_gets_no_guardian(void **state)
+{
+    pid_t us = fork();
+    if (us == 0)
+        _exit(guardian_start(getppid()) == EPERM ? 0 : 1);
+    int status;
+    assert_int_equal(waitpid(us, &status, 0), us);
+    assert_int_equal(status, 0);
 }
 
 static gboolean
@@ -247,6 +281,8 @@ main(void)
         cmocka_unit_test(nothing_outlives_us),
         cmocka_unit_test(the_program_dies_with_us_unguarded),
         cmocka_unit_test(a_guardian_holds_no_descriptor),
+        cmocka_unit_test(a_guardian_is_not_called_hostbed),
+        cmocka_unit_test(the_group_of_others_gets_no_guardian),
         cmocka_unit_test(an_interrupt_ends_the_wait),
         cmocka_unit_test(an_end_is_seen_while_the_context_turns),
     };

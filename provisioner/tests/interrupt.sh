@@ -30,7 +30,8 @@ left() {
 # start ARGUMENT…: hostbed, until it waits for the emulator; its number is in $pid
 start() {
     rm -f "$tap_dir/mute.group"
-    "$build_dir/run" hostbed "$@" >"$tap_dir/out" 2>"$tap_dir/err" &
+    # Under nohup SIGHUP is ignored, and a shell's background has no SIGINT.
+    env --default-signal=HUP,INT,TERM "$build_dir/run" hostbed "$@" >"$tap_dir/out" 2>"$tap_dir/err" &
     pid=$!
     for _ in $(seq 200); do
         [ ! -s "$tap_dir/mute.group" ] || break

@@ -94,6 +94,7 @@ play_before_greeting(const char *scene, int qmp)
             open_fds++;
         struct rlimit core = {1, 1};
         getrlimit(RLIMIT_CORE, &core);
+        g_clear_pointer(&dir, g_dir_close);
         fprintf(stderr, "open: %d, core: %d\n", open_fds - 1, /* but the folder itself */
                 (int)core.rlim_cur);
         exit(3);
