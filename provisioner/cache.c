@@ -4,6 +4,7 @@
 #include <fts.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 #define TEMPORARY_PREFIX ".new-"
 #define IN_USE_SECONDS (10 * 60)
 #define ABANDONED_SECONDS (60 * 60)
+/* A temporary file is locked by who writes it, a moment after it is made. */
+#define UNLOCKED_SECONDS 5
 
 static gboolean
 fail_errno(GError **error, int code, const char *what, const char *path)
@@ -58,18 +61,50 @@ cache_lookup(const char *kind, const char *name)
     return g_steal_pointer(&path);
 }
 
+/* Whoever made the temporary is gone: kill -9 leaves it. */
+static gboolean
+is_abandoned(const char *path, const struct stat *st, gint64 now)
+{
+    if (!S_ISREG(st->st_mode))
+        return now - st->st_ctim.tv_sec > ABANDONED_SECONDS;
+    if (now - st->st_mtim.tv_sec < UNLOCKED_SECONDS)
+        return FALSE;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    gboolean is_free = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is_free;
+}
+
+static void
+remove_abandoned(const char *dir_path)
+{
+    g_autoptr(GDir) dir = g_dir_open(dir_path, 0, NULL);
+    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(dir_path, name, NULL);
+        struct stat st;
+        if (g_str_has_prefix(name, TEMPORARY_PREFIX) && lstat(path, &st) == 0 &&
+            is_abandoned(path, &st, now))
+            cache_remove_tree(path);
+    }
+}
+
 CacheWriter *
 cache_writer_new(const char *kind, const char *name, GError **error)
 {
     g_autofree char *dir = cache_dir(kind, error);
     if (!dir)
         return NULL;
+    remove_abandoned(dir);
     g_autofree char *temporary = g_strdup_printf("%s/" TEMPORARY_PREFIX "XXXXXX", dir);
     int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0) {
         fail_errno(error, errno, "cannot make a file in the cache", dir);
         return NULL;
     }
+    flock(fd, LOCK_EX | LOCK_NB);
     CacheWriter *writer = g_new0(CacheWriter, 1);
     writer->fd = fd;
     writer->kind = g_strdup(kind);
@@ -133,10 +168,9 @@ used_longest_ago_first(gconstpointer a, gconstpointer b)
     return strcmp(left->path, right->path);
 }
 
-/* The entries of DIR, files and directories; abandoned temporaries are removed on the
- * way. */
+/* The entries of DIR, files and directories. */
 static GPtrArray *
-list_entries(const char *dir_path, gint64 now)
+list_entries(const char *dir_path)
 {
     GPtrArray *entries = g_ptr_array_new_with_free_func(entry_free);
     g_autoptr(GDir) dir = g_dir_open(dir_path, 0, NULL);
@@ -144,13 +178,8 @@ list_entries(const char *dir_path, gint64 now)
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *path = g_build_filename(dir_path, name, NULL);
         struct stat st;
-        if (lstat(path, &st) != 0)
+        if (g_str_has_prefix(name, TEMPORARY_PREFIX) || lstat(path, &st) != 0)
             continue;
-        if (g_str_has_prefix(name, TEMPORARY_PREFIX)) {
-            if (now - st.st_ctim.tv_sec > ABANDONED_SECONDS)
-                cache_remove_tree(path);
-            continue;
-        }
         Entry *entry = g_new0(Entry, 1);
         entry->bytes = S_ISDIR(st.st_mode) ? cache_tree_bytes(path) : st.st_size;
         entry->used = st.st_atim.tv_sec;
@@ -168,7 +197,8 @@ cache_prune(const char *kind, goffset maximum_bytes)
     if (!dir)
         return;
     gint64 now = g_get_real_time() / G_USEC_PER_SEC;
-    g_autoptr(GPtrArray) entries = list_entries(dir, now);
+    remove_abandoned(dir);
+    g_autoptr(GPtrArray) entries = list_entries(dir);
     goffset total = 0;
     for (guint i = 0; i < entries->len; i++)
         total += ((Entry *)entries->pdata[i])->bytes;

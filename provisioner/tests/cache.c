@@ -122,6 +122,28 @@ what_was_used_longest_ago_goes_first(void **state)
 }
 
 static void
+make_old(const char *path)
+{
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* What kill -9 left goes when something is made; what is being made stays. */
+static void
+what_nobody_makes_any_more_goes(void **state)
+{
+    g_autoptr(CacheWriter) other = cache_writer_new("left", "a", NULL);
+    g_autofree char *dir = cache_dir("left", NULL);
+    g_autofree char *abandoned = g_build_filename(dir, ".new-left", NULL);
+    assert_true(g_file_set_contents(abandoned, "half", 4, NULL));
+    make_old(abandoned);
+    make_old(other->temporary);
+    g_autoptr(CacheWriter) next = cache_writer_new("left", "b", NULL);
+    assert_false(g_file_test(abandoned, G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(other->temporary, G_FILE_TEST_EXISTS));
+}
+
+static void
 a_folder_that_cannot_be_used_is_a_sentence(void **state)
 {
     g_autofree char *file = fake_write_text(*state, "cache/hostbed/blocked", "");
@@ -140,6 +162,7 @@ main(void)
         cmocka_unit_test(a_link_is_no_entry),
         cmocka_unit_test(what_another_user_wrote_is_no_entry),
         cmocka_unit_test(what_was_used_longest_ago_goes_first),
+        cmocka_unit_test(what_nobody_makes_any_more_goes),
         cmocka_unit_test(a_folder_that_cannot_be_used_is_a_sentence),
     };
     return cmocka_run_group_tests_name("cache", tests, fake_root_setup,
