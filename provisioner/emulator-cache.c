@@ -20,7 +20,8 @@
 #define CACHE_MAX_BYTES (16 * 1024 * 1024)
 /* Counts up when the probe learns to ask more. */
 #define PROBE_REVISION 2
-#define VERSION_TIMEOUT_MS 5000
+/* As long as a greeting may take: one that says nothing here will not greet either. */
+#define VERSION_TIMEOUT_MS 10000
 
 /* ---- which emulators there are
  * ------------------------------------------------------------- */
@@ -129,21 +130,24 @@ add_modules(GString *identity)
 
 /* What the program behind a wrapper script says of itself. A rebuilt emulator of the same
  * version behind the same script goes unnoticed; touching the script helps. */
-static void
+static gboolean
 add_version(GString *identity, const char *binary)
 {
     int code;
     g_autoptr(Child) child =
         child_start((const char *const[]){binary, "--version", NULL}, -1, TRUE, NULL);
     if (!child || !child_wait(child, VERSION_TIMEOUT_MS, &code))
-        return;
+        return !child;
     g_autofree char *line = child_first_line(child);
     g_string_append_printf(identity, "%s\n", line);
+    return TRUE;
 }
 
-char *
-emulator_identity(const char *binary, const char *const *data_dirs)
+/* *MUTE: it did not come to an end when it was asked for its version. */
+static char *
+identify(const char *binary, const char *const *data_dirs, gboolean *mute)
 {
+    *mute = FALSE;
     GString *identity = g_string_new(NULL);
     g_autofree char *real = realpath(binary, NULL);
     g_string_append_printf(identity, "probe %d\n", PROBE_REVISION);
@@ -152,10 +156,17 @@ emulator_identity(const char *binary, const char *const *data_dirs)
     for (guint i = 0; data_dirs && data_dirs[i]; i++)
         add_stat(identity, data_dirs[i]);
     if (is_script(real ? real : binary))
-        add_version(identity, binary);
+        *mute = !add_version(identity, binary);
     char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, identity->str, -1);
     g_string_free(identity, TRUE);
     return digest;
+}
+
+char *
+emulator_identity(const char *binary, const char *const *data_dirs)
+{
+    gboolean mute;
+    return identify(binary, data_dirs, &mute);
 }
 
 /* ---- the cache
@@ -193,7 +204,19 @@ write_cached(const char *name, const Emulator *emulator)
 Emulator *
 emulator_probe(const char *binary, const char *const *data_dirs, GError **error)
 {
-    g_autofree char *identity = emulator_identity(binary, data_dirs);
+    gboolean mute;
+    g_autofree char *identity = identify(binary, data_dirs, &mute);
+    if (mute && g_cancellable_is_cancelled(g_cancellable_get_current())) {
+        g_set_error(error, HB_ERROR, HB_INTERRUPTED,
+                    "interrupted while %s was asked for its version", binary);
+        return NULL;
+    }
+    if (mute) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "%s did not answer as QEMU does: %s --version did not end in %d s",
+                    binary, binary, VERSION_TIMEOUT_MS / 1000);
+        return NULL;
+    }
     g_autofree char *name = g_strconcat(identity, ".json", NULL);
     Emulator *emulator = read_cached(name);
     if (!emulator) {

@@ -71,4 +71,13 @@ hostbed run --timeout 0.5 --emulator "$tap_dir/mute" "$lab" -- true 2>"$tap_dir/
 is "run --timeout counts while the emulator is asked" $? 4
 is "and ends it at once" $((SECONDS - begin < 5)) 1
 has "and says so" "$tap_dir/err" "not up within the 0.5 s of --timeout"
+
+# One that does not even tell its version is given up after one wait, not two.
+printf '#!/bin/sh\nsleep 600\n' >"$tap_dir/dumb"
+chmod +x "$tap_dir/dumb"
+begin=$SECONDS
+hostbed check --emulator "$tap_dir/dumb" "$lab" >"$tap_dir/out" 2>"$tap_dir/err"
+is "an emulator that says nothing: status 8" $? 8
+has "and a sentence with the time" "$tap_dir/err" "--version did not end in 10 s"
+is "that is true" $((SECONDS - begin < 14)) 1
 done_testing
