@@ -24,7 +24,8 @@ gboolean console_ended(const Console *console);
 guint64 console_bytes(const Console *console);
 /* The last line that is not empty, made printable; NULL if none. Owned by the console. */
 const char *console_last_line(const Console *console);
-/* The last LINES lines, made printable, joined by "; ". Owned by the caller. */
+/* The last LINES lines that are no harmless warnings, made printable, joined by "; ".
+ * Owned by the caller. */
 char *console_tail(const Console *console, guint lines);
 /* The first line with a kernel's announcement of its own death, or NULL. */
 const char *console_panic(const Console *console);
