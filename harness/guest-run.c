@@ -297,7 +297,8 @@ guest_run(Guest *guest, const GuestCommand *command, GuestExit *result,
     if (request->len > HB_WIRE_MAX) {
         g_set_error(
             error, HB_ERROR, HB_USAGE,
-            "the command and its environment take %u bytes; at most %d can be sent",
+            "the command and its environment take %u bytes, but at most %d can be sent; "
+            "put the rest on its standard input, or in a script for --with",
             request->len, HB_WIRE_MAX);
         return FALSE;
     }

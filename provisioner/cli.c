@@ -15,6 +15,15 @@ cli_machine_clear(CliMachine *machine)
     g_clear_pointer(&machine->kernel, g_free);
 }
 
+Accel
+cli_accel(const CliMachine *machine)
+{
+    Accel accel = ACCEL_AUTO;
+    if (machine->accel)
+        accel_from_name(machine->accel, &accel);
+    return accel;
+}
+
 static const Command *
 find_command(const char *name)
 {
@@ -67,6 +76,46 @@ parse_words(GOptionContext *context, int *argc, char **argv, int *before, GError
     return TRUE;
 }
 
+/* The option of ENTRIES that was given an empty name of a file, or NULL. */
+static const char *
+empty_file(const GOptionEntry *entries)
+{
+    for (; entries && entries->long_name; entries++) {
+        char *const *one = entries->arg_data;
+        char **const *several = entries->arg_data;
+        if (entries->arg == G_OPTION_ARG_FILENAME && g_strcmp0(*one, "") == 0)
+            return entries->long_name;
+        if (entries->arg == G_OPTION_ARG_FILENAME_ARRAY && *several &&
+            g_strv_contains((const char *const *)*several, ""))
+            return entries->long_name;
+    }
+    return NULL;
+}
+
+/* What no command can make sense of. */
+static gboolean
+check_parsed(const GOptionEntry *entries, const CliMachine *machine, char *const *words,
+             int *status)
+{
+    Accel accel;
+    const char *empty = empty_file(entries);
+    if (!empty && machine && g_strcmp0(machine->emulator, "") == 0)
+        empty = "emulator";
+    if (!empty && machine && g_strcmp0(machine->kernel, "") == 0)
+        empty = "kernel";
+    if (empty)
+        *status =
+            cli_fail_with(HB_USAGE, "--%s is empty; it takes the name of a file", empty);
+    else if (machine && machine->accel && !accel_from_name(machine->accel, &accel))
+        *status = cli_fail_with(HB_USAGE, "--accel %s: there are auto, kvm and tcg",
+                                machine->accel);
+    else if (words[0] && words[1] && *words[1] == '\0')
+        *status = cli_fail_with(HB_USAGE, "the first argument is empty; it names a lab");
+    else
+        return TRUE;
+    return FALSE;
+}
+
 gboolean
 cli_parse(const char *command, int *argc, char ***argv, const GOptionEntry *entries,
           CliMachine *machine, int *status)
@@ -113,6 +162,8 @@ cli_parse_divided(const char *command, int *argc, char **argv,
         *status = HB_OK;
         return FALSE;
     }
+    if (!check_parsed(entries, machine, argv, status))
+        return FALSE;
     if (machine && !machine->emulator)
         machine->emulator = g_strdup(g_getenv("HOSTBED_EMULATOR"));
     return TRUE;

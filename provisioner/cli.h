@@ -38,6 +38,8 @@ typedef struct {
 } CliMachine;
 
 void cli_machine_clear(CliMachine *machine);
+/* --accel, which cli_parse() has checked; without it ACCEL_AUTO. */
+Accel cli_accel(const CliMachine *machine);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CliMachine, cli_machine_clear)
 
 /* Parses ARGV of COMMAND with its own ENTRIES, and those of MACHINE if not NULL. A "--"
@@ -50,6 +52,17 @@ gboolean cli_parse(const char *command, int *argc, char ***argv,
 gboolean cli_parse_divided(const char *command, int *argc, char **argv,
                            const GOptionEntry *entries, CliMachine *machine, int *before,
                            int *status);
+
+/* A file that a command line names, to be read or written. */
+typedef struct {
+    const char *what; /* "the lab", "--junit" */
+    const char *name; /* NULL: none; "-": a standard stream */
+    gboolean is_output;
+} CliFile;
+
+/* FALSE, and *STATUS and a sentence: an output would overwrite another of the files. They
+ * are compared as files where they are there, else by name. */
+gboolean cli_check_files(const CliFile *files, guint count, int *status);
 
 /* "hostbed: " and the message on standard error; returns the exit status of ERROR. */
 int cli_fail(const GError *error);

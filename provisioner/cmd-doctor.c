@@ -24,7 +24,8 @@ cmd_doctor(int argc, char **argv)
         return cli_fail_with(HB_USAGE, "doctor takes no arguments, but got '%s'",
                              argv[1]);
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
-    g_autoptr(GPtrArray) items = doctor_examine(machine.emulator, machine.kernel);
+    g_autoptr(GPtrArray) items =
+        doctor_examine(machine.emulator, machine.kernel, cli_accel(&machine));
     if (cli_was_interrupted(interrupt))
         return cli_fail_with(HB_INTERRUPTED, "interrupted by a signal");
     g_autofree char *text =

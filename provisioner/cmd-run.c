@@ -353,10 +353,14 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
     };
     if (!cli_parse_divided("run", argc, argv, entries, &options->machine, before, status))
         return FALSE;
-    *accel = ACCEL_AUTO;
-    if (options->machine.accel && !accel_from_name(options->machine.accel, accel)) {
-        *status = cli_fail_with(HB_USAGE, "--accel %s: it is auto, kvm or tcg",
-                                options->machine.accel);
+    *accel = cli_accel(&options->machine);
+    for (gsize i = 0; options->env && options->env[i]; i++) {
+        if (*options->env[i] != '\0' && *options->env[i] != '=')
+            continue;
+        *status = cli_fail_with(HB_USAGE,
+                                "--env '%s' names no variable; it takes NAME=VALUE, or "
+                                "NAME for the value that it has here",
+                                options->env[i]);
         return FALSE;
     }
     if (!(options->timeout_s >= 0 && options->timeout_s <= 1e6)) { /* nan is neither */
@@ -367,13 +371,15 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
     return TRUE;
 }
 
-/* Without one of the three, the next file to be opened would be taken for it. */
+/* Without one of the three, the next file to be opened would be taken for it. Standard
+ * output stays one that cannot be written, so that what a command says is not lost
+ * without a word; where standard error is missing nobody can be told anyway. */
 static void
 open_standard_streams(void)
 {
     for (int fd = 0; fd <= 2; fd++)
         if (fcntl(fd, F_GETFD) < 0 &&
-            open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY) < 0)
+            open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) < 0)
             _exit(HB_INFRASTRUCTURE);
 }
 
@@ -469,6 +475,8 @@ cmd_run(int argc, char **argv)
     if (argc <= command)
         return cli_fail_with(HB_USAGE, "name a lab and a command: "
                                        "hostbed run LAB -- COMMAND [ARGUMENT…]");
+    if (*argv[command] == '\0')
+        return cli_fail_with(HB_USAGE, "the command's name is empty");
 
     g_autoptr(GCancellable) interrupt = g_cancellable_new();
     Session session = {.options = &options,

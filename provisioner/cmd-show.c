@@ -176,8 +176,14 @@ cmd_show(int argc, char **argv)
         return status;
     if (argc != 2)
         return cli_fail_with(HB_USAGE, "show takes one lab; see 'hostbed show --help'");
-    if (machine.accel && !accel_from_name(machine.accel, &options.accel))
-        return cli_fail_with(HB_USAGE, "--accel %s: there are auto, kvm and tcg",
-                             machine.accel);
+    options.accel = cli_accel(&machine);
+    const CliFile files[] = {
+        {"the lab", argv[1], FALSE},
+        {"--emulator", machine.emulator, FALSE},
+        {"--kernel", machine.kernel, FALSE},
+        {"--output", options.output, TRUE},
+    };
+    if (!cli_check_files(files, G_N_ELEMENTS(files), &status))
+        return status;
     return show_lab(argv[1], &machine, &options);
 }

@@ -14,6 +14,9 @@
 
 #include "lab-xml.h"
 
+/* --jobs was not given. */
+#define JOBS_AUTO G_MININT
+
 static void
 options_clear(TestOptions *options)
 {
@@ -117,14 +120,12 @@ static gboolean
 check_options(TestOptions *o, int *status)
 {
     g_autoptr(GError) error = NULL;
-    if (!accel_from_name(o->machine.accel ? o->machine.accel : "auto", &o->accel))
-        *status = cli_fail_with(HB_USAGE, "--accel %s: there are auto, kvm and tcg",
-                                o->machine.accel);
-    else if (o->repeat < 1 || o->repeat > 1000000)
+    o->accel = cli_accel(&o->machine);
+    if (o->repeat < 1 || o->repeat > 1000000)
         *status = cli_fail_with(HB_USAGE, "--repeat %d: 1 or more times", o->repeat);
     else if (o->retry < 0 || o->retry > 1000)
         *status = cli_fail_with(HB_USAGE, "--retry %d: from 0 to 1000 times", o->retry);
-    else if (o->jobs < 0)
+    else if (o->jobs < 1 && o->jobs != JOBS_AUTO)
         *status = cli_fail_with(HB_USAGE, "--jobs %d: 1 or more hosts at the same time",
                                 o->jobs);
     else if (!(o->deadline_seconds >= 0 && o->deadline_seconds <= 1e9))
@@ -163,6 +164,25 @@ split_arguments(TestOptions *options)
     g_strfreev(options->patterns);
     options->patterns = g_strv_builder_end(patterns);
     return filenames;
+}
+
+/* No report may overwrite what is read, or the other report. */
+static gboolean
+check_files(const TestOptions *o, const GPtrArray *filenames, int *status)
+{
+    g_autoptr(GArray) files = g_array_new(FALSE, FALSE, sizeof(CliFile));
+    for (guint i = 0; i < filenames->len; i++) {
+        const CliFile lab = {"the lab", filenames->pdata[i], FALSE};
+        g_array_append_val(files, lab);
+    }
+    const CliFile others[] = {
+        {"--emulator", o->machine.emulator, FALSE},
+        {"--kernel", o->machine.kernel, FALSE},
+        {"--junit", o->junit, TRUE},
+        {"--json", o->json, TRUE},
+    };
+    g_array_append_vals(files, others, G_N_ELEMENTS(others));
+    return cli_check_files((const CliFile *)(gpointer)files->data, files->len, status);
 }
 
 /* A lab on standard input is read twice, by us and by the process that runs it: what was
@@ -439,7 +459,7 @@ run_selected(const TestOptions *options, GPtrArray *labs, const Selection *selec
 int
 cmd_test(int argc, char **argv)
 {
-    g_auto(TestOptions) options = {.repeat = 1, .worker_fd = -1};
+    g_auto(TestOptions) options = {.repeat = 1, .jobs = JOBS_AUTO, .worker_fd = -1};
     int status = HB_OK;
     if (!parse_options(&options, argc, argv, &status) ||
         !check_options(&options, &status))
@@ -449,6 +469,8 @@ cmd_test(int argc, char **argv)
 
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) filenames = split_arguments(&options);
+    if (!check_files(&options, filenames, &status))
+        return status;
     g_autoptr(Selection) selection =
         selection_new((const char *const *)options.patterns, &error);
     if (!selection)

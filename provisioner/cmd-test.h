@@ -20,7 +20,8 @@ typedef struct {
     char **modules;
     char *shard_text;
     Shard shard;
-    int repeat, retry, jobs;
+    int repeat, retry;
+    int jobs; /* below 1: as cores and memory allow */
     double deadline_seconds; /* 0: none */
     gboolean list, no_skip, quiet, verbose;
 

@@ -147,7 +147,7 @@ add_emulators(GPtrArray *items, const char *given)
 }
 
 static void
-add_kvm(GPtrArray *items, const char *emulator)
+add_kvm(GPtrArray *items, const char *emulator, Accel asked)
 {
     if (!emulator) {
         doctor_add(items, DOCTOR_LIMITED, "kvm",
@@ -155,7 +155,20 @@ add_kvm(GPtrArray *items, const char *emulator)
                    NULL);
         return;
     }
-    g_autoptr(AccelVerdict) verdict = accel_decide(ACCEL_AUTO, emulator, NULL);
+    if (asked == ACCEL_TCG) {
+        doctor_add(items, DOCTOR_OK, "kvm",
+                   g_strdup("not tried: emulation was asked for"), NULL, NULL);
+        return;
+    }
+    g_autoptr(GError) error = NULL;
+    g_autoptr(AccelVerdict) verdict = accel_decide(asked, emulator, &error);
+    if (g_error_matches(error, HB_ERROR, HB_UNSUPPORTED)) {
+        JsonObject *unusable = json_object_new();
+        json_object_set_boolean_member(unusable, "usable", FALSE);
+        doctor_add(items, DOCTOR_MISSING, "kvm", g_strdup(error->message), NULL, unusable)
+            ->status = HB_UNSUPPORTED;
+        return;
+    }
     if (!verdict) /* interrupted */
         return;
     gboolean works = verdict->accel == ACCEL_KVM;
@@ -337,11 +350,11 @@ add_hugepages(GPtrArray *items, const Resources *resources)
 }
 
 GPtrArray *
-doctor_examine(const char *emulator, const char *kernel)
+doctor_examine(const char *emulator, const char *kernel, Accel asked)
 {
     GPtrArray *items = doctor_items_new();
     g_autofree char *chosen = add_emulators(items, emulator);
-    add_kvm(items, chosen);
+    add_kvm(items, chosen, asked);
     add_kernels(items, kernel);
     for (guint i = 0; i < G_N_ELEMENTS(programs); i++)
         add_program(items, i);

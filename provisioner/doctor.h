@@ -9,6 +9,8 @@
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
 
+#include "accel.h"
+
 typedef enum {
     DOCTOR_OK,
     DOCTOR_LIMITED, /* hosts run, something cannot be had */
@@ -32,8 +34,9 @@ GPtrArray *doctor_items_new(void);
 DoctorItem *doctor_add(GPtrArray *items, DoctorState state, const char *name, char *text,
                        char *remedy, JsonObject *facts);
 
-/* Looks at the machine; EMULATOR and KERNEL as the user gave them, or NULL. */
-GPtrArray *doctor_examine(const char *emulator, const char *kernel);
+/* Looks at the machine; EMULATOR and KERNEL as the user gave them, or NULL. Where KVM is
+ * asked for, no host can be run without it; where emulation is, KVM is not tried. */
+GPtrArray *doctor_examine(const char *emulator, const char *kernel, Accel asked);
 
 /* 0 if a host can be run, else the status of the first item that is missing. */
 int doctor_status(GPtrArray *items);

@@ -36,6 +36,47 @@ status "no shard" 2 --shard 3/2 "$labs/smallest.xml"
 status "an empty shard" 2 --shard 9/9 "$labs/smallest.xml"
 has "an empty shard is counted" "$tap_dir/err" "there are only 5 suites"
 status "no accelerator" 2 --accel warp "$labs/smallest.xml"
+for command in "check $labs/smallest.xml" "show $labs/smallest.xml" doctor "run $labs/smallest.xml -- true"; do
+    # shellcheck disable=SC2086  # a command and its lab
+    hostbed ${command%% *} --accel warp ${command#"${command%% *}"} >"$tap_dir/out" 2>"$tap_dir/err"
+    is "${command%% *} knows no accelerator warp either" $? 2
+    is "and says it in the same words" "$(cat "$tap_dir/err")" "hostbed: --accel warp: there are auto, kvm and tcg"
+done
+hostbed doctor --accel kvm >"$tap_dir/out"
+is "doctor --accel kvm does not emulate" "$(grep -c "hosts run under emulation" "$tap_dir/out")" 0
+hostbed doctor --accel tcg >"$tap_dir/out"
+has "doctor --accel tcg leaves KVM alone" "$tap_dir/out" "kvm +not tried: emulation was asked for"
+
+# What is empty or means nothing is told in one sentence. refused NAME PATTERN ARGUMENT…
+refused() {
+    local name=$1 pattern=$2
+    shift 2
+    hostbed "$@" >"$tap_dir/out" 2>"$tap_dir/err"
+    is "$name: status 2" $? 2
+    is "$name: one sentence" "$(wc -l <"$tap_dir/err")" 1
+    has "$name: the right one" "$tap_dir/err" "$pattern"
+}
+refused "no jobs" "--jobs 0: 1 or more" test -j 0 "$labs/smallest.xml"
+refused "an empty report" "--junit is empty" test --junit '' "$labs/smallest.xml"
+refused "an empty emulator" "--emulator is empty" check --emulator '' "$labs/smallest.xml"
+refused "an empty program" "--with is empty" run --with '' "$labs/smallest.xml" -- true
+refused "an empty lab" "first argument is empty" run '' -- true
+refused "an empty command" "command's name is empty" run "$labs/smallest.xml" -- ''
+refused "a variable without a name" "--env '=x' names no variable" run --env =x "$labs/smallest.xml" -- true
+refused "an empty variable" "--env '' names no variable" run --env '' "$labs/smallest.xml" -- true
+
+# No output overwrites what is read, or another output.
+cp "$labs/smallest.xml" "$tap_dir/mine.xml"
+ln "$tap_dir/mine.xml" "$tap_dir/linked.xml"
+ln -s "$tap_dir" "$tap_dir/there"
+refused "a report in place of the lab" "--junit .*mine.xml would overwrite the lab .*linked.xml" \
+    test --junit "$tap_dir/mine.xml" "$tap_dir/linked.xml"
+refused "a list in place of the lab" "would overwrite the lab" test --list --json "$tap_dir/mine.xml" "$tap_dir/mine.xml"
+refused "show in place of the lab" "--output .* would overwrite the lab" show -o "$tap_dir/mine.xml" "$tap_dir/mine.xml"
+refused "two reports in a new file" "--junit and --json would both write" \
+    test --junit "$tap_dir/new" --json "$tap_dir/there/new" "$labs/smallest.xml"
+is "the lab is as it was" "$(cat "$tap_dir/mine.xml")" "$(cat "$labs/smallest.xml")"
+is "and nothing was written" "$(ls "$tap_dir/new" 2>/dev/null)" ""
 status "two reports on one stream" 2 --junit - --json - "$labs/smallest.xml"
 status "a report that cannot be written" 8 --junit /nonexistent/r.xml "$labs/smallest.xml"
 is "nothing was started for it" "$(cat "$tap_dir/out")" ""

@@ -31,6 +31,9 @@ is "a flood of 200 MB comes through whole" "$(cat "$out")" 200000000
 run "$lab" -- yes 2>"$err" | head -n 1 >"$out"
 is "a reader that goes away ends the command" "$(cat "$out")" y
 
+run "$lab" -- echo lost >&- 2>"$err"
+is "a closed standard output: status 8" $? 8
+is "and a sentence" "$(grep -c '^hostbed: ' "$err")" 1
 run --env GREETING=hello "$lab" -- sh -c 'echo $GREETING' >"$out" 2>"$err"
 is "--env reaches the command" "$(cat "$out")" hello
 

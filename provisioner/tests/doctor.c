@@ -80,7 +80,7 @@ find(GPtrArray *items, const char *name)
 static void
 a_bad_emulator_is_told(void **state)
 {
-    g_autoptr(GPtrArray) items = doctor_examine("/nonexistent/qemu", NULL);
+    g_autoptr(GPtrArray) items = doctor_examine("/nonexistent/qemu", NULL, ACCEL_AUTO);
     const DoctorItem *emulator = find(items, "emulator");
     assert_int_equal(emulator->state, DOCTOR_MISSING);
     assert_non_null(strstr(emulator->text, "/nonexistent/qemu does not exist"));
