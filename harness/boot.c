@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "error.h"
+#include "install-paths.h"
 #include "printable.h"
 #include "wire.h"
 
