@@ -108,6 +108,8 @@ suite_environment(const Plan *plan)
     g_autofree char *host = g_strdup_printf("HOSTBED_HOST=%s", plan->host_id);
     g_strv_builder_add_many(builder, "HOSTBED_MANIFEST=" SUITE_MANIFEST_PATH, lab, host,
                             NULL);
+    if (plan->tainted)
+        g_strv_builder_add(builder, "HOSTBED_TAINTED=1");
     return g_strv_builder_end(builder);
 }
 

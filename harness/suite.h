@@ -10,6 +10,7 @@
  *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
  *   HOSTBED_LAB        name of the lab
  *   HOSTBED_HOST       id of the host
+ *   HOSTBED_TAINTED    "1" if raw emulator arguments may have made it another one
  */
 #pragma once
 

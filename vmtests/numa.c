@@ -75,7 +75,7 @@ node_is_online(int node, const Fact *fact)
 {
     const char *online = nodes_online();
     if (!list_has(online, node))
-        fail_msg("node %d is not online; online are: %s", node, online);
+        differs_msg("node %d is not online; online are: %s", node, online);
 }
 
 static void
@@ -85,7 +85,7 @@ every_node_is_online(void **state)
     const char *online = nodes_online();
     for (int node = list_next(online, -1); node >= 0; node = list_next(online, node))
         if (!suite_fact("node %d cpus", node))
-            fail_msg("node %d is online and nobody asked for it", node);
+            differs_msg("node %d is online and nobody asked for it", node);
 }
 
 static void
@@ -93,10 +93,10 @@ node_has_its_cpus(int node, const Fact *fact)
 {
     const char *found = suite_read("/sys/devices/system/node/node%d/cpulist", node);
     if (!found)
-        fail_msg("node %d is not there", node);
+        differs_msg("node %d is not there", node);
     if (strcmp(*found ? found : "none", cpus_of(fact)) != 0)
-        fail_msg("node %d has the CPUs %s, asked were %s", node, *found ? found : "none",
-                 cpus_of(fact));
+        differs_msg("node %d has the CPUs %s, asked were %s", node,
+                    *found ? found : "none", cpus_of(fact));
     for (int cpu = list_next(found, -1); cpu >= 0; cpu = list_next(found, cpu))
         if (!suite_link("/sys/devices/system/cpu/cpu%d/node%d", cpu, node))
             fail_msg("CPU %d is in node %d's list and has no link to it", cpu, node);
@@ -120,10 +120,10 @@ node_has_its_distances(int node, const Fact *fact)
         const Fact *asked = suite_fact("node %d distance %d", node, to);
         long found = strtol(at, &at, 10);
         if (!asked)
-            fail_msg("node %d is online and nobody asked for it", to);
+            differs_msg("node %d is online and nobody asked for it", to);
         if (found != atol(asked->word[4]))
-            fail_msg("from node %d to node %d it is %ld, asked was %s", node, to, found,
-                     asked->word[4]);
+            differs_msg("from node %d to node %d it is %ld, asked was %s", node, to,
+                        found, asked->word[4]);
     }
 }
 
@@ -144,15 +144,15 @@ node_has_its_memory(int node, const Fact *fact)
     int64_t total_kib = node_meminfo_kib(node, "MemTotal");
     if (asked_kib == 0) {
         if (total_kib > 0)
-            fail_msg("node %d has %lld KiB, asked was no memory", node,
-                     (long long)total_kib);
+            differs_msg("node %d has %lld KiB, asked was no memory", node,
+                        (long long)total_kib);
         return;
     }
     bool first =
         strtol(suite_read("/sys/devices/system/node/has_memory"), NULL, 10) == node;
     int64_t reserve_kib = asked_kib / 32 + (first ? 192 * 1024 : 80 * 1024);
     if (total_kib > asked_kib || total_kib < asked_kib - reserve_kib)
-        fail_msg(
+        differs_msg(
             "node %d has %lld KiB; asked were %lld, of which the kernel may keep %lld",
             node, (long long)total_kib, (long long)asked_kib, (long long)reserve_kib);
 }

@@ -32,7 +32,7 @@ static void
 is_there(const char *address, const Fact *fact)
 {
     if (access(suite_path(DEVICES "/%s/vendor", address), R_OK) != 0)
-        fail_msg("%s is not there", address);
+        differs_msg("%s is not there", address);
 }
 
 static void
@@ -45,7 +45,7 @@ static void
 was_asked_for(const char *address, void *data)
 {
     if (!suite_fact("pci %s id", address))
-        fail_msg("%s is there and nobody asked for it", address);
+        differs_msg("%s is there and nobody asked for it", address);
 }
 
 static void
@@ -69,7 +69,7 @@ has_id(const char *address, const Fact *fact)
     snprintf(found, sizeof found, "%04lx:%04lx", hex(address, "vendor"),
              hex(address, "device"));
     if (strcmp(found, fact->word[3]) != 0)
-        fail_msg("%s is %s, asked was %s", address, found, fact->word[3]);
+        differs_msg("%s is %s, asked was %s", address, found, fact->word[3]);
 }
 
 static void
@@ -86,7 +86,7 @@ is_below(const char *address, const Fact *fact)
     ssize_t length =
         readlink(suite_path(DEVICES "/%s", address), target, sizeof target - 1);
     if (length <= 0)
-        fail_msg("%s is not there", address);
+        differs_msg("%s is not there", address);
     target[length] = '\0';
     char *slash = strrchr(target, '/');
     if (!slash)
@@ -97,7 +97,7 @@ is_below(const char *address, const Fact *fact)
     if (strncmp(parent, "pci", 3) == 0)
         parent = "root";
     if (strcmp(parent, fact->word[3]) != 0)
-        fail_msg("%s is below %s, asked was %s", address, parent, fact->word[3]);
+        differs_msg("%s is below %s, asked was %s", address, parent, fact->word[3]);
 }
 
 static void
@@ -113,7 +113,7 @@ is_on_node(const char *address, const Fact *fact)
     if (!found)
         fail_msg("the node of %s cannot be read", address);
     if (strcmp(found, fact->word[3]) != 0)
-        fail_msg("%s is on node %s, asked was %s", address, found, fact->word[3]);
+        differs_msg("%s is on node %s, asked was %s", address, found, fact->word[3]);
 }
 
 static void
@@ -129,7 +129,8 @@ has_local_cpus(const char *address, const Fact *fact)
     if (!found)
         fail_msg("the CPUs near to %s cannot be read", address);
     if (strcmp(*found ? found : "none", fact->word[3]) != 0)
-        fail_msg("CPUs %s are near to %s, asked were %s", found, address, fact->word[3]);
+        differs_msg("CPUs %s are near to %s, asked were %s", found, address,
+                    fact->word[3]);
 }
 
 static void
@@ -146,10 +147,10 @@ has_driver(const char *address, const Fact *fact)
                             : NULL;
     const char *found = suite_link(DEVICES "/%s/driver", address);
     if (!asked && found)
-        fail_msg("%s is driven by %s, asked was none", address, found);
+        differs_msg("%s is driven by %s, asked was none", address, found);
     if (asked && (!found || strcmp(asked, found) != 0))
-        fail_msg("%s is driven by %s, asked was %s", address, found ? found : "none",
-                 asked);
+        differs_msg("%s is driven by %s, asked was %s", address, found ? found : "none",
+                    asked);
 }
 
 static void
@@ -200,8 +201,8 @@ config_agrees(const char *address, const Fact *fact)
     snprintf(found, sizeof found, "%02x%02x:%02x%02x", bytes[1], bytes[0], bytes[3],
              bytes[2]);
     if (strcmp(found, asked) != 0)
-        fail_msg("the configuration space of %s says %s, asked was %s", address, found,
-                 asked);
+        differs_msg("the configuration space of %s says %s, asked was %s", address, found,
+                    asked);
 }
 
 static void

@@ -4,6 +4,7 @@
  * look at, which is the host's own (/sys, /proc) or a recorded one. libc and cmocka only.
  *
  *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
+ *   HOSTBED_TAINTED    set: raw emulator arguments may have changed the host
  *   HOSTBED_ROOT       root of a recorded tree; not set: the running host
  *
  * A suite is skipped whole (exit status 77) when there is no manifest.
@@ -74,6 +75,13 @@ int list_next(const char *list, int after);
 #undef fail_msg
 #define fail_msg(...) suite_fail(__FILE__, __LINE__, __VA_ARGS__)
 void suite_fail(const char *file, int line, const char *format, ...)
+    __attribute__((noreturn, format(printf, 3, 4)));
+
+/* Fails because a fact of the manifest differs. In a host that raw emulator arguments may
+ * have made another one (HOSTBED_TAINTED) that proves nothing: the case is skipped, with
+ * the sentence, as the check of the manifest does. */
+#define differs_msg(...) suite_differs(__FILE__, __LINE__, __VA_ARGS__)
+void suite_differs(const char *file, int line, const char *format, ...)
     __attribute__((noreturn, format(printf, 3, 4)));
 
 /* ---- memory of a node

@@ -55,6 +55,10 @@ needs_are_seen_in_the_plan(void **state)
     assert_string_equal(environment[0], "HOSTBED_MANIFEST=/run/hostbed/manifest");
     assert_string_equal(environment[1], "HOSTBED_LAB=lab");
     assert_string_equal(environment[2], "HOSTBED_HOST=l1");
+    assert_null(environment[3]);
+    bare->tainted = TRUE;
+    g_auto(GStrv) tainted = suite_environment(bare);
+    assert_string_equal(tainted[3], "HOSTBED_TAINTED=1");
     plan_drop(bare);
     plan_drop(rich);
 }

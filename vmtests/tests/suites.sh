@@ -72,4 +72,17 @@ refuses iommu "interrupts that are not remapped" '/^iommu intremap/d' \
     'interrupt remapping is on, asked was off'
 refuses hugepages "another count" 's/^node 0 hugepages 2048kB 4/node 0 hugepages 2048kB 5/' \
     'node 0 has 4 pages of 2048kB, asked were 5'
+
+# Raw emulator arguments may add or change what the manifest knows nothing of.
+sed '/^pci 0000:df:00.0 /d' "$recorded/berrange-2017.observation" >"$tap_dir/manifest"
+suite pci berrange-2017 "$tap_dir/manifest"
+is "pci refuses a function that nobody asked for" $? 1
+HOSTBED_TAINTED=1 suite pci berrange-2017 "$tap_dir/manifest"
+is "in a tainted host it is no failure" $? 0
+has "but unchecked" "$tap_dir/out" \
+    '^unchecked, raw emulator arguments may disturb it: 0000:df:00.0 is there and nobody asked for it'
+is "and no pass" "$(grep -c '^not ok .* # SKIP no_other_function_is_there$' "$tap_dir/out")" 1
+sed 's/^group 0000:dc:02.0 0000:df:00.0/group 0000:dc:02.0/' "$recorded/berrange-2017.observation" >"$tap_dir/manifest"
+HOSTBED_TAINTED=1 suite iommu berrange-2017 "$tap_dir/manifest"
+is "nor is a group with one more" "$? $(grep -c '^not ok .* # SKIP groups_have_their_members$' "$tap_dir/out")" "0 1"
 done_testing
