@@ -95,7 +95,7 @@ start_host(Session *session, GError **error)
  * ------------------------------------------------------------------------------------ */
 
 static GPtrArray *
-compare_once(Session *session, guint try, GError **error)
+compare_host(Session *session, GError **error)
 {
     const SessionOptions *options = session->options;
     gint64 before = g_get_monotonic_time();
@@ -104,10 +104,8 @@ compare_once(Session *session, guint try, GError **error)
         return NULL;
     const char *manifest = options->manifest;
     g_autofree char *diff = compare_diff(manifest, observation);
-    g_autofree char *name = try == 0 ? g_strdup("observation")
-                                     : g_strdup_printf("observation.try%u", try + 1);
     write_log(session, "manifest", manifest);
-    write_log(session, name, observation);
+    write_log(session, "observation", observation);
     write_log(session, "manifest.diff", diff);
     GPtrArray *results = compare_manifest(options->plan->host_id, manifest, observation,
                                           options->plan->tainted);
@@ -118,20 +116,39 @@ compare_once(Session *session, guint try, GError **error)
     return results;
 }
 
+/* A host that runs, and what its check gave; NULL: none runs. */
 static GPtrArray *
-compare_host(Session *session, GError **error)
+start_and_compare(Session *session, GError **error)
 {
-    g_autoptr(GPtrArray) results = compare_once(session, 0, error);
-    if (!results)
+    const SessionOptions *options = session->options;
+    if (!start_host(session, error))
         return NULL;
-    for (guint try = 1; try <= session->options->retries && session_any_bad(results);
-         try++) {
-        g_autoptr(GPtrArray) again = compare_once(session, try, error);
+    session_step(session, COMPARE_SUITE);
+    g_autoptr(GBytes) manifest =
+        g_bytes_new_static(options->manifest, strlen(options->manifest));
+    GPtrArray *results = NULL;
+    if (options->driver->put(session->host, SUITE_MANIFEST_PATH, manifest, error))
+        results = compare_host(session, error);
+    if (!results)
+        session_stop_host(session);
+    return results;
+}
+
+/* What is wrong with a host stays so, so that another one is tried. One that is wrong
+ * each time is not tried more often by each suite. FALSE: none runs. */
+static gboolean
+retry_check(Session *session, GPtrArray *results, GError **error)
+{
+    guint retries = session->check_failed ? 0 : session->options->retries;
+    for (guint try = 0; try < retries && session_any_bad(results); try++) {
+        session_stop_host(session);
+        g_autoptr(GPtrArray) again = start_and_compare(session, error);
         if (!again)
-            return NULL;
+            return FALSE;
         session_merge_retry(results, again);
     }
-    return g_steal_pointer(&results);
+    session->check_failed |= session_any_bad(results);
+    return TRUE;
 }
 
 static gboolean
@@ -173,20 +190,11 @@ session_ensure_host(Session *session, GError **error)
 {
     if (session->host)
         return TRUE;
-    const SessionOptions *options = session->options;
     gboolean is_first = session->starts == 0;
-    if (!start_host(session, error))
+    GPtrArray *results = start_and_compare(session, error);
+    if (!results)
         return FALSE;
-    session_step(session, COMPARE_SUITE);
-    g_autoptr(GBytes) manifest =
-        g_bytes_new_static(options->manifest, strlen(options->manifest));
-    GPtrArray *results = NULL;
-    if (options->driver->put(session->host, SUITE_MANIFEST_PATH, manifest, error))
-        results = compare_host(session, error);
-    if (!results) {
-        session_stop_host(session);
-        return FALSE;
-    }
+    gboolean runs = retry_check(session, results, error);
     deliver_check(session, results, is_first);
-    return TRUE;
+    return runs;
 }

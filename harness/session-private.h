@@ -12,8 +12,9 @@ typedef struct {
     const SessionOptions *options;
     void *host; /* NULL: not started, or ended */
     guint starts;
-    char *log_dir; /* of the present start */
-    gboolean late; /* the deadline passed */
+    char *log_dir;         /* of the present start */
+    gboolean late;         /* the deadline passed */
+    gboolean check_failed; /* in all tries of a host */
 } Session;
 
 /* Asked to end from outside; the deadline is no interruption. */
@@ -41,6 +42,6 @@ void session_stop_host(Session *session);
 
 /* ---- session-suite.c */
 
-/* SUITE's results; tries what failed again, on a new host if the old one died. NULL:
- * interrupted. */
+/* SUITE's results; tries what failed again, each time on a new host. NULL: interrupted.
+ */
 GPtrArray *session_run_suite(Session *session, const Suite *suite);

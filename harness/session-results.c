@@ -101,6 +101,13 @@ session_make_flaky(CaseResult *result, const char *how, const char *why)
                             reason ? reason : "");
 }
 
+/* "[program]", and what the check found and nobody asked for. */
+static gboolean
+is_there_when_wrong(const CaseResult *result)
+{
+    return *result->name == '[' || g_str_equal(result->suite, COMPARE_SUITE);
+}
+
 void
 session_merge_retry(GPtrArray *results, const GPtrArray *again)
 {
@@ -108,8 +115,8 @@ session_merge_retry(GPtrArray *results, const GPtrArray *again)
     for (guint i = 0; i < first_count; i++) {
         CaseResult *result = results->pdata[i];
         const CaseResult *other = find_case(again, result);
-        /* "[program]" is there only when something was wrong */
-        gboolean passes = other ? other->outcome == OUTCOME_PASS : *result->name == '[';
+        gboolean passes =
+            other ? other->outcome == OUTCOME_PASS : is_there_when_wrong(result);
         if (outcome_is_bad(result->outcome) && passes)
             session_make_flaky(result, "passed only when tried again; first it failed",
                                result->message);

@@ -147,8 +147,13 @@ session_run_suite(Session *session, const Suite *suite)
     g_autoptr(GPtrArray) results = run_program(session, suite, 0);
     for (guint try = 1;
          results && try <= session->options->retries && session_any_bad(results); try++) {
-        if (session->late || !session_ensure_host(session, NULL))
+        /* What made it fail may be the host itself. */
+        session_stop_host(session);
+        if (session->late || !session_ensure_host(session, NULL)) {
+            if (session_interrupted(session))
+                return NULL;
             break;
+        }
         g_autoptr(GPtrArray) again = run_program(session, suite, try);
         if (!again)
             return NULL;

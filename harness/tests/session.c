@@ -308,18 +308,18 @@ tells_why_no_host_came(void **state)
            "guest-panic host/boot: the kernel panicked\n");
     expect((Script){LIST("unsupported"), LIST(manifest), LIST(GOOD)},
            (Setup){.retries = 3}, HB_UNSUPPORTED, 0,
-           "infrastructure host/boot: the emulator has no device igb\n");
+           "unsupported host/boot: the emulator has no device igb\n");
 }
 
 static void
 retries_make_flaky(void **state)
 {
     expect((Script){LIST("ok"), LIST(manifest), LIST(BAD, GOOD)}, (Setup){.retries = 2},
-           HB_OK, 1,
+           HB_OK, 2,
            CHECKED "pass(flaky) numa/a: passed only when tried again; first it failed\n"
                    "pass pci/a\n");
     expect((Script){LIST("ok"), LIST(manifest), LIST(BAD)},
-           (Setup){.retries = 2, .suite_names = LIST("manifest", "numa")}, HB_OK, 1,
+           (Setup){.retries = 2, .suite_names = LIST("manifest", "numa")}, HB_OK, 3,
            CHECKED "fail numa/a\n");
     expect((Script){LIST("ok"), LIST(manifest), LIST("!died", GOOD)},
            (Setup){.retries = 1}, HB_OK, 2,
@@ -331,17 +331,52 @@ retries_make_flaky(void **state)
            "pass(flaky) host/boot: started only when tried again: the kernel "
            "panicked\n" CHECKED "pass numa/a\npass pci/a\n");
     expect((Script){LIST("ok"), LIST("cpus 0\n", manifest), LIST(GOOD)},
-           (Setup){.retries = 1}, HB_OK, 1,
+           (Setup){.retries = 1}, HB_OK, 2,
            "pass manifest/cpus\npass(flaky) manifest/node 0: passed only when tried "
            "again; first "
            "it failed: not there: nothing was found of it\npass numa/a\npass pci/a\n");
     expect((Script){LIST("ok"), LIST(manifest),
                     LIST("1..2\nok 1 - a\nnot ok 2 - b\n",
                          "1..2\nnot ok 1 - a\nok 2 - b\n", GOOD)},
-           (Setup){.retries = 1, .suite_names = LIST("manifest", "numa")}, HB_OK, 1,
+           (Setup){.retries = 1, .suite_names = LIST("manifest", "numa")}, HB_OK, 2,
            CHECKED
            "pass(flaky) numa/a: passed, but failed when the suite was tried again\n"
            "pass(flaky) numa/b: passed only when tried again; first it failed\n");
+}
+
+/* What the first host had too much is not there when it is compared again. */
+static void
+retries_forget_what_went(void **state)
+{
+    expect((Script){LIST("ok"),
+                    LIST("cpus 0\nnode 0 cpus 0\nnode 1 cpus none\n", manifest),
+                    LIST(GOOD)},
+           (Setup){.retries = 1, .suite_names = LIST("manifest")}, HB_OK, 2,
+           CHECKED "pass(flaky) manifest/node 1: passed only when tried again; first it "
+                   "failed: nobody asked for it\n");
+}
+
+/* A host that is wrong each time is tried as often as was asked, and not again by each
+ * suite; a try that finds no host leaves what failed a failure. */
+static void
+retries_end(void **state)
+{
+    expect((Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD, BAD, GOOD)},
+           (Setup){.retries = 2}, HB_OK, 4,
+           "pass manifest/cpus\nfail manifest/node 0: not there: nothing was found of "
+           "it\npass numa/a\n"
+           "fail manifest/node 0 (start 4): not there: nothing was found of it\n"
+           "pass(flaky) pci/a: passed only when tried again; first it failed\n");
+    expect((Script){LIST("ok", "panic"), LIST("cpus 0\n"), LIST(GOOD)},
+           (Setup){.retries = 1, .suite_names = LIST("manifest")}, HB_OK, 1,
+           "pass manifest/cpus\nfail manifest/node 0: not there: nothing was found of "
+           "it\nguest-panic host/boot: the kernel panicked\n");
+    expect((Script){LIST("ok", "panic"), LIST(manifest), LIST(BAD)},
+           (Setup){.retries = 1, .suite_names = LIST("manifest", "pci")}, HB_OK, 1,
+           CHECKED "fail pci/a\n");
+    expect((Script){LIST("ok", "interrupt"), LIST(manifest), LIST(BAD)},
+           (Setup){.retries = 1, .suite_names = LIST("manifest", "pci")}, HB_INTERRUPTED,
+           1, CHECKED);
 }
 
 static void
@@ -395,6 +430,8 @@ main(void)
         cmocka_unit_test(a_program_has_its_time),
         cmocka_unit_test(tells_why_no_host_came),
         cmocka_unit_test(retries_make_flaky),
+        cmocka_unit_test(retries_forget_what_went),
+        cmocka_unit_test(retries_end),
         cmocka_unit_test(tells_what_was_selected),
         cmocka_unit_test(the_deadline_ends_all),
         cmocka_unit_test(an_interrupt_leaves_the_rest_open),
