@@ -112,7 +112,7 @@ replace_string(char **where, JsonObject *object, const char *member)
     if (!value)
         return;
     g_free(*where);
-    *where = g_strdup(value);
+    *where = *value ? g_strdup(value) : NULL;
 }
 
 static void

@@ -9,6 +9,7 @@ static const struct {
     HbStatus status;
 } outcomes[OUTCOME_COUNT] = {
     [OUTCOME_PASS] = {"pass", HB_OK},
+    [OUTCOME_UNSUPPORTED] = {"unsupported", HB_UNSUPPORTED},
     [OUTCOME_FAIL] = {"fail", HB_FAIL},
     [OUTCOME_SKIP] = {"skip", HB_OK},
     [OUTCOME_TIMEOUT] = {"timeout", HB_TIMEOUT},

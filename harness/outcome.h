@@ -11,6 +11,7 @@
 
 typedef enum {
     OUTCOME_PASS,
+    OUTCOME_UNSUPPORTED, /* emulator, kernel or machine cannot do what is asked */
     OUTCOME_FAIL,
     OUTCOME_SKIP,
     OUTCOME_TIMEOUT,

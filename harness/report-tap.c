@@ -47,12 +47,7 @@ report_tap_case(const Report *report, const CaseResult *result, guint number,
         g_string_append_printf(out, " # SKIP %s", result->message ? result->message : "");
     g_string_append_c(out, '\n');
 
-    /* A message that names what happened needs no outcome before it. */
-    gboolean says_so =
-        result->message && g_str_has_prefix(result->message, "unsupported: ");
-    if (bad && says_so)
-        g_string_append_printf(out, "# %s\n", result->message);
-    else if (bad)
+    if (bad)
         g_string_append_printf(out, "# %s%s%s\n", outcome_name(result->outcome),
                                result->message ? ": " : "",
                                result->message ? result->message : "");

@@ -84,15 +84,17 @@ test_list(const TestOptions *options, const GPtrArray *labs, const Selection *se
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(JsonArray) cases = json_array_new();
     List list = {options, selection, text, cases};
+    HbStatus status = HB_OK;
     for (const Suite *suite = suites; !labs && suite->name; suite++)
         add_suite(&list, suite);
     for (guint i = 0; labs && i < labs->len; i++) {
         const TestLab *lab = labs->pdata[i];
+        status = outcome_worst_status(status, lab->report->status); /* not planned */
         for (guint j = 0; j < lab->units->len; j++) {
             const Unit *unit = lab->units->pdata[j];
             for (char **name = unit->cases; *name; name++)
                 add_case(&list, unit, *name);
         }
     }
-    return print_list(&list);
+    return (int)outcome_worst_status(status, (HbStatus)print_list(&list));
 }

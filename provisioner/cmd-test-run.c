@@ -375,6 +375,9 @@ start_host(Run *run, TestLab *lab, TestHost *host)
     g_auto(GStrv) argv = worker_command(run, lab, host);
     g_autoptr(GError) error = NULL;
     host->part->started_us = g_get_real_time();
+    if (!lab->begun)
+        lab->report->started_us = host->part->started_us;
+    lab->begun = TRUE;
     host->job = job_start((const char *const *)argv, host->part, run->options->verbose,
                           &watch, run, &error);
     if (!host->job) {
@@ -563,8 +566,12 @@ set_up(Run *run)
     run->schedule =
         (Schedule){.places = options->jobs > 0 ? (guint)options->jobs : resources->cpus,
                    .memory_bytes = resources->usable_bytes};
-    for (guint i = 0; i < run->labs->len; i++)
-        g_ptr_array_add(run->reports, ((TestLab *)run->labs->pdata[i])->report);
+    gint64 now_us = g_get_real_time();
+    for (guint i = 0; i < run->labs->len; i++) {
+        Report *report = ((TestLab *)run->labs->pdata[i])->report;
+        report->started_us = now_us; /* until its first host is started */
+        g_ptr_array_add(run->reports, report);
+    }
 }
 
 int

@@ -129,6 +129,10 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
         .user_data = worker,
     };
     HbStatus status = session_run(&session);
+    /* Where nothing was started there is nothing to read; rmdir() leaves what is. */
+    if (rmdir(worker->log_dir) == 0)
+        job_tell_facts(options->worker_fd, &(JobFacts){.log_dir = ""});
+    worker->log_dir = NULL;
     log_dir_close(logs, TRUE);
     return status;
 }
@@ -217,7 +221,7 @@ test_worker(const TestOptions *options, const char *filename)
     if (error) {
         g_autoptr(GPtrArray) results = case_results_new();
         CaseResult *result =
-            case_result_new("-", SESSION_HOST_SUITE, "worker", OUTCOME_INFRASTRUCTURE);
+            case_result_new("-", SESSION_HOST_SUITE, "worker", outcome_from_error(error));
         case_result_set_message(result, "%s", error->message);
         g_ptr_array_add(results, result);
         job_tell_results(options->worker_fd, results);

@@ -283,12 +283,12 @@ add_unsupported(GPtrArray *labs, GHashTable *names, const char *filename,
 {
     g_autofree char *name = name_of_file(filename);
     TestLab *lab = add_lab(labs, filename, unique_name(names, name, ""));
-    CaseResult *result = case_result_new("-", "host", "plan", OUTCOME_INFRASTRUCTURE);
+    CaseResult *result = case_result_new("-", "host", "plan", OUTCOME_UNSUPPORTED);
     g_autoptr(GString) more = g_string_new(NULL);
     for (guint i = 0; i < findings_total(findings); i++) {
         const Finding *finding = findings_get(findings, i);
         if (finding->level == FINDING_UNSUPPORTED && !result->message)
-            case_result_set_message(result, "unsupported: %s", finding->message);
+            case_result_set_message(result, "%s", finding->message);
         else if (finding->level == FINDING_UNSUPPORTED)
             g_string_append_printf(more, "unsupported: %s\n", finding->message);
     }

@@ -51,6 +51,7 @@ typedef struct {
     GPtrArray *hosts; /* TestHost, in order */
     GPtrArray *units; /* Unit, in order */
     Report *report;   /* of all hosts; their parts are gathered into it */
+    gboolean begun;   /* a host was started */
     gboolean done;
 } TestLab;
 

@@ -109,6 +109,7 @@ sed 's/memory="[^"]*"/memory="4000 GiB"/' "$labs/smallest.xml" >"$tap_dir/big.xm
 status "more memory than there is" 8 --junit "$tap_dir/big.junit" "$tap_dir/big.xml"
 has "both numbers are told" "$tap_dir/out" "needs 40[0-9]+ MiB of memory; [0-9]+ MiB may be used"
 has "the report says so too" "$tap_dir/big.junit" '<error type="infrastructure"'
+has "and when" "$tap_dir/big.junit" "<testsuite .*timestamp=\"$(date -u +%Y)-"
 sed 's/memory="[^"]*"/memory="4000 GiB"/' "$labs/two-hosts.xml" >"$tap_dir/two.xml"
 status "two hosts with more memory than there is" 8 --json "$tap_dir/two.json" numa "$tap_dir/two.xml"
 is "each of them is refused" "$(grep -oE 'compute[01]/host/start' "$tap_dir/out" | paste -sd" ")" \
@@ -127,6 +128,22 @@ status "a device that the emulator has not" 3 "$tap_dir/unknown.xml"
 has "it is named, and why" "$tap_dir/out" '^# unsupported: .*no-such-device'
 is "and is said once" "$(grep -c no-such-device "$tap_dir/out")" 1
 is "and is called nothing else" "$(grep -c infrastructure "$tap_dir/out")" 0
+status "the same in reports" 3 -q --json "$tap_dir/r.json" --junit "$tap_dir/r.xml" "$tap_dir/unknown.xml"
+has "JSON has the outcome" "$tap_dir/r.json" '"outcome" : "unsupported"'
+has "JUnit has the outcome" "$tap_dir/r.xml" '<error type="unsupported"'
+is "and neither has another" "$(cat "$tap_dir/r.json" "$tap_dir/r.xml" | grep -c infrastructure)" 0
+status "a list of it" 3 --list "$tap_dir/unknown.xml"
+is "has no case" "$(cat "$tap_dir/out")" ""
+status "a list of it and of another" 3 --list numa "$tap_dir/unknown.xml" "$labs/smallest.xml"
+has "has the other's" "$tap_dir/out" '^smallest/[^/]+/numa/'
+status "a module that no kernel has" 3 --accel tcg --module no-such-module --log-dir "$tap_dir/logs" \
+    --json "$tap_dir/r.json" "$labs/smallest.xml"
+has "it is unsupported too" "$tap_dir/out" '^# unsupported: .*no-such-module'
+is "no logs are told of a host that was not started" "$(grep -c 'logs of' "$tap_dir/err")" 0
+is "nor in the report" "$(grep -c log_dir "$tap_dir/r.json")" 0
+is "and none are made" "$(ls "$tap_dir/logs")" ""
+status "a skip that is none" 1 --no-skip hugepages --log-dir "$tap_dir/logs" "$labs/smallest.xml"
+is "makes no logs either" "$(grep -c 'logs of' "$tap_dir/err") $(ls "$tap_dir/logs")" "0 "
 
 hostbed doctor --emulator /nonexistent/qemu >"$tap_dir/out"
 is "an emulator that is missing is no other's business" "$(grep -c '^[a-z]* *emulator ' "$tap_dir/out")" 1

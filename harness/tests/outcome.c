@@ -28,7 +28,7 @@ errors_have_outcomes(void **state)
     } rows[] = {
         {HB_FAIL, OUTCOME_FAIL},
         {HB_USAGE, OUTCOME_INFRASTRUCTURE},
-        {HB_UNSUPPORTED, OUTCOME_INFRASTRUCTURE},
+        {HB_UNSUPPORTED, OUTCOME_UNSUPPORTED},
         {HB_TIMEOUT, OUTCOME_TIMEOUT},
         {HB_GUEST_PANIC, OUTCOME_GUEST_PANIC},
         {HB_GUEST_HANG, OUTCOME_GUEST_HANG},
@@ -49,6 +49,9 @@ the_worst_decides(void **state)
     assert_int_equal(outcome_worst(OUTCOME_PASS, OUTCOME_SKIP), OUTCOME_PASS);
     assert_int_equal(outcome_worst(OUTCOME_SKIP, OUTCOME_FAIL), OUTCOME_FAIL);
     assert_int_equal(outcome_worst(OUTCOME_FAIL, OUTCOME_PASS), OUTCOME_FAIL);
+    assert_int_equal(outcome_worst(OUTCOME_UNSUPPORTED, OUTCOME_PASS),
+                     OUTCOME_UNSUPPORTED);
+    assert_int_equal(outcome_worst(OUTCOME_UNSUPPORTED, OUTCOME_FAIL), OUTCOME_FAIL);
     assert_int_equal(outcome_worst(OUTCOME_GUEST_HANG, OUTCOME_FAIL), OUTCOME_GUEST_HANG);
 
     assert_int_equal(outcome_worst_status(HB_UNSUPPORTED, HB_OK), HB_UNSUPPORTED);

@@ -25,7 +25,7 @@ for emulator in $(emulators); do
         if [ $status = 0 ] && [ "$passed" -gt 0 ]; then
             ok "$name on $version: $passed results"
         elif [ $status = 3 ] && may_be_unsupported "$name" "$version"; then
-            why=$(sed -n 's/^# unsupported: //p; s/.*: unsupported: //p' "$tap_dir/out" "$tap_dir/err" | head -n 1)
+            why=$(sed -n 's/^# unsupported: //p' "$tap_dir/out" | head -n 1)
             skip "$name on $version" "$why"
         else
             grep -v '^ok ' "$tap_dir/out" >"$tap_dir/bad"
