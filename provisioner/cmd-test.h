@@ -21,7 +21,7 @@ typedef struct {
     char *shard_text;
     Shard shard;
     int repeat, retry;
-    int jobs; /* below 1: as cores and memory allow */
+    int jobs;                /* below 1: as cores and memory allow */
     double deadline_seconds; /* 0: none */
     gboolean list, no_skip, quiet, verbose;
 
