@@ -8,20 +8,12 @@
 
 #include "compare.h"
 #include "error.h"
+#include "log-dir.h"
 #include "session-private.h"
 
 /* ---- logs
  * ---------------------------------------------------------------------------------------
  */
-
-static void
-write_log(const Session *session, const char *name, const char *text)
-{
-    g_autofree char *path = g_build_filename(session->log_dir, name, NULL);
-    g_autoptr(GError) error = NULL;
-    if (!g_file_set_contents_full(path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error))
-        g_debug("%s", error->message); /* a full disk must not fail a test that passed */
-}
 
 /* The first start writes into the host's folder, a later one into one of its own below
  * it. */
@@ -104,9 +96,9 @@ compare_host(Session *session, GError **error)
         return NULL;
     const char *manifest = options->manifest;
     g_autofree char *diff = compare_diff(manifest, observation);
-    write_log(session, "manifest", manifest);
-    write_log(session, "observation", observation);
-    write_log(session, "manifest.diff", diff);
+    log_dir_put(session->log_dir, "manifest", manifest, 0600);
+    log_dir_put(session->log_dir, "observation", observation, 0600);
+    log_dir_put(session->log_dir, "manifest.diff", diff, 0600);
     GPtrArray *results = compare_manifest(options->plan->host_id, manifest, observation,
                                           options->plan->tainted);
     /* One observation serves all cases; each has its share of the time. */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "log-dir.h"
+
 void
 cli_machine_clear(CliMachine *machine)
 {
@@ -195,6 +197,17 @@ cli_findings(const Findings *findings)
     if (findings_count(findings, FINDING_ERROR) > 0)
         return HB_USAGE;
     return findings_count(findings, FINDING_UNSUPPORTED) > 0 ? HB_UNSUPPORTED : HB_OK;
+}
+
+int
+cli_check_logs(const char *path, gboolean asked, int status)
+{
+    g_autofree char *lost = log_dir_lost(path);
+    if (!lost)
+        return status;
+    int failure = cli_fail_with(HB_INFRASTRUCTURE, "%sthe logs in %s are not whole: %s",
+                                asked ? "" : "warning: ", path, lost);
+    return asked && status == HB_OK ? failure : status;
 }
 
 gboolean

@@ -71,6 +71,11 @@ int cli_fail_with(HbStatus status, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Prints FINDINGS on standard error; returns the exit status they mean. */
 int cli_findings(const Findings *findings);
 
+/* Tells if the logs in the folder PATH are not whole. That is a failure
+ * (HB_INFRASTRUCTURE) where they were ASKED for and STATUS, which is returned otherwise,
+ * is that all is well. */
+int cli_check_logs(const char *path, gboolean asked, int status);
+
 /* Whether colour may be used on FD: a terminal, TERM not dumb, NO_COLOR not set
  * (no-color.org). */
 gboolean cli_colour(int fd);

@@ -409,6 +409,9 @@ run_with_log(Session *session, const Plan *plan, const char *emulator, Accel acc
     if (!log_dir)
         return cli_fail(error);
     int status = run_in_host(session, plan, emulator, accel, log_dir_path(log_dir));
+    if (session->options->log_dir || session->keep_logs)
+        status = cli_check_logs(log_dir_path(log_dir), session->options->log_dir != NULL,
+                                status);
     log_dir_close(log_dir, session->keep_logs);
     return status;
 }

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "log-dir.h"
 #include "report.h"
 #include "resources.h"
 #include "schedule.h"
@@ -492,6 +493,23 @@ print_start(Run *run)
         print_cases(run, ((TestLab *)run->labs->pdata[i])->report, 0);
 }
 
+/* Once: the logs of all hosts are on one disk. */
+static HbStatus
+check_logs(const Run *run, HbStatus status)
+{
+    for (guint i = 0; i < run->labs->len; i++) {
+        const TestLab *lab = run->labs->pdata[i];
+        for (guint j = 0; j < lab->hosts->len; j++) {
+            const char *path = ((const TestHost *)lab->hosts->pdata[j])->part->log_dir;
+            g_autofree char *lost = path ? log_dir_lost(path) : NULL;
+            if (lost)
+                return (HbStatus)cli_check_logs(path, run->options->log_dir != NULL,
+                                                (int)status);
+        }
+    }
+    return status;
+}
+
 static int
 finish(Run *run)
 {
@@ -512,6 +530,7 @@ finish(Run *run)
                                     g_strerror(errno)));
         clearerr(stdout); /* told */
     }
+    status = check_logs(run, status);
     if (run->save_error)
         status = outcome_worst_status(status, (HbStatus)cli_fail(run->save_error));
     return (int)(run->interrupts ? HB_INTERRUPTED : status);

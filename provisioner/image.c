@@ -285,7 +285,8 @@ image_build(const ImageOptions *options, GError **error)
     if (cached)
         return cached;
     g_autoptr(CacheWriter) writer = cache_writer_new(KIND, name, error);
-    if (!writer || !initramfs_write(image, writer->fd, error))
+    g_autofree char *folder = writer ? g_path_get_dirname(writer->path) : NULL;
+    if (!writer || !initramfs_write(image, writer->fd, folder, error))
         return NULL;
     char *path = cache_writer_commit(writer, error);
     cache_prune(KIND, MAXIMUM_CACHE);

@@ -146,6 +146,20 @@ fail_source(const char *source, const char *why, GError **error)
     return FALSE;
 }
 
+/* libarchive's own words for a disk that is full are "Write error". */
+static gboolean
+fail_output(struct archive *archive, const char *place, GError **error)
+{
+    int reason = archive_errno(archive);
+    const char *words = archive_error_string(archive);
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot write the image to %s: %s",
+                place,
+                reason > 0 ? g_strerror(reason)
+                : words    ? words
+                           : "no reason");
+    return FALSE;
+}
+
 /* A file of this machine that may be in the image under several names. */
 typedef struct {
     const char *last_name; /* the one that comes with the content */
@@ -157,6 +171,7 @@ typedef struct {
     GChecksum *sum;
     struct archive *archive;
     struct archive_entry *entry;
+    const char *place;  /* where it is written, for messages */
     GHashTable *shared; /* char *: see identity() → Shared */
     gint64 inode;       /* the last one given */
     GError **error;
@@ -252,15 +267,15 @@ write_header(Walk *walk, const char *path, const Node *node, const Shared *share
         archive_entry_set_rdev(entry, makedev(node->major, node->minor));
     if (archive_write_header(walk->archive, entry) == ARCHIVE_OK)
         return TRUE;
-    return fail_source(path, archive_error_string(walk->archive), walk->error);
+    return fail_output(walk->archive, walk->place, walk->error);
 }
 
 static gboolean
-write_data(Walk *walk, const char *source, const void *data, gsize length)
+write_data(Walk *walk, const void *data, gsize length)
 {
     if (archive_write_data(walk->archive, data, length) == (la_ssize_t)length)
         return TRUE;
-    return fail_source(source, archive_error_string(walk->archive), walk->error);
+    return fail_output(walk->archive, walk->place, walk->error);
 }
 
 static gboolean
@@ -286,7 +301,7 @@ write_source(Walk *walk, const char *path, const Node *node)
         ssize_t got = read(fd, block, MIN(left, (goffset)BLOCK));
         if (got <= 0)
             return fail_source(node->source, "it changed meanwhile", walk->error);
-        if (!write_data(walk, node->source, block, got))
+        if (!write_data(walk, block, got))
             return FALSE;
         left -= got;
     }
@@ -304,12 +319,12 @@ write_node(gpointer path, gpointer data, gpointer user_data)
     }
     gsize size = S_ISREG(node->mode) ? strlen(node->text) : 0;
     walk->failed = !write_header(walk, path, node, NULL, size) ||
-                   (size > 0 && !write_data(walk, path, node->text, size));
+                   (size > 0 && !write_data(walk, node->text, size));
     return walk->failed;
 }
 
 gboolean
-initramfs_write(const Initramfs *image, int fd, GError **error)
+initramfs_write(const Initramfs *image, int fd, const char *place, GError **error)
 {
     g_autoptr(ArchiveWriter) archive = archive_write_new();
     g_autoptr(ArchiveEntry) entry = archive_entry_new();
@@ -317,15 +332,19 @@ initramfs_write(const Initramfs *image, int fd, GError **error)
     archive_write_set_bytes_per_block(archive, BLOCK);
     archive_write_set_bytes_in_last_block(archive, 1);
     if (archive_write_open_fd(archive, fd) != ARCHIVE_OK)
-        return fail_source("anything", archive_error_string(archive), error);
+        return fail_output(archive, place, error);
     g_autoptr(GHashTable) shared =
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    Walk walk = {.archive = archive, .entry = entry, .shared = shared, .error = error};
+    Walk walk = {.archive = archive,
+                 .entry = entry,
+                 .place = place,
+                 .shared = shared,
+                 .error = error};
     g_tree_foreach(image->nodes, count_names, &walk);
     g_tree_foreach(image->nodes, write_node, &walk);
     if (walk.failed)
         return FALSE;
     if (archive_write_close(archive) == ARCHIVE_OK)
         return TRUE;
-    return fail_source("its end", archive_error_string(archive), error);
+    return fail_output(archive, place, error);
 }

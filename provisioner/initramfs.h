@@ -36,4 +36,5 @@ char *initramfs_place(const char *path);
  * size and times. Who asks again before anything changed gets the same key. */
 char *initramfs_key(const Initramfs *image, GError **error);
 
-gboolean initramfs_write(const Initramfs *image, int fd, GError **error);
+gboolean
+initramfs_write(const Initramfs *image, int fd, const char *place, GError **error);

@@ -90,7 +90,5 @@ machine_write_command(const MachineOptions *options, const char *const *argv,
     g_string_append(text, " \\\n  ");
     append_command(text, argv, FALSE);
 
-    g_autofree char *path = g_build_filename(options->log_dir, "command", NULL);
-    g_file_set_contents_full(path, text->str, (gssize)text->len, G_FILE_SET_CONTENTS_NONE,
-                             0700, NULL);
+    log_dir_put(options->log_dir, "command", text->str, 0700);
 }

@@ -23,7 +23,12 @@ struct LogDir {
     int lock; /* the folder itself, with flock(): whoever clears up leaves it alone */
 };
 
+/* A link to nowhere whose target says what is missing: it takes no room, so that there is
+ * some left for it, and whoever looks into the folder reads it, too. */
+#define LOST "incomplete"
+
 struct LogFile {
+    char *path;
     int fd; /* -1: nothing more is written */
     gsize left;
 };
@@ -207,6 +212,54 @@ log_dir_close(LogDir *dir, gboolean keep)
     g_free(dir);
 }
 
+/* ---- what is lost
+ * -------------------------------------------------------------------------------------
+ */
+
+/* The first loss is told; others of the same folder have the same reason. */
+static void
+note_loss(const char *path, int reason)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *name = g_path_get_basename(path);
+    g_autofree char *link = g_build_filename(folder, LOST, NULL);
+    g_autofree char *text = g_strdup_printf("%s: %s", name, g_strerror(reason));
+    if (symlink(text, link) != 0)
+        g_debug("%s: %s", link, g_strerror(errno));
+}
+
+char *
+log_dir_lost(const char *path)
+{
+    g_autofree char *link = g_build_filename(path, LOST, NULL);
+    char *lost = g_file_read_link(link, NULL);
+    g_autoptr(GDir) dir = lost ? NULL : g_dir_open(path, 0, NULL);
+    const char *name;
+    while (!lost && dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *below = g_build_filename(path, name, LOST, NULL);
+        lost = g_file_read_link(below, NULL);
+    }
+    return lost;
+}
+
+void
+log_dir_put(const char *dir, const char *name, const char *text, guint mode)
+{
+    g_autofree char *path = g_build_filename(dir, name, NULL);
+    gsize left = strlen(text);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    ssize_t n = 0;
+    while (fd >= 0 && left > 0 && (n >= 0 || errno == EINTR)) {
+        n = write(fd, text, left);
+        text += MAX(n, 0);
+        left -= (gsize)MAX(n, 0);
+    }
+    if (fd < 0 || left > 0)
+        note_loss(path, errno);
+    if (fd >= 0)
+        close(fd);
+}
+
 /* ---- files
  * ---------------------------------------------------------------------------------------------
  */
@@ -221,7 +274,7 @@ log_file_open(const char *dir, const char *name, gsize maximum, GError **error)
         return NULL;
     }
     LogFile *file = g_new(LogFile, 1);
-    *file = (LogFile){fd, maximum};
+    *file = (LogFile){g_steal_pointer(&path), fd, maximum};
     return file;
 }
 
@@ -232,6 +285,7 @@ log_file_free(LogFile *file)
         return;
     if (file->fd >= 0)
         close(file->fd);
+    g_free(file->path);
     g_free(file);
 }
 
@@ -243,6 +297,7 @@ write_all(LogFile *file, const char *bytes, gsize length)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
+            note_loss(file->path, errno);
             close(file->fd);
             file->fd = -1;
             return;

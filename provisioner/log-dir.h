@@ -17,7 +17,14 @@ const char *log_dir_path(const LogDir *dir);
 /* KEEP is FALSE: the folder goes, unless it was asked for. */
 void log_dir_close(LogDir *dir, gboolean keep);
 
-/* One file of such a folder. A full disk or a flood ends the file, never the host. */
+/* What could not be written there, or in a folder of a later start below it, with the
+ * reason: "console.log: No space left on device"; NULL: nothing is missing. */
+char *log_dir_lost(const char *path);
+/* The file NAME of the folder DIR with TEXT; what fails is for log_dir_lost(). */
+void log_dir_put(const char *dir, const char *name, const char *text, guint mode);
+
+/* One file of such a folder. A full disk or a flood ends the file, never the host; what
+ * the disk did not take is for log_dir_lost(). */
 typedef struct LogFile LogFile;
 
 /* At most MAXIMUM bytes are written, and a line that says so. */

@@ -43,6 +43,17 @@ read_range(struct archive *archive, void *data, const void **block)
     return got;
 }
 
+/* It is the place that is full, not WHAT is unpacked. */
+static void
+fail_write(int out_fd, const char *what, int reason, GError **error)
+{
+    g_autofree char *link = g_strdup_printf("/proc/self/fd/%d", out_fd);
+    g_autofree char *file = g_file_read_link(link, NULL);
+    g_autofree char *folder = file ? g_path_get_dirname(file) : g_strdup("its place");
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot unpack %s to %s: %s", what,
+                folder, g_strerror(reason));
+}
+
 gboolean
 unpack_write_all(int out_fd, const void *data, gsize length, const char *what,
                  GError **error)
@@ -52,8 +63,7 @@ unpack_write_all(int out_fd, const void *data, gsize length, const char *what,
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0) {
-            g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot write %s: %s", what,
-                        g_strerror(errno));
+            fail_write(out_fd, what, errno, error);
             return FALSE;
         }
         at += wrote;

@@ -22,12 +22,27 @@ written(const Initramfs *image, const char *root)
 {
     g_autofree char *path = fake_write_text(root, "out.cpio", "");
     int fd = open(path, O_WRONLY | O_TRUNC);
-    assert_true(initramfs_write(image, fd, NULL));
+    assert_true(initramfs_write(image, fd, path, NULL));
     close(fd);
     char *data;
     gsize length;
     assert_true(g_file_get_contents(path, &data, &length, NULL));
     return g_bytes_new_take(data, length);
+}
+
+static void
+a_full_disk_is_told_with_its_place(void **state)
+{
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        skip();
+    g_autofree char *text = g_strnfill(1 << 20, 'x');
+    g_autoptr(Initramfs) image = initramfs_new();
+    g_autoptr(GError) error = NULL;
+    initramfs_add_text(image, "/etc/large", text, 0644);
+    assert_false(initramfs_write(image, fd, "/the/cache", &error));
+    assert_non_null(strstr(error->message, "/the/cache: No space left on device"));
+    close(fd);
 }
 
 static void
@@ -312,6 +327,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_disk_is_told_with_its_place),
         cmocka_unit_test(the_same_tree_is_the_same_bytes),
         cmocka_unit_test(the_key_follows_what_goes_in),
         cmocka_unit_test(an_archiver_reads_what_was_added),

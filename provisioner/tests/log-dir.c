@@ -7,6 +7,8 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <utime.h>
 
@@ -132,6 +134,35 @@ a_flood_ends_the_file(void **state)
     log_dir_close(dir, FALSE);
 }
 
+/* What the disk does not take is played by the limit of a file's size. */
+static void
+what_the_disk_does_not_take_is_told(void **state)
+{
+    struct rlimit before, little = {10, RLIM_INFINITY};
+    LogDir *dir = log_dir_open(NULL, "lost", NULL);
+    const char *path = log_dir_path(dir);
+    log_dir_put(path, "command", "all of it\n", 0600);
+    assert_null(log_dir_lost(path));
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before);
+    little.rlim_max = before.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &little);
+    LogFile *file = log_file_open(path, "console.log", 100, NULL);
+    log_file_write(file, "more than ten bytes", 19);
+    log_file_free(file);
+    g_autofree char *below = g_build_filename(path, "retry", NULL);
+    assert_int_equal(g_mkdir(below, 0700), 0);
+    log_dir_put(below, "manifest", "more than ten bytes", 0600);
+    setrlimit(RLIMIT_FSIZE, &before);
+    g_autofree char *lost = log_dir_lost(path);
+    assert_string_equal(lost, "console.log: File too large");
+    g_autofree char *link = g_build_filename(path, "incomplete", NULL);
+    assert_int_equal(g_remove(link), 0);
+    g_autofree char *lost_below = log_dir_lost(path);
+    assert_string_equal(lost_below, "manifest: File too large");
+    log_dir_close(dir, FALSE);
+}
+
 int
 main(void)
 {
@@ -143,6 +174,7 @@ main(void)
         cmocka_unit_test(old_ones_go_but_not_those_in_use),
         cmocka_unit_test(without_a_home_they_share_a_folder),
         cmocka_unit_test(a_flood_ends_the_file),
+        cmocka_unit_test(what_the_disk_does_not_take_is_told),
     };
     int failed = cmocka_run_group_tests_name("log-dir", tests, NULL, NULL);
     const char *const arguments[] = {"rm", "-rf", home, NULL};
