@@ -398,8 +398,9 @@ check_accel(const Boot *boot, const Plan *plan, GError **error)
 {
     if (plan->needs_kvm == NULL || boot->accel->accel == ACCEL_KVM)
         return TRUE;
-    g_set_error(error, HB_ERROR, HB_UNSUPPORTED, "%s; here there is only emulation: %s",
-                plan->needs_kvm, boot->accel->reason);
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "%s:%d: %s; here there is only emulation: %s", plan->needs_kvm_pos.file,
+                plan->needs_kvm_pos.line, plan->needs_kvm, boot->accel->reason);
     return FALSE;
 }
 

@@ -38,6 +38,47 @@ warn_if_too_large(const GPtrArray *plans)
     }
 }
 
+/* A host that plain emulation cannot have: what would start it is tried only for that. */
+static int
+check_accel(const GPtrArray *plans, const Emulator *emulator, Accel asked)
+{
+    g_autoptr(AccelVerdict) verdict = NULL;
+    g_autoptr(Findings) findings = findings_new();
+    for (guint i = 0; asked != ACCEL_KVM && i < plans->len; i++) {
+        const Plan *plan = g_ptr_array_index(plans, i);
+        if (!plan->needs_kvm)
+            continue;
+        g_autoptr(GError) error = NULL;
+        if (!verdict) {
+            g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+            g_autoptr(AccelProof) proof = accel_begin(asked, emulator->binary);
+            verdict = accel_end(proof, &error);
+        }
+        if (!verdict)
+            return cli_fail(error);
+        if (verdict->accel == ACCEL_TCG)
+            findings_add(
+                findings, FINDING_UNSUPPORTED, plan->needs_kvm_pos, "needs-kvm",
+                "host %s cannot be emulated: %s; here there is only emulation: %s",
+                plan->host_id, plan->needs_kvm, verdict->reason);
+    }
+    return cli_findings(findings);
+}
+
+static int
+check_lab(const char *filename, const Emulator *emulator, Accel asked)
+{
+    int status = HB_OK;
+    g_autoptr(GPtrArray) plans = cli_plan(filename, emulator, PLAN_FOR_QEMU, &status);
+    if (plans)
+        status = check_accel(plans, emulator, asked);
+    if (!plans || status != HB_OK)
+        return status;
+    print_needs(filename, plans);
+    warn_if_too_large(plans);
+    return HB_OK;
+}
+
 int
 cmd_check(int argc, char **argv)
 {
@@ -48,21 +89,19 @@ cmd_check(int argc, char **argv)
         return status;
     if (argc < 2)
         return cli_fail_with(HB_USAGE, "check takes labs; see 'hostbed check --help'");
+    Accel asked = ACCEL_AUTO;
+    if (machine.accel && !accel_from_name(machine.accel, &asked))
+        return cli_fail_with(HB_USAGE, "--accel %s: there are auto, kvm and tcg",
+                             machine.accel);
 
     g_autoptr(GError) error = NULL;
     g_autoptr(Emulator) emulator = cli_emulator(&machine, &error);
     if (!emulator)
         return cli_fail(error);
     for (int i = 1; i < argc; i++) {
-        int lab_status = HB_OK;
-        g_autoptr(GPtrArray) plans =
-            cli_plan(argv[i], emulator, PLAN_FOR_QEMU, &lab_status);
-        if (plans) {
-            print_needs(argv[i], plans);
-            warn_if_too_large(plans);
-        }
+        int lab_status = check_lab(argv[i], emulator, asked);
         /* A lab that is wrong outweighs one that this emulator cannot do. */
-        else if (status == HB_OK || lab_status == HB_USAGE)
+        if (status == HB_OK || lab_status == HB_USAGE)
             status = lab_status;
     }
     return status;

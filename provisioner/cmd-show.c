@@ -90,12 +90,6 @@ static gboolean
 choose_accel(const Plan *plan, const char *emulator, Accel asked, Accel *accel,
              GError **error)
 {
-    if (asked == ACCEL_TCG && plan->needs_kvm) {
-        g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
-                    "host %s cannot be emulated: %s; use --accel kvm", plan->host_id,
-                    plan->needs_kvm);
-        return FALSE;
-    }
     *accel = plan->needs_kvm ? ACCEL_KVM : asked;
     if (*accel != ACCEL_AUTO)
         return TRUE;
@@ -104,6 +98,14 @@ choose_accel(const Plan *plan, const char *emulator, Accel asked, Accel *accel,
     g_autoptr(AccelVerdict) verdict = accel_end(proof, error);
     *accel = verdict ? verdict->accel : ACCEL_AUTO;
     return verdict != NULL;
+}
+
+static void
+refuse_emulation(const Plan *plan, Findings *findings)
+{
+    if (plan->needs_kvm)
+        findings_add(findings, FINDING_UNSUPPORTED, plan->needs_kvm_pos, "needs-kvm",
+                     "host %s cannot be emulated: %s", plan->host_id, plan->needs_kvm);
 }
 
 static int
@@ -117,6 +119,8 @@ show_plans(const GPtrArray *plans, const EmitFormat *format, const Emulator *emu
     g_autoptr(Findings) findings = findings_new();
     for (guint i = 0; format->check && i < selected->len; i++)
         format->check(g_ptr_array_index(selected, i), findings);
+    for (guint i = 0; options->accel == ACCEL_TCG && i < selected->len; i++)
+        refuse_emulation(g_ptr_array_index(selected, i), findings);
     if (!findings_ok(findings))
         return cli_findings(findings);
 

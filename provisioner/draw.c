@@ -283,19 +283,26 @@ move(DrawBox *box, int x, int y)
         move(g_ptr_array_index(box->children, i), box->x, box->y);
 }
 
+static const char *
+plural(guint count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static char *
 host_detail(const Plan *plan)
 {
     g_autofree char *memory = emit_size_text(plan->memory_bytes);
     GString *text = g_string_new(NULL);
-    g_string_printf(text, "%s  ·  %u CPUs  ·  %s in %u cells  ·  ", plan->machine,
-                    plan->cpu_count, memory, plan->cells->len);
+    g_string_printf(text, "%s  ·  %u CPU%s  ·  %s in %u cell%s  ·  ", plan->machine,
+                    plan->cpu_count, plural(plan->cpu_count), memory, plan->cells->len,
+                    plural(plan->cells->len));
     if (plan->iommu.model == LAB_IOMMU_NONE)
         g_string_append(text, "no IOMMU");
     else
-        g_string_append_printf(text, "%s IOMMU, %u groups (dashed)",
-                               lab_iommu_model_name(plan->iommu.model),
-                               plan->groups->len);
+        g_string_append_printf(text, "%s IOMMU, %u group%s (dashed)",
+                               lab_iommu_model_name(plan->iommu.model), plan->groups->len,
+                               plural(plan->groups->len));
     if (plan->tainted)
         g_string_append(text, "  ·  tainted by raw arguments");
     return g_string_free(text, FALSE);

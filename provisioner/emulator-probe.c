@@ -315,15 +315,31 @@ ask_version(Probe *probe, Emulator *emulator, GError **error)
     return TRUE;
 }
 
-/* More than 255 CPUs need x2APIC, which the emulation lacks in older emulators. */
+/* The largest model is asked, but all models share one list of what can be switched.
+ * More than 255 CPUs need x2APIC, which the emulation lacks in older emulators. */
 static gboolean
-has_x2apic(Probe *probe)
+ask_cpus(Probe *probe, Emulator *emulator, GError **error)
 {
+    if (!ask_names(probe, "query-cpu-definitions", NULL, "name", emulator->cpu_models,
+                   error))
+        return FALSE;
     JsonObject *args = arguments("type", "full");
     json_object_set_object_member(args, "model", arguments("name", "max"));
-    g_autoptr(JsonNode) result = ask(probe, "query-cpu-model-expansion", args, NULL);
-    JsonObject *model = result ? as_object(member(as_object(result), "model")) : NULL;
-    return bool_member(as_object(member(model, "props")), "x2apic");
+    g_autoptr(JsonNode) result = ask(probe, "query-cpu-model-expansion", args, error);
+    if (!result)
+        return FALSE;
+    JsonObject *model = as_object(member(as_object(result), "model"));
+    JsonObject *properties = as_object(member(model, "props"));
+    if (!bool_member(properties, "x2apic"))
+        emulator->max_cpus = MIN(emulator->max_cpus, 255);
+    g_autoptr(GList) names = properties ? json_object_get_members(properties) : NULL;
+    for (GList *name = names; name; name = name->next) {
+        JsonNode *value = member(properties, name->data);
+        if (is_name(name->data) && json_node_get_value_type(value) == G_TYPE_BOOLEAN)
+            g_hash_table_add(emulator->cpu_features, g_strdup(name->data));
+    }
+    g_hash_table_remove(emulator->cpu_features, "realized"); /* of any device */
+    return TRUE;
 }
 
 static gboolean
@@ -336,7 +352,11 @@ ask_machine(Probe *probe, Emulator *emulator, GError **error)
     for (guint i = 0; i < length(machines); i++) {
         JsonObject *machine = element(machines, i);
         const char *name = string_member(machine, "name");
-        if (!is_name(name) || g_strcmp0(string_member(machine, "alias"), "q35") != 0)
+        if (!is_name(name))
+            continue;
+        if (g_str_has_prefix(name, "pc-q35-"))
+            g_hash_table_add(emulator->machines, g_strdup(name));
+        if (g_strcmp0(string_member(machine, "alias"), "q35") != 0)
             continue;
         emulator->default_machine = g_strdup(name);
         emulator->max_cpus = (int)CLAMP(int_member(machine, "cpu-max"), 1, G_MAXINT);
@@ -346,8 +366,6 @@ ask_machine(Probe *probe, Emulator *emulator, GError **error)
                     probe->binary);
         return FALSE;
     }
-    if (!has_x2apic(probe))
-        emulator->max_cpus = MIN(emulator->max_cpus, 255);
     g_autofree char *type = g_strconcat(emulator->default_machine, "-machine", NULL);
     return ask_names(probe, "qom-list-properties", arguments("typename", type), "name",
                      emulator->machine_properties, error);
@@ -906,8 +924,7 @@ ask_everything(Probe *probe, Emulator *emulator, GError **error)
 {
     if (!probe_start(probe, NULL, error) || !ask_version(probe, emulator, error) ||
         !ask_machine(probe, emulator, error) || !ask_builtin(probe, emulator, error) ||
-        !ask_names(probe, "query-cpu-definitions", NULL, "name", emulator->cpu_models,
-                   error))
+        !ask_cpus(probe, emulator, error))
         return FALSE;
     ask_all_devices(probe, emulator);
     if (!probe_revive(probe, NULL))

@@ -7,7 +7,7 @@
 #include "error.h"
 
 /* Of the JSON form; a cache written by another form is probed anew. */
-#define EMULATOR_FORMAT 1
+#define EMULATOR_FORMAT 2
 /* Recorded facts are some 150 kB; what is a hundred times larger is not ours. */
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
 
@@ -64,7 +64,9 @@ emulator_new(void)
                                               (GDestroyNotify)emulator_device_free);
     emulator->objects = set_new();
     emulator->machine_properties = set_new();
+    emulator->machines = set_new();
     emulator->cpu_models = set_new();
+    emulator->cpu_features = set_new();
     emulator->builtin = g_ptr_array_new_with_free_func((GDestroyNotify)builtin_free);
     return emulator;
 }
@@ -81,7 +83,9 @@ emulator_free(Emulator *emulator)
     g_hash_table_unref(emulator->devices);
     g_hash_table_unref(emulator->objects);
     g_hash_table_unref(emulator->machine_properties);
+    g_hash_table_unref(emulator->machines);
     g_hash_table_unref(emulator->cpu_models);
+    g_hash_table_unref(emulator->cpu_features);
     g_ptr_array_unref(emulator->builtin);
     g_free(emulator);
 }
@@ -256,7 +260,9 @@ emulator_to_json(const Emulator *emulator)
     json_builder_add_int_value(builder, emulator->max_cpus);
     add_names(builder, "objects", emulator->objects);
     add_names(builder, "machine-properties", emulator->machine_properties);
+    add_names(builder, "machines", emulator->machines);
     add_names(builder, "cpu-models", emulator->cpu_models);
+    add_names(builder, "cpu-features", emulator->cpu_features);
     add_builtin(builder, emulator);
     add_devices(builder, emulator);
     json_builder_end_object(builder);
@@ -493,7 +499,9 @@ get_machine(JsonObject *root, Emulator *emulator, GError **error)
         return refuse(error, "the number of CPUs");
     if (!get_names(root, "objects", emulator->objects) ||
         !get_names(root, "machine-properties", emulator->machine_properties) ||
-        !get_names(root, "cpu-models", emulator->cpu_models))
+        !get_names(root, "machines", emulator->machines) ||
+        !get_names(root, "cpu-models", emulator->cpu_models) ||
+        !get_names(root, "cpu-features", emulator->cpu_features))
         return refuse(error, "a list of names");
     return TRUE;
 }

@@ -44,7 +44,9 @@ typedef struct {
     GHashTable *devices;            /* char * → EmulatorDevice */
     GHashTable *objects;            /* set of char *: -object types */
     GHashTable *machine_properties; /* set of char *: what -machine takes */
+    GHashTable *machines;           /* set of char *: its q35, "pc-q35-7.2" */
     GHashTable *cpu_models;         /* set of char * */
+    GHashTable *cpu_features;       /* set of char *: what -cpu switches on and off */
     GPtrArray *builtin; /* EmulatorBuiltin: functions of an empty q35 on bus 0 */
 } Emulator;
 

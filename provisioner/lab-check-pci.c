@@ -379,7 +379,7 @@ check_iommu_options(LabCheck *check)
         {"snoop-control", iommu->snoop_control != LAB_UNSET, INTEL},
         {"dma-drain", iommu->dma_drain != LAB_UNSET, INTEL},
         {"pass-through", iommu->pass_through != LAB_UNSET, INTEL | AMD},
-        {"aw-bits", iommu->aw_bits != LAB_AUTO, INTEL | 1 << LAB_IOMMU_VIRTIO},
+        {"aw-bits", iommu->aw_bits != LAB_AUTO, INTEL},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(options); i++)
         if (options[i].given && !(options[i].models & 1u << iommu->model))

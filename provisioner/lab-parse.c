@@ -84,6 +84,7 @@ static void
 parse_machine(LabParser *parser, LabXml *element, gpointer data)
 {
     LabHost *host = data;
+    host->machine_pos = element->pos;
     if (lab_attr_needed(parser, element, "type"))
         lab_attr_word(parser, element, "type", &host->machine);
     lab_no_children(parser, element);

@@ -17,7 +17,7 @@ typedef struct {
     xmlParserCtxt *context;
     LabXml *root;    /* owned */
     LabXml *current; /* the innermost open element */
-    guint depth, elements;
+    guint depth, elements, attributes;
     gboolean refused; /* one finding is enough: what follows it is noise */
 } Reader;
 
@@ -325,6 +325,11 @@ on_start_element(void *data, const xmlChar *local, const xmlChar *prefix,
         return refuse(reader, first_line,
                       "the file has more than %d elements; say copies with count",
                       LAB_XML_MAX_ELEMENTS);
+    reader->attributes += (guint)attribute_count;
+    if (reader->attributes > LAB_XML_MAX_ALL_ATTRIBUTES)
+        return refuse(reader, first_line,
+                      "the file has more than %d attributes; say copies with count",
+                      LAB_XML_MAX_ALL_ATTRIBUTES);
 
     LabXml *element = g_new0(LabXml, 1);
     element->name = qualified_name(prefix, local);

@@ -13,9 +13,11 @@
 
 #define LAB_NAMESPACE "urn:hostbed:lab:1"
 
-/* Bounds of the input. 128 cells with every distance and attribute written out fit. */
-#define LAB_XML_MAX_BYTES (8 * 1024 * 1024)
-#define LAB_XML_MAX_ELEMENTS 100000
+/* Bounds of the input, so that hostbed stays below 32 MiB whatever it is given. 128 cells
+ * with every distance and attribute written out fit. */
+#define LAB_XML_MAX_BYTES (2 * 1024 * 1024)
+#define LAB_XML_MAX_ELEMENTS 25000
+#define LAB_XML_MAX_ALL_ATTRIBUTES 60000
 #define LAB_XML_MAX_DEPTH 32
 #define LAB_XML_MAX_ATTRIBUTES 64 /* of one element */
 

@@ -97,25 +97,6 @@ choose_topology(Planning *planning, const GArray *cells)
         plan->cores = (int)(count / (inner * plan->sockets));
 }
 
-/* Plain emulation calls its largest model an AMD and cannot show the leaf in which AMD
- * tells of threads (TOPOEXT), so Linux sees cores; told Intel it looks elsewhere and
- * finds them. libvirt has no word for that beside the largest model: there a named one is
- * taken. */
-static void
-make_threads_visible(Planning *planning)
-{
-    Plan *plan = planning->plan;
-
-    if (plan->threads < 2 || planning->host->cpu.model != NULL)
-        return;
-    if (plan->backend == PLAN_FOR_QEMU) {
-        plan->tcg_cpu_vendor = "GenuineIntel";
-        return;
-    }
-    g_free(plan->cpu_model);
-    plan->cpu_model = g_strdup("Skylake-Server");
-}
-
 static void
 check_cores(Planning *planning, const GArray *cells)
 {
@@ -205,7 +186,7 @@ plan_cpus(Planning *planning, const GArray *cells)
             plan->sockets, plan->dies, plan->cores, plan->threads, product, cells->len);
         return;
     }
-    make_threads_visible(planning);
+    plan_cpu_threads(planning);
     check_cores(planning, cells);
     check_cpu_count(planning);
 }
@@ -530,11 +511,12 @@ sum_memory(Planning *planning)
                        "the memory of the host's cells is more than %" G_GINT64_FORMAT
                        " TiB in all; give them less",
                        maximum / TIB);
-    else if (plan->memory_bytes > EMULATED_MEMORY && plan->needs_kvm == NULL)
-        plan->needs_kvm = g_strdup_printf(
-            "the host has %" G_GINT64_FORMAT
-            " GiB of memory, and plain emulation has addresses for %" G_GINT64_FORMAT,
-            plan->memory_bytes / GIB, EMULATED_MEMORY / GIB);
+    else if (plan->memory_bytes > EMULATED_MEMORY)
+        planning_need_kvm(planning, planning->host->pos,
+                          "the host has %" G_GINT64_FORMAT
+                          " GiB of memory, and plain emulation has addresses for "
+                          "%" G_GINT64_FORMAT "; use KVM, or give the cells less",
+                          plan->memory_bytes / GIB, EMULATED_MEMORY / GIB);
 }
 
 void

@@ -97,11 +97,11 @@ check_eim(Planning *planning)
                      "eim is a part of interrupt remapping; write intremap=\"on\" too, "
                      "or leave eim "
                      "out");
-    if (!planning_device_takes(planning, "amd-iommu", "xtsup") && plan->needs_kvm == NULL)
-        plan->needs_kvm =
-            g_strdup_printf("eim=\"on\" needs KVM with this emulator (%s), which has "
-                            "no x2APIC of its own",
-                            planning->emulator->version);
+    if (!planning_device_takes(planning, "amd-iommu", "xtsup"))
+        planning_need_kvm(planning, position(planning),
+                          "eim=\"on\" needs KVM with this emulator (%s), which has no "
+                          "x2APIC of its own; use KVM, or a newer emulator",
+                          planning->emulator->version);
 }
 
 static void

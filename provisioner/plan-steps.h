@@ -40,8 +40,17 @@ gboolean plan_property_text(GPtrArray *properties, const char *name, const char 
 void planning_limit(Planning *planning, const char *limit, FilePos pos,
                     const char *format, ...) G_GNUC_PRINTF(4, 5);
 
+/* Plain emulation is not enough, for the reason and with the way out that the sentence
+ * says. The first one found stands. */
+void planning_need_kvm(Planning *planning, FilePos pos, const char *format, ...)
+    G_GNUC_PRINTF(3, 4);
+
 /* The row "total-memory", in bytes. */
 gint64 plan_memory_maximum(void);
+
+/* ---- plan-cpu.c: the CPU model; its threads once the topology is known */
+void plan_cpu_model(Planning *planning);
+void plan_cpu_threads(Planning *planning);
 
 /* ---- plan-cells.c: CPUs, cells, nodes, distances, huge pages */
 void plan_cells(Planning *planning);

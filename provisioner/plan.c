@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "plan-steps.h"
@@ -264,6 +265,20 @@ plan_property_text(GPtrArray *properties, const char *name, const char *value,
 /* ---- questions
  * -------------------------------------------------------------------------- */
 
+void
+planning_need_kvm(Planning *planning, FilePos pos, const char *format, ...)
+{
+    Plan *plan = planning->plan;
+    va_list arguments;
+
+    if (plan->needs_kvm != NULL)
+        return;
+    va_start(arguments, format);
+    plan->needs_kvm = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    plan->needs_kvm_pos = pos;
+}
+
 const EmulatorDevice *
 planning_device(const Planning *planning, const char *name)
 {
@@ -316,27 +331,26 @@ plan_machine(Planning *planning)
     const LabHost *host = planning->host;
     Plan *plan = planning->plan;
     const char *machine = host->machine;
+    const FilePos pos = host->machine_pos.file != NULL ? host->machine_pos : host->pos;
 
-    if (machine == NULL || g_str_equal(machine, "q35")) {
+    if (machine == NULL || g_str_equal(machine, "q35"))
         machine = planning->emulator->default_machine;
-    } else if (!g_str_has_prefix(machine, "pc-q35-")) {
-        findings_add(planning->findings, FINDING_ERROR, host->pos, "machine",
+    else if (!g_str_has_prefix(machine, "pc-q35-"))
+        findings_add(planning->findings, FINDING_ERROR, pos, "machine",
                      "machine %s is not one whose addresses hostbed can tell; leave it "
                      "out or name "
                      "a q35, such as %s",
                      machine, planning->emulator->default_machine);
-    }
+    else if (!g_hash_table_contains(planning->emulator->machines, machine))
+        findings_add(planning->findings, FINDING_UNSUPPORTED, pos, "machine",
+                     "this emulator (%s) has no machine %s; leave it out or name a q35 "
+                     "that it has, such as %s",
+                     planning->emulator->version, machine,
+                     planning->emulator->default_machine);
     plan->machine = g_strdup(machine);
     plan->firmware =
         host->firmware == LAB_FIRMWARE_AUTO ? LAB_FIRMWARE_BIOS : host->firmware;
     plan->kernel = g_strdup(host->kernel);
-    plan->cpu_model = g_strdup(host->cpu.model != NULL ? host->cpu.model : "max");
-    /* Linux clears and copies pages by "rep stosb" where a CPU says that this is fast,
-     * which is a loop over bytes when emulated. */
-    plan->tcg_cpu_features = host->cpu.model != NULL ? NULL : "erms=off,fsrm=off";
-    for (guint i = 0; i < host->cpu.features->len; i++)
-        g_ptr_array_add(plan->cpu_features,
-                        lab_cpu_feature_copy(g_ptr_array_index(host->cpu.features, i)));
     for (guint i = 0; i < host->interconnects->len; i++)
         g_ptr_array_add(plan->interconnects,
                         lab_interconnect_copy(g_ptr_array_index(host->interconnects, i)));
@@ -458,6 +472,7 @@ static const struct {
     guint needs; /* LabPart */
 } steps[] = {
     {plan_machine, LAB_PART_BOOT},
+    {plan_cpu_model, LAB_PART_CPU},
     {plan_cells, LAB_PART_CELLS | LAB_PART_CPU | LAB_PART_DISTANCES},
     {plan_iommu, LAB_PART_IOMMU},
     {plan_pci, LAB_PART_NODES},

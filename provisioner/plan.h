@@ -166,7 +166,9 @@ typedef struct {
         *optional_modules; /* char *: those that it should have if its kernel does */
     GPtrArray *raw_args;   /* char * */
     gboolean tainted;      /* raw arguments: facts they may disturb are unchecked */
-    char *needs_kvm; /* why plain emulation cannot start it, one sentence; or NULL */
+    char *needs_kvm; /* why plain emulation cannot start it or cannot show what it has,
+                      * and the way out, one sentence; or NULL */
+    FilePos needs_kvm_pos; /* what in the lab says so */
 } Plan;
 
 void plan_free(Plan *plan);

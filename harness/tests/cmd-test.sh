@@ -119,7 +119,9 @@ is "the other is left alone" "$(grep -c compute0 "$tap_dir/out")" 0
 hostbed run "$tap_dir/big.xml" -- true 2>"$tap_dir/err"
 is "run refuses it too" $? 8
 has "run tells both numbers" "$tap_dir/err" "needs 40[0-9]+ MiB of memory; [0-9]+ MiB may be used"
-hostbed check "$tap_dir/big.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+# Less than what needs KVM, which check would say first.
+sed 's/memory="[^"]*"/memory="970 GiB"/' "$labs/smallest.xml" >"$tap_dir/large.xml"
+hostbed check "$tap_dir/large.xml" >"$tap_dir/out" 2>"$tap_dir/err"
 is "check finds the lab sound" $? 0
 has "check warns of the machine" "$tap_dir/err" "warning: host .* cannot run here now"
 
@@ -173,6 +175,23 @@ for lab in - -x.xml; do
         <"$labs/smallest.xml" >"$tap_dir/out" 2>"$tap_dir/err"
     has "a worker reads the lab $lab" "$tap_dir/out" "^# .*/nonexistent/kernel"
 done
+# What plain emulation cannot have is told alike, with its line, before anything is started.
+cat >"$tap_dir/host-cpu.xml" <<'EOF'
+<lab xmlns="urn:hostbed:lab:1" name="host-cpu">
+  <host>
+    <cpu model="host"/>
+    <cell cpus="0" memory="256 MiB"/>
+  </host>
+</lab>
+EOF
+for command in "check --accel tcg" "show --accel tcg" "show --accel tcg -f qemu"; do
+    # shellcheck disable=SC2086  # a command and its options
+    hostbed $command "$tap_dir/host-cpu.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+    is "$command refuses what needs KVM" $? 3
+    has "and tells the line and the way out" "$tap_dir/err" \
+        "host-cpu.xml:3: unsupported: .*use KVM, or another model"
+done
+
 hostbed run "$labs/smallest.xml" git log -- file >"$tap_dir/out" 2>"$tap_dir/err"
 is "run with -- behind the command: status 2" $? 2
 has "it is told where -- belongs" "$tap_dir/err" "put '--' before the command"

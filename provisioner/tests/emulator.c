@@ -74,6 +74,11 @@ versions_differ_by_what_they_have(void **state)
     assert_int_equal(old->builtin->len, 4);
     assert_true(g_hash_table_contains(old->machine_properties, "hmat"));
     assert_true(g_hash_table_contains(old->cpu_models, "max"));
+    assert_true(g_hash_table_contains(old->machines, "pc-q35-6.2"));
+    assert_false(g_hash_table_contains(old->machines, "pc-q35-10.0"));
+    assert_true(g_hash_table_contains(new->machines, "pc-q35-10.0"));
+    assert_true(g_hash_table_contains(old->cpu_features, "svm"));
+    assert_false(g_hash_table_contains(old->cpu_features, "vendor"));
 }
 
 static void
@@ -99,13 +104,15 @@ refuses_what_is_no_facts(void **state)
         "[]",
         "{}",
         "{\"format\":2}",
-        "{\"format\":1,\"version\":3}",
-        "{\"format\":1,\"version\":\"1\",\"default-machine\":\"q\",\"max-cpus\":-1}",
-        "{\"format\":1,\"version\":\"1\",\"default-machine\":\"q\",\"max-cpus\":1,"
-        "\"objects\":\"\",\"machine-properties\":\"\",\"cpu-models\":\"\","
+        "{\"format\":2,\"version\":3}",
+        "{\"format\":2,\"version\":\"1\",\"default-machine\":\"q\",\"max-cpus\":-1}",
+        "{\"format\":2,\"version\":\"1\",\"default-machine\":\"q\",\"max-cpus\":1,"
+        "\"objects\":\"\",\"machine-properties\":\"\",\"machines\":\"\",\"cpu-models\":"
+        "\"\",\"cpu-features\":\"\","
         "\"builtin\":[{\"slot\":99}],\"devices\":{}}",
-        "{\"format\":1,\"version\":\"1\",\"default-machine\":\"q\",\"max-cpus\":1,"
-        "\"objects\":\"\",\"machine-properties\":\"\",\"cpu-models\":\"\","
+        "{\"format\":2,\"version\":\"1\",\"default-machine\":\"q\",\"max-cpus\":1,"
+        "\"objects\":\"\",\"machine-properties\":\"\",\"machines\":\"\",\"cpu-models\":"
+        "\"\",\"cpu-features\":\"\","
         "\"builtin\":[],\"devices\":{\"a\":{\"pci\":true,\"properties\":\"\","
         "\"id\":\"8086:10d3\",\"subsystem\":\"0:0\",\"class\":\"1\","
         "\"bars\":[\"9 io 2\"]}}}",
@@ -248,7 +255,7 @@ learns_once(void **state)
     g_autofree char *a = emulator_to_json(first), *b = emulator_to_json(second);
     assert_string_equal(a, b);
 
-    assert_true(g_file_set_contents(entry, "{\"format\":1}", -1, NULL));
+    assert_true(g_file_set_contents(entry, "{\"format\":2}", -1, NULL));
     g_autoptr(Emulator) third = emulator_probe(binary, NULL, NULL);
     g_autofree char *c = emulator_to_json(third);
     assert_string_equal(a, c);

@@ -140,6 +140,76 @@ threads_ask_for_a_vendor_that_shows_them(void **state)
     assert_string_equal(plan->cpu_model, "max");
 }
 
+/* What is written is not less than what is left out. */
+static void
+the_default_model_may_be_written(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 4, 256 * MIB);
+    fixture->host->cpu.threads = 2;
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    fixture->host->cpu.model = g_strdup("max");
+    g_autoptr(Plan) written = fixture_plan(fixture->lab, fixture->emulator);
+    assert_string_equal(written->cpu_model, "max");
+    assert_string_equal(written->tcg_cpu_vendor, plan->tcg_cpu_vendor);
+    assert_string_equal(written->tcg_cpu_features, plan->tcg_cpu_features);
+    assert_null(written->needs_kvm);
+}
+
+static void
+models_that_emulation_lacks_need_kvm(void **state)
+{
+    Fixture *fixture = *state;
+    LabCpu *cpu = &fixture->host->cpu;
+    fixture_cell(fixture->host, 0, 4, 256 * MIB);
+    cpu->pos = (FilePos){"test.xml", 7};
+    cpu->model = g_strdup("EPYC");
+    g_autoptr(Plan) cores = fixture_plan(fixture->lab, fixture->emulator);
+    assert_null(cores->needs_kvm);
+    cpu->threads = 2;
+    g_autoptr(Plan) threads = fixture_plan(fixture->lab, fixture->emulator);
+    assert_non_null(strstr(threads->needs_kvm, "threads of the AMD model EPYC"));
+    assert_int_equal(threads->needs_kvm_pos.line, 7);
+    g_free(cpu->model);
+    cpu->model = g_strdup("Skylake-Server");
+    g_autoptr(Plan) intel = fixture_plan(fixture->lab, fixture->emulator);
+    assert_null(intel->needs_kvm);
+    g_free(cpu->model);
+    cpu->model = g_strdup("host");
+    g_autoptr(Plan) host = fixture_plan(fixture->lab, fixture->emulator);
+    assert_non_null(strstr(host->needs_kvm, "the CPU model host"));
+}
+
+static void
+cpus_and_machines_are_known_by_name(void **state)
+{
+    Fixture *fixture = *state;
+    LabHost *host = fixture->host;
+    LabCpuFeature *feature = g_new0(LabCpuFeature, 1);
+    fixture_cell(host, 0, 1, 256 * MIB);
+    feature->name = g_strdup("lahf_lm");
+    feature->pos = (FilePos){"test.xml", 8};
+    g_ptr_array_add(host->cpu.features, feature);
+    host->machine = g_strdup("pc-q35-6.2");
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+    assert_string_equal(plan->machine, "pc-q35-6.2");
+
+    g_free(feature->name);
+    feature->name = g_strdup("nosuchfeat");
+    g_free(host->machine);
+    host->machine = g_strdup("pc-q35-2.0");
+    host->machine_pos = (FilePos){"test.xml", 6};
+    host->cpu.model = g_strdup("nosuch");
+    host->cpu.pos = (FilePos){"test.xml", 7};
+    g_autofree char *text = fixture_refused(fixture->lab, fixture->emulator);
+    assert_non_null(strstr(text, "test.xml:6: unsupported: this emulator (10.0.2) has no "
+                                 "machine pc-q35-2.0"));
+    assert_non_null(strstr(text, "test.xml:7: unsupported: this emulator (10.0.2) has no "
+                                 "CPU model nosuch"));
+    assert_non_null(strstr(text, "test.xml:8: unsupported: the CPUs of this emulator "
+                                 "(10.0.2) have no feature nosuchfeat"));
+}
+
 static void
 half_a_core_is_refused(void **state)
 {
@@ -462,6 +532,9 @@ main(void)
         TEST(an_empty_cell_is_refused),
         TEST(sockets_lie_in_one_cell),
         TEST(threads_ask_for_a_vendor_that_shows_them),
+        TEST(the_default_model_may_be_written),
+        TEST(models_that_emulation_lacks_need_kvm),
+        TEST(cpus_and_machines_are_known_by_name),
         TEST(half_a_core_is_refused),
         TEST(cpus_have_no_gaps),
         TEST(the_topology_is_that_of_the_cells),

@@ -87,6 +87,16 @@ add_newer(Emulator *emulator)
     g_hash_table_add(emulator->objects, (gpointer) "acpi-generic-initiator");
 }
 
+static GHashTable *
+names(const char *words)
+{
+    GHashTable *set = g_hash_table_new(g_str_hash, g_str_equal);
+    g_auto(GStrv) each = g_strsplit(words, " ", -1);
+    for (guint i = 0; each[i] != NULL; i++)
+        g_hash_table_add(set, (gpointer)g_intern_string(each[i]));
+    return set;
+}
+
 Emulator *
 fixture_emulator(gboolean newer)
 {
@@ -97,6 +107,11 @@ fixture_emulator(gboolean newer)
     emulator->max_cpus = newer ? 4096 : 288;
     emulator->devices = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, device_free);
     emulator->objects = g_hash_table_new(g_str_hash, g_str_equal);
+    emulator->machines = names("pc-q35-6.2 pc-q35-7.2");
+    if (newer)
+        g_hash_table_add(emulator->machines, (gpointer) "pc-q35-10.0");
+    emulator->cpu_models = names("max host EPYC Skylake-Server");
+    emulator->cpu_features = names("svm avx2 vmx lahf-lm sse4.2");
     emulator->builtin = g_ptr_array_new_with_free_func(builtin_free);
     add_device(emulator, "pxb-pcie", 0x1b36, 0x000b, 0x060000, 0,
                "bus_nr:uint8 numa_node:uint16 bypass_iommu:bool multifunction:bool");
@@ -133,6 +148,9 @@ fixture_emulator_free(Emulator *emulator)
     g_free(emulator->default_machine);
     g_hash_table_unref(emulator->devices);
     g_hash_table_unref(emulator->objects);
+    g_hash_table_unref(emulator->machines);
+    g_hash_table_unref(emulator->cpu_models);
+    g_hash_table_unref(emulator->cpu_features);
     g_ptr_array_unref(emulator->builtin);
     g_free(emulator);
 }
