@@ -20,7 +20,10 @@ for _ in $(seq 300); do
     [ ! -S "$tap_dir/agent" ] || break
     sleep 0.1
 done
-python3 "$source_dir/harness/tests/peer.py" "$tap_dir/agent" "$tap_dir/console"
+# QEMU 10.0 does, see docs/facts.rst.
+case $(emulator_version "$emulator") in 1[0-9].*) defect=full-ports-stay-shut ;; *) defect= ;; esac
+# shellcheck disable=SC2086 # none, or one
+python3 "$source_dir/harness/tests/peer.py" "$tap_dir/agent" "$tap_dir/console" $defect
 status=$?
 kill $pid
 wait $pid 2>/dev/null
