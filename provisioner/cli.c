@@ -26,8 +26,8 @@ cli_accel(const CliMachine *machine)
     return accel;
 }
 
-static const Command *
-find_command(const char *name)
+const Command *
+cli_command(const char *name)
 {
     for (const Command *command = commands; command->name; command++)
         if (strcmp(command->name, name) == 0)
@@ -130,7 +130,7 @@ cli_parse_divided(const char *command, int *argc, char **argv,
                   const GOptionEntry *entries, CliMachine *machine, int *before,
                   int *status)
 {
-    const Command *known = find_command(command);
+    const Command *known = cli_command(command);
     g_autofree char *title = g_strdup_printf("%s", known ? known->synopsis : "");
     g_autoptr(GOptionContext) context = g_option_context_new(title);
     if (known)

@@ -22,6 +22,9 @@ typedef struct {
 
 extern const Command commands[]; /* ends with name NULL; in main.c */
 
+/* The command of this name, or NULL. */
+const Command *cli_command(const char *name);
+
 int cmd_check(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_run(int argc, char **argv);

@@ -196,7 +196,7 @@ typedef struct {
     LabFirmware firmware;
     FilePos firmware_pos;
     FilePos kernel_pos;
-    FilePos machine_pos; /* file NULL: none was written */
+    FilePos machine_pos;      /* file NULL: none was written */
     char *kernel;             /* path of a kernel, or NULL: the machine's choice */
     char *cmdline;            /* further words of the kernel command line, or NULL */
     char *machine;            /* emulator machine type, or NULL: the planner's */

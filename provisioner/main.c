@@ -80,19 +80,10 @@ unknown_command(const char *name)
                          "there is no command '%s'; 'hostbed --help' lists them", name);
 }
 
-static const Command *
-find_command(const char *name)
-{
-    for (const Command *command = commands; command->name; command++)
-        if (strcmp(command->name, name) == 0)
-            return command;
-    return NULL;
-}
-
 static int
 print_help_of(const char *name)
 {
-    const Command *command = find_command(name);
+    const Command *command = cli_command(name);
     char *help_argv[] = {(char *)name, (char *)"--help", NULL};
     return command ? command->run(2, help_argv) : unknown_command(name);
 }
@@ -116,7 +107,7 @@ run(int argc, char **argv)
         puts(PACKAGE_STRING);
         return HB_OK;
     }
-    const Command *command = find_command(name);
+    const Command *command = cli_command(name);
     return command ? command->run(argc - 1, argv + 1) : unknown_command(name);
 }
 
