@@ -10,8 +10,38 @@
 #define DEVICES "sys/bus/pci/devices"
 
 static void
-append(Interfaces *interfaces, const char *name)
+visit_folder(int root, const char *function, const char *folder, InterfaceVisit *visit,
+             void *user_data)
 {
+    SysfsNames names = sysfs_names(root, DEVICES "/%s/%s", function, folder);
+    for (size_t i = 0; i < names.count; i++)
+        visit(function, folder, names.names[i], user_data);
+    sysfs_names_clear(&names);
+}
+
+/* A virtio function has its interface below the virtio device. */
+void
+interfaces_visit(int root, const char *function, InterfaceVisit *visit, void *user_data)
+{
+    visit_folder(root, function, "net", visit, user_data);
+    SysfsNames names = sysfs_names(root, DEVICES "/%s", function);
+    for (size_t i = 0; i < names.count; i++) {
+        unsigned number;
+        char folder[32];
+        if (!sysfs_numbered(names.names[i], "virtio", &number))
+            continue;
+        snprintf(folder, sizeof folder, "virtio%u/net", number);
+        visit_folder(root, function, folder, visit, user_data);
+    }
+    sysfs_names_clear(&names);
+}
+
+static void
+append(const char *function, const char *folder, const char *name, void *user_data)
+{
+    Interfaces *interfaces = user_data;
+    (void)function;
+    (void)folder;
     char *copy = strdup(name);
     char **names =
         realloc(interfaces->names, (interfaces->count + 1) * sizeof *interfaces->names);
@@ -21,32 +51,6 @@ append(Interfaces *interfaces, const char *name)
         names[interfaces->count++] = copy;
     else
         free(copy);
-}
-
-static void
-append_folder(Interfaces *interfaces, int root, const char *function, const char *folder)
-{
-    SysfsNames names = sysfs_names(root, DEVICES "/%s/%s", function, folder);
-    for (size_t i = 0; i < names.count; i++)
-        append(interfaces, names.names[i]);
-    sysfs_names_clear(&names);
-}
-
-/* A virtio function has its interface below the virtio device. */
-static void
-append_function(Interfaces *interfaces, int root, const char *function)
-{
-    append_folder(interfaces, root, function, "net");
-    SysfsNames names = sysfs_names(root, DEVICES "/%s", function);
-    for (size_t i = 0; i < names.count; i++) {
-        unsigned number;
-        char folder[32];
-        if (!sysfs_numbered(names.names[i], "virtio", &number))
-            continue;
-        snprintf(folder, sizeof folder, "virtio%u/net", number);
-        append_folder(interfaces, root, function, folder);
-    }
-    sysfs_names_clear(&names);
 }
 
 /* The kernel writes addresses with leading zeros, so that sorted names are in the order
@@ -73,7 +77,7 @@ interfaces_in_order(int root)
         for (size_t i = 0; i < functions.count; i++)
             if (sysfs_exists(root, DEVICES "/%s/physfn", functions.names[i]) ==
                 are_virtual)
-                append_function(&interfaces, root, functions.names[i]);
+                interfaces_visit(root, functions.names[i], append, &interfaces);
     sysfs_names_clear(&functions);
     return interfaces;
 }
@@ -91,7 +95,7 @@ bool
 interfaces_has(int root, const char *address)
 {
     Interfaces interfaces = {0};
-    append_function(&interfaces, root, address);
+    interfaces_visit(root, address, append, &interfaces);
     bool has = interfaces.count > 0;
     interfaces_clear(&interfaces);
     return has;

@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "interfaces.h"
+
 #define DEVICES "sys/bus/pci/devices"
 
 /* The link ends in the path of bridges: …/pci0000:b4/0000:b4:00.0/0000:b5:00.0 */
@@ -94,9 +96,10 @@ permanent_address(const char *interface, char *mac, size_t size)
 }
 
 static void
-observe_interface(Observer *observer, const char *function, const char *folder,
-                  const char *interface)
+observe_interface(const char *function, const char *folder, const char *interface,
+                  void *user_data)
 {
+    Observer *observer = user_data;
     char mac[18];
     char *address = sysfs_read(observer->root, DEVICES "/%s/%s/%s/address", function,
                                folder, interface);
@@ -107,33 +110,12 @@ observe_interface(Observer *observer, const char *function, const char *folder,
     free(address);
 }
 
-static void
-observe_interfaces(Observer *observer, const char *function, const char *folder)
-{
-    SysfsNames names = sysfs_names(observer->root, DEVICES "/%s/%s", function, folder);
-    for (size_t i = 0; i < names.count; i++)
-        observe_interface(observer, function, folder, names.names[i]);
-    sysfs_names_clear(&names);
-}
-
-/* A virtio function has its interface below the virtio device. Virtual functions get an
- * address by chance, so it is no fact. */
+/* Virtual functions get an address by chance, so it is no fact. */
 static void
 observe_macs(Observer *observer, const char *function)
 {
-    if (sysfs_exists(observer->root, DEVICES "/%s/physfn", function))
-        return;
-    observe_interfaces(observer, function, "net");
-    SysfsNames names = sysfs_names(observer->root, DEVICES "/%s", function);
-    for (size_t i = 0; i < names.count; i++) {
-        unsigned number;
-        char folder[32];
-        if (!sysfs_numbered(names.names[i], "virtio", &number))
-            continue;
-        snprintf(folder, sizeof folder, "virtio%u/net", number);
-        observe_interfaces(observer, function, folder);
-    }
-    sysfs_names_clear(&names);
+    if (!sysfs_exists(observer->root, DEVICES "/%s/physfn", function))
+        interfaces_visit(observer->root, function, observe_interface, observer);
 }
 
 void

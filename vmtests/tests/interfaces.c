@@ -16,9 +16,11 @@
 #include "sysfs.h"
 #include "tree.h"
 
-/* The names in order, with blanks between, in a host whose tree is TEXT. */
+typedef void Look(int root, GString *seen);
+
+/* What LOOK sees in a host whose tree is TEXT. */
 static char *
-order(const char *text)
+look_at(const char *text, Look *look)
 {
     g_autofree char *folder = g_dir_make_tmp("hostbed-interfaces-XXXXXX", NULL);
     assert_non_null(folder);
@@ -26,22 +28,29 @@ order(const char *text)
     assert_int_equal(tree_unpack(in, folder), 0);
     fclose(in);
     int root = sysfs_open(folder);
-    Interfaces interfaces = interfaces_in_order(root);
-    g_autoptr(GString) names = g_string_new(NULL);
-    for (size_t i = 0; i < interfaces.count; i++)
-        g_string_append_printf(names, "%s%s", i > 0 ? " " : "", interfaces.names[i]);
-    interfaces_clear(&interfaces);
+    g_autoptr(GString) seen = g_string_new(NULL);
+    look(root, seen);
     close(root);
     const char *argv[] = {"rm", "-rf", folder, NULL};
     assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
                              NULL, NULL, NULL, NULL));
-    return g_strdup(names->str);
+    return g_strdup(seen->str);
+}
+
+/* The names in order, with blanks between. */
+static void
+see_order(int root, GString *seen)
+{
+    Interfaces interfaces = interfaces_in_order(root);
+    for (size_t i = 0; i < interfaces.count; i++)
+        g_string_append_printf(seen, "%s%s", i > 0 ? " " : "", interfaces.names[i]);
+    interfaces_clear(&interfaces);
 }
 
 static void
 check(const char *text, const char *expected)
 {
-    g_autofree char *names = order(text);
+    g_autofree char *names = look_at(text, see_order);
     assert_string_equal(names, expected);
 }
 
@@ -83,6 +92,35 @@ virtio_has_its_place_too(void **state)
 }
 
 static void
+append_place(const char *function, const char *folder, const char *name, void *user_data)
+{
+    g_string_append_printf(user_data, "%s %s %s;", function, folder, name);
+}
+
+static void
+see_places(int root, GString *seen)
+{
+    interfaces_visit(root, "0000:01:00.0", append_place, seen);
+    interfaces_visit(root, "0000:02:00.0", append_place, seen);
+    interfaces_visit(root, "0000:03:00.0", append_place, seen);
+    interfaces_visit(root, "0000:04:00.0", append_place, seen);
+}
+
+/* A folder that only begins like a virtio device's is none. */
+static void
+each_is_seen_in_its_place(void **state)
+{
+    g_autofree char *places = look_at(
+        FUNCTION("x/", "0000:01:00.0") FUNCTION("x/", "0000:02:00.0")
+            FUNCTION("x/", "0000:03:00.0") INTERFACE("x/0000:01:00.0", "a")
+                INTERFACE("x/0000:01:00.0", "b") INTERFACE("x/0000:02:00.0/virtio11", "c")
+                    INTERFACE("x/0000:03:00.0/virtiofs", "d"),
+        see_places);
+    assert_string_equal(places, "0000:01:00.0 net a;0000:01:00.0 net b;"
+                                "0000:02:00.0 virtio11/net c;");
+}
+
+static void
 virtual_functions_come_last(void **state)
 {
     check(FUNCTION("x/", "0000:01:00.0") FUNCTION("x/", "0000:01:10.0")
@@ -109,6 +147,7 @@ main(void)
         cmocka_unit_test(a_recorded_host_has_them_by_address),
         cmocka_unit_test(addresses_count_to_the_last_digit),
         cmocka_unit_test(virtio_has_its_place_too),
+        cmocka_unit_test(each_is_seen_in_its_place),
         cmocka_unit_test(virtual_functions_come_last),
         cmocka_unit_test(without_any_there_is_nothing),
     };
