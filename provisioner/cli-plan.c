@@ -25,6 +25,10 @@ cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend, in
 {
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(Lab) lab = lab_parse_file(filename, findings);
+    if (g_cancellable_is_cancelled(g_cancellable_get_current())) {
+        *status = HB_INTERRUPTED;
+        return NULL;
+    }
     g_autoptr(GPtrArray) plans =
         lab ? plan_checked_lab(lab, emulator, backend, findings) : NULL;
     *status = cli_findings(findings);

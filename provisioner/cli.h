@@ -99,6 +99,7 @@ gboolean cli_was_interrupted(const CliInterrupt *interrupt);
  * (HB_INTERRUPTED). */
 Emulator *cli_emulator(const CliMachine *machine, GError **error);
 /* Lab from FILENAME, checked and planned for BACKEND. Prints findings; NULL: *STATUS is
- * set. */
+ * set. HB_INTERRUPTED, of which nothing is printed: the thread's current GCancellable was
+ * cancelled while the lab was read. */
 GPtrArray *cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend,
                     int *status);

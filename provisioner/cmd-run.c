@@ -436,6 +436,11 @@ run_lab(Session *session, const char *filename, Accel accel)
         return finish(session, NULL, error);
     g_autoptr(GPtrArray) plans = cli_plan(filename, emulator, PLAN_FOR_QEMU, &status);
     const Plan *plan = plans ? choose_host(plans, options->host, &status) : NULL;
+    if (!plan && status == HB_INTERRUPTED) {
+        g_set_error_literal(&error, HB_ERROR, HB_INTERRUPTED,
+                            "interrupted while the lab was read");
+        return finish(session, NULL, error);
+    }
     if (!plan)
         return status;
     if (!check_memory(plan, &error))

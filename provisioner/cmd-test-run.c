@@ -354,6 +354,7 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_options(argv, "extra-arg", o->extra_args);
     add_options(argv, "select", o->patterns);
     add_option(argv, "worker-name", lab->name);
+    add_option(argv, "worker-lab", lab->path);
     for (guint i = 0; i < lab->units->len; i++) {
         const Unit *unit = lab->units->pdata[i];
         if (!g_str_equal(unit->host, host->id))

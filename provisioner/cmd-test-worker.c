@@ -148,46 +148,37 @@ plan_of_host(const GPtrArray *plans, const char *host)
     return plans->pdata[0];
 }
 
-/* Findings were printed by whoever started us. */
+/* Findings were printed by whoever started us. PATH: where to read it, if not in
+ * FILENAME. */
 static GPtrArray *
-plan_quietly(const char *filename, const Emulator *emulator, GError **error)
+plan_quietly(const char *filename, const char *path, const Emulator *emulator,
+             GError **error)
 {
     g_autoptr(Findings) findings = findings_new();
-    g_autoptr(Lab) lab = lab_parse_file(filename, findings);
+    g_autoptr(GString) text = lab_read(path ? path : filename, findings);
+    g_autoptr(Lab) lab =
+        text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
     GPtrArray *plans = lab ? plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
     if (!plans) {
-        g_autofree char *text = findings_to_text(findings);
-        g_set_error(error, HB_ERROR, HB_USAGE, "%s cannot be planned: %s", filename,
-                    text);
+        g_autofree char *why = findings_to_text(findings);
+        g_set_error(error, HB_ERROR, HB_USAGE, "%s cannot be planned: %s", filename, why);
     }
     return plans;
-}
-
-/* Whoever started us keeps the lab that came on its standard input there, for every
- * worker to read from the beginning. */
-static void
-open_standard_input(void)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd/0", getppid());
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0)
-        dup2(fd, STDIN_FILENO);
-    if (fd > STDIN_FILENO)
-        close(fd);
 }
 
 static HbStatus
 run_hosts(Worker *worker, const char *filename, GCancellable *interrupt, GError **error)
 {
     const TestOptions *options = worker->options;
-    g_autoptr(GPtrArray) plans = plan_quietly(filename, worker->emulator, error);
+    g_autoptr(GPtrArray) plans =
+        plan_quietly(filename, options->worker_lab, worker->emulator, error);
     g_autoptr(Selection) selection =
         plans ? selection_new((const char *const *)options->patterns, error) : NULL;
     if (!selection)
         return HB_INFRASTRUCTURE;
     g_autoptr(GPtrArray) machines = NULL;
     if (options->started_as) {
-        machines = plan_quietly(options->started_as, worker->emulator, error);
+        machines = plan_quietly(options->started_as, NULL, worker->emulator, error);
         if (!machines)
             return HB_INFRASTRUCTURE;
     }
@@ -207,8 +198,6 @@ int
 test_worker(const TestOptions *options, const char *filename)
 {
     fcntl(options->worker_fd, F_SETFD, FD_CLOEXEC);
-    if (strcmp(filename, "-") == 0)
-        open_standard_input();
     g_autoptr(GCancellable) interrupt = g_cancellable_new();
     g_unix_signal_add(SIGTERM, on_signal, interrupt);
     g_unix_signal_add(SIGINT, on_signal, interrupt);

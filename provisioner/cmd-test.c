@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#include "lab-xml.h"
 
 /* --jobs was not given. */
 #define JOBS_AUTO G_MININT
@@ -29,6 +29,7 @@ options_clear(TestOptions *options)
     g_strfreev(options->modules);
     g_free(options->shard_text);
     g_free(options->worker_name);
+    g_free(options->worker_lab);
     g_strfreev(options->worker_units);
     g_free(options->manifest);
     g_free(options->started_as);
@@ -53,6 +54,7 @@ lab_free_element(gpointer data)
     if (!lab)
         return;
     g_free(lab->filename);
+    g_free(lab->path);
     g_free(lab->name);
     g_ptr_array_unref(lab->hosts);
     g_ptr_array_unref(lab->units);
@@ -96,6 +98,8 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
         {"worker-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &o->worker_fd, NULL,
          NULL},
         {"worker-name", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &o->worker_name,
+         NULL, NULL},
+        {"worker-lab", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &o->worker_lab,
          NULL, NULL},
         {"worker-unit", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING_ARRAY,
          &o->worker_units, NULL, NULL},
@@ -185,34 +189,37 @@ check_files(const TestOptions *o, const GPtrArray *filenames, int *status)
     return cli_check_files((const CliFile *)(gpointer)files->data, files->len, status);
 }
 
-/* A lab on standard input is read twice, by us and by the process that runs it: what was
- * a pipe becomes a file without a name, which can be opened anew (cmd-test-worker.c). */
-static gboolean
-keep_standard_input(GPtrArray *filenames, GError **error)
+/* ---- what workers read
+ * -----------------------------------------------------------------------------
+ */
+
+/* Where FILENAME is a file that any process finds again, by a name of which nothing
+ * depends on who asks, as /dev/stdin does; or NULL. */
+static char *
+lasting_path(const char *filename)
 {
-    if (!g_ptr_array_find_with_equal_func(filenames, "-", g_str_equal, NULL))
-        return TRUE;
+    struct stat st, real_st;
+    if (strcmp(filename, "-") == 0 || stat(filename, &st) != 0 || !S_ISREG(st.st_mode))
+        return NULL;
+    g_autofree char *real = realpath(filename, NULL);
+    gboolean same = real && stat(real, &real_st) == 0 && real_st.st_dev == st.st_dev &&
+                    real_st.st_ino == st.st_ino;
+    return same ? g_steal_pointer(&real) : NULL;
+}
+
+/* What was a pipe becomes a file without a name, which can be opened as often as it
+ * takes as long as we are here. */
+static char *
+keep_text(const GString *text, Findings *findings, const char *filename)
+{
     int fd = memfd_create("lab", MFD_CLOEXEC);
-    char buffer[64 * 1024];
-    ssize_t got = 0;
-    /* A byte too many is enough for the parser to refuse it. */
-    for (gsize total = 0; fd >= 0 && total <= LAB_XML_MAX_BYTES; total += (gsize)got) {
-        do
-            got = read(STDIN_FILENO, buffer, sizeof buffer);
-        while (got < 0 && errno == EINTR);
-        if (got > 0 && write(fd, buffer, (gsize)got) != got)
-            got = -1;
-        if (got <= 0)
-            break;
-    }
-    gboolean kept = fd >= 0 && got >= 0 && lseek(fd, 0, SEEK_SET) == 0 &&
-                    dup2(fd, STDIN_FILENO) == STDIN_FILENO;
-    if (!kept)
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
-                    "the lab on standard input cannot be read: %s", g_strerror(errno));
-    if (fd > STDIN_FILENO)
+    if (fd >= 0 && write(fd, text->str, text->len) == (ssize_t)text->len)
+        return g_strdup_printf("/proc/%d/fd/%d", getpid(), fd);
+    findings_add(findings, FINDING_ERROR, (FilePos){g_intern_string(filename), 0}, "file",
+                 "the lab cannot be kept: %s", g_strerror(errno));
+    if (fd >= 0)
         close(fd);
-    return kept;
+    return NULL;
 }
 
 /* ---- labs
@@ -299,12 +306,21 @@ add_unsupported(GPtrArray *labs, GHashTable *names, const char *filename,
     lab->report->complete = lab->done = TRUE;
 }
 
-/* NULL: FINDINGS say why not. */
+/* NULL: FINDINGS say why not. *PATH: of a file with the same text. */
 static GPtrArray *
-plan_file(const char *filename, const Emulator *emulator, Findings *findings)
+plan_file(const char *filename, const Emulator *emulator, Findings *findings, char **path)
 {
-    g_autoptr(Lab) lab = lab_parse_file(filename, findings);
-    return lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+    g_autoptr(GString) text = lab_read(filename, findings);
+    g_autoptr(Lab) lab =
+        text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
+    g_autoptr(GPtrArray) plans =
+        lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+    if (!plans)
+        return NULL;
+    *path = lasting_path(filename);
+    if (!*path)
+        *path = keep_text(text, findings, filename);
+    return *path ? g_steal_pointer(&plans) : NULL;
 }
 
 /* All labs are planned, and their findings printed, before one is started. */
@@ -317,7 +333,9 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
         g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (guint i = 0; i < filenames->len; i++) {
         g_autoptr(Findings) findings = findings_new();
-        g_autoptr(GPtrArray) plans = plan_file(filenames->pdata[i], emulator, findings);
+        g_autofree char *path = NULL;
+        g_autoptr(GPtrArray) plans =
+            plan_file(filenames->pdata[i], emulator, findings, &path);
         int status = cli_findings(findings);
         if (!plans && status == HB_UNSUPPORTED)
             add_unsupported(labs, names, filenames->pdata[i], findings);
@@ -328,7 +346,9 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
                 options->repeat > 1 ? g_strdup_printf("[run=%d]", run) : g_strdup("");
             const Plan *first = plans->pdata[0];
             char *name = unique_name(names, first->lab_name, suffix);
-            add_units(add_lab(labs, filenames->pdata[i], name), plans);
+            TestLab *lab = add_lab(labs, filenames->pdata[i], name);
+            lab->path = g_strdup(path);
+            add_units(lab, plans);
         }
     }
     return worst;
@@ -480,9 +500,7 @@ cmd_test(int argc, char **argv)
     if (filenames->len == 0)
         return cli_fail_with(HB_USAGE,
                              "no lab to test; 'hostbed test LAB…' takes lab files");
-    g_autoptr(Emulator) emulator = NULL;
-    if (keep_standard_input(filenames, &error))
-        emulator = cli_emulator(&options.machine, &error);
+    g_autoptr(Emulator) emulator = cli_emulator(&options.machine, &error);
     if (!emulator)
         return cli_fail(error);
     g_free(options.machine.emulator);

@@ -28,6 +28,7 @@ typedef struct {
     /* between us and our workers, and for tests */
     int worker_fd;       /* -1: we are none */
     char *worker_name;   /* the lab's name in reports */
+    char *worker_lab;    /* what to read in place of the lab's file, or NULL */
     char **worker_units; /* "HOST/SUITE" */
     gint64 deadline_us;  /* g_get_monotonic_time(), the same in every process; 0: none */
     char *manifest;      /* file to compare with in place of the plan's */
@@ -47,6 +48,7 @@ typedef struct {
 /* One lab to run, once. */
 typedef struct {
     char *filename;
+    char *path;       /* of a file with its text for workers to read; NULL: none will */
     char *name;       /* unique: "NAME", "NAME[run=2]" */
     GPtrArray *hosts; /* TestHost, in order */
     GPtrArray *units; /* Unit, in order */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A file name → its bytes, bounded. Only a regular file or standard input: opening a
- * named pipe or a terminal would wait for somebody, and a folder has no bytes.
+ * A file name → its bytes, bounded. A pipe or a terminal has them when somebody writes,
+ * and can give them once.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,16 +28,6 @@ say(Findings *findings, const char *filename, const char *format, ...)
                  "%s", message);
 }
 
-/* What a file is when it is no regular file, or NULL. */
-static const char *
-other_kind(mode_t mode)
-{
-    return S_ISREG(mode)    ? NULL
-           : S_ISDIR(mode)  ? "a folder; name a file in it"
-           : S_ISFIFO(mode) ? "a named pipe; use - to read a lab from standard input"
-                            : "a device or a socket; name a file";
-}
-
 static int
 open_file(const char *filename, Findings *findings)
 {
@@ -49,46 +42,81 @@ open_file(const char *filename, Findings *findings)
         close(fd);
         return -1;
     }
-    const char *kind = other_kind(status.st_mode);
-    if (kind) {
-        say(findings, filename, "the lab cannot be read: this is %s", kind);
+    if (S_ISDIR(status.st_mode)) {
+        say(findings, filename,
+            "the lab cannot be read: this is a folder; name a file in it");
         close(fd);
         return -1;
     }
     return fd;
 }
 
+static gboolean
+on_readable(int fd, GIOCondition condition, gpointer user_data)
+{
+    gboolean *came = user_data;
+    *came = TRUE;
+    return G_SOURCE_CONTINUE;
+}
+
+/* Until read() would not wait, or a signal came for those who hear of it in their main
+ * context. A named pipe that nobody has opened yet is no empty one. */
+static void
+wait_readable(int fd)
+{
+    GCancellable *interrupt = g_cancellable_get_current();
+    struct pollfd waiting = {.fd = fd, .events = POLLIN};
+    gboolean came = FALSE;
+    if (poll(&waiting, 1, interrupt ? 0 : -1) != 0)
+        return;
+    guint source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, &came);
+    while (!came && !g_cancellable_is_cancelled(interrupt))
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(source);
+}
+
 /* At most one byte more than a lab may have: lab_xml_read() refuses it then. */
 static GString *
 read_bounded(int fd, const char *filename, Findings *findings)
 {
-    GString *text = g_string_new(NULL);
+    g_autoptr(GString) text = g_string_new(NULL);
     char buffer[64 * 1024];
     while (text->len <= LAB_XML_MAX_BYTES) {
+        wait_readable(fd);
+        if (g_cancellable_is_cancelled(g_cancellable_get_current())) {
+            say(findings, filename, "interrupted while the lab was read");
+            return NULL;
+        }
         ssize_t got = read(fd, buffer, sizeof buffer);
         if (got == 0)
-            return text;
-        if (got < 0 && errno == EINTR)
+            break;
+        if (got < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (got < 0) {
             say(findings, filename, "the lab cannot be read: %s", g_strerror(errno));
-            g_string_free(text, TRUE);
             return NULL;
         }
         g_string_append_len(text, buffer, got);
     }
+    return g_steal_pointer(&text);
+}
+
+GString *
+lab_read(const char *filename, Findings *findings)
+{
+    gboolean is_stdin = strcmp(filename, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open_file(filename, findings);
+    if (fd < 0)
+        return NULL;
+    GString *text = read_bounded(fd, filename, findings);
+    if (!is_stdin)
+        close(fd);
     return text;
 }
 
 Lab *
 lab_parse_file(const char *filename, Findings *findings)
 {
-    gboolean is_stdin = strcmp(filename, "-") == 0;
-    int fd = is_stdin ? STDIN_FILENO : open_file(filename, findings);
-    if (fd < 0)
-        return NULL;
-    g_autoptr(GString) text = read_bounded(fd, filename, findings);
-    if (!is_stdin)
-        close(fd);
+    g_autoptr(GString) text = lab_read(filename, findings);
     return text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
 }

@@ -55,11 +55,12 @@ parse_firmware(LabParser *parser, LabXml *element, gpointer data)
     lab_no_children(parser, element);
 }
 
-/* A relative path is meant from the folder of the lab file. */
+/* A relative path is meant from the folder of the lab file. What is in /dev, such as the
+ * shell's <(…), is the end of a pipe, and in no folder, as "-" is not. */
 static char *
 path_beside(const char *file, const char *path)
 {
-    if (g_path_is_absolute(path) || !file)
+    if (g_path_is_absolute(path) || !file || g_str_has_prefix(file, "/dev/"))
         return g_strdup(path);
     g_autofree char *folder = g_path_get_dirname(file);
     return strcmp(folder, ".") == 0 ? g_strdup(path)

@@ -244,11 +244,16 @@ void lab_interconnect_free(LabInterconnect *interconnect);
 LabCpuFeature *lab_cpu_feature_copy(const LabCpuFeature *feature);
 void lab_cpu_feature_free(LabCpuFeature *feature);
 
-/* Reads the lab in FILENAME ("-": standard input), or in TEXT as if it came from
- * FILENAME. The input is hostile: no network, no entity, no DOCTYPE, bounded size and
- * depth. What is wrong goes to FINDINGS, all at once: where something is, what could be
- * read is checked here (lab_check). NULL if no lab can be made of it (then there is at
- * least one FINDING_ERROR). */
+/* The bytes of the lab in FILENAME ("-": standard input), a file, a pipe or a device: it
+ * waits for those who write, until the thread's current GCancellable is cancelled. NULL:
+ * FINDINGS say why not. */
+GString *lab_read(const char *filename, Findings *findings);
+
+/* Reads the lab in FILENAME as above, or in TEXT as if it came from FILENAME. The input
+ * is hostile: no network, no entity, no DOCTYPE, bounded size and depth. What is wrong
+ * goes to FINDINGS, all at once: where something is, what could be read is checked here
+ * (lab_check). NULL if no lab can be made of it (then there is at least one
+ * FINDING_ERROR). */
 Lab *lab_parse_file(const char *filename, Findings *findings);
 Lab *
 lab_parse_text(const char *text, gsize length, const char *filename, Findings *findings);

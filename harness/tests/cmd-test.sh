@@ -175,6 +175,30 @@ for lab in - -x.xml; do
         <"$labs/smallest.xml" >"$tap_dir/out" 2>"$tap_dir/err"
     has "a worker reads the lab $lab" "$tap_dir/out" "^# .*/nonexistent/kernel"
 done
+# Other names of standard input, and of pipes, at the same time.
+hostbed test -q --accel tcg --kernel /nonexistent/kernel --repeat 2 /dev/stdin \
+    <"$labs/smallest.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "workers read the lab /dev/stdin" "$(grep -c '^# .*/nonexistent/kernel' "$tap_dir/out")" 2
+# shellcheck disable=SC2002  # a pipe is what is tried
+cat "$labs/smallest.xml" | hostbed test -q --accel tcg --kernel /nonexistent/kernel \
+    /dev/stdin <(cat "$labs/two-hosts.xml") <(cat "$labs/14nic.xml") >"$tap_dir/out" 2>"$tap_dir/err"
+is "and those of several pipes" "$(grep -c '^# .*/nonexistent/kernel' "$tap_dir/out")" 4
+hostbed test -q --accel tcg --kernel /nonexistent/kernel /dev/stdin \
+    < <(cat "$labs/refused/counts-multiply.xml") >"$tap_dir/out" 2>"$tap_dir/err"
+is "a lab with faults in a pipe: status 2" $? 2
+has "and they have their lines" "$tap_dir/err" "^/dev/stdin:[0-9]+: error"
+for command in check show "run --kernel /nonexistent/kernel"; do
+    # shellcheck disable=SC2086  # a command and its option
+    hostbed $command <(cat "$labs/smallest.xml") ${command:+$([ "${command%% *}" != run ] || echo -- true)} \
+        >"$tap_dir/out" 2>"$tap_dir/err"
+    status=$?
+    is "${command%% *} takes a lab from a pipe" "$status $(grep -c 'cannot be read' "$tap_dir/err")" \
+        "$([ "${command%% *}" = run ] && echo 2 || echo 0) 0"
+done
+# A kernel is meant from where we are, as in a lab on standard input.
+sed 's,<cell,<kernel path="no-kernel"/><cell,' "$labs/smallest.xml" >"$tap_dir/kernel.xml"
+hostbed run <(cat "$tap_dir/kernel.xml") -- true 2>"$tap_dir/err"
+has "a pipe is in no folder" "$tap_dir/err" " no-kernel"
 # What plain emulation cannot have is told alike, with its line, before anything is started.
 cat >"$tap_dir/host-cpu.xml" <<'EOF'
 <lab xmlns="urn:hostbed:lab:1" name="host-cpu">

@@ -8,10 +8,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <gio/gio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lab.h"
@@ -198,24 +201,86 @@ refuses_what_is_no_file(void **state)
     g_autofree char *folder = g_dir_make_tmp("lab-hostile-XXXXXX", NULL);
     assert_non_null(folder);
     g_autofree char *missing = g_build_filename(folder, "missing.xml", NULL);
-    g_autofree char *pipe = g_build_filename(folder, "pipe.xml", NULL);
     g_autofree char *large = g_build_filename(folder, "large.xml", NULL);
     g_autofree char *loop = g_build_filename(folder, "loop.xml", NULL);
-    assert_int_equal(mkfifo(pipe, 0600), 0);
     assert_int_equal(symlink(loop, loop), 0);
     assert_true(g_file_set_contents(large, "<lab/>", -1, NULL));
     assert_int_equal(truncate(large, 100 * 1024 * 1024), 0); /* sparse */
 
     must_say_of_file(missing, "cannot be read: No such file");
     must_say_of_file(folder, "a folder");
-    must_say_of_file(pipe, "a named pipe");
     must_say_of_file(loop, "cannot be read: ");
-    must_say_of_file("/dev/zero", "a device");
+    must_say_of_file("/dev/null", "is empty");
+    must_say_of_file("/dev/zero", "more than 2 MiB");
     must_say_of_file(large, "more than 2 MiB");
 
-    unlink(pipe);
     unlink(large);
     unlink(loop);
+    rmdir(folder);
+}
+
+/* Writes PIECES into the named pipe PATH, slowly. */
+static pid_t
+start_writer(const char *path, const char *const *pieces)
+{
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    alarm(MAX_SECONDS); /* nobody may read */
+    g_usleep(50 * 1000);
+    int fd = open(path, O_WRONLY);
+    for (; *pieces; pieces++) {
+        g_usleep(50 * 1000);
+        if (write(fd, *pieces, strlen(*pieces)) < 0)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+static void
+reads_a_pipe_to_its_end(void **state)
+{
+    static const char *const pieces[] = {HOST "</cell>", "</host>", "</lab>", NULL};
+    g_autofree char *folder = g_dir_make_tmp("lab-hostile-XXXXXX", NULL);
+    g_autofree char *pipe = g_build_filename(folder, "pipe.xml", NULL);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    for (int interruptibly = 0; interruptibly <= 1; interruptibly++) {
+        g_autoptr(Findings) findings = findings_new();
+        g_autoptr(GCancellable) interrupt = interruptibly ? g_cancellable_new() : NULL;
+        pid_t writer = start_writer(pipe, pieces);
+        if (interrupt)
+            g_cancellable_push_current(interrupt);
+        g_autoptr(Lab) lab = lab_parse_file(pipe, findings);
+        if (interrupt)
+            g_cancellable_pop_current(interrupt);
+        assert_non_null(lab);
+        assert_int_equal(waitpid(writer, NULL, 0), writer);
+    }
+    unlink(pipe);
+    rmdir(folder);
+}
+
+static gboolean
+on_moment(gpointer interrupt)
+{
+    g_cancellable_cancel(interrupt);
+    return G_SOURCE_REMOVE;
+}
+
+/* As a signal does for those who hear of it in their main context. */
+static void
+waits_for_a_pipe_until_interrupted(void **state)
+{
+    g_autofree char *folder = g_dir_make_tmp("lab-hostile-XXXXXX", NULL);
+    g_autofree char *pipe = g_build_filename(folder, "pipe.xml", NULL);
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    g_cancellable_push_current(interrupt);
+    g_timeout_add(50, on_moment, interrupt);
+    must_say_of_file(pipe, "interrupted while the lab was read");
+    g_cancellable_pop_current(interrupt);
+    unlink(pipe);
     rmdir(folder);
 }
 
@@ -244,6 +309,8 @@ main(void)
         cmocka_unit_test(bounds_findings),
         cmocka_unit_test(checks_large_labs_soon),
         cmocka_unit_test(refuses_what_is_no_file),
+        cmocka_unit_test(reads_a_pipe_to_its_end),
+        cmocka_unit_test(waits_for_a_pipe_until_interrupted),
         cmocka_unit_test(takes_little_memory), /* the last: of all above */
     };
     return cmocka_run_group_tests_name("lab-hostile", tests, NULL, NULL);
