@@ -4,7 +4,6 @@
  * its exit status is ours, and a signal for us is one for it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
@@ -371,18 +370,6 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
     return TRUE;
 }
 
-/* Without one of the three, the next file to be opened would be taken for it. Standard
- * output stays one that cannot be written, so that what a command says is not lost
- * without a word; where standard error is missing nobody can be told anyway. */
-static void
-open_standard_streams(void)
-{
-    for (int fd = 0; fd <= 2; fd++)
-        if (fcntl(fd, F_GETFD) < 0 &&
-            open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) < 0)
-            _exit(HB_INFRASTRUCTURE);
-}
-
 static void
 watch_signals(Session *session)
 {
@@ -470,7 +457,6 @@ cmd_run(int argc, char **argv)
     int status, before = 0;
     Accel accel;
     g_auto(Options) options = {0};
-    open_standard_streams();
     gboolean ambiguous = options_may_be_the_commands(argv);
     if (!ambiguous && !parse_options(&argc, argv, &options, &accel, &before, &status))
         return status;

@@ -3,9 +3,11 @@
  * hostbed: argv → the table of commands.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli.h"
 #include "config.h"
@@ -111,6 +113,18 @@ run(int argc, char **argv)
     return command ? command->run(argc - 1, argv + 1) : unknown_command(name);
 }
 
+/* Without one of the three, the next file to be opened would be taken for it. Standard
+ * output stays one that cannot be written, so that what a command says is not lost
+ * without a word; where standard error is missing nobody can be told anyway. */
+static void
+open_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY) < 0)
+            _exit(HB_INFRASTRUCTURE);
+}
+
 /* What was printed may still be on its way, and find no room. */
 static int
 end_output(int status)
@@ -128,6 +142,7 @@ end_output(int status)
 int
 main(int argc, char **argv)
 {
+    open_standard_streams();
     setlocale(LC_ALL, "");
     g_set_prgname("hostbed");
     return end_output(run(argc, argv));

@@ -244,6 +244,22 @@ if [ -w /dev/full ]; then
     done
 fi
 
+# Without one of the three streams no file of ours is taken for it.
+timeout 60 "$build_dir/run" hostbed check - <&- >"$tap_dir/out" 2>"$tap_dir/err"
+is "a lab on standard input that is closed: status 2" $? 2
+has "and a sentence" "$tap_dir/err" "the file is empty"
+for command in --help doctor "check $labs/smallest.xml" "show $labs/smallest.xml" "test --list $labs/smallest.xml" \
+    "test -q --accel tcg --kernel /nonexistent/kernel $labs/smallest.xml"; do
+    # shellcheck disable=SC2086
+    hostbed $command >&- 2>"$tap_dir/err"
+    is "${command//"$labs/"/} to no standard output: status 8" $? 8
+    is "and a sentence" "$(grep -cE 'standard output (cannot be written|is not whole): Bad file' "$tap_dir/err")" 1
+done
+hostbed test --accel tcg --kernel /nonexistent/kernel "$labs/smallest.xml" 2>&- >"$tap_dir/out"
+is "test without standard error: status 8" $? 8
+has "has its results" "$tap_dir/out" "^# .*/nonexistent/kernel"
+is "and nothing else in them" "$(grep -c "^hostbed:" "$tap_dir/out")" 0
+
 hostbed run "$labs/smallest.xml" lspci -tv >"$tap_dir/out" 2>"$tap_dir/err"
 is "run without -- before options: status 2" $? 2
 has "the way out is named" "$tap_dir/err" "put '--' before the command"
