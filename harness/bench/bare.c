@@ -21,14 +21,28 @@
 
 typedef struct {
     int ours, theirs, number;
-    gboolean is_qmp, is_agent;
+    gboolean is_qmp, is_agent, is_console;
 } Channel;
+
+/* What the guest said last: tells why a boot failed. */
+static GString *console;
+#define CONSOLE_KEPT 2000
 
 static G_NORETURN void
 die(const char *what)
 {
     fprintf(stderr, "bare: %s\n", what);
+    if (console && console->len > 0)
+        fprintf(stderr, "the end of its console:\n%s\n", console->str);
     exit(1);
+}
+
+static void
+keep_console(const guint8 *bytes, gsize length)
+{
+    g_string_append_len(console, (const char *)bytes, (gssize)length);
+    if (console->len > CONSOLE_KEPT)
+        g_string_erase(console, 0, (gssize)(console->len - CONSOLE_KEPT));
 }
 
 /* Before the line of LOG-DIR/command that has the words as the emulator got them, with
@@ -66,8 +80,12 @@ open_channels(char **argv)
         int pair[2];
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
             die(g_strerror(errno));
-        Channel channel = {pair[0], pair[1], atoi(fd + 4), strstr(*arg, "qmp") != NULL,
-                           strstr(*arg, "agent") != NULL};
+        Channel channel = {pair[0],
+                           pair[1],
+                           atoi(fd + 4),
+                           strstr(*arg, "qmp") != NULL,
+                           strstr(*arg, "agent") != NULL,
+                           strstr(*arg, "console") != NULL};
         g_array_append_val(channels, channel);
     }
     return channels;
@@ -159,7 +177,7 @@ talk(GArray *channels)
             die("the emulator closed its monitor");
     }
     for (;;) {
-        if (poll(polls, count, 120000) <= 0)
+        if (poll(polls, count, 30000) <= 0)
             die("nothing happens");
         for (guint i = 0; i < count; i++) {
             guint8 bytes[4096];
@@ -168,6 +186,8 @@ talk(GArray *channels)
             ssize_t got = read(polls[i].fd, bytes, sizeof bytes);
             if (got <= 0)
                 die("the emulator ended");
+            if (g_array_index(channels, Channel, i).is_console)
+                keep_console(bytes, (gsize)got);
             if (!g_array_index(channels, Channel, i).is_agent)
                 continue;
             g_byte_array_append(buffer, bytes, (guint)got);
@@ -190,6 +210,7 @@ main(int argc, char **argv)
                 arg[1] = g_strdup(argv[3]);
             }
     g_autoptr(GArray) channels = open_channels(command);
+    console = g_string_new(NULL);
     gint64 started = g_get_monotonic_time();
     pid_t pid = start(command, channels);
     for (guint i = 0; i < channels->len; i++)
