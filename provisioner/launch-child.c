@@ -64,6 +64,8 @@ become(const LaunchChild *options, pid_t parent, int failure_fd)
     forget_signals();
     setrlimit(RLIMIT_CORE, &no_core);
     umask(077);
+    if (options->small_pages) /* older kernels refuse, and are only slower */
+        prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
     int reason = guardian_start(parent);
     if (reason == 0 && arrange_fds(options))
         execve(options->argv[0], (char **)options->argv, (char **)options->envp);

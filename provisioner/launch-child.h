@@ -12,6 +12,8 @@ typedef struct {
     const int *fds;          /* descriptors it inherits under the same numbers */
     gsize n_fds;
     int stderr_fd; /* becomes its standard output and error; its input is empty */
+    gboolean
+        small_pages; /* no transparent huge pages: it touches its memory here and there */
 } LaunchChild;
 
 /* Starts it in a session of its own. It is killed when the *thread* that calls this ends,

@@ -82,6 +82,12 @@ play_before_greeting(const char *scene, int qmp)
     if (g_str_equal(scene, "die")) {
         fputs("qemu: could not load PC BIOS 'bios.bin'\n", stderr);
         exit(1);
+    } else if (g_str_equal(scene, "pages")) {
+        g_autofree char *status = NULL;
+        g_file_get_contents("/proc/self/status", &status, NULL, NULL);
+        const char *line = status ? strstr(status, "THP_enabled:") : NULL;
+        fprintf(stderr, "%.*s\n", (int)strcspn(line ? line : "", "\n"), line ? line : "");
+        exit(1);
     } else if (g_str_equal(scene, "mute")) {
         live();
     } else if (g_str_equal(scene, "nonsense")) {
@@ -251,6 +257,17 @@ assert_start_fails(const World *world, const char *scene, const char *word)
     assert_int_equal(error->code, HB_EMULATOR_DIED);
     assert_words(error->message, word);
     assert_words(error->message, world->dir);
+}
+
+/* Linux tells it since 5.0. */
+static void
+emulation_has_small_pages(void **state)
+{
+    g_autofree char *status = NULL;
+    g_file_get_contents("/proc/self/status", &status, NULL, NULL);
+    if (!status || !strstr(status, "THP_enabled:\t1"))
+        skip();
+    assert_start_fails(*state, "pages", "THP_enabled: 0");
 }
 
 static void
@@ -503,6 +520,7 @@ main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_machine_lives_until_it_is_freed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_bad_start_tells_why, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(emulation_has_small_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_gets_what_it_needs_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_emulator_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_end_has_its_cause, set_up, tear_down),
