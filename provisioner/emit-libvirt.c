@@ -28,6 +28,12 @@ typedef struct {
     GHashTable *indexes;   /* id of a bridge or expander → index of its controller */
 } Writer;
 
+static gboolean
+is_emulation(const Writer *writer)
+{
+    return !g_str_equal(writer->accel, "kvm");
+}
+
 /* ---- XML
  * ----------------------------------------------------------------------------------- */
 
@@ -677,9 +683,8 @@ static char *
 kernel_command_line(const Writer *writer)
 {
     const Plan *plan = writer->plan;
-    gboolean is_emulation = !g_str_equal(writer->accel, "kvm") && plan->tcg_cmdline;
-    return g_strconcat(is_emulation ? plan->tcg_cmdline : "", is_emulation ? " " : "",
-                       plan->cmdline, NULL);
+    return is_emulation(writer) ? g_strconcat(plan->tcg_cmdline, " ", plan->cmdline, NULL)
+                                : g_strdup(plan->cmdline);
 }
 
 static void
@@ -731,6 +736,8 @@ write_features(Writer *writer)
         irqchip(writer->plan) ? emit_property_text(irqchip(writer->plan)) : NULL;
     if (g_strcmp0(value, "split") == 0)
         attribute(element(features, "ioapic"), "driver", "qemu");
+    if (is_emulation(writer) && writer->plan->tcg_without_smm)
+        attribute(element(features, "smm"), "state", "off");
 }
 
 static void
@@ -738,7 +745,7 @@ write_domain(Writer *writer)
 {
     const Plan *plan = writer->plan;
     g_autofree char *name = g_strdup_printf("%s-%s", plan->lab_name, plan->host_id);
-    attribute(writer->domain, "type", g_str_equal(writer->accel, "kvm") ? "kvm" : "qemu");
+    attribute(writer->domain, "type", is_emulation(writer) ? "qemu" : "kvm");
     element_text(writer->domain, "name", name);
     write_metadata(writer);
     xmlNode *memory =

@@ -118,6 +118,12 @@ write_firmware(Writer *writer, GString *machine)
     }
 }
 
+static gboolean
+is_emulation(const Writer *writer)
+{
+    return g_strcmp0(writer->words->accel, "kvm") != 0;
+}
+
 static void
 write_machine(Writer *writer)
 {
@@ -132,10 +138,15 @@ write_machine(Writer *writer)
     }
     if (has_attributes(plan) && !emit_property(plan->machine_properties, "hmat"))
         g_string_append(machine, ",hmat=on");
+    if (is_emulation(writer) && plan->tcg_without_smm)
+        g_string_append(machine, ",smm=off");
     write_firmware(writer, machine);
     add(writer, "-machine", machine->str);
-    if (writer->words->accel)
-        add(writer, "-accel", writer->words->accel);
+    /* One thread for all CPUs: with one for each, now and then a CPU never sees the end
+     * of an interrupt again, see docs/facts.rst. */
+    const char *accel = writer->words->accel;
+    if (accel)
+        add(writer, "-accel", g_str_equal(accel, "tcg") ? "tcg,thread=single" : accel);
 }
 
 static void
@@ -153,12 +164,6 @@ write_identity(Writer *writer)
     if (writer->words->sandbox)
         add(writer, "-sandbox",
             "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-}
-
-static gboolean
-is_emulation(const Writer *writer)
-{
-    return g_strcmp0(writer->words->accel, "kvm") != 0;
 }
 
 static void
@@ -405,9 +410,10 @@ write_kernel(Writer *writer)
     if (words->initrd)
         add(writer, "-initrd", words->initrd);
     g_autoptr(GString) cmdline = g_string_new(NULL);
-    if (is_emulation(writer) && writer->plan->tcg_cmdline)
+    if (is_emulation(writer))
         g_string_append_printf(cmdline, "%s ", writer->plan->tcg_cmdline);
-    g_string_append(cmdline, writer->plan->cmdline);
+    g_string_append_printf(cmdline, "%s %s", writer->plan->direct_cmdline,
+                           writer->plan->cmdline);
     if (words->cmdline_extra && *words->cmdline_extra)
         g_string_append_printf(cmdline, " %s", words->cmdline_extra);
     add(writer, "-append", cmdline->str);

@@ -350,6 +350,10 @@ plan_machine(Planning *planning)
     plan->machine = g_strdup(machine);
     plan->firmware =
         host->firmware == LAB_FIRMWARE_AUTO ? LAB_FIRMWARE_BIOS : host->firmware;
+    /* The emulator keeps a memory map for each CPU that can enter that mode, and draws
+     * all of them anew for every change of a BAR. BIOS and Linux do without; EFI may not.
+     */
+    plan->tcg_without_smm = plan->firmware == LAB_FIRMWARE_BIOS;
     plan->kernel = g_strdup(host->kernel);
     for (guint i = 0; i < host->interconnects->len; i++)
         g_ptr_array_add(plan->interconnects,
@@ -413,7 +417,8 @@ check_cmdline(Planning *planning, gsize own)
 {
     const gint64 maximum = plan_limit("command-line")->maximum;
     const Plan *plan = planning->plan;
-    const gsize length = strlen(plan->tcg_cmdline) + 1 + strlen(plan->cmdline);
+    const gsize length = strlen(plan->tcg_cmdline) + 1 + strlen(plan->direct_cmdline) +
+                         1 + strlen(plan->cmdline);
 
     if ((gint64)length + CMDLINE_LATER > maximum)
         planning_limit(planning, "command-line", planning->host->kernel_pos,
@@ -447,6 +452,12 @@ plan_cmdline(Planning *planning)
      * trusted (tsc=reliable) is no way out, see docs/facts.rst.
      */
     plan->tcg_cmdline = "lpj=20000000";
+
+    /* These drivers sleep for most of the time that a NIC takes them, so several NICs can
+     * sleep at once; a module is still loaded only when all of its NICs are there. Not
+     * for libvirt, whose emulation has a thread for each CPU and does not bear it.
+     */
+    plan->direct_cmdline = "driver_async_probe=e1000e,igb";
 
     if (plan->iommu.model == LAB_IOMMU_INTEL)
         g_string_append(words, " intel_iommu=on");

@@ -145,14 +145,16 @@ typedef struct {
                                  * the threads of a core; NULL: the model's own */
     const char *tcg_cpu_features; /* -cpu words that make plain emulation faster, or NULL:
                                    * the lab chose the model */
+    gboolean tcg_without_smm;     /* no system management mode under plain emulation */
     GPtrArray *cpu_features;      /* LabCpuFeature */
     int sockets, dies, cores, threads;
     guint cpu_count;
     gint64 memory_bytes;
-    LabFirmware firmware;    /* never AUTO */
-    char *kernel;            /* asked for by the lab, or NULL */
-    char *cmdline;           /* whole kernel command line that the machine needs */
-    const char *tcg_cmdline; /* words before it under plain emulation */
+    LabFirmware firmware;       /* never AUTO */
+    char *kernel;               /* asked for by the lab, or NULL */
+    char *cmdline;              /* whole kernel command line that the machine needs */
+    const char *tcg_cmdline;    /* words before it under plain emulation */
+    const char *direct_cmdline; /* words before it where hostbed starts the emulator */
     PlanIommu iommu;
     GPtrArray *cells;         /* PlanCell, by index */
     guint node_count;         /* of Linux */

@@ -149,6 +149,45 @@ a_start_names_its_files_and_descriptors(void **state)
     assert_string_equal(json_object_get_string_member(file, "filename"), "/fw/" HOSTILE);
 }
 
+/* What a start under ACCEL says to OPTION. */
+static char *
+word_with(const Plan *plan, const char *accel, const char *option)
+{
+    const EmitRuntime runtime = {
+        .accel = accel, .kernel = "/k", .qmp_fd = 10, .agent_fd = 11, .console_fd = 12};
+    g_auto(GStrv) args = emit_qemu_args(plan, &runtime);
+    return g_strdup(value_of(args, option));
+}
+
+static void
+emulation_has_words_of_its_own(void **state)
+{
+    const struct {
+        const char *option, *word;
+    } words[] = {
+        {"-accel", ",thread=single"}, {"-machine", ",smm=off"}, {"-append", "lpj="}};
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_autofree char *emulated = word_with(plan, "tcg", words[i].option);
+        g_autofree char *real = word_with(plan, "kvm", words[i].option);
+        assert_non_null(strstr(emulated, words[i].word));
+        assert_null(strstr(real, words[i].word));
+    }
+}
+
+static void
+efi_keeps_system_management_mode(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    LabHost *host = g_ptr_array_index(lab->hosts, 0);
+    host->firmware = LAB_FIRMWARE_EFI;
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    g_autofree char *machine = word_with(plan, "tcg", "-machine");
+    assert_null(strstr(machine, "smm"));
+}
+
 /* A lab whose every free text is hostile. */
 static Lab *
 hostile_lab(void)
@@ -412,6 +451,8 @@ main(void)
         cmocka_unit_test(devices_stand_where_the_plan_has_them),
         cmocka_unit_test(what_a_start_leaves_out_is_left_out),
         cmocka_unit_test(a_start_names_its_files_and_descriptors),
+        cmocka_unit_test(emulation_has_words_of_its_own),
+        cmocka_unit_test(efi_keeps_system_management_mode),
         cmocka_unit_test(hostile_words_stay_one_argument),
         cmocka_unit_test(hostile_words_stay_in_their_element),
         cmocka_unit_test(aliases_are_kept_apart),

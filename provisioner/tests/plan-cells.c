@@ -425,7 +425,8 @@ the_command_line_has_a_limit(void **state)
     fixture->host->kernel_pos = (FilePos){"test.xml", 5};
     fixture->host->cmdline = g_strdup("x");
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
-    const gsize emulation = strlen(plan->tcg_cmdline) + 1;
+    const gsize emulation =
+        strlen(plan->tcg_cmdline) + 1 + strlen(plan->direct_cmdline) + 1;
     const gsize room = 2047 - 12 - emulation - strlen(plan->cmdline) + 1;
 
     g_free(fixture->host->cmdline);
