@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # make bench: what hostbed costs, as ratios in one run on one machine. Absolute times are indicative.
-# Peers are measured where they are installed. Runs are interleaved, so that a slow minute hits both sides.
+# Peers are measured where they are installed, with each emulator: the first one that hostbed would take, and
+# HOSTBED_SECOND_EMULATOR where that is given. Runs are interleaved, so that a slow minute hits both sides.
 set -u
 source_dir=${HOSTBED_SOURCE_DIR:?run this by make bench}
 build_dir=${HOSTBED_BUILD_DIR:?run this by make bench}
@@ -26,25 +27,48 @@ milliseconds() { # FILE COMMAND…: appends how long the command took
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 row() { printf '%-58s %10s %10s   %s\n' "$1" "$2" "$3" "$4"; }
 ratio() { # NAME FILE-A FILE-B BOUND
-    [ -s "$2" ] && [ -s "$3" ] || { row "$1" - - "not measured"; return; }
+    [ -s "$2" ] && [ -s "$3" ] || { row "$1" - - "not measured: there is no such peer here"; return; }
     local a b
     a=$(median "$2") b=$(median "$3")
     row "$1" "$a" "$b" "$(awk "BEGIN { printf \"%.3f  (%s)\", $a / $b, \"$4\" }")"
 }
 
-hostbed run --accel tcg --log-dir "$dir/log" "$lab" -- true || exit 1
-log=$(dirname "$(find "$dir/log" -name command | head -n 1)")
-# The kernel of that run, as it was found: a line is its release, two spaces, its path.
+# The kernel that runs are made with, as it was found: a line is its release, two spaces, its path.
 bzimage=$(hostbed image kernel 2>/dev/null | sed -n '1s/^[^ ]*  \(.*\)  (.*/\1/p')
 
+# How the peers are told which emulator to take, so that each row compares programs and not emulators.
+guestfish_runs() { # EMULATOR
+    LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg LIBGUESTFS_HV=$1 guestfish -a /dev/null run
+}
+vng_runs() { # EMULATOR
+    vng --run "$bzimage" --qemu "$1" --disable-kvm --force-9p --disable-microvm --cpus 4 -- true
+}
+
+compare_boots() { # EMULATOR
+    local emulator=$1 version at
+    version=$("$emulator" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    at=$(mktemp -d "$dir/boots.XXXXXX")
+    hostbed run --accel tcg --emulator "$emulator" --log-dir "$at/log" "$lab" -- true || return 1
+    local log
+    log=$(dirname "$(find "$at/log" -name command | head -n 1)")
+    for _ in $(seq "$runs"); do
+        milliseconds "$at/run" hostbed run --accel tcg --emulator "$emulator" "$lab" -- true
+        "$build_dir/harness/bench/bare" "$log" >>"$at/bare" 2>>"$at/err"
+        [ -z "$bzimage" ] || "$build_dir/harness/bench/bare" "$log" --kernel "$bzimage" >>"$at/bzimage" 2>>"$at/err"
+    done
+    for _ in 1 2 3; do
+        ! command -v guestfish >/dev/null || milliseconds "$at/guestfish" guestfish_runs "$emulator"
+        ! command -v vng >/dev/null || [ -z "$bzimage" ] || milliseconds "$at/vng" vng_runs "$emulator"
+    done
+    ratio "$version: run LAB -- true: the emulator alone" "$at/run" "$at/bare" "at most 1.05"
+    ratio "$version: run LAB -- true: it, from the bzImage" "$at/run" "$at/bzimage" "at most 0.65"
+    ratio "$version: run LAB -- true: guestfish -a /dev/null run" "$at/run" "$at/guestfish" "less than 1"
+    ratio "$version: run LAB -- true: virtme-ng runs true" "$at/run" "$at/vng" "at most 0.25"
+}
+
 row "median of $runs, milliseconds" "hostbed" "peer" "ratio"
-for _ in $(seq "$runs"); do
-    milliseconds "$dir/run" hostbed run --accel tcg "$lab" -- true
-    "$build_dir/harness/bench/bare" "$log" >>"$dir/bare" 2>"$dir/err"
-    [ -z "$bzimage" ] || "$build_dir/harness/bench/bare" "$log" --kernel "$bzimage" >>"$dir/bzimage" 2>"$dir/err"
-done
-ratio "article's lab to true's exit: the emulator alone" "$dir/run" "$dir/bare" "at most 1.05"
-ratio "article's lab to true's exit: booted from the bzImage" "$dir/run" "$dir/bzimage" "at most 0.65"
+compare_boots "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
+[ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_boots "$HOSTBED_SECOND_EMULATOR" || exit 1
 
 for largest in 112nic-packed 128cell-2cpu; do
     for _ in $(seq "$runs"); do
@@ -56,23 +80,6 @@ for largest in 112nic-packed 128cell-2cpu; do
     ratio "check $largest: virt-install --print-xml" "$dir/check-$largest" "$dir/virt-install" "at most 0.1, and 20 ms"
     ratio "show $largest: virt-install --print-xml" "$dir/show-$largest" "$dir/virt-install" "at most 0.1, and 20 ms"
 done
-
-if command -v guestfish >/dev/null; then
-    for _ in 1 2 3; do
-        LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg milliseconds "$dir/guestfish" guestfish -a /dev/null run
-    done
-    ratio "run LAB -- true: guestfish -a /dev/null run" "$dir/run" "$dir/guestfish" "less than 1"
-else
-    row "run LAB -- true: guestfish -a /dev/null run" - - "guestfish is not installed"
-fi
-if command -v vng >/dev/null && [ -n "$bzimage" ]; then
-    for _ in 1 2 3; do
-        milliseconds "$dir/vng" vng --run "$bzimage" --disable-kvm --force-9p --disable-microvm --cpus 4 -- true
-    done
-    ratio "run LAB -- true: virtme-ng runs true" "$dir/run" "$dir/vng" "at most 0.25"
-else
-    row "run LAB -- true: virtme-ng runs true" - - "virtme-ng is not installed"
-fi
 
 # The largest single process would be the emulator, so hostbed's own peak is read while it waits.
 "$build_dir/hostbed" run --accel tcg "$lab" -- sh -c 'echo ready; sleep 5' >"$dir/ready" 2>/dev/null &
