@@ -4,7 +4,7 @@
  * told to.
  */
 #include "cases.h"
-#include "suite.h"
+#include "nodes.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
@@ -14,49 +14,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define PAGES 32
-
-/* A node's list of CPUs or "none", from its fact. */
-static const char *
-cpus_of(const Fact *fact)
-{
-    return fact->word[3];
-}
-
-/* Calls EACH for every node of the manifest. */
-static void
-for_each_node(void (*each)(int node, const Fact *fact))
-{
-    int seen = 0;
-    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
-        if (fact->count == 4 && fact_is(fact, "node") &&
-            strcmp(fact->word[2], "cpus") == 0) {
-            int node = atoi(fact->word[1]);
-            if (node < 0 || node > 1023)
-                fail_msg("the manifest has a node %s; a kernel has 0-1023",
-                         fact->word[1]);
-            each(node, fact);
-            seen++;
-        }
-    if (seen == 0)
-        fail_msg("the manifest has no node");
-}
-
-static int64_t
-asked_mib(int node)
-{
-    const Fact *fact = suite_fact("node %d memory", node);
-    return fact ? strtoll(fact->word[3], NULL, 10) : 0;
-}
-
-/* Room for what a case puts on the node, or the node is passed over: 16 MiB are the
- * kernel's. */
-static bool
-has_room(int node)
-{
-    return node_meminfo_kib(node, "MemFree") > 4096;
-}
 
 /* ---- what the kernel shows
  * ----------------------------------------------------------------- */
@@ -119,9 +76,8 @@ node_has_its_distances(int node, const Fact *fact)
     for (int to = list_next(online, -1); to >= 0; to = list_next(online, to)) {
         const Fact *asked = suite_fact("node %d distance %d", node, to);
         long found = strtol(at, &at, 10);
-        if (!asked)
-            differs_msg("node %d is online and nobody asked for it", to);
-        if (found != atol(asked->word[4]))
+        /* A node that nobody asked for is for every_node_is_online() to tell. */
+        if (asked && found != atol(asked->word[4]))
             differs_msg("from node %d to node %d it is %ld, asked was %s", node, to,
                         found, asked->word[4]);
     }
@@ -140,7 +96,7 @@ distances_are_as_asked(void **state)
 static void
 node_has_its_memory(int node, const Fact *fact)
 {
-    int64_t asked_kib = asked_mib(node) * 1024;
+    int64_t asked_kib = node_asked_mib(node) * 1024;
     int64_t total_kib = node_meminfo_kib(node, "MemTotal");
     if (asked_kib == 0) {
         if (total_kib > 0)
@@ -166,27 +122,6 @@ memory_is_within_the_kernels_reserve(void **state)
 /* ---- where memory goes
  * ------------------------------------------------------------------------ */
 
-static char *
-fresh_pages(void)
-{
-    char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED)
-        fail_msg("no memory can be mapped: %s", strerror(errno));
-    return pages;
-}
-
-static void
-touch_and_expect(char *pages, int node, const char *what)
-{
-    for (int i = 0; i < PAGES; i++) {
-        pages[i * 4096] = (char)i;
-        int found = page_node(pages + i * 4096);
-        if (found != node)
-            fail_msg("page %d, %s node %d, is on node %d", i, what, node, found);
-    }
-}
-
 static int nodes_tried;
 
 static void
@@ -199,13 +134,13 @@ nodes_were_tried(void)
 static void
 bound_pages_land(int node, const Fact *fact)
 {
-    if (!has_room(node))
+    if (!node_has_room(node))
         return;
     char *pages = fresh_pages();
-    if (bind_range(pages, PAGES * 4096, MPOL_BIND, node) != 0)
+    if (bind_range(pages, PAGES * PAGE_BYTES, MPOL_BIND, node) != 0)
         fail_msg("memory cannot be bound to node %d: %s", node, strerror(errno));
-    touch_and_expect(pages, node, "bound to");
-    munmap(pages, PAGES * 4096);
+    touch_and_expect(pages, node, "bound to", "bound_memory_is_on_its_node");
+    drop_pages(pages);
     nodes_tried++;
 }
 
@@ -221,13 +156,13 @@ bound_memory_is_on_its_node(void **state)
 static void
 preferred_pages_land(int node, const Fact *fact)
 {
-    if (!has_room(node))
+    if (!node_has_room(node))
         return;
     char *pages = fresh_pages();
-    if (bind_range(pages, PAGES * 4096, MPOL_PREFERRED, node) != 0)
+    if (bind_range(pages, PAGES * PAGE_BYTES, MPOL_PREFERRED, node) != 0)
         fail_msg("memory cannot prefer node %d: %s", node, strerror(errno));
-    touch_and_expect(pages, node, "preferring");
-    munmap(pages, PAGES * 4096);
+    touch_and_expect(pages, node, "preferring", "preferred_memory_is_on_its_node");
+    drop_pages(pages);
     nodes_tried++;
 }
 
@@ -244,17 +179,12 @@ static void
 first_touch_from(int node, const Fact *fact)
 {
     int cpu = list_next(cpus_of(fact), -1);
-    if (cpu < 0 || !has_room(node))
+    if (cpu < 0 || !node_has_room(node))
         return;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    if (sched_setaffinity(0, sizeof one, &one) != 0)
-        fail_msg("nothing can be run on CPU %d of node %d: %s", cpu, node,
-                 strerror(errno));
+    run_on_cpu(cpu);
     char *pages = fresh_pages();
-    touch_and_expect(pages, node, "first touched on");
-    munmap(pages, PAGES * 4096);
+    touch_and_expect(pages, node, "first touched on", "first_touch_is_local");
+    drop_pages(pages);
     nodes_tried++;
 }
 
@@ -262,12 +192,8 @@ static void
 first_touch_is_local(void **state)
 {
     suite_needs_live();
-    cpu_set_t before;
-    if (sched_getaffinity(0, sizeof before, &before) != 0)
-        fail_msg("the suite's CPUs cannot be read: %s", strerror(errno));
     nodes_tried = 0;
     for_each_node(first_touch_from);
-    sched_setaffinity(0, sizeof before, &before);
     nodes_were_tried();
 }
 
@@ -277,7 +203,7 @@ static int roomy_count;
 static void
 note_if_roomy(int node, const Fact *fact)
 {
-    if (has_room(node)) {
+    if (node_has_room(node)) {
         roomy[node / 64] |= 1UL << (node % 64);
         roomy_count++;
     }
@@ -290,7 +216,7 @@ interleaved_memory_is_on_all_nodes(void **state)
     memset(roomy, 0, sizeof roomy);
     roomy_count = 0;
     for_each_node(note_if_roomy);
-    size_t length = (size_t)roomy_count * 4 * 4096;
+    size_t length = (size_t)roomy_count * 4 * PAGE_BYTES;
     char *pages =
         mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED)
@@ -302,8 +228,9 @@ interleaved_memory_is_on_all_nodes(void **state)
         fail_msg("memory cannot be interleaved on %d nodes: %s", roomy_count,
                  strerror(errno));
     int count[1024] = {0};
-    for (size_t at = 0; at < length; at += 4096) {
-        pages[at] = 1;
+    memset(pages, 1, length);
+    misplace_for_fault("interleaved_memory_is_on_all_nodes", pages);
+    for (size_t at = 0; at < length; at += PAGE_BYTES) {
         int node = page_node(pages + at);
         if (node < 0 || node > 1023)
             fail_msg("the page at %zu of interleaved memory is on no node", at);

@@ -2,6 +2,7 @@
 #include "suite.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -131,6 +132,100 @@ suite_log_has(const char *text)
     if (fd >= 0)
         close(fd);
     return found;
+}
+
+/* ---- changes
+ * ---------------------------------------------------------------------------------- */
+
+static int
+write_file(const char *path, const char *value)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    ssize_t written = write(fd, value, strlen(value));
+    int error = errno;
+    close(fd);
+    errno = error;
+    return written < 0 ? -1 : 0;
+}
+
+int
+suite_write(const char *value, const char *format, ...)
+{
+    PATH_FROM(format, path);
+    return write_file(path, value);
+}
+
+#define UNDO_MAX 64
+
+typedef struct {
+    void (*undo)(long number);
+    long number;
+} Undo;
+
+static struct {
+    int count, saved_count;
+    Undo step[UNDO_MAX];
+    struct {
+        char *path, *value;
+    } saved[UNDO_MAX];
+} at_end;
+
+void
+suite_at_end(void (*undo)(long number), long number)
+{
+    if (at_end.count == UNDO_MAX)
+        fail_msg("a case has more than %d things to undo", UNDO_MAX);
+    at_end.step[at_end.count++] = (Undo){undo, number};
+}
+
+static void
+write_again(long number)
+{
+    if (write_file(at_end.saved[number].path, at_end.saved[number].value) != 0)
+        print_message("%s is not again %s: %s\n", at_end.saved[number].path,
+                      at_end.saved[number].value, strerror(errno));
+    free(at_end.saved[number].path);
+    free(at_end.saved[number].value);
+}
+
+void
+suite_set(const char *value, const char *format, ...)
+{
+    PATH_FROM(format, path);
+    const char *before = suite_read("%s", path);
+    if (!before)
+        fail_msg("%s cannot be read: %s", path, strerror(errno));
+    suite_at_end(write_again, at_end.saved_count);
+    at_end.saved[at_end.saved_count].path = strdup(path);
+    at_end.saved[at_end.saved_count++].value = strdup(before);
+    if (write_file(path, value) != 0)
+        fail_msg("%s cannot be set to %s: %s", path, value, strerror(errno));
+}
+
+int
+suite_case_ends(void **state)
+{
+    while (at_end.count > 0) {
+        Undo last = at_end.step[--at_end.count];
+        last.undo(last.number);
+    }
+    at_end.saved_count = 0;
+    return 0;
+}
+
+/* A recorded tree may have a command line, but it is no host to spoil. */
+bool
+suite_has_fault(const char *name)
+{
+    static const char word[] = "hostbed.fault=";
+    const char *line = suite_is_live() ? suite_read("/proc/cmdline") : NULL;
+    const char *fault = line ? strstr(line, word) : NULL;
+    if (!fault)
+        return false;
+    fault += strlen(word);
+    return strcspn(fault, " ") == strlen(name) && strncmp(fault, name, strlen(name)) == 0;
 }
 
 /* ---- facts

@@ -62,10 +62,33 @@ int suite_list(void (*each)(const char *name, void *data), void *data, const cha
 /* Whether the kernel's log has a line with TEXT in it. */
 bool suite_log_has(const char *text);
 
+/* Writes VALUE to a file of the host. Returns 0, or -1 with errno. */
+int suite_write(const char *value, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same until the case ends, when what was there before is written again; fails the
+ * case where it cannot. */
+void suite_set(const char *value, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Whether NUMBER is in a kernel list ("0-3,8"; "none" and "" are empty). */
 bool list_has(const char *list, int number);
 /* The next number of a kernel list that is greater than AFTER, or -1. */
 int list_next(const char *list, int after);
+
+/* ---- the end of a case
+ * --------------------------------------------------------------------- */
+
+/* UNDO is called with NUMBER when the case ends, however it ends; the last that was said
+ * comes first. */
+void suite_at_end(void (*undo)(long number), long number);
+
+/* ---- faults
+ * -------------------------------------------------------------------------------- */
+
+/* Each case is shown to be able to fail: a test starts a host with "hostbed.fault=NAME"
+ * on its kernel's command line, and the case of this name, when all it needs is there,
+ * does what it is to notice. TRUE if this is such a host. */
+bool suite_has_fault(const char *name);
 
 /* ---- failing
  * ------------------------------------------------------------------------------- */
@@ -96,7 +119,8 @@ int bind_range(void *address, size_t length, int mode, int node);
 int64_t node_meminfo_kib(int node, const char *field);
 
 /* For the lists of cases.h. */
-#define SUITE_CASE(name) cmocka_unit_test(name),
+#define SUITE_CASE(name) cmocka_unit_test_teardown(name, suite_case_ends),
+int suite_case_ends(void **state);
 
 /* Runs TESTS as the suite NAME and returns its exit status. */
 #define suite_run(name, tests) suite_main(name, tests, sizeof(tests) / sizeof((tests)[0]))

@@ -4,21 +4,9 @@
 # manifest in this (altered-emulator makes the difference, behind hostbed's back), and exactly the
 # facts that are then wrong fail.
 # shellcheck disable=SC1091
-. "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
-command -v python3 >/dev/null || skip_all "python3 is not there, which alters the machines (package: python3)"
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/altered.sh"
 emulator=$(emulators | head -n 1)
 [ -n "$emulator" ] || skip_all "qemu-system-x86_64 is not there"
-
-out=$tap_dir/out
-err=$tap_dir/err
-# One file for all alterations, so that hostbed gets to know the emulator only once.
-wrapper=$tap_dir/emulator
-make_wrapper() { # EMULATOR
-    # shellcheck disable=SC2016 # it is for the wrapper to expand
-    printf '#!/bin/sh\nexec python3 "%s" "$(cat "%s")" "%s" "$@"\n' \
-        "$source_dir/harness/tests/altered-emulator" "$tap_dir/alteration" "$1" >"$wrapper"
-    chmod +x "$wrapper"
-}
 
 # start ALTERATION LAB: leaves what differs in $tap_dir/found, as diff would write it
 start() {

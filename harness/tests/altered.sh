@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC1091
+# Sourced by the tests that alter a machine behind hostbed's back (altered-emulator does it).
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
+command -v python3 >/dev/null || skip_all "python3 is not there, which alters the machines (package: python3)"
+
+out=$tap_dir/out
+err=$tap_dir/err
+# One file for all alterations, so that hostbed gets to know the emulator only once.
+wrapper=$tap_dir/emulator
+make_wrapper() { # EMULATOR
+    # shellcheck disable=SC2016 # it is for the wrapper to expand
+    printf '#!/bin/sh\nexec python3 "%s" "$(cat "%s")" "%s" "$@"\n' \
+        "$source_dir/harness/tests/altered-emulator" "$tap_dir/alteration" "$1" >"$wrapper"
+    chmod +x "$wrapper"
+}
+
+# ---- cases of suites: each is shown to be able to fail, and alone ----------------------------------
+
+# run_suite ALTERATION SUITE LAB
+run_suite() {
+    echo "$1" >"$tap_dir/alteration"
+    hostbed test --accel tcg --quiet --emulator "$wrapper" "$2" "$source_dir/topologies/$3.xml" >"$out" 2>"$err"
+    status=$?
+}
+
+# passes SUITE LAB CASE…: without a fault these cases of the suite pass there, so none is skipped
+passes() {
+    local suite=$1 lab=$2
+    shift 2
+    run_suite nothing "$suite" "$lab"
+    is "$suite passes on $lab" "$status $(grep '^not ok' "$out" | grep -v '# SKIP')" "0 "
+    printf '%s\n' "$@" | LC_ALL=C sort >"$tap_dir/asked"
+    sed -n "/# SKIP/d; s|^ok [0-9]* - $lab/l1/$suite/||p" "$out" | LC_ALL=C sort >"$tap_dir/passed"
+    LC_ALL=C comm -23 "$tap_dir/asked" "$tap_dir/passed" >"$tap_dir/missing"
+    if [ -s "$tap_dir/missing" ]; then
+        not_ok "and skips none of the cases that $lab is for" "$tap_dir/missing" "$out" "$err"
+    else
+        ok "and skips none of the cases that $lab is for"
+    fi
+}
+
+# fails ALTERATION SUITE/CASE LAB [SENTENCE]: exactly this case of the suite fails, and says so. (Of the
+# manifest, whose check comes before, other facts may fail: vm-alter.sh is about those.)
+fails() {
+    run_suite "$1" "${2%/*}" "$3"
+    local failed
+    failed=$(sed -n "/# SKIP/d; s|^not ok [0-9]* - $3/l1/||p" "$out" | grep -v '^manifest/')
+    if [ "$status" = 1 ] && [ "$failed" = "$2" ]; then
+        ok "$2 on $3 fails, and no other, by ${1#fault=}"
+    else
+        printf 'status %s; these fail: %s\n' "$status" "$failed" >"$tap_dir/others"
+        not_ok "$2 on $3 fails, and no other, by ${1#fault=}" "$tap_dir/others" "$out" "$err"
+    fi
+    [ -z "${4-}" ] || has "$2 says why" "$out" "^# *.*$4"
+}
+
+# Most faults are the suite's own: fault SUITE/CASE LAB [SENTENCE]
+fault() { fails "fault=${1#*/}" "$@"; }

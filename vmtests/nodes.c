@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nodes.h"
+
+#include <errno.h>
+#include <linux/mempolicy.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---- the manifest's nodes
+ * ------------------------------------------------------------------ */
+
+static bool
+is_node(const Fact *fact)
+{
+    return fact->count == 4 && fact_is(fact, "node") &&
+           strcmp(fact->word[2], "cpus") == 0;
+}
+
+void
+for_each_node(void (*each)(int node, const Fact *fact))
+{
+    int seen = 0;
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
+        if (is_node(fact)) {
+            int node = atoi(fact->word[1]);
+            if (node < 0 || node > 1023)
+                fail_msg("the manifest has a node %s; a kernel has 0-1023",
+                         fact->word[1]);
+            each(node, fact);
+            seen++;
+        }
+    if (seen == 0)
+        fail_msg("the manifest has no node");
+}
+
+const char *
+cpus_of(const Fact *fact)
+{
+    return fact->word[3];
+}
+
+int64_t
+node_asked_mib(int node)
+{
+    const Fact *fact = suite_fact("node %d memory", node);
+    return fact ? strtoll(fact->word[3], NULL, 10) : 0;
+}
+
+bool
+node_has_room(int node)
+{
+    return node_meminfo_kib(node, "MemFree") > 4096;
+}
+
+int
+next_node_with_room(int node)
+{
+    int first = -1, next = -1;
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++) {
+        int found = is_node(fact) ? atoi(fact->word[1]) : -1;
+        if (found < 0 || found == node || !node_has_room(found))
+            continue;
+        if (first < 0 || found < first)
+            first = found;
+        if (found > node && (next < 0 || found < next))
+            next = found;
+    }
+    return next >= 0 ? next : first;
+}
+
+/* ---- pages
+ * --------------------------------------------------------------------------------- */
+
+char *
+fresh_pages(void)
+{
+    char *pages = mmap(NULL, PAGES * PAGE_BYTES, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        fail_msg("no memory can be mapped: %s", strerror(errno));
+    return pages;
+}
+
+void
+drop_pages(char *pages)
+{
+    munmap(pages, PAGES * PAGE_BYTES);
+}
+
+char *
+written_pages_on(int node)
+{
+    char *pages = fresh_pages();
+    if (bind_range(pages, PAGES * PAGE_BYTES, MPOL_BIND, node) != 0)
+        fail_msg("memory cannot be bound to node %d: %s", node, strerror(errno));
+    for (int i = 0; i < PAGES; i++)
+        memset(pages + i * PAGE_BYTES, i + 1, PAGE_BYTES);
+    expect_written_on(pages, node, "bound to");
+    return pages;
+}
+
+void
+expect_written_on(const char *pages, int node, const char *what)
+{
+    for (int i = 0; i < PAGES; i++) {
+        const char *page = pages + i * PAGE_BYTES;
+        int found = page_node(page);
+        if (found != node)
+            fail_msg("page %d, %s node %d, is on node %d", i, what, node, found);
+        for (int at = 0; at < PAGE_BYTES; at++)
+            if (page[at] != (char)(i + 1))
+                fail_msg("byte %d of page %d, %s node %d, is not what was written", at, i,
+                         what, node);
+    }
+}
+
+void
+touch_and_expect(char *pages, int node, const char *what, const char *name)
+{
+    for (int i = 0; i < PAGES; i++)
+        pages[i * PAGE_BYTES] = (char)i;
+    misplace_for_fault(name, pages + (PAGES - 1) * PAGE_BYTES);
+    for (int i = 0; i < PAGES; i++) {
+        int found = page_node(pages + i * PAGE_BYTES);
+        if (found != node)
+            fail_msg("page %d, %s node %d, is on node %d", i, what, node, found);
+    }
+}
+
+int
+move_page(void *page, int node)
+{
+    int status = -1;
+    if (syscall(SYS_move_pages, 0, 1UL, &page, &node, &status, MPOL_MF_MOVE) < 0)
+        return -1;
+    if (status == node)
+        return 0;
+    errno = status < 0 ? -status : EBUSY;
+    return -1;
+}
+
+void
+misplace_for_fault(const char *name, void *page)
+{
+    if (!suite_has_fault(name))
+        return;
+    int node = page_node(page), other = next_node_with_room(node);
+    if (other < 0)
+        fail_msg("there is no other node than %d to misplace a page to", node);
+    if (move_page(page, other) != 0)
+        fail_msg("a page cannot be misplaced to node %d: %s", other, strerror(errno));
+}
+
+/* ---- the task's CPU
+ * ------------------------------------------------------------------------ */
+
+static cpu_set_t cpus_before;
+static bool cpus_are_limited;
+
+static void
+run_where_it_could(long unused)
+{
+    sched_setaffinity(0, sizeof cpus_before, &cpus_before);
+    cpus_are_limited = false;
+}
+
+void
+run_on_cpu(int cpu)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((unsigned)cpu, &one);
+    if (!cpus_are_limited) {
+        if (sched_getaffinity(0, sizeof cpus_before, &cpus_before) != 0)
+            fail_msg("the suite's CPUs cannot be read: %s", strerror(errno));
+        suite_at_end(run_where_it_could, 0);
+        cpus_are_limited = true;
+    }
+    if (sched_setaffinity(0, sizeof one, &one) != 0)
+        fail_msg("nothing can be run on CPU %d: %s", cpu, strerror(errno));
+}

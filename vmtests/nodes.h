@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the suites that place tasks and memory share: the nodes of the manifest, pages on
+ * them, and the CPU that a task runs on. All fail the case themselves where they cannot.
+ */
+#pragma once
+
+#include "suite.h"
+
+#define PAGE_BYTES 4096
+/* What fresh_pages() gives, in pages. */
+#define PAGES 32
+
+/* Calls EACH for every node of the manifest, with its fact "node N cpus LIST". */
+void for_each_node(void (*each)(int node, const Fact *fact));
+/* A node's list of CPUs or "none", from its fact. */
+const char *cpus_of(const Fact *fact);
+/* The manifest's; 0 if the node has none. */
+int64_t node_asked_mib(int node);
+/* Whether a case may put some pages on the node: the kernel takes most of a small one. */
+bool node_has_room(int node);
+/* The next of the manifest's nodes after NODE, in a ring, that has room; -1 if no other
+ * has. So each node with room is come from once, and gone to once. */
+int next_node_with_room(int node);
+
+/* PAGES pages that were never touched. */
+char *fresh_pages(void);
+void drop_pages(char *pages);
+/* Fresh pages that were bound to NODE and written: page i is full of the byte i + 1. */
+char *written_pages_on(int node);
+/* Fails unless all PAGES pages are on NODE and have what written_pages_on() wrote; WHAT
+ * says how they came there: "moved to". */
+void expect_written_on(const char *pages, int node, const char *what);
+/* Writes each page and fails unless it is then on NODE; NAME is the case's. */
+void touch_and_expect(char *pages, int node, const char *what, const char *name);
+
+/* Moves one page to NODE. Returns 0, or -1 with errno. */
+int move_page(void *page, int node);
+/* The fault of the cases that look where memory is, in a host that is to fail the case
+ * NAME: moves the page to another node than it is on. */
+void misplace_for_fault(const char *name, void *page);
+
+/* Lets this thread run on one CPU only until the case ends; it does when this returns. */
+void run_on_cpu(int cpu);
