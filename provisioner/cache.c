@@ -13,8 +13,7 @@
 
 #define TEMPORARY_PREFIX ".new-"
 #define IN_USE_SECONDS (10 * 60)
-#define ABANDONED_SECONDS (60 * 60)
-/* A temporary file is locked by who writes it, a moment after it is made. */
+/* A temporary is locked by who writes it, a moment after it is made. */
 #define UNLOCKED_SECONDS 5
 
 static gboolean
@@ -61,15 +60,13 @@ cache_lookup(const char *kind, const char *name)
     return g_steal_pointer(&path);
 }
 
-/* Whoever made the temporary is gone: kill -9 leaves it. */
+/* Whoever made the temporary, a file or a folder, is gone: kill -9 leaves it. */
 static gboolean
 is_abandoned(const char *path, const struct stat *st, gint64 now)
 {
-    if (!S_ISREG(st->st_mode))
-        return now - st->st_ctim.tv_sec > ABANDONED_SECONDS;
     if (now - st->st_mtim.tv_sec < UNLOCKED_SECONDS)
         return FALSE;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     gboolean is_free = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
     if (fd >= 0)
         close(fd);
@@ -143,6 +140,46 @@ cache_writer_free(CacheWriter *writer)
     g_free(writer->path);
     g_free(writer->kind);
     g_free(writer);
+}
+
+CacheFolder *
+cache_folder_new(const char *kind, GError **error)
+{
+    g_autofree char *dir = cache_dir(kind, error);
+    if (!dir)
+        return NULL;
+    remove_abandoned(dir);
+    g_autofree char *temporary = g_build_filename(dir, TEMPORARY_PREFIX "XXXXXX", NULL);
+    if (!g_mkdtemp(temporary)) {
+        fail_errno(error, errno, "cannot make a folder in the cache", dir);
+        return NULL;
+    }
+    CacheFolder *folder = g_new0(CacheFolder, 1);
+    folder->fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder->fd >= 0)
+        flock(folder->fd, LOCK_EX | LOCK_NB);
+    folder->path = g_steal_pointer(&temporary);
+    return folder;
+}
+
+gboolean
+cache_folder_commit(CacheFolder *folder, const char *path, GError **error)
+{
+    /* Another process may have been faster; then its folder is as good. */
+    return rename(folder->path, path) == 0 || g_file_test(path, G_FILE_TEST_IS_DIR) ||
+           fail_errno(error, errno, "cannot make", path);
+}
+
+void
+cache_folder_free(CacheFolder *folder)
+{
+    if (!folder)
+        return;
+    cache_remove_tree(folder->path);
+    if (folder->fd >= 0)
+        close(folder->fd);
+    g_free(folder->path);
+    g_free(folder);
 }
 
 typedef struct {

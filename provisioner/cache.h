@@ -29,6 +29,19 @@ char *cache_writer_commit(CacheWriter *writer, GError **error);
 void cache_writer_free(CacheWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheWriter, cache_writer_free)
 
+/* A folder to be filled, which nobody takes for an entry before it is one. */
+typedef struct {
+    int fd;     /* holds the lock that says somebody is at work */
+    char *path; /* while it is being filled */
+} CacheFolder;
+
+CacheFolder *cache_folder_new(const char *kind, GError **error);
+/* Makes it the entry PATH of its kind, unless that is there. */
+gboolean cache_folder_commit(CacheFolder *folder, const char *path, GError **error);
+/* What was not committed is gone. */
+void cache_folder_free(CacheFolder *folder);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheFolder, cache_folder_free)
+
 /* Removes the entries of KIND used longest ago until the rest is at most MAXIMUM_BYTES,
  * and leftovers of writers that were killed. What was used in the last ten minutes stays,
  * because somebody may be about to open it. */

@@ -163,7 +163,7 @@ unpack_package(Unpacking *job, GError **error)
     return is_deb ? unpack_deb(job, archive, error) : unpack_members(job, archive, error);
 }
 
-static char *
+static gboolean
 unpack_all(const char *const *packages, const char *root, GError **error)
 {
     Unpacking job = {
@@ -172,16 +172,13 @@ unpack_all(const char *const *packages, const char *root, GError **error)
         guint before = job.files;
         job.package = *packages;
         if (!unpack_package(&job, error))
-            return NULL;
-        if (job.files == before) {
-            fail(&job, error,
-                 "it holds neither a kernel nor modules (a package that only depends on "
-                 "the "
-                 "kernel's names the right one)");
-            return NULL;
-        }
+            return FALSE;
+        if (job.files == before)
+            return fail(&job, error,
+                        "it holds neither a kernel nor modules (a package that only "
+                        "depends on the kernel's names the right one)");
     }
-    return g_strdup(root);
+    return TRUE;
 }
 
 /* The same files make the same key; a package that was replaced makes another. */
@@ -219,22 +216,11 @@ kernel_package_unpack(const char *const *packages, GError **error)
         return g_steal_pointer(&folder);
     }
     cache_prune(KIND, MAXIMUM_CACHE);
-    g_autofree char *temporary = g_build_filename(dir, ".new-XXXXXX", NULL);
-    if (!g_mkdtemp(temporary)) {
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
-                    "cannot make a folder in '%s': %s", dir, g_strerror(errno));
+    g_autoptr(CacheFolder) filled = cache_folder_new(KIND, error);
+    if (!filled || !unpack_all(packages, filled->path, error) ||
+        !cache_folder_commit(filled, folder, error))
         return NULL;
-    }
-    g_autofree char *unpacked = unpack_all(packages, temporary, error);
-    /* Another process may have been faster; then its folder is as good. */
-    if (unpacked && rename(temporary, folder) != 0 &&
-        !g_file_test(folder, G_FILE_TEST_IS_DIR)) {
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot make '%s': %s", folder,
-                    g_strerror(errno));
-        g_clear_pointer(&unpacked, g_free);
-    }
-    cache_remove_tree(temporary);
-    return unpacked ? g_steal_pointer(&folder) : NULL;
+    return g_steal_pointer(&folder);
 }
 
 static gint

@@ -143,6 +143,32 @@ what_nobody_makes_any_more_goes(void **state)
     assert_true(g_file_test(other->temporary, G_FILE_TEST_EXISTS));
 }
 
+/* As above, of folders. */
+static void
+a_folder_that_nobody_fills_any_more_goes(void **state)
+{
+    g_autoptr(CacheFolder) other = cache_folder_new("folders", NULL);
+    g_autofree char *file = g_build_filename(other->path, "file", NULL);
+    assert_true(g_file_set_contents(file, "half", 4, NULL));
+    g_free(fake_write_text(*state, "cache/hostbed/folders/.new-left/boot/file", "half"));
+    g_autofree char *dir = cache_dir("folders", NULL);
+    g_autofree char *abandoned = g_build_filename(dir, ".new-left", NULL);
+    g_autofree char *entry = g_build_filename(dir, "entry", NULL);
+    make_old(abandoned);
+    make_old(other->path);
+    g_autoptr(CacheFolder) next = cache_folder_new("folders", NULL);
+    assert_false(g_file_test(abandoned, G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(file, G_FILE_TEST_EXISTS));
+
+    assert_true(cache_folder_commit(other, entry, NULL));
+    assert_true(cache_folder_commit(next, entry, NULL));
+    g_clear_pointer(&other, cache_folder_free);
+    g_clear_pointer(&next, cache_folder_free);
+    g_autofree char *made = g_build_filename(entry, "file", NULL);
+    assert_true(g_file_test(made, G_FILE_TEST_EXISTS));
+    assert_int_equal(count_files("folders"), 1);
+}
+
 static void
 a_folder_that_cannot_be_used_is_a_sentence(void **state)
 {
@@ -163,6 +189,7 @@ main(void)
         cmocka_unit_test(what_another_user_wrote_is_no_entry),
         cmocka_unit_test(what_was_used_longest_ago_goes_first),
         cmocka_unit_test(what_nobody_makes_any_more_goes),
+        cmocka_unit_test(a_folder_that_nobody_fills_any_more_goes),
         cmocka_unit_test(a_folder_that_cannot_be_used_is_a_sentence),
     };
     return cmocka_run_group_tests_name("cache", tests, fake_root_setup,
