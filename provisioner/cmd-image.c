@@ -34,6 +34,7 @@ static int
 add_kernel(const char *const *packages)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
     g_autoptr(Kernel) kernel = kernel_add(packages, &error);
     if (!kernel)
         return cli_fail(error);

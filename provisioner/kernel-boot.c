@@ -55,9 +55,10 @@ stream_length(int fd, const KernelImage *image)
     return image->payload_length - 4;
 }
 
-/* FALSE: this bzImage has to be booted as it is. */
+/* FALSE: this bzImage has to be booted as it is, but not if there is an ERROR. */
 static gboolean
-unpack_payload(int fd, const KernelImage *image, int out_fd, const char *what)
+unpack_payload(int fd, const KernelImage *image, int out_fd, const char *what,
+               GError **error)
 {
     if (image->payload_length <= 4)
         return FALSE;
@@ -65,7 +66,10 @@ unpack_payload(int fd, const KernelImage *image, int out_fd, const char *what)
     if (unpack_range(fd, image->payload_offset, stream_length(fd, image), out_fd,
                      MAXIMUM_VMLINUX, what, &local))
         return elf_file_has_note(out_fd, "Xen", XEN_ELFNOTE_PHYS32_ENTRY);
-    g_debug("booting it as it is: %s", local->message);
+    if (g_error_matches(local, HB_ERROR, HB_INTERRUPTED))
+        g_propagate_error(error, g_steal_pointer(&local));
+    else
+        g_debug("booting it as it is: %s", local->message);
     return FALSE;
 }
 
@@ -80,8 +84,13 @@ boot_bzimage(const Kernel *kernel, int fd, const KernelImage *image, GError **er
     g_autoptr(CacheWriter) writer = cache_writer_new(KIND, name, error);
     if (!writer)
         return NULL;
-    if (!unpack_payload(fd, image, writer->fd, kernel->image))
-        return g_strdup(kernel->image);
+    g_autoptr(GError) interrupted = NULL;
+    if (!unpack_payload(fd, image, writer->fd, kernel->image, &interrupted)) {
+        if (!interrupted)
+            return g_strdup(kernel->image);
+        g_propagate_error(error, g_steal_pointer(&interrupted));
+        return NULL;
+    }
     char *path = cache_writer_commit(writer, error);
     cache_prune(KIND, MAXIMUM_CACHE);
     return path;

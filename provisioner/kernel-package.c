@@ -77,7 +77,8 @@ write_file(Unpacking *job, struct archive *archive, const char *path, GError **e
         job->bytes_left -= got;
         if (job->bytes_left < 0)
             return fail(job, error, "it holds more than 2 GiB");
-        if (!unpack_write_all(fd, block, got, path, error))
+        if (!unpack_write_all(fd, block, got, path, error) ||
+            !unpack_go_on(job->package, error))
             return FALSE;
     }
     return got == 0 || fail(job, error, archive_error_string(archive));
@@ -93,6 +94,8 @@ unpack_members(Unpacking *job, struct archive *archive, GError **error)
            status == ARCHIVE_WARN) {
         if (job->files_left-- == 0)
             return fail(job, error, "it holds more than 50000 files");
+        if (!unpack_go_on(job->package, error))
+            return FALSE;
         const char *name = archive_entry_pathname(entry);
         g_autofree char *wanted = name ? destination(name) : NULL;
         if (!wanted || archive_entry_filetype(entry) != AE_IFREG ||

@@ -2,6 +2,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <gio/gio.h>
 #include <unistd.h>
 
 #include "autoptr.h"
@@ -72,12 +73,25 @@ unpack_write_all(int out_fd, const void *data, gsize length, const char *what,
     return TRUE;
 }
 
+gboolean
+unpack_go_on(const char *what, GError **error)
+{
+    GCancellable *interrupt = g_cancellable_get_current();
+    while (interrupt && g_main_context_iteration(NULL, FALSE))
+        ;
+    if (!g_cancellable_is_cancelled(interrupt))
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_INTERRUPTED, "interrupted while %s was unpacked",
+                what);
+    return FALSE;
+}
+
 static gboolean
 copy_out(struct archive *archive, int out_fd, goffset maximum_bytes, const char *what,
          GError **error)
 {
     g_autofree char *block = g_malloc(BLOCK);
-    for (goffset total = 0;;) {
+    for (goffset total = 0; unpack_go_on(what, error);) {
         la_ssize_t got = archive_read_data(archive, block, BLOCK);
         if (got < 0) {
             g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot unpack %s: %s", what,
@@ -96,6 +110,7 @@ copy_out(struct archive *archive, int out_fd, goffset maximum_bytes, const char 
         if (!unpack_write_all(out_fd, block, got, what, error))
             return FALSE;
     }
+    return FALSE;
 }
 
 gboolean

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -251,9 +252,9 @@ a_package_is_unpacked_and_found_from_then_on(void **state)
 }
 
 static guint
-count_package_folders(const char *root)
+count_folder(const char *root, const char *kind)
 {
-    g_autofree char *path = g_build_filename(root, "cache/hostbed/packages", NULL);
+    g_autofree char *path = g_build_filename(root, "cache/hostbed", kind, NULL);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     guint count = 0;
     while (dir && g_dir_read_name(dir))
@@ -264,7 +265,7 @@ count_package_folders(const char *root)
 static void
 a_bad_package_is_refused_and_leaves_nothing(void **state)
 {
-    guint before = count_package_folders(*state);
+    guint before = count_folder(*state, "packages");
     g_autoptr(GBytes) text = g_bytes_new("text\n", 5);
     const FakeFile files[] = {{"./usr/share/doc/readme", text}, {NULL, NULL}};
     g_autoptr(GBytes) deb = fake_deb(files);
@@ -277,9 +278,46 @@ a_bad_package_is_refused_and_leaves_nothing(void **state)
     refused(cut_path, HB_INFRASTRUCTURE, "cannot unpack");
     refused(text_path, HB_INFRASTRUCTURE, "cannot unpack");
     refused(rpm_path, HB_INFRASTRUCTURE, "cannot unpack");
-    assert_int_equal(count_package_folders(*state), before);
+    assert_int_equal(count_folder(*state, "packages"), before);
     const char *const wrong[] = {"/etc/passwd", NULL};
     assert_null(kernel_add(wrong, NULL));
+}
+
+static gboolean
+on_signal(gpointer interrupt)
+{
+    g_cancellable_cancel(interrupt);
+    return G_SOURCE_REMOVE;
+}
+
+/* A signal is heard of when the main context turns. */
+static void
+interrupted_unpacking_leaves_nothing(void **state)
+{
+    g_autoptr(GBytes) image = pvh_bzimage("6.13.0-late");
+    const FakeFile files[] = {{"./boot/vmlinuz-6.13.0-late", image}, {NULL, NULL}};
+    g_autoptr(GBytes) deb = fake_deb(files);
+    g_autofree char *image_path = fake_write(*state, "late/bzImage", image);
+    g_autofree char *deb_path = fake_write(*state, "late.deb", deb);
+    g_autoptr(Kernel) kernel = kernel_find(image_path, NULL);
+    guint before = count_folder(*state, "packages"),
+          files_before = count_folder(*state, "kernels");
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    g_cancellable_push_current(interrupt);
+    g_autoptr(GError) error = NULL;
+
+    g_idle_add(on_signal, interrupt);
+    assert_null(kernel_boot_file(kernel, &error));
+    assert_int_equal(error->code, HB_INTERRUPTED);
+    assert_int_equal(count_folder(*state, "kernels"), files_before);
+    g_cancellable_reset(interrupt);
+    g_idle_add(on_signal, interrupt);
+    refused(deb_path, HB_INTERRUPTED, "interrupted while");
+    assert_int_equal(count_folder(*state, "packages"), before);
+
+    g_cancellable_pop_current(interrupt);
+    g_autofree char *boot = kernel_boot_file(kernel, NULL);
+    assert_string_not_equal(boot, image_path);
 }
 
 static void
@@ -315,6 +353,7 @@ main(void)
         cmocka_unit_test(the_environment_names_a_kernel),
         cmocka_unit_test(a_package_is_unpacked_and_found_from_then_on),
         cmocka_unit_test(a_bad_package_is_refused_and_leaves_nothing),
+        cmocka_unit_test(interrupted_unpacking_leaves_nothing),
         cmocka_unit_test(a_bomb_stops_at_its_limit),
     };
     return cmocka_run_group_tests_name("kernel", tests, fake_root_setup,
