@@ -161,7 +161,8 @@ nesting(const char *line)
         } else if (*line == '"') {
             in_string = TRUE;
         } else if (*line == '{' || *line == '[') {
-            deepest = MAX(deepest, ++depth);
+            depth++; /* not inside the macro, which would count it twice */
+            deepest = MAX(deepest, depth);
         } else if (*line == '}' || *line == ']') {
             depth--;
         }

@@ -220,6 +220,39 @@ long_lines_are_read_and_endless_ones_refused(void **state)
     assert_connect_fails(flood, "16 MiB");
 }
 
+/* DEPTH arrays in each other. */
+static char *
+nested_reply(guint depth)
+{
+    g_autofree char *open = g_strnfill(depth, '['), *close = g_strnfill(depth, ']');
+    return g_strdup_printf("{\"return\": %s%s, \"id\": 2}\n", open, close);
+}
+
+static gboolean
+is_taken(const char *reply)
+{
+    const char *answers[] = {GREETING, CAPABILITIES, reply, NULL};
+    g_auto(Peer) peer = play(answers, FALSE);
+    assert_true(qmp_connect(peer.qmp, TIMEOUT_MS, NULL));
+    g_autoptr(JsonNode) result = qmp_call(peer.qmp, "ask", NULL, -1, TIMEOUT_MS, NULL);
+    return result != NULL;
+}
+
+/* A CPU model of QEMU's has some 440 properties, each an object; they are beside each
+ * other. */
+static void
+many_objects_are_not_deep(void **state)
+{
+    g_autoptr(GString) list = g_string_new("{\"return\": [{\"name\": \"]{[\\\"{\"}");
+    for (int i = 0; i < 2000; i++)
+        g_string_append(list, ", {\"name\": \"type\", \"type\": \"string\"}");
+    g_string_append(list, "], \"id\": 2}\n");
+    assert_true(is_taken(list->str));
+    g_autofree char *deepest = nested_reply(255), *too_deep = nested_reply(256);
+    assert_true(is_taken(deepest));
+    assert_false(is_taken(too_deep));
+}
+
 static void
 silence_has_a_limit(void **state)
 {
@@ -295,6 +328,7 @@ main(void)
         cmocka_unit_test(an_end_at_any_time_is_an_error),
         cmocka_unit_test(nonsense_is_an_error),
         cmocka_unit_test(long_lines_are_read_and_endless_ones_refused),
+        cmocka_unit_test(many_objects_are_not_deep),
         cmocka_unit_test(silence_has_a_limit),
         cmocka_unit_test(a_descriptor_travels_with_its_command),
         cmocka_unit_test(large_commands_wait_for_room),
