@@ -20,8 +20,6 @@
 #define CACHE_MAX_BYTES (16 * 1024 * 1024)
 /* Counts up when the probe learns to ask more. */
 #define PROBE_REVISION 2
-/* As long as a greeting may take: one that says nothing here will not greet either. */
-#define VERSION_TIMEOUT_MS 10000
 
 /* ---- which emulators there are
  * ------------------------------------------------------------- */
@@ -129,14 +127,15 @@ add_modules(GString *identity)
 }
 
 /* What the program behind a wrapper script says of itself. A rebuilt emulator of the same
- * version behind the same script goes unnoticed; touching the script helps. */
+ * version behind the same script goes unnoticed; touching the script helps. One that says
+ * nothing in the time for a greeting will not greet either. */
 static gboolean
 add_version(GString *identity, const char *binary)
 {
     int code;
     g_autoptr(Child) child =
         child_start((const char *const[]){binary, "--version", NULL}, -1, TRUE, NULL);
-    if (!child || !child_wait(child, VERSION_TIMEOUT_MS, &code))
+    if (!child || !child_wait(child, EMULATOR_ANSWER_MS, &code))
         return !child;
     g_autofree char *line = child_first_line(child);
     g_string_append_printf(identity, "%s\n", line);
@@ -214,13 +213,13 @@ emulator_probe(const char *binary, const char *const *data_dirs, GError **error)
     if (mute) {
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
                     "%s did not answer as QEMU does: %s --version did not end in %d s",
-                    binary, binary, VERSION_TIMEOUT_MS / 1000);
+                    binary, binary, EMULATOR_ANSWER_MS / 1000);
         return NULL;
     }
     g_autofree char *name = g_strconcat(identity, ".json", NULL);
     Emulator *emulator = read_cached(name);
     if (!emulator) {
-        emulator = emulator_ask(binary, data_dirs, error);
+        emulator = emulator_ask(binary, data_dirs, EMULATOR_ANSWER_MS, error);
         if (!emulator)
             return NULL;
         write_cached(name, emulator);

@@ -14,8 +14,6 @@
 #include "error.h"
 #include "qmp.h"
 
-#define GREETING_TIMEOUT_MS 10000
-#define CALL_TIMEOUT_MS 10000
 /* How many deaths of the emulator we accept before the rest stays unknown. */
 #define DEATHS_MAX 24
 /* Ports of the machine that devices are plugged into: eight a slot, slots 1 to 28. */
@@ -83,6 +81,7 @@ static const char *const common_objects[] = {
 typedef struct {
     const char *binary;
     const char *const *data_dirs;
+    guint answer_ms;
     Child *child;
     Qmp *qmp;
     guint deaths;
@@ -167,7 +166,7 @@ probe_start(Probe *probe, GPtrArray *devices, GError **error)
     if (!probe->child)
         return FALSE;
     g_autoptr(GError) failure = NULL;
-    if (qmp_connect(probe->qmp, GREETING_TIMEOUT_MS, &failure))
+    if (qmp_connect(probe->qmp, probe->answer_ms, &failure))
         return TRUE;
     probe_explain(probe, error, failure);
     return FALSE;
@@ -179,7 +178,7 @@ ask(Probe *probe, const char *command, JsonObject *arguments, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     JsonNode *result =
-        qmp_call(probe->qmp, command, arguments, -1, CALL_TIMEOUT_MS, &failure);
+        qmp_call(probe->qmp, command, arguments, -1, probe->answer_ms, &failure);
     if (result)
         return result;
     if (g_error_matches(failure, HB_ERROR, HB_EMULATOR_DIED)) {
@@ -965,9 +964,10 @@ ask_interruptibly(Probe *probe, Emulator *emulator, GError **error)
 }
 
 Emulator *
-emulator_ask(const char *binary, const char *const *data_dirs, GError **error)
+emulator_ask(const char *binary, const char *const *data_dirs, guint answer_ms,
+             GError **error)
 {
-    Probe probe = {.binary = binary, .data_dirs = data_dirs};
+    Probe probe = {.binary = binary, .data_dirs = data_dirs, .answer_ms = answer_ms};
     g_autoptr(Emulator) emulator = emulator_new();
     gboolean done = ask_interruptibly(&probe, emulator, error);
     probe_stop(&probe);

@@ -15,7 +15,8 @@ main(int argc, char **argv)
         fprintf(stderr, "usage: record-emulator BINARY >FILE\n");
         return 2;
     }
-    g_autoptr(Emulator) emulator = emulator_ask(argv[1], NULL, &error);
+    g_autoptr(Emulator) emulator =
+        emulator_ask(argv[1], NULL, EMULATOR_ANSWER_MS, &error);
     if (!emulator) {
         fprintf(stderr, "%s\n", error->message);
         return 1;
