@@ -8,6 +8,7 @@
 
 #define NAME(name) #name,
 static const char *const numa_cases[] = {NUMA_CASES(NAME) NULL};
+static const char *const numa_moves_cases[] = {NUMA_MOVES_CASES(NAME) NULL};
 static const char *const pci_cases[] = {PCI_CASES(NAME) NULL};
 static const char *const iommu_cases[] = {IOMMU_CASES(NAME) NULL};
 static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
@@ -25,6 +26,13 @@ const Suite suites[] = {
         .summary =
             "cells, CPUs, memory, distances; memory comes from the node it is asked of",
         .needs_nodes = 1,
+        .timeout_seconds = 60,
+    },
+    {
+        .name = "numa-moves",
+        .cases = numa_moves_cases,
+        .summary = "policies of tasks and memory; memory that moves from node to node",
+        .needs_nodes = 2,
         .timeout_seconds = 60,
     },
     {

@@ -18,6 +18,19 @@
     CASE(first_touch_is_local) \
     CASE(interleaved_memory_is_on_all_nodes)
 
+#define NUMA_MOVES_CASES(CASE) \
+    CASE(a_bound_task_allocates_on_its_node) \
+    CASE(a_preferring_task_allocates_on_its_node) \
+    CASE(an_interleaving_task_takes_turns) \
+    CASE(a_local_policy_follows_the_cpu) \
+    CASE(a_policy_of_memory_outranks_the_tasks) \
+    CASE(memory_cannot_be_bound_where_there_is_none) \
+    CASE(pages_move_on_request) \
+    CASE(a_tasks_memory_moves_as_a_whole) \
+    CASE(a_new_binding_moves_pages) \
+    CASE(pages_move_to_and_from_memory_without_cpus) \
+    CASE(balancing_brings_pages_to_their_task)
+
 #define PCI_CASES(CASE) \
     CASE(every_function_is_there) \
     CASE(no_other_function_is_there) \

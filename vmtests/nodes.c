@@ -56,20 +56,20 @@ node_has_room(int node)
     return node_meminfo_kib(node, "MemFree") > 4096;
 }
 
+/* It looks at no more nodes than it must: there may be 128. */
 int
 next_node_with_room(int node)
 {
-    int first = -1, next = -1;
-    for (const Fact *fact = suite_facts(); fact->count > 0; fact++) {
-        int found = is_node(fact) ? atoi(fact->word[1]) : -1;
-        if (found < 0 || found == node || !node_has_room(found))
-            continue;
-        if (first < 0 || found < first)
-            first = found;
-        if (found > node && (next < 0 || found < next))
-            next = found;
+    int most = 0;
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
+        if (is_node(fact) && atoi(fact->word[1]) > most)
+            most = atoi(fact->word[1]);
+    for (int i = 1; i <= most; i++) {
+        int next = (node + i) % (most + 1);
+        if (suite_fact("node %d cpus", next) && node_has_room(next))
+            return next;
     }
-    return next >= 0 ? next : first;
+    return -1;
 }
 
 /* ---- pages

@@ -29,7 +29,7 @@ offers "forms" "svg" hostbed show -f s
 offers "forms behind =" "manifest" hostbed show --format = m
 offers "accelerators" "auto kvm tcg" hostbed run --accel ""
 offers "all of them behind =" "auto kvm tcg" hostbed check --accel =
-offers "suites" "numa" hostbed test --select n
+offers "suites" "pci" hostbed test --select p
 offers "all suites" "$({ echo manifest; hostbed test --list; } | sed 's,/.*,,' | LC_ALL=C sort -u | paste -sd" ")" hostbed test --select ""
 offers "cases of a suite" "iommu/groups_are_translated iommu/groups_have_their_members" \
     "$tap_dir/hostbed" test --select iommu/gr
