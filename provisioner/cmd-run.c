@@ -13,11 +13,13 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "bind.h"
 #include "boot.h"
 #include "cli.h"
 #include "log-dir.h"
 #include "resources.h"
 #include "schedule.h"
+#include "wrap.h"
 
 /* Who waits longer than this is told what for, if it is a person. */
 #define PATIENCE_MS 2000
@@ -26,7 +28,7 @@
 typedef struct {
     CliMachine machine;
     char *host, *log_dir;
-    GStrv with, modules, env;
+    GStrv with, modules, env, bind;
     double timeout_s;
     gboolean tty, verbose;
 } Options;
@@ -40,6 +42,7 @@ options_clear(Options *options)
     g_strfreev(options->with);
     g_strfreev(options->modules);
     g_strfreev(options->env);
+    g_strfreev(options->bind);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
@@ -47,7 +50,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 /* One call of this command. */
 typedef struct {
     const Options *options;
-    const char *const *argv;      /* of the command inside */
+    const char *const *argv;      /* of the command inside, as given */
+    Bindings *bindings;           /* NULL until the lab is planned */
     gint64 start_us, deadline_us; /* 0: none */
     Boot *boot;                   /* NULL until the host is up */
     GCancellable *interrupt;      /* ends the host */
@@ -206,12 +210,29 @@ command_environment(const Options *options)
     return g_strv_builder_end(builder);
 }
 
+/* Binds what the command wants; its arguments and environment with what is then known. */
+static gboolean
+prepare_command(Session *session, GStrv *argv, GStrv *env, GError **error)
+{
+    g_auto(GStrv) asked = command_environment(session->options);
+    if (session->bindings->asked > 0)
+        on_step("binding functions", session);
+    if (!wrap_bind(&session_boot_driver, session->boot, session->bindings, error))
+        return FALSE;
+    *argv = bindings_fill(session->bindings, session->argv, error);
+    *env = wrap_environment(session->bindings, (const char *const *)asked);
+    return *argv != NULL;
+}
+
 static gboolean
 run_command(Session *session, GuestExit *result, GError **error)
 {
-    g_auto(GStrv) env = command_environment(session->options);
+    g_auto(GStrv) argv = NULL;
+    g_auto(GStrv) env = NULL;
+    if (!prepare_command(session, &argv, &env, error))
+        return FALSE;
     const GuestCommand command = {
-        .argv = session->argv,
+        .argv = (const char *const *)argv,
         .env = (const char *const *)env,
         .tty = session->options->tty,
         .stdin_fd = STDIN_FILENO,
@@ -267,19 +288,32 @@ finish(Session *session, const GuestExit *result, const GError *error)
     return result->signal != 0 ? 128 + result->signal : result->status;
 }
 
+/* --module, and what --bind needs. */
+static GStrv
+wanted_modules(const Session *session)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    if (session->options->modules)
+        g_strv_builder_addv(builder, (const char **)session->options->modules);
+    if (session->bindings->asked > 0)
+        g_strv_builder_add(builder, "vfio-pci");
+    return g_strv_builder_end(builder);
+}
+
 /* Boots PLAN and runs the command in it; the host is gone when this returns. */
 static int
 run_in_host(Session *session, const Plan *plan, const char *emulator, Accel accel,
             const char *log_dir)
 {
     const Options *options = session->options;
+    g_auto(GStrv) modules = wanted_modules(session);
     const BootOptions boot_options = {
         .plan = plan,
         .emulator = emulator,
         .accel = accel,
         .kernel = options->machine.kernel,
         .programs = (const char *const *)options->with,
-        .modules = (const char *const *)options->modules,
+        .modules = (const char *const *)modules,
         .tools = image_command_wants_tools(session->argv),
         .log_dir = log_dir,
         .interrupt = session->interrupt,
@@ -337,6 +371,9 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
          "Put a program of this machine into the host, with its libraries", "PROGRAM"},
         {"module", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->modules,
          "Load a kernel module in the host, with what it needs", "NAME"},
+        {"bind", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->bind,
+         "Bind functions to vfio-pci before the command starts; may be repeated",
+         "FUNCTIONS"},
         {"env", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->env,
          "Set a variable for the command; without a value: as it is here",
          "NAME[=VALUE]"},
@@ -412,6 +449,17 @@ check_memory(const Plan *plan, GError **error)
     return schedule_admit(&schedule, plan->lab_name, plan_memory_needed(plan), error);
 }
 
+/* What --bind means in PLAN. Place-holders of the command that nothing stands for are
+ * told before anything is started. */
+static Bindings *
+bind_for_command(const Session *session, const Plan *plan, GError **error)
+{
+    g_autoptr(Bindings) bindings =
+        bindings_new(plan, (const char *const *)session->options->bind, error);
+    g_auto(GStrv) trial = bindings ? bindings_fill(bindings, session->argv, error) : NULL;
+    return trial ? g_steal_pointer(&bindings) : NULL;
+}
+
 static int
 run_lab(Session *session, const char *filename, Accel accel)
 {
@@ -430,9 +478,13 @@ run_lab(Session *session, const char *filename, Accel accel)
     }
     if (!plan)
         return status;
-    if (!check_memory(plan, &error))
+    g_autoptr(Bindings) bindings = bind_for_command(session, plan, &error);
+    if (!bindings || !check_memory(plan, &error))
         return cli_fail(error);
-    return run_with_log(session, plan, emulator->binary, accel);
+    session->bindings = bindings;
+    status = run_with_log(session, plan, emulator->binary, accel);
+    session->bindings = NULL;
+    return status;
 }
 
 /* Without "--" an option behind the command would be taken for one of ours. */

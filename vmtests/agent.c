@@ -140,9 +140,19 @@ static int
 usage(void)
 {
     fputs("usage: hostbed-agent [--root DIR] --fd N\n"
-          "Without --fd it is the init of a host and nothing else.\n",
+          "       hostbed-agent [--root DIR] --bind ADDRESS...\n"
+          "Without these it is the init of a host and nothing else.\n",
           stderr);
     return 2;
+}
+
+/* As a command of the host. */
+static int
+run_and_free(Agent *agent, int (*command)(const char *root, char **words), char **words)
+{
+    int status = command(agent->root, words);
+    free(agent);
+    return status;
 }
 
 int
@@ -161,6 +171,8 @@ main(int argc, char **argv)
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 < argc && strcmp(argv[i], "--root") == 0)
             agent->root = argv[i + 1];
+        else if (i + 1 < argc && strcmp(argv[i], "--bind") == 0)
+            return run_and_free(agent, bind_main, argv + i + 1);
         else if (i + 1 < argc && strcmp(argv[i], "--fd") == 0)
             fd = atoi(argv[i + 1]);
         else

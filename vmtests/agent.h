@@ -12,7 +12,8 @@
  * kernel's command line what wire.h says.
  *
  * `hostbed-agent --fd N` serves the same protocol over an inherited socket as an ordinary
- * process and touches nothing else: for tests.
+ * process and touches nothing else: for tests. As an ordinary command of the host it does
+ * what the harness asks for around another one: `/init --bind ADDRESS…`.
  */
 #pragma once
 
@@ -207,6 +208,13 @@ void pci_make_vfs(Agent *agent, const char *list, int uevents);
 /* Gives the network interfaces of PCI functions the names that interfaces.h says. They
  * must be down, as the kernel leaves them. */
 void pci_name_interfaces(Agent *agent);
+
+/* ---- agent-bind.c
+ * --------------------------------------------------------------------------------- */
+
+/* Gives the functions at ADDRESSES (NULL-terminated) below ROOT_PATH to vfio-pci and
+ * prints their groups; an exit status, with the reason on standard error. */
+int bind_main(const char *root_path, char **addresses);
 
 /* ---- agent-init.c
  * --------------------------------------------------------------------------------- */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "wrap.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "printable.h"
+
+/* The agent, as a command of its host. */
+#define AGENT "/init"
+#define ANSWER_MAX (256 * 1024)
+#define REASON_MAX 300
+/* A driver lets go in less than a second; this is for emulation on a busy machine. */
+#define BIND_MS 120000
+
+typedef struct {
+    GString *streams[2];
+} Answer;
+
+static void
+answer_clear(Answer *answer)
+{
+    for (int i = 0; i < 2; i++)
+        if (answer->streams[i])
+            g_string_free(answer->streams[i], TRUE);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Answer, answer_clear)
+
+static void
+on_output(int stream, const guint8 *data, gsize length, gpointer user_data)
+{
+    GString *text = ((Answer *)user_data)->streams[stream - 1];
+    g_string_append_len(text, (const char *)data,
+                        (gssize)MIN(length, ANSWER_MAX - text->len));
+}
+
+/* Runs the agent with ARGUMENTS, which must end well. Its standard output, owned by the
+ * caller. */
+static char *
+ask_agent(const SessionDriver *driver, void *host, const char *const *argv,
+          GError **error)
+{
+    g_auto(Answer) answer = {{g_string_new(NULL), g_string_new(NULL)}};
+    GuestExit end;
+    const GuestCommand command = {
+        .argv = argv,
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .output = on_output,
+        .user_data = &answer,
+        .timeout_ms = BIND_MS,
+    };
+    if (!driver->run(host, &command, &end, error))
+        return NULL;
+    if (end.status == 0 && end.signal == 0 && !end.timed_out)
+        return g_string_free(g_steal_pointer(&answer.streams[0]), FALSE);
+    g_strchomp(answer.streams[1]->str);
+    const char *said = answer.streams[1]->str;
+    g_autofree char *reason = printable(said, strlen(said), REASON_MAX);
+    if (end.timed_out)
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "no answer within %d s",
+                    BIND_MS / 1000);
+    else
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "%s",
+                    *reason ? reason : "the agent gave no reason");
+    return NULL;
+}
+
+gboolean
+wrap_bind(const SessionDriver *driver, void *host, Bindings *bindings, GError **error)
+{
+    if (bindings->asked == 0)
+        return TRUE;
+    g_auto(GStrv) addresses = bindings_addresses(bindings);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_add_many(builder, AGENT, "--bind", NULL);
+    g_strv_builder_addv(builder, (const char **)addresses);
+    g_auto(GStrv) argv = g_strv_builder_end(builder);
+    g_autofree char *groups = ask_agent(driver, host, (const char *const *)argv, error);
+    if (!groups || !bindings_take_groups(bindings, groups, error)) {
+        if (*error && (*error)->code == HB_INFRASTRUCTURE)
+            g_prefix_error(error, "functions cannot be bound to vfio-pci: ");
+        return FALSE;
+    }
+    g_autofree char *list = bindings_list(bindings);
+    g_autoptr(GBytes) bytes = g_bytes_new(list, strlen(list));
+    return driver->put(host, WRAP_FUNCTIONS_PATH, bytes, error);
+}
+
+GStrv
+wrap_environment(const Bindings *bindings, const char *const *extra)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_auto(GStrv) own = bindings_environment(bindings);
+    g_strv_builder_addv(builder, (const char **)own);
+    if (bindings->asked > 0)
+        g_strv_builder_add(builder, "HOSTBED_FUNCTIONS=" WRAP_FUNCTIONS_PATH);
+    if (extra)
+        g_strv_builder_addv(builder, (const char **)extra);
+    return g_strv_builder_end(builder);
+}
