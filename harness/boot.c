@@ -91,6 +91,7 @@ make_parts(Boot *boot, Parts *parts, GError **error)
         .optional_modules = options->plan->optional_modules,
         .programs = options->programs,
         .tools = options->tools,
+        .vfio = options->vfio,
         .agent = agent,
         .suites_dir = suites,
     };

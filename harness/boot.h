@@ -30,6 +30,7 @@ typedef struct {
     const char *const *modules;  /* --module: to be loaded beside the plan's; or NULL */
     gboolean tools;              /* numactl, lspci and others, see image.h */
     gboolean suites;             /* put the suites into the host, where image.h says */
+    gboolean vfio;               /* and the modules of VFIO, where there are any */
     const char
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
     const char *cmdline_extra; /* or NULL */

@@ -12,6 +12,20 @@ on_step(const char *what, gpointer user_data)
         options->step(what, options->user_data);
 }
 
+/* Modules that no suite uses would only make the image larger. */
+static gboolean
+any_uses_vfio(const SessionOptions *options)
+{
+    for (guint i = 0; i < options->suites->len; i++) {
+        const Suite *suite = options->suites->pdata[i];
+        g_autofree char *unmet =
+            suite->uses_vfio ? suite_unmet(suite, options->plan) : NULL;
+        if (suite->uses_vfio && !unmet)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void *
 start(const SessionOptions *options, const char *log_dir, GError **error)
 {
@@ -22,6 +36,7 @@ start(const SessionOptions *options, const char *log_dir, GError **error)
         .kernel = options->kernel,
         .modules = options->modules,
         .suites = TRUE,
+        .vfio = any_uses_vfio(options),
         .log_dir = log_dir,
         .extra_args = options->extra_args,
         .interrupt = options->interrupt,

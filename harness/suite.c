@@ -12,6 +12,7 @@ static const char *const numa_moves_cases[] = {NUMA_MOVES_CASES(NAME) NULL};
 static const char *const pci_cases[] = {PCI_CASES(NAME) NULL};
 static const char *const iommu_cases[] = {IOMMU_CASES(NAME) NULL};
 static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
+static const char *const vfio_cases[] = {VFIO_CASES(NAME) NULL};
 
 const Suite suites[] = {
     {
@@ -55,6 +56,17 @@ const Suite suites[] = {
         .needs_hugepages = TRUE,
         .timeout_seconds = 120,
     },
+    {
+        .name = "vfio",
+        .cases = vfio_cases,
+        .summary =
+            "functions in user space: drivers, groups, mappings, regions, interrupts, "
+            "resets, limits",
+        .needs_iommu = TRUE,
+        .needs_nic = TRUE,
+        .uses_vfio = TRUE,
+        .timeout_seconds = 60,
+    },
     {NULL},
 };
 
@@ -79,6 +91,17 @@ has_hugepages(const Plan *plan)
     return FALSE;
 }
 
+static gboolean
+has_nic(const Plan *plan)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        if (function->class_code >> 8 == 0x0200 && function->role != PLAN_VF)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 char *
 suite_unmet(const Suite *suite, const Plan *plan)
 {
@@ -86,6 +109,8 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("the lab has no IOMMU (<iommu>)");
     if (suite->needs_hugepages && !has_hugepages(plan))
         return g_strdup("no cell of the lab has huge pages (<hugepages>)");
+    if (suite->needs_nic && !has_nic(plan))
+        return g_strdup("the lab has no NIC that is a PCI function (<nic>)");
     if (plan->node_count < suite->needs_nodes)
         return g_strdup_printf("the lab has %u nodes; %u are needed", plan->node_count,
                                suite->needs_nodes);

@@ -29,6 +29,8 @@ typedef struct {
     gboolean is_check; /* the manifest's own: done from outside, no program in the host */
     gboolean needs_iommu;
     gboolean needs_hugepages;
+    gboolean needs_nic;    /* a network function that is no virtual one */
+    gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     guint needs_nodes;     /* at least so many nodes */
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */
 } Suite;

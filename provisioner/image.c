@@ -141,7 +141,8 @@ add_modules(Initramfs *image, const ImageOptions *options, GError **error)
         "vfio", "vfio_iommu_type1", "vfio_virqfd", "vfio_pci_core", "vfio_pci", NULL};
     const ModuleNames names = {.wanted = options->modules,
                                .optional = options->optional_modules,
-                               .at_hand = options->tools ? at_hand : NULL};
+                               .at_hand =
+                                   options->tools || options->vfio ? at_hand : NULL};
     g_autoptr(GPtrArray) modules = modules_resolve(options->kernel, &names, error);
     if (!modules)
         return FALSE;

@@ -46,6 +46,7 @@ typedef struct {
     const char *const
         *programs;     /* --with: names or paths; with their libraries; or NULL */
     gboolean tools;    /* numactl, lspci and the modules of VFIO, where there are any */
+    gboolean vfio;     /* those modules alone; not loaded */
     const char *agent; /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs, or NULL */
 } ImageOptions;

@@ -55,4 +55,9 @@
     CASE(pools_are_free_at_start) \
     CASE(pages_come_from_their_node) \
     CASE(pages_have_their_size)
+
+#define VFIO_CASES(CASE) \
+    CASE(function_is_bound_and_given_back) \
+    CASE(registers_are_mapped_and_read) \
+    CASE(msix_is_delivered)
 /* clang-format on */

@@ -10,7 +10,7 @@
 #include "suite.h"
 
 static Plan *
-plan_of(guint nodes, LabIommuModel iommu, guint hugepages)
+plan_of(guint nodes, LabIommuModel iommu, guint hugepages, guint32 class_code)
 {
     Plan *plan = g_new0(Plan, 1);
     PlanCell *cell = g_new0(PlanCell, 1);
@@ -19,6 +19,11 @@ plan_of(guint nodes, LabIommuModel iommu, guint hugepages)
     plan->node_count = nodes;
     plan->iommu.model = iommu;
     plan->cells = g_ptr_array_new();
+    plan->functions = g_ptr_array_new_with_free_func(g_free);
+    PlanFunction *function = g_new0(PlanFunction, 1);
+    function->role = PLAN_ENDPOINT;
+    function->class_code = class_code;
+    g_ptr_array_add(plan->functions, function);
     cell->hugepages = g_array_new(FALSE, TRUE, sizeof(PlanHugepages));
     g_array_set_size(cell->hugepages, hugepages);
     g_ptr_array_add(plan->cells, cell);
@@ -32,6 +37,7 @@ plan_drop(Plan *plan)
     g_array_unref(cell->hugepages);
     g_free(cell);
     g_ptr_array_unref(plan->cells);
+    g_ptr_array_unref(plan->functions);
     g_free(plan->lab_name);
     g_free(plan->host_id);
     g_free(plan);
@@ -40,11 +46,20 @@ plan_drop(Plan *plan)
 static void
 needs_are_seen_in_the_plan(void **state)
 {
-    Plan *bare = plan_of(1, LAB_IOMMU_NONE, 0), *rich = plan_of(2, LAB_IOMMU_INTEL, 1);
+    Plan *bare = plan_of(1, LAB_IOMMU_NONE, 0, 0x060400);
+    Plan *rich = plan_of(2, LAB_IOMMU_INTEL, 1, 0x020000);
     g_autofree char *iommu = suite_unmet(suite_find("iommu"), bare);
     g_autofree char *hugepages = suite_unmet(suite_find("hugepages"), bare);
     assert_non_null(strstr(iommu, "IOMMU"));
     assert_non_null(strstr(hugepages, "huge pages"));
+    const Suite networked = {.name = "networked", .needs_nic = TRUE};
+    g_autofree char *nic = suite_unmet(&networked, bare);
+    assert_non_null(strstr(nic, "NIC"));
+    PlanFunction *function = rich->functions->pdata[0];
+    function->role = PLAN_VF;
+    g_autofree char *virtual_one = suite_unmet(&networked, rich);
+    assert_non_null(strstr(virtual_one, "NIC"));
+    function->role = PLAN_ENDPOINT;
     for (const Suite *suite = suites; suite->name; suite++)
         assert_null(suite_unmet(suite, rich));
     const Suite many = {.name = "many", .needs_nodes = 2};
