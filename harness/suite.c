@@ -9,6 +9,7 @@
 #define NAME(name) #name,
 static const char *const numa_cases[] = {NUMA_CASES(NAME) NULL};
 static const char *const numa_moves_cases[] = {NUMA_MOVES_CASES(NAME) NULL};
+static const char *const numa_cpus_cases[] = {NUMA_CPUS_CASES(NAME) NULL};
 static const char *const pci_cases[] = {PCI_CASES(NAME) NULL};
 static const char *const iommu_cases[] = {IOMMU_CASES(NAME) NULL};
 static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
@@ -34,6 +35,12 @@ const Suite suites[] = {
         .cases = numa_moves_cases,
         .summary = "policies of tasks and memory; memory that moves from node to node",
         .needs_nodes = 2,
+        .timeout_seconds = 60,
+    },
+    {
+        .name = "numa-cpus",
+        .cases = numa_cpus_cases,
+        .summary = "tasks and interrupts on their CPUs; CPUs that go and come back",
         .timeout_seconds = 60,
     },
     {

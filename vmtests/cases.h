@@ -31,6 +31,13 @@
     CASE(pages_move_to_and_from_memory_without_cpus) \
     CASE(balancing_brings_pages_to_their_task)
 
+#define NUMA_CPUS_CASES(CASE) \
+    CASE(tasks_run_where_they_are_told) \
+    CASE(offline_cpus_leave_their_node) \
+    CASE(offline_cpus_send_their_tasks_away) \
+    CASE(interrupts_start_near_to_their_device) \
+    CASE(interrupts_go_where_they_are_told)
+
 #define PCI_CASES(CASE) \
     CASE(every_function_is_there) \
     CASE(no_other_function_is_there) \
@@ -54,7 +61,10 @@
     CASE(pools_are_as_asked) \
     CASE(pools_are_free_at_start) \
     CASE(pages_come_from_their_node) \
-    CASE(pages_have_their_size)
+    CASE(pages_have_their_size) \
+    CASE(pools_are_resized_on_their_node) \
+    CASE(pages_in_use_are_not_taken_away) \
+    CASE(pages_move_to_another_pool)
 
 #define VFIO_CASES(CASE) \
     CASE(function_is_bound_and_given_back) \

@@ -157,7 +157,7 @@ suite_write(const char *value, const char *format, ...)
     return write_file(path, value);
 }
 
-#define UNDO_MAX 64
+#define UNDO_MAX 256
 
 typedef struct {
     void (*undo)(long number);

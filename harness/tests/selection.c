@@ -75,7 +75,7 @@ refuses_what_selects_no_suite(void **state)
     assert_null(selection_new(patterns, &error));
     assert_int_equal(hb_error_status(error), HB_USAGE);
     assert_non_null(strstr(error->message, "'nuna/*'"));
-    assert_non_null(strstr(error->message, "manifest, numa, numa-moves, pci"));
+    assert_non_null(strstr(error->message, "manifest, numa, numa-moves, numa-cpus, pci"));
 }
 
 static Unit *

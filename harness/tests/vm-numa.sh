@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Each case of the suites about nodes passes on the lab that it is for, and fails there when something
+# Each case of the suites about nodes and their memory passes on the lab that it is for, and fails there when something
 # is wrong. docs/suites.rst has the table.
 # shellcheck disable=SC1091
 . "${HOSTBED_SOURCE_DIR:?}/harness/tests/altered.sh"
@@ -42,4 +42,27 @@ fault numa-moves/a_new_binding_moves_pages 4cell-asymmetric 'page 0, bound anew 
 fault numa-moves/pages_move_to_and_from_memory_without_cpus memory-only-cpu-only 'page 0, moved to node 2, is on node 1'
 fault numa-moves/balancing_brings_pages_to_their_task 4cell-asymmetric \
     'memory on node 0 did not come to the task on node 1'
+
+# ---- numa-cpus ------------------------------------------------------------------------------------
+
+passes numa-cpus memory-attributes tasks_run_where_they_are_told offline_cpus_leave_their_node \
+    offline_cpus_send_their_tasks_away interrupts_start_near_to_their_device interrupts_go_where_they_are_told
+fault numa-cpus/tasks_run_where_they_are_told memory-attributes 'a task that is to be on CPU 0 is on CPU 1'
+fault numa-cpus/offline_cpus_leave_their_node memory-attributes 'CPU 1 is online; online are 0-1'
+fault numa-cpus/offline_cpus_send_their_tasks_away memory-attributes 'a task is still on CPU 1, which went offline'
+fails nodes_swapped numa-cpus/interrupts_start_near_to_their_device memory-attributes \
+    'interrupt [0-9]* of 0000:21:00.0 is of node 1, its device was to be of 0'
+fault numa-cpus/interrupts_go_where_they_are_told memory-attributes 'no interrupt of 0000:21:00.0 came to CPU 1'
+
+# ---- hugepages ------------------------------------------------------------------------------------
+
+passes hugepages 2socket-smt-hugepages pools_are_as_asked pools_are_free_at_start pages_come_from_their_node \
+    pages_have_their_size pools_are_resized_on_their_node pages_in_use_are_not_taken_away pages_move_to_another_pool
+fails one_page_less hugepages/pools_are_as_asked 2socket-smt-hugepages 'node 0 has 63 pages of 2048kB, asked were 64'
+fault hugepages/pools_are_free_at_start 2socket-smt-hugepages '63 of node 0.s 64 pages of 2048kB are free'
+fault hugepages/pages_come_from_their_node 2socket-smt-hugepages 'a page of [0-9]*kB bound to node 0 is on node 1'
+fault hugepages/pages_have_their_size 2socket-smt-hugepages 'on node 0 is mapped with pages of 4kB'
+fault hugepages/pools_are_resized_on_their_node 2socket-smt-hugepages 'was resized, and others changed with it'
+fault hugepages/pages_in_use_are_not_taken_away 2socket-smt-hugepages 'nr_hugepages of 2048kB are 3 when some are in use'
+fault hugepages/pages_move_to_another_pool 2socket-smt-hugepages 'page 0 of 2048kB, moved to node 1, is on node 0'
 done_testing
