@@ -27,10 +27,13 @@ typedef struct {
     Accel accel;          /* as asked */
     const char *kernel;   /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
     const char *const *programs; /* --with; or NULL */
-    const char *const *modules;  /* --module: to be loaded beside the plan's; or NULL */
-    gboolean tools;              /* numactl, lspci and others, see image.h */
-    gboolean suites;             /* put the suites into the host, where image.h says */
-    gboolean vfio;               /* and the modules of VFIO, where there are any */
+    const char *const *copies;   /* this and the next two are as in image.h */
+    const char *command;
+    const char *folder;
+    const char *const *modules; /* --module: to be loaded beside the plan's; or NULL */
+    gboolean tools;             /* numactl, lspci and others, see image.h */
+    gboolean suites;            /* put the suites into the host, where image.h says */
+    gboolean vfio;              /* and the modules of VFIO, where there are any */
     const char
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
     const char *cmdline_extra; /* or NULL */

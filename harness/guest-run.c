@@ -254,7 +254,8 @@ run_request(const GuestCommand *command)
     GByteArray *request = g_byte_array_new();
     append_u32(request, g_strv_length((char **)command->argv));
     append_u32(request, command->env ? g_strv_length((char **)command->env) : 0);
-    append_u32(request, command->tty ? HB_RUN_TTY : 0);
+    append_u32(request, (command->tty ? HB_RUN_TTY : 0) |
+                            (command->core_dumps ? HB_RUN_CORES : 0));
     append_u32(request, 0);
     append_strings(request, cwd);
     append_strings(request, command->argv);

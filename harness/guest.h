@@ -46,6 +46,7 @@ typedef struct {
     const char *const *env;  /* "NAME=VALUE" added to the guest's own, or NULL */
     const char *cwd;         /* or NULL: "/" */
     gboolean tty;
+    gboolean core_dumps;      /* let it leave core dumps of any size */
     int stdin_fd;             /* read until its end; -1: empty */
     int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only
                                  OUTPUT. The caller ignores SIGPIPE */

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "printable.h"
+#include "wire.h"
 
 /* The agent, as a command of its host. */
 #define AGENT "/init"
@@ -12,6 +13,8 @@
 #define REASON_MAX 300
 /* A driver lets go in less than a second; this is for emulation on a busy machine. */
 #define BIND_MS 120000
+/* A full box at ten megabytes a second, which emulation exceeds. */
+#define COLLECT_MS 120000
 
 typedef struct {
     GString *streams[2];
@@ -89,14 +92,58 @@ wrap_bind(const SessionDriver *driver, void *host, Bindings *bindings, GError **
     return driver->put(host, WRAP_FUNCTIONS_PATH, bytes, error);
 }
 
+/* ---- results
+ * ------------------------------------------------------------------------------------------
+ */
+
+gboolean
+wrap_prepare_out(const SessionDriver *driver, void *host, GError **error)
+{
+    const char *const argv[] = {AGENT, "--out", HB_OUT_FOLDER_PATH, NULL};
+    g_autofree char *answer = ask_agent(driver, host, argv, error);
+    if (!answer)
+        g_prefix_error(error, "the host has no folder for results: ");
+    return answer != NULL;
+}
+
+static void
+on_record(int stream, const guint8 *data, gsize length, gpointer user_data)
+{
+    if (stream == 1)
+        outbox_feed(user_data, data, length);
+}
+
+gboolean
+wrap_collect_out(const SessionDriver *driver, void *host, Outbox *outbox, GError **error)
+{
+    const char *const argv[] = {AGENT, "--pack", HB_OUT_FOLDER_PATH, NULL};
+    GuestExit end;
+    const GuestCommand command = {
+        .argv = argv,
+        .stdin_fd = -1,
+        .stdout_fd = -1,
+        .stderr_fd = -1,
+        .output = on_record,
+        .user_data = outbox,
+        .timeout_ms = COLLECT_MS,
+    };
+    if (!driver->run(host, &command, &end, error)) {
+        g_prefix_error(error, "the results are lost: ");
+        return FALSE;
+    }
+    return outbox_finish(outbox, error);
+}
+
 GStrv
-wrap_environment(const Bindings *bindings, const char *const *extra)
+wrap_environment(const Bindings *bindings, gboolean has_out, const char *const *extra)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     g_auto(GStrv) own = bindings_environment(bindings);
     g_strv_builder_addv(builder, (const char **)own);
     if (bindings->asked > 0)
         g_strv_builder_add(builder, "HOSTBED_FUNCTIONS=" WRAP_FUNCTIONS_PATH);
+    if (has_out)
+        g_strv_builder_add(builder, "HOSTBED_OUT=" HB_OUT_FOLDER_PATH);
     if (extra)
         g_strv_builder_addv(builder, (const char **)extra);
     return g_strv_builder_end(builder);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "bind.h"
+#include "outbox.h"
 #include "session.h"
 
 /* File in the host with all functions that a selector can mean (bindings_list()). */
@@ -15,5 +16,12 @@
  * groups. HB_INFRASTRUCTURE, with what the host says, if it does not take them. */
 gboolean
 wrap_bind(const SessionDriver *driver, void *host, Bindings *bindings, GError **error);
+/* Makes the folder that a command leaves its results in, and lets core dumps go there. */
+gboolean wrap_prepare_out(const SessionDriver *driver, void *host, GError **error);
+/* Brings what is there into OUTBOX. FALSE: not all came. */
+gboolean
+wrap_collect_out(const SessionDriver *driver, void *host, Outbox *outbox, GError **error);
+
 /* What a command finds in its environment beside EXTRA (or NULL). */
-GStrv wrap_environment(const Bindings *bindings, const char *const *extra);
+GStrv
+wrap_environment(const Bindings *bindings, gboolean has_out, const char *const *extra);

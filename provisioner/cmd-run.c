@@ -17,6 +17,7 @@
 #include "boot.h"
 #include "cli.h"
 #include "log-dir.h"
+#include "outbox.h"
 #include "resources.h"
 #include "schedule.h"
 #include "wrap.h"
@@ -28,7 +29,8 @@
 typedef struct {
     CliMachine machine;
     char *host, *log_dir;
-    GStrv with, modules, env, bind;
+    char *chdir, *out;
+    GStrv with, modules, env, bind, copy;
     double timeout_s;
     gboolean tty, verbose;
 } Options;
@@ -43,6 +45,9 @@ options_clear(Options *options)
     g_strfreev(options->modules);
     g_strfreev(options->env);
     g_strfreev(options->bind);
+    g_strfreev(options->copy);
+    g_free(options->chdir);
+    g_free(options->out);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
@@ -52,6 +57,7 @@ typedef struct {
     const Options *options;
     const char *const *argv;      /* of the command inside, as given */
     Bindings *bindings;           /* NULL until the lab is planned */
+    Outbox *outbox;               /* of --out, or NULL */
     gint64 start_us, deadline_us; /* 0: none */
     Boot *boot;                   /* NULL until the host is up */
     GCancellable *interrupt;      /* ends the host */
@@ -217,10 +223,13 @@ prepare_command(Session *session, GStrv *argv, GStrv *env, GError **error)
     g_auto(GStrv) asked = command_environment(session->options);
     if (session->bindings->asked > 0)
         on_step("binding functions", session);
-    if (!wrap_bind(&session_boot_driver, session->boot, session->bindings, error))
+    if (!wrap_bind(&session_boot_driver, session->boot, session->bindings, error) ||
+        (session->outbox &&
+         !wrap_prepare_out(&session_boot_driver, session->boot, error)))
         return FALSE;
     *argv = bindings_fill(session->bindings, session->argv, error);
-    *env = wrap_environment(session->bindings, (const char *const *)asked);
+    *env = wrap_environment(session->bindings, session->outbox != NULL,
+                            (const char *const *)asked);
     return *argv != NULL;
 }
 
@@ -233,6 +242,8 @@ run_command(Session *session, GuestExit *result, GError **error)
         return FALSE;
     const GuestCommand command = {
         .argv = (const char *const *)argv,
+        .cwd = session->options->chdir,
+        .core_dumps = session->outbox != NULL,
         .env = (const char *const *)env,
         .tty = session->options->tty,
         .stdin_fd = STDIN_FILENO,
@@ -252,6 +263,30 @@ run_command(Session *session, GuestExit *result, GError **error)
     if (!ok)
         boot_explain(session->boot, error);
     return ok;
+}
+
+/* Brings the results. What the command said with its status outweighs that some are
+ * missing. */
+static void
+collect(const Session *session, const GuestExit *result, GError **error)
+{
+    Outbox *outbox = session->outbox;
+    if (!outbox)
+        return;
+    g_autoptr(GError) failure = NULL;
+    gboolean ok = wrap_collect_out(&session_boot_driver, session->boot, outbox, &failure);
+    g_autofree char *left = outbox_left(outbox);
+    const GPtrArray *cores = outbox_cores(outbox);
+    for (guint i = 0; i < cores->len; i++)
+        fprintf(stderr, "hostbed: core dump: %s\n", (char *)cores->pdata[i]);
+    if (left)
+        fprintf(stderr, "hostbed: warning: %s\n", left);
+    if (ok)
+        return;
+    if (result->status == 0 && !result->timed_out)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    else
+        fprintf(stderr, "hostbed: warning: %s\n", failure->message);
 }
 
 static void
@@ -313,6 +348,9 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
         .accel = accel,
         .kernel = options->machine.kernel,
         .programs = (const char *const *)options->with,
+        .copies = (const char *const *)options->copy,
+        .command = session->argv[0],
+        .folder = options->chdir,
         .modules = (const char *const *)modules,
         .tools = image_command_wants_tools(session->argv),
         .log_dir = log_dir,
@@ -327,7 +365,8 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
         clear_progress(session);
         report_boot(session);
         session->keep_logs = session->boot->retried != NULL;
-        run_command(session, &result, &error);
+        if (run_command(session, &result, &error))
+            collect(session, &result, &error);
         g_clear_pointer(&session->boot, boot_free);
     }
     if (error ? error->code != HB_INTERRUPTED : result.timed_out)
@@ -374,6 +413,13 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
         {"bind", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->bind,
          "Bind functions to vfio-pci before the command starts; may be repeated",
          "FUNCTIONS"},
+        {"copy", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->copy,
+         "Put a file or folder of this machine into the host; may be repeated",
+         "PATH[:TARGET]"},
+        {"chdir", 0, 0, G_OPTION_ARG_FILENAME, &options->chdir,
+         "Start the command in this folder of the host", "DIR"},
+        {"out", 0, 0, G_OPTION_ARG_FILENAME, &options->out,
+         "Bring what the command leaves in $HOSTBED_OUT here", "DIR"},
         {"env", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->env,
          "Set a variable for the command; without a value: as it is here",
          "NAME[=VALUE]"},
@@ -398,6 +444,11 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
                                 "NAME for the value that it has here",
                                 options->env[i]);
         return FALSE;
+    }
+    if (options->chdir) {
+        char *path = g_canonicalize_filename(options->chdir, NULL);
+        g_free(options->chdir);
+        options->chdir = path;
     }
     if (!(options->timeout_s >= 0 && options->timeout_s <= 1e6)) { /* nan is neither */
         *status =
@@ -481,9 +532,14 @@ run_lab(Session *session, const char *filename, Accel accel)
     g_autoptr(Bindings) bindings = bind_for_command(session, plan, &error);
     if (!bindings || !check_memory(plan, &error))
         return cli_fail(error);
+    g_autoptr(Outbox) outbox = options->out ? outbox_open(options->out, &error) : NULL;
+    if (options->out && !outbox)
+        return cli_fail(error);
     session->bindings = bindings;
+    session->outbox = outbox;
     status = run_with_log(session, plan, emulator->binary, accel);
     session->bindings = NULL;
+    session->outbox = NULL;
     return status;
 }
 
@@ -524,6 +580,13 @@ cmd_run(int argc, char **argv)
     if (*argv[command] == '\0')
         return cli_fail_with(HB_USAGE, "the command's name is empty");
 
+    /* It keeps its place, so that is what it is called in the host. */
+    g_autofree char *program =
+        strchr(argv[command], '/') && g_file_test(argv[command], G_FILE_TEST_IS_REGULAR)
+            ? g_canonicalize_filename(argv[command], NULL)
+            : NULL;
+    if (program)
+        argv[command] = program;
     g_autoptr(GCancellable) interrupt = g_cancellable_new();
     Session session = {.options = &options,
                        .argv = (const char *const *)argv + command,

@@ -8,6 +8,7 @@
 
 #include "autoptr.h"
 #include "cache.h"
+#include "copies.h"
 #include "elf-file.h"
 #include "error.h"
 #include "image.h"
@@ -228,6 +229,20 @@ add_programs(Programs *programs, const char *const *names, GError **error)
     return TRUE;
 }
 
+/* The program that will be run, unless the image has it: what is busybox's stays so. One
+ * that this machine does not have either may come about in the host. */
+static gboolean
+add_command(const Initramfs *image, Programs *programs, const char *name, GError **error)
+{
+    if (!name)
+        return TRUE;
+    g_autofree char *place = g_path_is_absolute(name)
+                                 ? g_strdup(name)
+                                 : g_build_filename("/usr/bin", name, NULL);
+    g_autofree char *source = initramfs_has(image, place) ? NULL : programs_find(name);
+    return !source || programs_add(programs, source, NULL, error);
+}
+
 /* "/sys/bus/pci" cannot be a place of tools; "/usr" can, and so can what is not absolute.
  */
 static gboolean
@@ -269,7 +284,11 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
         return FALSE;
     if (options->tools)
         add_tools(image, programs);
-    return add_programs(programs, options->programs, error);
+    if (options->folder && !initramfs_has(image, options->folder))
+        initramfs_add_folder(image, options->folder, 0777);
+    return add_programs(programs, options->programs, error) &&
+           copies_add(image, programs, options->copies, error) &&
+           add_command(image, programs, options->command, error);
 }
 
 char *

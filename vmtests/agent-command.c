@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +22,7 @@
 typedef struct {
     const char *cwd;
     char **argv, **env; /* NULL-terminated; the arrays are owned */
-    bool tty;
+    bool tty, cores;
 } Request;
 
 static void
@@ -55,11 +56,12 @@ request_parse(Request *request, const Frame *frame)
     uint32_t flags = cursor_u32(&cursor);
     cursor_u32(&cursor);
     request->tty = flags & HB_RUN_TTY;
+    request->cores = flags & HB_RUN_CORES;
     request->cwd = cursor_string(&cursor);
     request->argv = take_strings(&cursor, argc);
     request->env = take_strings(&cursor, envc);
     return !cursor.bad && cursor.left == 0 && argc > 0 &&
-           !(flags & ~(uint32_t)HB_RUN_TTY);
+           !(flags & ~(uint32_t)(HB_RUN_TTY | HB_RUN_CORES));
 }
 
 /* ---- the child
@@ -186,6 +188,8 @@ child_main(const Request *request, const Pairs *pairs)
     if (chdir(cwd) < 0)
         child_complain(cwd, errno, 125);
     default_signals();
+    if (request->cores)
+        setrlimit(RLIMIT_CORE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
     execvp(request->argv[0], request->argv);
     child_complain(request->argv[0], errno, errno == ENOENT ? 127 : 126);
 }

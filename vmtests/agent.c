@@ -141,6 +141,8 @@ usage(void)
 {
     fputs("usage: hostbed-agent [--root DIR] --fd N\n"
           "       hostbed-agent [--root DIR] --bind ADDRESS...\n"
+          "       hostbed-agent [--root DIR] --out FOLDER\n"
+          "       hostbed-agent --pack FOLDER\n"
           "Without these it is the init of a host and nothing else.\n",
           stderr);
     return 2;
@@ -173,6 +175,10 @@ main(int argc, char **argv)
             agent->root = argv[i + 1];
         else if (i + 1 < argc && strcmp(argv[i], "--bind") == 0)
             return run_and_free(agent, bind_main, argv + i + 1);
+        else if (i + 1 < argc && strcmp(argv[i], "--out") == 0)
+            return run_and_free(agent, out_main, argv + i + 1);
+        else if (i + 1 < argc && strcmp(argv[i], "--pack") == 0)
+            return run_and_free(agent, pack_main, argv + i + 1);
         else if (i + 1 < argc && strcmp(argv[i], "--fd") == 0)
             fd = atoi(argv[i + 1]);
         else

@@ -13,7 +13,8 @@
  *
  * `hostbed-agent --fd N` serves the same protocol over an inherited socket as an ordinary
  * process and touches nothing else: for tests. As an ordinary command of the host it does
- * what the harness asks for around another one: `/init --bind ADDRESS…`.
+ * what the harness asks for around another one: `/init --bind ADDRESS…`,
+ * `/init --out FOLDER`, `/init --pack FOLDER`.
  */
 #pragma once
 
@@ -215,6 +216,14 @@ void pci_name_interfaces(Agent *agent);
 /* Gives the functions at ADDRESSES (NULL-terminated) below ROOT_PATH to vfio-pci and
  * prints their groups; an exit status, with the reason on standard error. */
 int bind_main(const char *root_path, char **addresses);
+
+/* ---- agent-out.c
+ * ---------------------------------------------------------------------------------- */
+
+/* Makes the folder WORDS[0] for results, and lets core dumps go there; an exit status. */
+int out_main(const char *root_path, char **words);
+/* Writes what is in the folder WORDS[0] to standard output, in records of wire.h. */
+int pack_main(const char *root_path, char **words);
 
 /* ---- agent-init.c
  * --------------------------------------------------------------------------------- */

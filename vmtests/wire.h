@@ -81,6 +81,7 @@ typedef enum {
 
 typedef enum {
     HB_RUN_TTY = 1, /* give the command a pseudo-terminal; stdout and stderr are then one */
+    HB_RUN_CORES = 2, /* let it leave core dumps of any size */
 } HbRunFlags;
 
 /* Words of HELLO:
@@ -92,6 +93,27 @@ typedef enum {
  *   trouble=TEXT     one for each thing that went wrong while the host came up (a module, huge
  *                    pages that the kernel did not give, …)
  */
+
+/* What `/init --pack FOLDER` writes to its standard output, and so into STDOUT frames:
+ * records, each a header of HB_OUT_HEADER bytes, the name, and of a file its content.
+ *
+ *     u8 type      HbOutRecord
+ *     u8 0
+ *     u16 length   of the name, "folder/file" below FOLDER, without a NUL
+ *     u32 mode     permissions
+ *     u64 size     of a file's content
+ *
+ * A folder comes before what is in it, END after all.
+ */
+#define HB_OUT_HEADER 16
+#define HB_OUT_FOLDER_PATH "/out" /* where a command leaves its results */
+
+typedef enum {
+    HB_OUT_FILE = 'f',
+    HB_OUT_FOLDER = 'd',
+    HB_OUT_LEFT = 'l', /* neither; it stays in the host */
+    HB_OUT_END = 'e',
+} HbOutRecord;
 
 /* What the agent is told on the kernel's command line:
  *   hostbed.hugepages=NODE:SIZE:COUNT[,…]   huge pages to reserve once the host runs, by Linux's

@@ -130,6 +130,7 @@ make_plan(Plan *plan)
     static char *const words[] = {(char *)"boot", (char *)"l1", (char *)"pc-q35-7.2",
                                   (char *)"max", (char *)"console=ttyS0"};
     *plan = (Plan){.lab_name = words[0],
+                   .memory_bytes = 64 << 20,
                    .host_id = words[1],
                    .machine = words[2],
                    .cpu_model = words[3],

@@ -43,12 +43,72 @@ refused() {
     run --log-dir "$tap_dir/logs" "$@" >"$out" 2>"$err"
     is "$name: status $status" $? "$status"
     has "$name: said" "$err" "$pattern"
-    [ ! -d "$tap_dir/logs" ] || not_ok "$name: a host was started"
+    # the emulator's command line, written when it starts
+    [ -z "$(find "$tap_dir/logs" -name command 2>/dev/null)" ] || not_ok "$name: a host was started"
 }
 refused "more NICs than there are" 2 "^hostbed: --bind nic:2: there is 1: 0000:21:00.0" --bind nic:2 "$lab" -- true
 refused "no selector" 2 "is no WHAT" --bind nic: "$lab" -- true
 refused "a place-holder for nothing" 2 "N from 1 to 1" --bind nic "$lab" -- echo '{bind:2.address}'
 refused "a place-holder without --bind" 2 "no --bind was given" "$lab" -- echo '{bind:1.address}'
+
+# ---- the program, what it needs, where it starts
+
+mkdir -p "$tap_dir/tree/data"
+printf '#!/bin/sh\npwd; cat data/words; readlink link; test -x tool && ./tool; echo "$@"\n' >"$tap_dir/tree/check"
+echo words >"$tap_dir/tree/data/words"
+ln -s data/words "$tap_dir/tree/link"
+cp "$(command -v perl)" "$tap_dir/tree/tool"
+chmod +x "$tap_dir/tree/check"
+
+run "$lab" -- "$tap_dir/tree/tool" -e 'print "ran @ARGV\n"; exit 5' a b >"$out" 2>"$err"
+is "a program of the machine goes in by itself" "$? $(cat "$out")" "5 ran a b"
+(cd "$tap_dir/tree" && run --copy . --chdir . "$lab" -- ./check one two </dev/null) >"$out" 2>"$err"
+is "a working tree goes in, and the command starts in it" "$(paste -sd' ' "$out")" "$tap_dir/tree words data/words one two"
+run --copy "$tap_dir/tree:/srv/t" --chdir /made/here "$lab" -- sh -c 'pwd; cat /srv/t/data/words' >"$out" 2>"$err"
+is "it can have another place" "$(paste -sd' ' "$out")" "/made/here words"
+
+truncate -s 400M "$tap_dir/large"
+refused "more than the host has room for" 2 "and its memory is 512 MiB: copy less" --copy "$tap_dir/large" "$lab" -- true
+refused "what is not there" 2 "^hostbed: cannot copy /no/such into the host: No such file" --copy /no/such "$lab" -- true
+
+# ---- --out
+
+# shellcheck disable=SC2016
+run --out "$tap_dir/results/new" "$lab" -- sh -c 'cd $HOSTBED_OUT && mkdir -p a/b && echo one >a/b/c && echo two >d &&
+    head -c 5000000 /dev/zero >zeros && ln -s /etc/passwd link && mknod null c 1 3 && mkfifo fifo &&
+    touch "$(printf "x\033[2Jy")" && exit 7' >"$out" 2>"$err"
+is "results come back from a command that fails, with its status" $? 7
+is "with their folders" "$(cat "$tap_dir/results/new/a/b/c" "$tap_dir/results/new/d" | paste -sd' ')" "one two"
+is "and whole" "$(wc -c <"$tap_dir/results/new/zeros")" 5000000
+is "links, devices, pipes and names that deceive stay there" "$(cd "$tap_dir/results/new" && find . -type f -o ! -type d | sort | paste -sd' ')" \
+    "./a/b/c ./d ./zeros"
+has "and are counted" "$err" '^hostbed: warning: 4 of the results were left out'
+
+# shellcheck disable=SC2016
+run --out "$tap_dir/results" "$lab" -- sh -c 'echo kept >$HOSTBED_OUT/kept; kill -SEGV $$' >"$out" 2>"$err"
+is "a command that crashes: status" $? 139
+is "a command that crashes: its results" "$(cat "$tap_dir/results/kept")" kept
+has "a command that crashes: its core dump is named" "$err" "^hostbed: core dump: $tap_dir/results/core\\.sh\\.[0-9]+$"
+core=$(echo "$tap_dir"/results/core.sh.*)
+is "a command that crashes: it is one" "$(head -c 4 "$core" | tail -c 3)" ELF
+
+# shellcheck disable=SC2016
+run --out "$tap_dir/late" --timeout 40 "$lab" -- sh -c 'echo kept >$HOSTBED_OUT/kept; exec sleep 600' >"$out" 2>"$err"
+is "results come back at the end of the time" "$? $(cat "$tap_dir/late/kept")" "4 kept"
+
+# Nobody but root could do it in the host; but there the command is root.
+# shellcheck disable=SC2016
+run --out "$tap_dir/box/inner" "$lab" -- sh -c 'rm /init; {
+    echo "#!/bin/sh"; echo "printf \"f\\\\0\\\\007\\\\0\\\\0\\\\0\\\\0\\\\0\\\\004\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0../evilXXXX\""
+    echo "printf \"e\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\\\\0\""; } >/init; chmod +x /init' >"$out" 2>"$err"
+is "a hostile host ends well" $? 0
+is "its results stay in their folder" "$(cd "$tap_dir/box" && find . | paste -sd' ')" ". ./inner"
+has "and what it tried is told" "$err" "^hostbed: warning: 1 of the results were left out.*'\.\./evil'$"
+run --out "$tap_dir/box" "$lab" -- sh -c 'rm /init; ln -s bin/busybox /init' >"$out" 2>"$err"
+is "results that are none make a status of 0 another" $? 1
+has "and it is told why" "$err" "^hostbed: the results"
+touch "$tap_dir/file"
+refused "a folder for results that is none" 8 "$tap_dir/file" --out "$tap_dir/file" "$lab" -- true
 
 # A kernel without the IOMMU that the plan counts on.
 sed 's,<iommu model="intel"/>,&<kernel cmdline="intel_iommu=off"/>,' "$lab" >"$tap_dir/off.xml"

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -831,6 +832,31 @@ survives_anything(void **state)
 
 #define CASE(function) cmocka_unit_test_setup_teardown(function, start_agent, stop_agent)
 
+static int
+start_without_core_dumps(void **state)
+{
+    struct rlimit limit;
+    getrlimit(RLIMIT_CORE, &limit);
+    limit.rlim_cur = 0;
+    setrlimit(RLIMIT_CORE, &limit);
+    return start_agent(state);
+}
+
+static void
+core_dumps_are_let_when_asked_for(void **state)
+{
+    Peer *peer = *state;
+    struct rlimit limit;
+    hello(peer);
+    getrlimit(RLIMIT_CORE, &limit);
+    if (limit.rlim_max != RLIM_INFINITY)
+        skip(); /* nobody here may let them */
+    Outcome outcome = finish(peer, run_shell(peer, 0, "ulimit -c"));
+    assert_string_equal(outcome.text[0], "0\n");
+    outcome = finish(peer, run_shell(peer, HB_RUN_CORES, "ulimit -c"));
+    assert_string_equal(outcome.text[0], "unlimited\n");
+}
+
 int
 main(void)
 {
@@ -862,6 +888,8 @@ main(void)
         CASE(refuses_a_channel_in_use),
         CASE(refuses_input_without_credit),
         CASE(refuses_a_short_ping),
+        cmocka_unit_test_setup_teardown(core_dumps_are_let_when_asked_for,
+                                        start_without_core_dumps, stop_agent),
         cmocka_unit_test(survives_anything),
     };
     signal(SIGPIPE, SIG_IGN);
