@@ -107,7 +107,7 @@ make_parts(Boot *boot, Parts *parts, GError **error)
         .optional_modules = options->plan->optional_modules,
         .programs = options->programs,
         .copies = options->copies,
-        .command = options->command,
+        .commands = options->commands,
         .folder = options->folder,
         .tools = options->tools,
         .vfio = options->vfio,

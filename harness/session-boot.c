@@ -26,15 +26,46 @@ any_uses_vfio(const SessionOptions *options)
     return FALSE;
 }
 
+static GStrv
+wanted_modules(const SessionOptions *options)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    if (options->modules)
+        g_strv_builder_addv(builder, (const char **)options->modules);
+    if (options->bindings && options->bindings->asked > 0)
+        g_strv_builder_add(builder, BIND_MODULE);
+    return g_strv_builder_end(builder);
+}
+
+/* The programs of somebody else's suites. */
+static GStrv
+commands_of(const GPtrArray *list)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (guint i = 0; i < list->len; i++) {
+        const Suite *suite = list->pdata[i];
+        if (suite->command)
+            g_strv_builder_add(builder, suite->command[0]);
+    }
+    return g_strv_builder_end(builder);
+}
+
 static void *
 start(const SessionOptions *options, const char *log_dir, GError **error)
 {
+    g_auto(GStrv) modules = wanted_modules(options);
+    g_auto(GStrv) commands = commands_of(options->suites);
     const BootOptions boot = {
         .plan = options->plan,
         .emulator = options->emulator,
         .accel = options->accel,
         .kernel = options->kernel,
-        .modules = options->modules,
+        .modules = (const char *const *)modules,
+        .programs = options->programs,
+        .copies = options->copies,
+        .folder = options->folder,
+        .commands = (const char *const *)commands,
+        .tools = *commands != NULL,
         .suites = TRUE,
         .vfio = any_uses_vfio(options),
         .log_dir = log_dir,

@@ -5,6 +5,7 @@
  */
 #include "session-private.h"
 #include "tap.h"
+#include "wrap.h"
 
 #define TAP_LOG_MAX (16 * 1024 * 1024)
 #define STDERR_TAIL 4096
@@ -47,6 +48,8 @@ static void
 listener_open(Listener *listener, const Session *session, const Suite *suite, guint try)
 {
     listener->reader = tap_reader_new(session->options->plan->host_id, suite->name);
+    if (suite->command)
+        tap_reader_allow_plain(listener->reader);
     tap_reader_clock(listener->reader, g_get_monotonic_time());
     listener->tap_log = open_log(session, suite, try, "tap");
     listener->stderr_log = open_log(session, suite, try, "stderr");
@@ -106,19 +109,67 @@ after_timeout(Session *session, const Suite *suite, TapReader *reader, guint tim
     return results;
 }
 
+/* Somebody else's program: what it wants bound, where its results go, what it is told. */
+static gboolean
+prepare_foreign(Session *session, const Suite *suite, GStrv *argv, GStrv *environment,
+                GError **error)
+{
+    const SessionOptions *options = session->options;
+    Bindings *bindings = options->bindings;
+    g_auto(GStrv) ours = suite_environment(options->plan);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    if (!wrap_bind(options->driver, session->host, bindings, error) ||
+        (options->out && !wrap_prepare_out(options->driver, session->host, error)))
+        return FALSE;
+    g_auto(GStrv) theirs = wrap_environment(bindings, options->out != NULL, options->env);
+    g_strv_builder_addv(builder, (const char **)ours);
+    g_strv_builder_addv(builder, (const char **)theirs);
+    *environment = g_strv_builder_end(builder);
+    *argv = bindings_fill(bindings, (const char *const *)suite->command, error);
+    return *argv != NULL;
+}
+
+static gboolean
+prepare_program(Session *session, const Suite *suite, GStrv *argv, GStrv *environment,
+                GError **error)
+{
+    if (suite->command)
+        return prepare_foreign(session, suite, argv, environment, error);
+    g_autofree char *program = g_build_filename(SUITE_PROGRAMS_PATH, suite->name, NULL);
+    const char *const words[] = {program, NULL};
+    *argv = g_strdupv((char **)words);
+    *environment = suite_environment(session->options->plan);
+    return TRUE;
+}
+
+/* What it left for us. FALSE: not all of it came. */
+static gboolean
+collect_results(Session *session, const Suite *suite, GError **error)
+{
+    const SessionOptions *options = session->options;
+    if (!suite->command || !options->out)
+        return TRUE;
+    g_autofree char *folder = g_build_filename(options->out, suite->name, NULL);
+    g_autoptr(Outbox) outbox = outbox_open(folder, error);
+    return outbox && wrap_collect_out(options->driver, session->host, outbox, error);
+}
+
 /* NULL: interrupted. */
 static GPtrArray *
 run_program(Session *session, const Suite *suite, guint try)
 {
     const SessionDriver *driver = session->options->driver;
-    g_autofree char *program = g_build_filename(SUITE_PROGRAMS_PATH, suite->name, NULL);
-    g_auto(GStrv) environment = suite_environment(session->options->plan);
-    const char *const argv[] = {program, NULL};
+    g_auto(GStrv) argv = NULL, environment = NULL;
     g_auto(Listener) listener = {0};
+    g_autoptr(GError) error = NULL;
     listener_open(&listener, session, suite, try);
+    if (!prepare_program(session, suite, &argv, &environment, &error))
+        return after_loss(session, suite, listener.reader, error);
     const GuestCommand command = {
-        .argv = argv,
+        .argv = (const char *const *)argv,
         .env = (const char *const *)environment,
+        .cwd = suite->command ? session->options->folder : NULL,
+        .core_dumps = suite->command && session->options->out,
         .stdin_fd = -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
@@ -127,7 +178,6 @@ run_program(Session *session, const Suite *suite, guint try)
         .timeout_ms = suite_timeout_ms(suite, driver->accel(session->host)),
     };
     GuestExit end = {0};
-    g_autoptr(GError) error = NULL;
     GPtrArray *results;
     if (!driver->run(session->host, &command, &end, &error) ||
         !driver->sound(session->host, &error))
@@ -138,6 +188,12 @@ run_program(Session *session, const Suite *suite, guint try)
         results = tap_reader_finish(listener.reader, end.status, end.signal);
     if (results)
         attach_errors(results, listener.errors);
+    if (results && session->host && !collect_results(session, suite, &error)) {
+        CaseResult *result =
+            session_case(session, suite->name, "[results]", OUTCOME_FAIL);
+        session_set_verdict(session, result, error);
+        g_ptr_array_add(results, result);
+    }
     return results;
 }
 

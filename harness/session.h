@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "bind.h"
 #include "boot.h"
 #include "outcome.h"
 #include "selection.h"
@@ -44,6 +45,14 @@ struct SessionOptions {
     const char *kernel;
     const char *const *modules;
     const char *const *extra_args;
+    /* for suites with a command: */
+    const char *const *programs; /* this and the next two are as in boot.h */
+    const char *const *copies;
+    const char *folder;     /* where they start, or NULL */
+    const char *const *env; /* "NAME=VALUE", or NULL */
+    Bindings *bindings;     /* NULL where there is no such suite */
+    const char *out;        /* folder for their results, one for each in it; or NULL */
+
     const char *log_dir;     /* exists, ours alone */
     const GPtrArray *suites; /* const Suite *, those to run; the check is always made */
     const Selection *selection;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "suite.h"
 
+#include <string.h>
+
 #include "cases.h"
 #include "compare.h"
 #include "emit.h"
@@ -109,6 +111,76 @@ has_nic(const Plan *plan)
     return FALSE;
 }
 
+/* ---- other people's
+ * ---------------------------------------------------------------------------------- */
+
+static void
+foreign_free(gpointer data)
+{
+    Suite *suite = data;
+    g_free((char *)suite->name);
+    g_strfreev(suite->command);
+    g_free(suite);
+}
+
+static gboolean
+is_taken(const GPtrArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++)
+        if (g_str_equal(((const Suite *)list->pdata[i])->name, name))
+            return TRUE;
+    return suite_find(name) || g_str_equal(name, "host");
+}
+
+/* "numa" of the machine is numa[2], as the first is ours. */
+static char *
+foreign_name(const GPtrArray *list, const char *program)
+{
+    g_autofree char *base = g_path_get_basename(program);
+    char *name = g_strdup(base);
+    for (guint n = 2; is_taken(list, name); n++) {
+        g_free(name);
+        name = g_strdup_printf("%s[%u]", base, n);
+    }
+    return name;
+}
+
+/* A program that is named by a path is called by its absolute one, inside, too. */
+static void
+make_absolute(char **word)
+{
+    if (!strchr(*word, '/') || !g_file_test(*word, G_FILE_TEST_IS_REGULAR))
+        return;
+    char *path = g_canonicalize_filename(*word, NULL);
+    g_free(*word);
+    *word = path;
+}
+
+GPtrArray *
+suites_foreign(const char *const *commands, guint timeout_seconds, GError **error)
+{
+    static const char *const none[] = {NULL};
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(foreign_free);
+    for (; commands && *commands; commands++) {
+        g_autoptr(GError) reason = NULL;
+        g_auto(GStrv) words = NULL;
+        if (!g_shell_parse_argv(*commands, NULL, &words, &reason) || *words[0] == '\0') {
+            g_set_error(error, HB_ERROR, HB_USAGE, "--suite '%s' is no command: %s",
+                        *commands, reason ? reason->message : "its name is empty");
+            return NULL;
+        }
+        make_absolute(&words[0]);
+        Suite *suite = g_new0(Suite, 1);
+        suite->name = foreign_name(list, words[0]);
+        suite->summary = "somebody else's";
+        suite->cases = none;
+        suite->timeout_seconds = timeout_seconds;
+        suite->command = g_steal_pointer(&words);
+        g_ptr_array_add(list, suite);
+    }
+    return g_steal_pointer(&list);
+}
+
 char *
 suite_unmet(const Suite *suite, const Plan *plan)
 {
@@ -137,7 +209,8 @@ suite_cases(const Suite *suite, const Plan *plan)
 guint
 suite_timeout_ms(const Suite *suite, Accel accel)
 {
-    return suite->timeout_seconds * 1000 * (accel == ACCEL_KVM ? 1 : SUITE_TCG_FACTOR);
+    gboolean as_given = accel == ACCEL_KVM || suite->command;
+    return suite->timeout_seconds * 1000 * (as_given ? 1 : SUITE_TCG_FACTOR);
 }
 
 GStrv

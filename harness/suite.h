@@ -33,12 +33,19 @@ typedef struct {
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     guint needs_nodes;     /* at least so many nodes */
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */
+    char **command; /* somebody else's program with its arguments, whose limit is the same
+                       everywhere; NULL: one of ours */
 } Suite;
 
 #define SUITE_TCG_FACTOR 5
 
 extern const Suite suites[]; /* ends with name NULL; the check is the first */
 const Suite *suite_find(const char *name); /* NULL if unknown */
+
+/* Suites of COMMANDS (NULL-terminated), each a command line as a shell would split it,
+ * the name that of its program, made unique: GPtrArray of Suite. HB_USAGE: it is none. */
+GPtrArray *
+suites_foreign(const char *const *commands, guint timeout_seconds, GError **error);
 
 /* Why PLAN cannot have SUITE, one sentence; NULL: it can. Owned by the caller. */
 char *suite_unmet(const Suite *suite, const Plan *plan);

@@ -148,12 +148,44 @@ take_cases(TapReader *reader)
     return cases;
 }
 
+void
+tap_reader_allow_plain(TapReader *reader)
+{
+    reader->plain_allowed = TRUE;
+}
+
+/* A program that knows nothing of TAP. */
+static void
+report_plain(TapReader *reader, int status, int signal_number)
+{
+    gboolean ok = status == 0 && signal_number == 0;
+    gboolean skipped = status == EXIT_SKIP && signal_number == 0;
+    CaseResult *result = add_case(reader, "[program]",
+                                  ok        ? OUTCOME_PASS
+                                  : skipped ? OUTCOME_SKIP
+                                            : OUTCOME_FAIL);
+    if (signal_number != 0)
+        case_result_set_message(result, "was ended by signal %d (%s)", signal_number,
+                                g_strsignal(signal_number));
+    else if (skipped)
+        case_result_set_message(result, "the suite gives no reason");
+    else if (!ok)
+        case_result_set_message(result, "exit status %d", status);
+    if (reader->pending->len > 0)
+        case_result_set_output(result, reader->pending->str, -1);
+    result->duration_us = reader->clock_us - reader->last_result_us;
+}
+
 GPtrArray *
 tap_reader_finish(TapReader *reader, int status, int signal_number)
 {
     end_input(reader);
     if (report_skip(reader, status, signal_number))
         return take_cases(reader);
+    if (reader->plain_allowed && !reader->is_tap) {
+        report_plain(reader, status, signal_number);
+        return take_cases(reader);
+    }
     if (reader->bailed)
         case_result_set_message(add_case(reader, "[program]", OUTCOME_FAIL),
                                 "bailed out: %s",

@@ -27,6 +27,8 @@ struct TapReader {
     guint8 *seen; /* by number */
     guint last_number, dropped;
     GPtrArray *problems; /* char * */
+    gboolean plain_allowed;
+    gboolean is_tap; /* a version, a plan, a result or a bail-out was seen */
     gint64 clock_us, last_result_us;
 };
 

@@ -254,6 +254,16 @@ read_yaml(TapReader *reader, const char *line, guint indent, const char *text)
     return TRUE;
 }
 
+/* What any program may print. */
+static void
+read_other(TapReader *reader, const char *line)
+{
+    if (*line == '#')
+        add_comment(reader, line);
+    else if (*line && !g_str_has_prefix(line, "pragma "))
+        keep_output(reader, reader->pending, line);
+}
+
 static void
 read_line(TapReader *reader, const char *line)
 {
@@ -271,18 +281,21 @@ read_line(TapReader *reader, const char *line)
     g_auto(TapPoint) point = {0};
     g_autofree char *skip_reason = NULL;
     gint64 count;
+    const gboolean was_tap = reader->is_tap;
+    reader->is_tap = TRUE;
     if (tap_line_point(line, &point))
         add_point(reader, &point);
     else if (tap_line_plan(line, &count, &skip_reason))
         add_plan(reader, count, skip_reason);
-    else if (*line == '#')
-        add_comment(reader, line);
     else if (g_str_has_prefix(line, "Bail out!"))
         reader->bailed = g_strstrip(g_strdup(line + strlen("Bail out!")));
-    else if (*line && !g_str_has_prefix(line, "TAP version ") &&
-             !g_str_has_prefix(line, "KTAP version ") &&
-             !g_str_has_prefix(line, "pragma "))
-        keep_output(reader, reader->pending, line);
+    else if (g_str_has_prefix(line, "TAP version ") ||
+             g_str_has_prefix(line, "KTAP version "))
+        return;
+    else {
+        reader->is_tap = was_tap;
+        read_other(reader, line);
+    }
 }
 
 void

@@ -31,6 +31,9 @@ TapReader *tap_reader_new(const char *host, const char *suite);
 void tap_reader_free(TapReader *reader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(TapReader, tap_reader_free)
 
+/* A program that prints nothing of TAP is one result: its exit status. Without this it is
+ * a failure. */
+void tap_reader_allow_plain(TapReader *reader);
 /* The time of what is fed next, on any monotonic clock; the first call is the program's
  * start. Without it durations stay 0. */
 void tap_reader_clock(TapReader *reader, gint64 now_us);

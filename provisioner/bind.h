@@ -20,6 +20,9 @@
 
 #include "plan.h"
 
+/* The module that takes functions; it brings what else VFIO needs. */
+#define BIND_MODULE "vfio-pci"
+
 typedef struct {
     const PlanFunction *function; /* borrowed from the plan */
     char *cell;                   /* id of its cell, or NULL */

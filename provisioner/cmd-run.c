@@ -194,25 +194,17 @@ restore_terminal(Session *session)
  * --------------------------------------------------------------------------------------------
  */
 
-/* --env NAME=VALUE, or NAME for our own value; TERM for a terminal. */
+/* --env, and TERM for a terminal. */
 static GStrv
 command_environment(const Options *options)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_auto(GStrv) asked = cli_environment(options->env);
     const char *term = g_getenv("TERM");
     g_autofree char *term_word = g_strconcat("TERM=", term ? term : "dumb", NULL);
     if (options->tty)
         g_strv_builder_add(builder, term_word);
-    for (gsize i = 0; options->env && options->env[i]; i++) {
-        const char *value = g_getenv(options->env[i]);
-        g_autofree char *word = g_strdup(options->env[i]);
-        if (!strchr(word, '=')) {
-            g_free(word);
-            word = g_strconcat(options->env[i], "=", value, NULL);
-        }
-        if (strchr(options->env[i], '=') || value)
-            g_strv_builder_add(builder, word);
-    }
+    g_strv_builder_addv(builder, (const char **)asked);
     return g_strv_builder_end(builder);
 }
 
@@ -331,7 +323,7 @@ wanted_modules(const Session *session)
     if (session->options->modules)
         g_strv_builder_addv(builder, (const char **)session->options->modules);
     if (session->bindings->asked > 0)
-        g_strv_builder_add(builder, "vfio-pci");
+        g_strv_builder_add(builder, BIND_MODULE);
     return g_strv_builder_end(builder);
 }
 
@@ -342,6 +334,7 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
 {
     const Options *options = session->options;
     g_auto(GStrv) modules = wanted_modules(session);
+    const char *const started[] = {session->argv[0], NULL};
     const BootOptions boot_options = {
         .plan = plan,
         .emulator = emulator,
@@ -349,7 +342,7 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
         .kernel = options->machine.kernel,
         .programs = (const char *const *)options->with,
         .copies = (const char *const *)options->copy,
-        .command = session->argv[0],
+        .commands = started,
         .folder = options->chdir,
         .modules = (const char *const *)modules,
         .tools = image_command_wants_tools(session->argv),
@@ -436,15 +429,8 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
     if (!cli_parse_divided("run", argc, argv, entries, &options->machine, before, status))
         return FALSE;
     *accel = cli_accel(&options->machine);
-    for (gsize i = 0; options->env && options->env[i]; i++) {
-        if (*options->env[i] != '\0' && *options->env[i] != '=')
-            continue;
-        *status = cli_fail_with(HB_USAGE,
-                                "--env '%s' names no variable; it takes NAME=VALUE, or "
-                                "NAME for the value that it has here",
-                                options->env[i]);
+    if (!cli_check_environment(options->env, status))
         return FALSE;
-    }
     if (options->chdir) {
         char *path = g_canonicalize_filename(options->chdir, NULL);
         g_free(options->chdir);

@@ -352,6 +352,15 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_option(argv, "started-as", o->started_as);
     add_options(argv, "module", o->modules);
     add_options(argv, "extra-arg", o->extra_args);
+    add_options(argv, "suite", o->suites);
+    add_options(argv, "bind", o->bind);
+    add_options(argv, "with", o->with);
+    add_options(argv, "copy", o->copies);
+    add_options(argv, "env", o->env);
+    add_option(argv, "chdir", o->chdir);
+    add_option(argv, "out", o->out);
+    g_autofree char *suite_timeout = g_strdup_printf("%.3f", o->suite_timeout);
+    add_option(argv, "suite-timeout", suite_timeout);
     add_options(argv, "select", o->patterns);
     add_option(argv, "worker-name", lab->name);
     add_option(argv, "worker-lab", lab->path);

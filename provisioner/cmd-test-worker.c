@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bind.h"
 #include "emit.h"
 #include "log-dir.h"
 #include "session.h"
@@ -73,7 +74,12 @@ suites_of(const TestOptions *options, const char *host)
     for (guint i = 0; options->worker_units && options->worker_units[i]; i++) {
         if (!g_str_has_prefix(options->worker_units[i], prefix))
             continue;
-        const Suite *suite = suite_find(options->worker_units[i] + strlen(prefix));
+        const char *name = options->worker_units[i] + strlen(prefix);
+        const Suite *suite = suite_find(name);
+        for (guint j = 0; !suite && j < options->foreign->len; j++) {
+            const Suite *each = options->foreign->pdata[j];
+            suite = g_str_equal(each->name, name) ? each : NULL;
+        }
         if (suite)
             g_ptr_array_add(list, (gpointer)suite);
     }
@@ -99,6 +105,15 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
     g_autoptr(GPtrArray) list = suites_of(options, plan->host_id);
     if (list->len == 0)
         return HB_OK;
+    g_autoptr(Bindings) bindings =
+        bindings_new(plan, (const char *const *)options->bind, error);
+    if (!bindings)
+        return HB_INFRASTRUCTURE;
+    g_auto(GStrv) env = cli_environment(options->env);
+    g_autofree char *folder =
+        g_strdup_printf("%s-%s", options->worker_name, plan->host_id);
+    g_autofree char *out =
+        options->out ? g_build_filename(options->out, folder, NULL) : NULL;
     g_autofree char *manifest = manifest_for(options, plan, error);
     g_autofree char *name = g_strdup_printf("%s-%s", options->worker_name, plan->host_id);
     LogDir *logs = manifest ? log_dir_open(options->log_dir, name, error) : NULL;
@@ -116,6 +131,12 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
         .kernel = options->machine.kernel,
         .modules = (const char *const *)options->modules,
         .extra_args = (const char *const *)options->extra_args,
+        .programs = (const char *const *)options->with,
+        .copies = (const char *const *)options->copies,
+        .folder = options->chdir,
+        .env = (const char *const *)env,
+        .bindings = bindings,
+        .out = out,
         .log_dir = worker->log_dir,
         .suites = list,
         .selection = selection,

@@ -5,6 +5,8 @@
  */
 #include "cmd-test.h"
 
+#include "bind.h"
+
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <stdio.h>
@@ -26,6 +28,14 @@ options_clear(TestOptions *options)
     g_free(options->junit);
     g_free(options->json);
     g_free(options->log_dir);
+    g_strfreev(options->suites);
+    g_clear_pointer(&options->foreign, g_ptr_array_unref);
+    g_strfreev(options->bind);
+    g_strfreev(options->with);
+    g_strfreev(options->copies);
+    g_strfreev(options->env);
+    g_free(options->chdir);
+    g_free(options->out);
     g_strfreev(options->modules);
     g_free(options->shard_text);
     g_free(options->worker_name);
@@ -73,6 +83,25 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "Only SUITE, SUITE/CASE, HOST/SUITE/CASE or LAB/HOST/SUITE/CASE; globs; may be "
          "repeated",
          "PATTERN"},
+        {"suite", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->suites,
+         "Run this program of the machine in place of hostbed's suites; may be repeated",
+         "COMMAND"},
+        {"suite-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->suite_timeout,
+         "End each --suite after so long (default: 600)", "SECONDS"},
+        {"bind", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->bind,
+         "With --suite: functions to bind to vfio-pci; may be repeated", "FUNCTIONS"},
+        {"with", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->with,
+         "With --suite: put a program into the host; may be repeated", "PROGRAM"},
+        {"copy", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->copies,
+         "With --suite: put a file or folder into the host; may be repeated",
+         "PATH[:TARGET]"},
+        {"env", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->env,
+         "With --suite: set a variable; without a value: as it is here", "NAME[=VALUE]"},
+        {"chdir", 0, 0, G_OPTION_ARG_FILENAME, &o->chdir, "With --suite: where it starts",
+         "DIR"},
+        {"out", 0, 0, G_OPTION_ARG_FILENAME, &o->out,
+         "With --suite: bring what it leaves in $HOSTBED_OUT to DIR/LAB-HOST/SUITE",
+         "DIR"},
         {"list", 0, 0, G_OPTION_ARG_NONE, &o->list, "Print what would be run", NULL},
         {"junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit,
          "Write JUnit XML; '-': to stdout", "FILE"},
@@ -117,6 +146,38 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
         return FALSE;
     o->arguments = g_strdupv(argv + 1);
     return TRUE;
+}
+
+/* What only somebody else's programs can use. */
+static const char *
+option_of_suites(const TestOptions *o)
+{
+    return o->bind     ? "--bind"
+           : o->with   ? "--with"
+           : o->copies ? "--copy"
+           : o->env    ? "--env"
+           : o->chdir  ? "--chdir"
+           : o->out    ? "--out"
+                       : NULL;
+}
+
+/* FALSE: *STATUS is set, and the reason printed. */
+static gboolean
+check_suites(TestOptions *o, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    const char *alone = o->suites ? NULL : option_of_suites(o);
+    if (alone)
+        *status = cli_fail_with(HB_USAGE, "%s is for programs of --suite", alone);
+    else if (!(o->suite_timeout > 0 && o->suite_timeout <= 1e6))
+        *status =
+            cli_fail_with(HB_USAGE, "--suite-timeout takes seconds, from 1 to 1000000");
+    else if (!(o->foreign = suites_foreign((const char *const *)o->suites,
+                                           (guint)MAX(o->suite_timeout, 1), &error)))
+        *status = cli_fail(error);
+    else
+        return cli_check_environment(o->env, status);
+    return FALSE;
 }
 
 /* FALSE: *STATUS is set, and the reason printed. */
@@ -257,7 +318,7 @@ add_lab(GPtrArray *labs, const char *filename, char *name /* taken */)
 }
 
 static void
-add_units(TestLab *lab, const GPtrArray *plans)
+add_units(TestLab *lab, const GPtrArray *plans, const GPtrArray *foreign)
 {
     for (guint i = 0; i < plans->len; i++) {
         const Plan *plan = plans->pdata[i];
@@ -268,7 +329,10 @@ add_units(TestLab *lab, const GPtrArray *plans)
         g_ptr_array_add(lab->hosts, host);
         lab->report->tainted |= plan->tainted;
         for (const Suite *suite = suites; suite->name; suite++)
-            g_ptr_array_add(lab->units, unit_new(lab->name, plan, suite));
+            if (suite->is_check || foreign->len == 0)
+                g_ptr_array_add(lab->units, unit_new(lab->name, plan, suite));
+        for (guint j = 0; j < foreign->len; j++)
+            g_ptr_array_add(lab->units, unit_new(lab->name, plan, foreign->pdata[j]));
     }
 }
 
@@ -323,6 +387,26 @@ plan_file(const char *filename, const Emulator *emulator, Findings *findings, ch
     return *path ? g_steal_pointer(&plans) : NULL;
 }
 
+/* What --bind and place-holders mean in each host is known before one is started. */
+static gboolean
+check_bindings(const TestOptions *options, const GPtrArray *plans, GError **error)
+{
+    for (guint i = 0; i < plans->len; i++) {
+        g_autoptr(Bindings) bindings =
+            bindings_new(plans->pdata[i], (const char *const *)options->bind, error);
+        if (!bindings)
+            return FALSE;
+        for (guint j = 0; j < options->foreign->len; j++) {
+            const Suite *suite = options->foreign->pdata[j];
+            g_auto(GStrv) filled =
+                bindings_fill(bindings, (const char *const *)suite->command, error);
+            if (!filled)
+                return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 /* All labs are planned, and their findings printed, before one is started. */
 static HbStatus
 plan_labs(const TestOptions *options, const GPtrArray *filenames,
@@ -337,6 +421,11 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
         g_autoptr(GPtrArray) plans =
             plan_file(filenames->pdata[i], emulator, findings, &path);
         int status = cli_findings(findings);
+        g_autoptr(GError) error = NULL;
+        if (plans && !check_bindings(options, plans, &error)) {
+            g_prefix_error(&error, "%s: ", (const char *)filenames->pdata[i]);
+            worst = outcome_worst_status(worst, (HbStatus)cli_fail(error));
+        }
         if (!plans && status == HB_UNSUPPORTED)
             add_unsupported(labs, names, filenames->pdata[i], findings);
         else if (!plans)
@@ -348,7 +437,7 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
             char *name = unique_name(names, first->lab_name, suffix);
             TestLab *lab = add_lab(labs, filenames->pdata[i], name);
             lab->path = g_strdup(path);
-            add_units(lab, plans);
+            add_units(lab, plans, options->foreign);
         }
     }
     return worst;
@@ -479,16 +568,28 @@ run_selected(const TestOptions *options, GPtrArray *labs, const Selection *selec
 int
 cmd_test(int argc, char **argv)
 {
-    g_auto(TestOptions) options = {.repeat = 1, .jobs = JOBS_AUTO, .worker_fd = -1};
+    g_auto(TestOptions)
+        options = {.repeat = 1, .jobs = JOBS_AUTO, .worker_fd = -1, .suite_timeout = 600};
     int status = HB_OK;
     if (!parse_options(&options, argc, argv, &status) ||
-        !check_options(&options, &status))
+        !check_options(&options, &status) || !check_suites(&options, &status))
         return status;
+    if (options.chdir) {
+        char *path = g_canonicalize_filename(options.chdir, NULL);
+        g_free(options.chdir);
+        options.chdir = path;
+    }
     if (options.worker_fd >= 0 && options.arguments[0])
         return test_worker(&options, options.arguments[0]);
 
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) filenames = split_arguments(&options);
+    if (options.suites && options.patterns[0])
+        return cli_fail_with(HB_USAGE,
+                             "'%s' is no lab file that can be read, and with --suite "
+                             "nothing is selected: the manifest's check and these "
+                             "programs are all that is run",
+                             options.patterns[0]);
     if (!check_files(&options, filenames, &status))
         return status;
     g_autoptr(Selection) selection =

@@ -17,6 +17,11 @@ typedef struct {
     char **patterns;    /* --select, and the arguments that are no labs */
     char *junit, *json; /* files, "-": standard output; or NULL */
     char *log_dir;
+    char **suites;        /* --suite: command lines of other people's programs */
+    double suite_timeout; /* seconds, of each of them */
+    GPtrArray *foreign;   /* Suite, of these */
+    char **bind, **with, **copies, **env;
+    char *chdir, *out;
     char **modules;
     char *shard_text;
     Shard shard;

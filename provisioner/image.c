@@ -234,13 +234,21 @@ add_programs(Programs *programs, const char *const *names, GError **error)
 static gboolean
 add_command(const Initramfs *image, Programs *programs, const char *name, GError **error)
 {
-    if (!name)
-        return TRUE;
     g_autofree char *place = g_path_is_absolute(name)
                                  ? g_strdup(name)
                                  : g_build_filename("/usr/bin", name, NULL);
     g_autofree char *source = initramfs_has(image, place) ? NULL : programs_find(name);
     return !source || programs_add(programs, source, NULL, error);
+}
+
+static gboolean
+add_commands(const Initramfs *image, Programs *programs, const char *const *names,
+             GError **error)
+{
+    for (; names && *names; names++)
+        if (!add_command(image, programs, *names, error))
+            return FALSE;
+    return TRUE;
 }
 
 /* "/sys/bus/pci" cannot be a place of tools; "/usr" can, and so can what is not absolute.
@@ -288,7 +296,7 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
         initramfs_add_folder(image, options->folder, 0777);
     return add_programs(programs, options->programs, error) &&
            copies_add(image, programs, options->copies, error) &&
-           add_command(image, programs, options->command, error);
+           add_commands(image, programs, options->commands, error);
 }
 
 char *

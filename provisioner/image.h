@@ -46,12 +46,12 @@ typedef struct {
     const char *const
         *programs;             /* --with: names or paths; with their libraries; or NULL */
     const char *const *copies; /* --copy: "PATH" or "PATH:TARGET"; or NULL */
-    const char *command; /* what will be run: is put in, if this machine has it and the
-                            image has not; or NULL */
-    const char *folder;  /* an absolute path that there is to be; or NULL */
-    gboolean tools;      /* numactl, lspci and the modules of VFIO, where there are any */
-    gboolean vfio;       /* those modules alone; not loaded */
-    const char *agent;   /* path of the built agent */
+    const char *const *commands; /* what will be run: is put in, if this machine has it
+                                    and the image has not; or NULL */
+    const char *folder;          /* an absolute path that there is to be; or NULL */
+    gboolean tools;    /* numactl, lspci and the modules of VFIO, where there are any */
+    gboolean vfio;     /* those modules alone; not loaded */
+    const char *agent; /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs, or NULL */
 } ImageOptions;
 

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,16 @@ typedef struct {
 /* ---- before the command
  * ------------------------------------------------------------------------------- */
 
+static int
+remove_entry(const char *path, const struct stat *status, int type, struct FTW *at)
+{
+    (void)status;
+    (void)type;
+    if (at->level > 0)
+        remove(path);
+    return 0;
+}
+
 int
 out_main(const char *root_path, char **words)
 {
@@ -39,6 +50,8 @@ out_main(const char *root_path, char **words)
         fprintf(stderr, "cannot make %s: %s\n", words[0], strerror(errno));
         return 1;
     }
+    /* What an earlier command left was brought already. */
+    nftw(words[0], remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     chmod(words[0], 01777);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     bool ok = fd >= 0 && write(fd, pattern, (size_t)length) == length;

@@ -122,6 +122,37 @@ shards_are_read(void **state)
     }
 }
 
+static void
+other_peoples_suites_are_named_after_their_programs(void **state)
+{
+    const char *const commands[] = {"prog -v 'a b'", "/opt/x/prog", "numa",
+                                    "/bin/sh -c x",  "numa 2",      NULL};
+    const char *const names[] = {"prog", "prog[2]", "numa[2]", "sh", "numa[3]"};
+    g_autoptr(GPtrArray) list = suites_foreign(commands, 30, NULL);
+    assert_int_equal(list->len, G_N_ELEMENTS(names));
+    for (guint i = 0; i < list->len; i++) {
+        const Suite *suite = list->pdata[i];
+        assert_string_equal(suite->name, names[i]);
+        assert_null(suite->cases[0]);
+        assert_int_equal(suite_timeout_ms(suite, ACCEL_TCG), 30000);
+    }
+    const Suite *first = list->pdata[0];
+    assert_string_equal(first->command[2], "a b");
+    assert_null(first->command[3]);
+}
+
+static void
+what_is_no_command_is_told(void **state)
+{
+    static const char *const wrong[] = {"", "  ", "''", "'a", "a \\"};
+    for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        const char *const commands[] = {"true", wrong[i], NULL};
+        g_autoptr(GError) error = NULL;
+        assert_null(suites_foreign(commands, 30, &error));
+        assert_int_equal(hb_error_status(error), HB_USAGE);
+    }
+}
+
 int
 main(void)
 {
@@ -130,6 +161,8 @@ main(void)
         cmocka_unit_test(emulation_gets_more_time),
         cmocka_unit_test(shards_are_a_partition),
         cmocka_unit_test(shards_are_read),
+        cmocka_unit_test(other_peoples_suites_are_named_after_their_programs),
+        cmocka_unit_test(what_is_no_command_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,11 +290,55 @@ abandons_without_a_verdict(void **state)
     assert_string_equal(text, "pass a\npass b\n");
 }
 
+static void
+expect_plain(const char *output, int status, int signal_number, const char *expected)
+{
+    g_autoptr(TapReader) reader = tap_reader_new("l1", "suite");
+    tap_reader_allow_plain(reader);
+    tap_reader_feed(reader, (const guint8 *)output, strlen(output));
+    g_autoptr(GPtrArray) results = tap_reader_finish(reader, status, signal_number);
+    g_autofree char *text = describe(results);
+    assert_string_equal(text, expected);
+}
+
+static void
+a_plain_program_is_its_status(void **state)
+{
+    expect_plain("", 0, 0, "pass [program]\n");
+    expect_plain("okay\n# a comment\n  1..3\n  not ok 1 - prose\n", 0, 0,
+                 "pass [program]\n");
+    expect_plain("words", 3, 0, "fail [program]: exit status 3\n");
+    expect_plain("words", 139, 11,
+                 "fail [program]: was ended by signal 11 (Segmentation fault)\n");
+    expect_plain("# no device\n", 77, 0, "skip [suite]: no device\n");
+    expect_plain("    not ok 1 - prose\n", 77, 0,
+                 "skip [program]: the suite gives no reason\n");
+}
+
+/* Whoever speaks TAP is held to it. */
+static void
+a_program_that_may_be_plain_and_is_not(void **state)
+{
+    expect_plain("1..2\nok 1 - a\n", 0, 0,
+                 "pass a\nfail [test protocol]: 1 of the 2 results announced never came, "
+                 "number 2 first\n");
+    expect_plain("ok 1 - a\n", 0, 0,
+                 "pass a\nfail [test protocol]: no plan (1..N) was printed\n");
+    expect_plain("not ok 1 - a\n1..1\n", 0, 0, "fail a\n");
+    expect_plain("TAP version 13\n", 0, 0,
+                 "fail [test protocol]: no plan (1..N) was printed\n");
+    expect_plain("KTAP version 1\n", 0, 0,
+                 "fail [test protocol]: no plan (1..N) was printed\n");
+    expect_plain("Bail out! no disk\n", 0, 0, "fail [program]: bailed out: no disk\n");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_plain_tap),
+        cmocka_unit_test(a_plain_program_is_its_status),
+        cmocka_unit_test(a_program_that_may_be_plain_and_is_not),
         cmocka_unit_test(reads_directives),
         cmocka_unit_test(reads_cmocka),
         cmocka_unit_test(silence_is_a_failure),
