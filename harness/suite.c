@@ -16,6 +16,7 @@ static const char *const pci_cases[] = {PCI_CASES(NAME) NULL};
 static const char *const iommu_cases[] = {IOMMU_CASES(NAME) NULL};
 static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
 static const char *const vfio_cases[] = {VFIO_CASES(NAME) NULL};
+static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
 
 const Suite suites[] = {
     {
@@ -75,6 +76,17 @@ const Suite suites[] = {
         .needs_nic = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 60,
+    },
+    {
+        .name = "dma",
+        .cases = dma_cases,
+        .summary =
+            "a NIC driven from user space reaches the memory that is mapped for it, "
+            "and no other",
+        .needs_iommu = TRUE,
+        .needs_nic = TRUE,
+        .uses_vfio = TRUE,
+        .timeout_seconds = 120,
     },
     {NULL},
 };

@@ -70,4 +70,19 @@
     CASE(function_is_bound_and_given_back) \
     CASE(registers_are_mapped_and_read) \
     CASE(msix_is_delivered)
+
+#define DMA_CASES(CASE) \
+    CASE(frames_go_by_io_addresses) \
+    CASE(mappings_of_4_kib_are_reached) \
+    CASE(mappings_of_2_mib_are_reached) \
+    CASE(mappings_of_1_gib_are_reached) \
+    CASE(memory_of_each_node_is_reached) \
+    CASE(frames_are_counted_by_the_nic) \
+    CASE(unmapped_memory_is_not_written) \
+    CASE(unmapped_memory_is_not_read) \
+    CASE(blocked_writes_are_reported) \
+    CASE(blocked_reads_are_reported) \
+    CASE(read_only_memory_is_not_written) \
+    CASE(containers_do_not_share_memory) \
+    CASE(mappings_change_under_traffic)
 /* clang-format on */

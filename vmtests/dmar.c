@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Linux 6.1 writes
+ *
+ *   DMAR: [DMA Write NO_PASID] Request device [b5:00.0] fault addr 0x7b2a4000 [fault
+ *   reason 0x05] PTE Write access is not set
+ *
+ * as one line; 5.10 "[DMA Write] Request device [b5:00.0] PASID ffffffff fault addr
+ * 7b2a4000 [fault reason 05]".
+ */
+#include "dmar.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RECORD_MAX_BYTES 8192
+#define PAGE_MASK (~UINT64_C(0xfff))
+
+/* What follows WORD in TEXT, or NULL. */
+static const char *
+after(const char *text, const char *word)
+{
+    const char *at = text ? strstr(text, word) : NULL;
+    return at ? at + strlen(word) : NULL;
+}
+
+bool
+dmar_parse(const char *line, DmarFault *fault)
+{
+    const char *direction = after(line, "DMAR: [DMA ");
+    const char *function = after(direction, "Request device [");
+    const char *address = after(function, "fault addr ");
+    const char *reason = after(address, "[fault reason ");
+    if (!reason || strcspn(function, "]") != 7)
+        return false;
+    bool is_write = strncmp(direction, "Write", 5) == 0;
+    if (!is_write && strncmp(direction, "Read", 4) != 0)
+        return false;
+    *fault = (DmarFault){
+        .is_write = is_write,
+        .page = strtoull(address, NULL, 16) & PAGE_MASK,
+        .reason = (unsigned)strtoul(reason, NULL, 16),
+    };
+    memcpy(fault->function, function, 7);
+    return true;
+}
+
+int
+dmar_watch(void)
+{
+    int watch = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (watch < 0 || lseek(watch, 0, SEEK_END) < 0)
+        return -errno;
+    return watch;
+}
+
+static int64_t
+now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+bool
+dmar_next(int watch, int timeout_ms, DmarFault *fault)
+{
+    int64_t end_ms = now_ms() + timeout_ms;
+    char record[RECORD_MAX_BYTES];
+    for (;;) {
+        ssize_t got = read(watch, record, sizeof record - 1);
+        int64_t left_ms = end_ms - now_ms();
+        if (got > 0) {
+            record[got] = '\0';
+            if (dmar_parse(record, fault))
+                return true;
+        } else if (errno != EPIPE) { /* EPIPE: some records were overwritten; go on */
+            struct pollfd wait = {.fd = watch, .events = POLLIN};
+            if (left_ms <= 0 || poll(&wait, 1, (int)left_ms) < 0)
+                return false;
+        }
+    }
+}
