@@ -299,11 +299,27 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
            add_commands(image, programs, options->commands, error);
 }
 
+/* The kernel keeps the image until it has unpacked it, and then has the files: of one
+ * that does not fit some would be missing. */
+static gboolean
+check_room(const Initramfs *image, gint64 memory_bytes, GError **error)
+{
+    gint64 size = initramfs_size(image), room = memory_bytes / 20 * 9;
+    if (memory_bytes == 0 || size <= room)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_USAGE,
+                "what goes into the host takes %" G_GINT64_FORMAT
+                " MiB, and its memory has room for %" G_GINT64_FORMAT
+                ": copy less, or give its cells more memory",
+                size >> 20, room >> 20);
+    return FALSE;
+}
+
 char *
 image_build(const ImageOptions *options, GError **error)
 {
     g_autoptr(Initramfs) image = initramfs_new();
-    if (!fill(image, options, error))
+    if (!fill(image, options, error) || !check_room(image, options->memory_bytes, error))
         return NULL;
     g_autofree char *key = initramfs_key(image, error);
     if (!key)

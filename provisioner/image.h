@@ -53,6 +53,7 @@ typedef struct {
     gboolean vfio;     /* those modules alone; not loaded */
     const char *agent; /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs, or NULL */
+    gint64 memory_bytes;    /* of the host: more than fits is HB_USAGE; 0: any */
 } ImageOptions;
 
 /* Makes the initramfs and returns its path in the cache (by content, safe for concurrent

@@ -174,6 +174,7 @@ typedef struct {
     const char *place;  /* where it is written, for messages */
     GHashTable *shared; /* char *: see identity() → Shared */
     gint64 inode;       /* the last one given */
+    gint64 size;        /* of all shared files */
     GError **error;
     gboolean failed;
 } Walk;
@@ -232,10 +233,21 @@ count_names(gpointer path, gpointer data, gpointer user_data)
     if (!shared) {
         shared = g_new0(Shared, 1);
         g_hash_table_insert(walk->shared, g_steal_pointer(&key), shared);
+        walk->size += st.st_size;
     }
     shared->last_name = path;
     shared->names++;
     return FALSE;
+}
+
+gint64
+initramfs_size(const Initramfs *image)
+{
+    g_autoptr(GHashTable) shared =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    Walk walk = {.shared = shared};
+    g_tree_foreach(image->nodes, count_names, &walk);
+    return walk.size;
 }
 
 /* The file that is open as ST; NULL: it is not the one that had the name before. */

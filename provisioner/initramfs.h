@@ -32,6 +32,9 @@ gboolean initramfs_has(const Initramfs *image, const char *path);
 /* Where a path leads to in the image: "/sbin/x" is "/usr/bin/x". */
 char *initramfs_place(const char *path);
 
+/* Bytes of all files; one with several names counts once. */
+gint64 initramfs_size(const Initramfs *image);
+
 /* What identifies all that goes in: names, modes, texts, and of each source its place,
  * size and times. Who asks again before anything changed gets the same key. */
 char *initramfs_key(const Initramfs *image, GError **error);

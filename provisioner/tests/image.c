@@ -323,6 +323,62 @@ what_is_missing_is_named(void **state)
     clear_world(&world);
 }
 
+static void
+a_command_goes_in_unless_the_image_has_it(void **state)
+{
+    g_autofree char *busybox = g_find_program_in_path("busybox");
+    if (!busybox)
+        skip();
+    World world = {0};
+    make_world(&world, *state);
+    g_autofree char *script = fake_write_text(*state, "bin/check", "#!/bin/sh\n");
+    g_autofree char *place = g_canonicalize_filename(script, NULL);
+    const char *const commands[] = {place, "sh", "/bin/ls", "no-such-program", NULL};
+    ImageOptions options = {.kernel = &world.kernel,
+                            .modules = world.modules,
+                            .agent = world.agent,
+                            .commands = commands,
+                            .folder = "/made/here"};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = image_build(&options, &error);
+    if (!path)
+        fail_msg("%s", error->message);
+    char *data;
+    gsize length;
+    assert_true(g_file_get_contents(path, &data, &length, NULL));
+    g_autoptr(GBytes) cpio = g_bytes_new_take(data, length);
+    check_there(cpio, place + 1);
+    check_there(cpio, "made/here");
+    check_member(cpio, "usr/bin/sh", "120777 0:0 0 busybox");
+    check_member(cpio, "usr/bin/ls", "120777 0:0 0 busybox");
+    clear_world(&world);
+}
+
+static void
+what_does_not_fit_the_hosts_memory_is_refused(void **state)
+{
+    g_autofree char *busybox = g_find_program_in_path("busybox");
+    if (!busybox)
+        skip();
+    World world = {0};
+    make_world(&world, *state);
+    g_autofree char *large = fake_write_text(*state, "large", "");
+    g_autofree char *twice = g_strconcat(large, ":/twice", NULL);
+    const char *const copies[] = {large, twice, NULL};
+    ImageOptions options = {.kernel = &world.kernel,
+                            .modules = world.modules,
+                            .agent = world.agent,
+                            .copies = copies,
+                            .memory_bytes = 200 << 20};
+    /* Neither is written: there are holes only. Two names are one file. */
+    assert_int_equal(truncate(large, 100 << 20), 0);
+    check_refused(&options, HB_USAGE, "MiB, and its memory has room for 90: copy less");
+    assert_int_equal(truncate(large, 60 << 20), 0);
+    g_autofree char *path = image_build(&options, NULL);
+    assert_non_null(path);
+    clear_world(&world);
+}
+
 int
 main(void)
 {
@@ -333,6 +389,8 @@ main(void)
         cmocka_unit_test(an_archiver_reads_what_was_added),
         cmocka_unit_test(a_file_with_two_names_is_there_once),
         cmocka_unit_test(only_commands_that_may_start_tools_get_them),
+        cmocka_unit_test(a_command_goes_in_unless_the_image_has_it),
+        cmocka_unit_test(what_does_not_fit_the_hosts_memory_is_refused),
         cmocka_unit_test(an_image_has_all_a_host_needs),
         cmocka_unit_test(what_is_missing_is_named),
     };
