@@ -394,6 +394,30 @@ results_without_an_end_are_not_whole(void **state)
     assert_broken(f, "end in the middle");
 }
 
+/* Bytes changed at random in what would be right. */
+static void
+nothing_that_is_sent_leads_out(void **state)
+{
+    Fixture *f = *state;
+    g_autoptr(GRand) rand = g_rand_new_with_seed(20171118);
+    put(f, HB_OUT_FOLDER, "a", "");
+    put(f, HB_OUT_FILE, "a/../../outside", "evil");
+    put(f, HB_OUT_FILE, "a/bb/../../../new", "evil");
+    put(f, HB_OUT_FILE, "x", "some more");
+    put(f, HB_OUT_END, "", "");
+    for (guint i = 0; i < 3000; i++) {
+        g_autofree guint8 *bytes = g_memdup2(f->records->data, f->records->len);
+        for (gint32 n = g_rand_int_range(rand, 1, 4); n > 0; n--)
+            bytes[g_rand_int_range(rand, 0, (gint32)f->records->len)] =
+                (guint8) "./\0\1df\377 "[g_rand_int_range(rand, 0, 8)];
+        outbox_free(f->outbox);
+        f->outbox = outbox_open(f->box, NULL);
+        outbox_feed(f->outbox, bytes, f->records->len);
+        outbox_finish(f->outbox, NULL);
+    }
+    assert_untouched(f);
+}
+
 static void
 a_folder_that_cannot_be_is_told(void **state)
 {
@@ -425,6 +449,7 @@ main(void)
         T(a_name_of_any_length_is_refused),
         T(an_end_is_an_end),
         T(results_without_an_end_are_not_whole),
+        T(nothing_that_is_sent_leads_out),
         T(a_folder_that_cannot_be_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
