@@ -17,6 +17,7 @@ static const char *const iommu_cases[] = {IOMMU_CASES(NAME) NULL};
 static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
 static const char *const vfio_cases[] = {VFIO_CASES(NAME) NULL};
 static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
+static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
 
 const Suite suites[] = {
     {
@@ -88,6 +89,14 @@ const Suite suites[] = {
         .uses_vfio = TRUE,
         .timeout_seconds = 120,
     },
+    {
+        .name = "sriov",
+        .cases = sriov_cases,
+        .summary = "virtual functions: made, addressed, driven side by side, connected",
+        .needs_vfs = TRUE,
+        .uses_vfio = TRUE,
+        .timeout_seconds = 60,
+    },
     {NULL},
 };
 
@@ -118,6 +127,17 @@ has_nic(const Plan *plan)
     for (guint i = 0; i < plan->functions->len; i++) {
         const PlanFunction *function = plan->functions->pdata[i];
         if (function->class_code >> 8 == 0x0200 && function->role != PLAN_VF)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+has_vfs(const Plan *plan)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        if (function->role == PLAN_VF)
             return TRUE;
     }
     return FALSE;
@@ -202,6 +222,8 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("no cell of the lab has huge pages (<hugepages>)");
     if (suite->needs_nic && !has_nic(plan))
         return g_strdup("the lab has no NIC that is a PCI function (<nic>)");
+    if (suite->needs_vfs && !has_vfs(plan))
+        return g_strdup("no NIC of the lab has virtual functions (<nic vfs>)");
     if (plan->node_count < suite->needs_nodes)
         return g_strdup_printf("the lab has %u nodes; %u are needed", plan->node_count,
                                suite->needs_nodes);

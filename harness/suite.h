@@ -30,6 +30,7 @@ typedef struct {
     gboolean needs_iommu;
     gboolean needs_hugepages;
     gboolean needs_nic;    /* a network function that is no virtual one */
+    gboolean needs_vfs;    /* virtual functions that are there at start */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     guint needs_nodes;     /* at least so many nodes */
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */

@@ -85,4 +85,15 @@
     CASE(read_only_memory_is_not_written) \
     CASE(containers_do_not_share_memory) \
     CASE(mappings_change_under_traffic)
+
+#define SRIOV_CASES(CASE) \
+    CASE(functions_are_as_many_as_asked) \
+    CASE(functions_are_at_their_addresses) \
+    CASE(functions_are_on_their_node) \
+    CASE(functions_are_in_their_groups) \
+    CASE(impossible_numbers_are_refused) \
+    CASE(functions_go_and_come_back) \
+    CASE(address_set_through_the_physical_function) \
+    CASE(drivers_take_functions_side_by_side) \
+    CASE(frames_pass_between_functions)
 /* clang-format on */

@@ -60,6 +60,11 @@ needs_are_seen_in_the_plan(void **state)
     g_autofree char *virtual_one = suite_unmet(&networked, rich);
     assert_non_null(strstr(virtual_one, "NIC"));
     function->role = PLAN_ENDPOINT;
+    g_autofree char *sriov = suite_unmet(suite_find("sriov"), rich);
+    assert_non_null(strstr(sriov, "virtual functions"));
+    PlanFunction *second = g_new0(PlanFunction, 1);
+    second->role = PLAN_VF;
+    g_ptr_array_add(rich->functions, second);
     for (const Suite *suite = suites; suite->name; suite++)
         assert_null(suite_unmet(suite, rich));
     const Suite many = {.name = "many", .needs_nodes = 2};

@@ -86,6 +86,16 @@ sees_what_the_host_saw(const char *folder, const char *name)
 }
 
 static void
+virtual_functions(void **state)
+{
+    sees_what_the_host_saw(*state, "igb-vfs");
+    g_autofree char *seen = observation(*state);
+    assert_non_null(strstr(seen, "\npci 0000:21:11.4 id 8086:10ca\n"));
+    assert_non_null(
+        strstr(seen, "\ngroup 0000:40:00.0 0000:41:00.0 0000:41:10.0 0000:41:10.2\n"));
+}
+
+static void
 the_article(void **state)
 {
     sees_what_the_host_saw(*state, "berrange-2017");
@@ -318,6 +328,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(the_article),
+        CASE(virtual_functions),
         CASE(memory_attributes),
         CASE(tiny_nodes_behind_the_hole),
         CASE(one_node_without_a_table),

@@ -6,7 +6,7 @@
 
 recorded="$source_dir/vmtests/recorded"
 observe="$build_dir/vmtests/hostbed-observe"
-suites="numa numa-moves numa-cpus pci iommu hugepages dma"
+suites="numa numa-moves numa-cpus pci iommu hugepages dma sriov"
 
 # suite NAME TREE MANIFEST
 suite() {
@@ -35,13 +35,14 @@ for name in $suites; do
         "$(sed -nE 's/^(not )?ok [0-9]+ (- |# SKIP )?//p' "$tap_dir/out")"
 done
 
-# refuses SUITE WHAT SED-EXPRESSION SENTENCE: the article's machine is not the one of an altered
-# manifest, and the case that fails says so itself, on standard output
+# refuses SUITE WHAT SED-EXPRESSION SENTENCE: the article's machine ($machine, another) is not the one
+# of an altered manifest, and the case that fails says so itself, on standard output
+machine=berrange-2017
 refuses() {
-    sed -e "$3" "$recorded/berrange-2017.observation" >"$tap_dir/manifest"
-    if cmp -s "$tap_dir/manifest" "$recorded/berrange-2017.observation"; then
+    sed -e "$3" "$recorded/$machine.observation" >"$tap_dir/manifest"
+    if cmp -s "$tap_dir/manifest" "$recorded/$machine.observation"; then
         not_ok "$1 refuses $2: the manifest was not altered"
-    elif suite "$1" berrange-2017 "$tap_dir/manifest"; then
+    elif suite "$1" "$machine" "$tap_dir/manifest"; then
         not_ok "$1 refuses $2" "$tap_dir/out"
     else
         awk '/^(not )?ok / { failed = /^not/ } failed' "$tap_dir/out" >"$tap_dir/failed"
@@ -72,6 +73,16 @@ refuses iommu "interrupts that are not remapped" '/^iommu intremap/d' \
     'interrupt remapping is on, asked was off'
 refuses hugepages "another count" 's/^node 0 hugepages 2048kB 4/node 0 hugepages 2048kB 5/' \
     'node 0 has 4 pages of 2048kB, asked were 5'
+
+machine=igb-vfs
+refuses sriov "a virtual function less" '/^pci 0000:21:11.4 /d' \
+    '0000:21:00.0 has 7 virtual functions and shows 7, asked were 6'
+refuses sriov "another address" 's/^pci 0000:41:10.2 /pci 0000:41:10.4 /' \
+    'virtual function 1 of 0000:41:00.0 is at 0000:41:10.2, asked was 0000:41:10.4'
+refuses sriov "another node" 's/^pci 0000:21:10.2 node 0/pci 0000:21:10.2 node 1/' \
+    '0000:21:10.2 is on node 0, asked was 1'
+refuses sriov "another group" 's/^group 0000:21:10.4/& 0000:21:10.6/; /^group 0000:21:10.6/d' \
+    '0000:21:10.6 is not in the group of 0000:21:10.4'
 
 # Raw emulator arguments may add or change what the manifest knows nothing of.
 sed '/^pci 0000:df:00.0 /d' "$recorded/berrange-2017.observation" >"$tap_dir/manifest"
