@@ -61,6 +61,22 @@ find_separator(int argc, char **argv)
     return argc;
 }
 
+/* Where WORD is a short option of ENTRIES with its value behind it (-j2), which GOption
+ * takes for several options: the long form of the same. Else WORD. */
+static char *
+divide_short(const GOptionEntry *entries, char *word)
+{
+    if (word[0] != '-' || word[1] == '-' || word[1] == '\0' || word[2] == '\0')
+        return word;
+    for (; entries && entries->long_name; entries++)
+        if (entries->short_name == word[1] && entries->arg != G_OPTION_ARG_NONE) {
+            g_autofree char *long_form =
+                g_strdup_printf("--%s=%s", entries->long_name, word + 2);
+            return (char *)g_intern_string(long_form); /* argv owns nothing */
+        }
+    return word;
+}
+
 /* Parses with CONTEXT what stands before the separator, and closes the gaps. */
 static gboolean
 parse_words(GOptionContext *context, int *argc, char **argv, int *before, GError **error)
@@ -151,6 +167,8 @@ cli_parse_divided(const char *command, int *argc, char **argv,
     g_autofree char *program = g_strdup_printf("hostbed %s", command);
     g_set_prgname(program);
     g_autoptr(GError) error = NULL;
+    for (int i = 1; i < find_separator(*argc, argv); i++)
+        argv[i] = divide_short(entries, argv[i]);
     gboolean parsed = parse_words(context, argc, argv, before, &error);
     g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
     g_set_prgname("hostbed");
@@ -241,11 +259,16 @@ cli_check_logs(const char *path, gboolean asked, int status)
 }
 
 gboolean
+cli_rewrites_lines(int fd)
+{
+    return isatty(fd) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+}
+
+gboolean
 cli_colour(int fd)
 {
     const char *no_color = g_getenv("NO_COLOR");
-    return isatty(fd) && (!no_color || !*no_color) &&
-           g_strcmp0(g_getenv("TERM"), "dumb") != 0;
+    return cli_rewrites_lines(fd) && (!no_color || !*no_color);
 }
 
 guint

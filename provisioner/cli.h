@@ -85,6 +85,8 @@ int cli_findings(const Findings *findings);
  * is that all is well. */
 int cli_check_logs(const char *path, gboolean asked, int status);
 
+/* Whether a line on FD can be written over: a terminal, TERM not dumb. */
+gboolean cli_rewrites_lines(int fd);
 /* Whether colour may be used on FD: a terminal, TERM not dumb, NO_COLOR not set
  * (no-color.org). */
 gboolean cli_colour(int fd);

@@ -19,8 +19,10 @@ print_needs(const char *lab, const GPtrArray *plans)
         cpus += plan->cpu_count;
     }
     g_autofree char *memory = g_format_size_full(needed, G_FORMAT_SIZE_IEC_UNITS);
+    g_auto(GStrv) words = g_strsplit(memory, "\302\240", -1); /* no-break spaces */
+    g_autofree char *plain = g_strjoinv(" ", words);
     printf("%s: ok, %u host%s with %u CPU%s, needs %s of memory\n", lab, plans->len,
-           plans->len == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s", memory);
+           plans->len == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s", plain);
 }
 
 /* Hosts run one at a time. A lab that is sound stays so on a machine too small for it. */

@@ -452,7 +452,7 @@ watch_signals(Session *session)
     g_unix_signal_add(SIGTERM, on_end_signal, session);
     cli_watch_signal(SIGHUP, on_end_signal, session);
     g_unix_signal_add(SIGWINCH, on_resize, session);
-    if (!session->options->verbose && cli_colour(STDERR_FILENO))
+    if (!session->options->verbose && cli_rewrites_lines(STDERR_FILENO))
         g_timeout_add(PROGRESS_MS, on_progress, session);
     if (session->options->timeout_s > 0) {
         session->deadline_us =

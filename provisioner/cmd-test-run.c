@@ -590,7 +590,8 @@ set_up(Run *run)
     if (options->deadline_seconds > 0)
         run->deadline_us = run->started_us + (gint64)(options->deadline_seconds * 1e6);
     run->tap = g_strcmp0(options->junit, "-") != 0 && g_strcmp0(options->json, "-") != 0;
-    run->status_line = isatty(STDERR_FILENO) && !options->quiet && !options->verbose;
+    run->status_line =
+        cli_rewrites_lines(STDERR_FILENO) && !options->quiet && !options->verbose;
     run->colour = cli_colour(STDERR_FILENO);
     run->schedule =
         (Schedule){.places = options->jobs > 0 ? (guint)options->jobs : resources->cpus,

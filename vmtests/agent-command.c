@@ -191,6 +191,12 @@ child_main(const Request *request, const Pairs *pairs)
     if (request->cores)
         setrlimit(RLIMIT_CORE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
     execvp(request->argv[0], request->argv);
+    if (errno == ENOENT && !strchr(request->argv[0], '/')) {
+        dprintf(STDERR_FILENO,
+                "hostbed: %s: not in the host; --with %s brings it from this machine\n",
+                request->argv[0], request->argv[0]);
+        _exit(127);
+    }
     child_complain(request->argv[0], errno, errno == ENOENT ? 127 : 126);
 }
 

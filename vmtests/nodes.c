@@ -53,7 +53,10 @@ node_asked_mib(int node)
 bool
 node_has_room(int node)
 {
-    return node_meminfo_kib(node, "MemFree") > 4096;
+    int64_t free_kib = node_meminfo_kib(node, "MemFree");
+    if (free_kib < 0)
+        fail_msg("the lab asks for node %d, and the host has none", node);
+    return free_kib > 4096;
 }
 
 /* It looks at no more nodes than it must: there may be 128. */

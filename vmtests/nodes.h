@@ -17,7 +17,8 @@ void for_each_node(void (*each)(int node, const Fact *fact));
 const char *cpus_of(const Fact *fact);
 /* The manifest's; 0 if the node has none. */
 int64_t node_asked_mib(int node);
-/* Whether a case may put some pages on the node: the kernel takes most of a small one. */
+/* Whether a case may put some pages on a node of the manifest: the kernel takes most of a
+ * small one. A node that is not there fails the case. */
 bool node_has_room(int node);
 /* The next of the manifest's nodes after NODE, in a ring, that has room; -1 if no other
  * has. So each node with room is come from once, and gone to once. */

@@ -35,6 +35,12 @@ has "the way to the names is told" "$tap_dir/err" "test --list"
 status "no shard" 2 --shard 3/2 "$labs/smallest.xml"
 status "an empty shard" 2 --shard 99/99 "$labs/smallest.xml"
 has "an empty shard is counted" "$tap_dir/err" "there are only [0-9]+ suites"
+status "a short option with its value in the same word" 2 -j0 --list "$labs/smallest.xml"
+has "is what it would be in two" "$tap_dir/err" "jobs"
+hostbed show -fmanifest "$labs/smallest.xml" >"$tap_dir/joined"
+hostbed show -f manifest "$labs/smallest.xml" >"$tap_dir/apart"
+is "-fFORM is -f FORM" "$(cat "$tap_dir/joined")" "$(cat "$tap_dir/apart")"
+is "check counts memory with plain spaces" "$(LC_ALL=C hostbed check "$labs/smallest.xml" | LC_ALL=C grep -c '[^ -~]')" 0
 status "no accelerator" 2 --accel warp "$labs/smallest.xml"
 for command in "check $labs/smallest.xml" "show $labs/smallest.xml" doctor "run $labs/smallest.xml -- true"; do
     # shellcheck disable=SC2086  # a command and its lab
