@@ -177,6 +177,14 @@ static JsonNode *
 ask(Probe *probe, const char *command, JsonObject *arguments, GError **error)
 {
     g_autoptr(GError) failure = NULL;
+    if (!probe->qmp) {
+        if (arguments)
+            json_object_unref(arguments);
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "%s did not answer as QEMU does: it ended while it was asked",
+                    probe->binary);
+        return NULL;
+    }
     JsonNode *result =
         qmp_call(probe->qmp, command, arguments, -1, probe->answer_ms, &failure);
     if (result)

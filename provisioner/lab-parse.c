@@ -3,9 +3,10 @@
  * The tree of elements → Lab. This file has the lab and the host; cells and PCI elements
  * have their own. Each element has one function: read its attributes, then its children.
  */
-#include <string.h>
-
 #include "lab-parse.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
 
 /* ---- parts of the host ---------------------------------------------------------- */
 
@@ -55,12 +56,23 @@ parse_firmware(LabParser *parser, LabXml *element, gpointer data)
     lab_no_children(parser, element);
 }
 
-/* A relative path is meant from the folder of the lab file. What is in /dev, such as the
- * shell's <(…), is the end of a pipe, and in no folder, as "-" is not. */
+/* The end of a pipe, such as the shell's <(…), or another that is in no folder: also
+ * where a file stands behind the name. */
+static gboolean
+is_stream(const char *file)
+{
+    GStatBuf status;
+    return strcmp(file, "/dev/stdin") == 0 || g_str_has_prefix(file, "/dev/fd/") ||
+           g_str_has_prefix(file, "/proc/") ||
+           (g_stat(file, &status) == 0 && !S_ISREG(status.st_mode));
+}
+
+/* A relative path is meant from the folder of the lab file; from the current one where
+ * the lab comes from a stream or, "-", from standard input. */
 static char *
 path_beside(const char *file, const char *path)
 {
-    if (g_path_is_absolute(path) || !file || g_str_has_prefix(file, "/dev/"))
+    if (g_path_is_absolute(path) || !file || is_stream(file))
         return g_strdup(path);
     g_autofree char *folder = g_path_get_dirname(file);
     return strcmp(folder, ".") == 0 ? g_strdup(path)

@@ -77,6 +77,8 @@ node_has_its_distances(int node, const Fact *fact)
         const Fact *asked = suite_fact("node %d distance %d", node, to);
         long found = strtol(at, &at, 10);
         /* A node that nobody asked for is for every_node_is_online() to tell. */
+        if (!asked && suite_fact("node %d cpus", to))
+            fail_msg("the manifest has no distance from node %d to node %d", node, to);
         if (asked && found != atol(asked->word[4]))
             differs_msg("from node %d to node %d it is %ld, asked was %s", node, to,
                         found, asked->word[4]);

@@ -40,6 +40,16 @@ has "is what it would be in two" "$tap_dir/err" "jobs"
 hostbed show -fmanifest "$labs/smallest.xml" >"$tap_dir/joined"
 hostbed show -f manifest "$labs/smallest.xml" >"$tap_dir/apart"
 is "-fFORM is -f FORM" "$(cat "$tap_dir/joined")" "$(cat "$tap_dir/apart")"
+if [ -d /dev/shm ] && shm=$(mktemp -d /dev/shm/hostbed-XXXXXX); then
+    sed 's#<cell#<kernel path="no-kernel"/><cell#' "$labs/smallest.xml" >"$shm/lab.xml"
+    hostbed run --accel tcg "$shm/lab.xml" -- true 2>"$tap_dir/err"
+    has "a kernel beside a lab in /dev/shm is looked for there" "$tap_dir/err" "$shm/no-kernel"
+    hostbed run --accel tcg /dev/stdin -- true <"$shm/lab.xml" 2>"$tap_dir/err"
+    has "beside standard input it is looked for here" "$tap_dir/err" " no-kernel"
+    rm -r "$shm"
+else
+    skip "a kernel beside a lab in /dev/shm is looked for there" "there is no /dev/shm"
+fi
 is "check counts memory with plain spaces" "$(LC_ALL=C hostbed check "$labs/smallest.xml" | LC_ALL=C grep -c '[^ -~]')" 0
 status "no accelerator" 2 --accel warp "$labs/smallest.xml"
 for command in "check $labs/smallest.xml" "show $labs/smallest.xml" doctor "run $labs/smallest.xml -- true"; do

@@ -213,6 +213,35 @@ silence_ends_with_its_children(void **state)
     remove_script(path);
 }
 
+/* It answers as QEMU does until its configuration space is looked into. */
+static void
+a_death_in_the_middle_is_told(void **state)
+{
+    g_autofree char *path = script(
+        "#!/bin/bash\n"
+        "say() { printf '%s\\r\\n' \"$1\" >&3; }\n"
+        "version='{\"qemu\":{\"major\":7,\"minor\":2,\"micro\":0},\"package\":\"\"}'\n"
+        "say '{\"QMP\":{\"version\":'\"$version\"',\"capabilities\":[]}}'\n"
+        "while read -r line <&3; do\n"
+        "  [[ $line =~ \\\"id\\\":\\ *[0-9]+ ]]; id=${BASH_REMATCH[0]}\n"
+        "  case $line in\n"
+        "  *human-monitor*) exit 3 ;;\n"
+        "  *query-target*) answer='{\"arch\":\"x86_64\"}' ;;\n"
+        "  *query-version*) answer=$version ;;\n"
+        "  *query-pci*) answer='[{\"bus\":0,\"devices\":[{\"bus\":0,\"slot\":0,"
+        "\"function\":0,\"class_info\":{\"class\":1536},\"id\":{\"device\":1,"
+        "\"vendor\":2},\"regions\":[],\"qdev_id\":\"\"}]}]' ;;\n"
+        "  *query-machines*) answer='[{\"name\":\"pc-q35-7.2\",\"alias\":\"q35\","
+        "\"cpu-max\":288}]' ;;\n"
+        "  *capabilities*|*expansion*) answer='{}' ;;\n"
+        "  *) answer='[]' ;;\n"
+        "  esac\n"
+        "  say \"{\\\"return\\\":$answer,$id}\"\n"
+        "done\n");
+    assert_refused(path, "it ended while it was asked");
+    remove_script(path);
+}
+
 static void
 a_lie_is_refused(void **state)
 {
@@ -298,6 +327,7 @@ main(void)
         cmocka_unit_test(a_flood_ends),
         cmocka_unit_test(silence_ends_with_its_children),
         cmocka_unit_test(a_lie_is_refused),
+        cmocka_unit_test(a_death_in_the_middle_is_told),
         cmocka_unit_test(finds_what_is_named),
         cmocka_unit_test(learns_once),
         cmocka_unit_test(identity_follows_the_file),

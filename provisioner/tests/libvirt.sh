@@ -34,6 +34,10 @@ check_types() {
     is "--accel tcg has the words of emulation" "$(grep -c '<hostbed:cmdline>lpj=' "$tap_dir/tcg.xml")" 1
     sed 's/<hostbed:cmdline>lpj=[0-9]* /<hostbed:cmdline>/; s/type="qemu"/type="kvm"/; /<smm state="off"\/>/d' "$tap_dir/tcg.xml" >"$tap_dir/same.xml"
     is "all else is the same" "$(diff "$tap_dir/kvm.xml" "$tap_dir/same.xml" | grep -c '^[<>]')" 0
+    is "emulation has no system management mode" "$(grep -c '<smm state="off"/>' "$tap_dir/tcg.xml")" 1
+    is "KVM has what libvirt gives it" "$(grep -c '<smm' "$tap_dir/kvm.xml")" 0
+    hostbed show -f libvirt --accel tcg "$source_dir/topologies/efi.xml" >"$tap_dir/efi.xml"
+    is "EFI keeps it" "$(grep -c '<smm' "$tap_dir/efi.xml")" 0
     accel=kvm
     hostbed doctor --json | grep -A5 '"name" : "kvm"' | grep -q '"state" : "ok"' || accel=tcg
     hostbed show -f libvirt "$lab" >"$tap_dir/auto.xml"
