@@ -68,8 +68,39 @@
 
 #define VFIO_CASES(CASE) \
     CASE(function_is_bound_and_given_back) \
+    CASE(group_is_viable_beside_bridges) \
+    CASE(group_with_a_function_of_the_host_is_refused) \
+    CASE(group_is_opened_once) \
+    CASE(interrupts_that_are_not_remapped_are_refused) \
+    CASE(container_is_of_type1) \
+    CASE(page_sizes_are_the_units) \
+    CASE(interrupt_window_takes_no_mapping) \
+    CASE(addresses_end_at_the_asked_width) \
+    CASE(overlapping_mappings_are_refused) \
+    CASE(misaligned_mappings_are_refused) \
+    CASE(mappings_are_unmapped_whole) \
+    CASE(mappings_are_counted) \
+    CASE(locked_memory_is_limited) \
+    CASE(regions_are_the_bars) \
     CASE(registers_are_mapped_and_read) \
-    CASE(msix_is_delivered)
+    CASE(configuration_is_read_and_written_through) \
+    CASE(base_addresses_are_not_the_users) \
+    CASE(intx_is_delivered) \
+    CASE(intx_is_masked) \
+    CASE(msi_is_delivered) \
+    CASE(msix_is_delivered_by_vector) \
+    CASE(msix_vector_is_masked) \
+    CASE(interrupt_moves_to_another_cpu) \
+    CASE(function_reset_restores_registers) \
+    CASE(hot_reset_names_the_functions_of_the_bus) \
+    CASE(hot_reset_needs_all_groups) \
+    CASE(iommufd_leaves_out_the_interrupt_window) \
+    CASE(iommufd_ends_at_the_asked_width) \
+    CASE(iommufd_refuses_overlaps) \
+    CASE(iommufd_refuses_misaligned_mappings) \
+    CASE(iommufd_delivers_intx) \
+    CASE(iommufd_delivers_msix) \
+    CASE(iommufd_resets_the_function)
 
 #define DMA_CASES(CASE) \
     CASE(frames_go_by_io_addresses) \

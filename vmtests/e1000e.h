@@ -10,11 +10,14 @@
 #define E1000E_CTRL 0x00000
 #define E1000E_STATUS 0x00008
 #define E1000E_CTRL_EXT 0x00018
-#define E1000E_ICR 0x000c0  /* causes; reading acknowledges them, unless MSI-X is used */
-#define E1000E_ICS 0x000c8  /* sets causes, as if they had come */
-#define E1000E_IMS 0x000d0  /* lets causes interrupt */
-#define E1000E_IMC 0x000d8  /* and no more */
-#define E1000E_IVAR 0x000e4 /* MSI-X vectors of the causes */
+#define E1000E_ICR 0x000c0   /* causes; reading acknowledges them, unless MSI-X is used */
+#define E1000E_ITR 0x000c4   /* least time between interrupts; 0: none */
+#define E1000E_ICS 0x000c8   /* sets causes, as if they had come */
+#define E1000E_IMS 0x000d0   /* lets causes interrupt */
+#define E1000E_IMC 0x000d8   /* and no more */
+#define E1000E_IVAR 0x000e4  /* MSI-X vectors of the causes */
+#define E1000E_EITR 0x000e8  /* of MSI-X vector 0; five, 4 bytes apart */
+#define E1000E_FCTTV 0x00170 /* flow control's timer: stores what is written */
 #define E1000E_TIPG 0x00410
 #define E1000E_RAL0 0x05400 /* the MAC: first four bytes, … */
 #define E1000E_RAH0 0x05404 /* … last two, and a bit that it is valid */

@@ -152,7 +152,8 @@ int vfio_hot_reset(const VfioDevice *device, const int *groups, unsigned count);
 
 int
 vfio_region_info(const VfioDevice *device, unsigned index, struct vfio_region_info *info);
-/* The whole region in our memory, or NULL with errno; to be unmapped by munmap(*SIZE). */
+/* The whole region in our memory, or NULL with errno. It holds the device: whoever closes
+ * the device and does not munmap() it first waits for ever when the driver is changed. */
 void *vfio_region_map(const VfioDevice *device, unsigned index, size_t *size);
 /* Through the file of the device; 0 when all SIZE bytes (1, 2 or 4 for a register) were
  * moved. */

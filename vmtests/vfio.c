@@ -1,54 +1,53 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Suite vfio: what a user of VFIO relies on: functions change drivers, groups are whole
+ * Suite vfio: what a user of VFIO relies on. Functions change drivers, groups are whole
  * or refused, mappings have their limits, registers are the device's, its interrupts
- * arrive, resets reset.
+ * arrive, resets reset. The cases are in vfio-groups.c, vfio-mappings.c, vfio-regions.c,
+ * vfio-interrupts.c; docs/suites.rst says what each proves and how it was seen to fail.
  */
-#include "cases.h"
-#include "e1000e.h"
-#include "suite.h"
-#include "vfio-device.h"
+#include "vfio-suite.h"
 
-#include <stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* An interrupt under emulation, on a busy machine. */
-#define ARRIVAL_MS 5000
-
-/* What a case has taken, for the teardown. */
-typedef struct {
-    const char *taken[8];
-    unsigned taken_count;
-    VfioContainer container;
-    VfioDevice device;
-} Bench;
-
-static void
-take(Bench *bench, const char *address)
-{
-    int result = pci_bind(address, "vfio-pci");
-    bench->taken[bench->taken_count++] = address;
-    if (result < 0)
-        fail_msg("%s cannot be bound to vfio-pci: %s", address, strerror(-result));
-}
+/* ---- what a case takes
+ * -------------------------------------------------------------------------------------
+ */
 
 static int
 prepare(void **state)
 {
     static Bench bench;
-    bench = (Bench){.container.fd = -1, .device.fd = -1, .device.group = -1};
+    bench = (Bench){.container.fd = -1, .device = {.fd = -1, .group = -1}};
     *state = &bench;
     return 0;
+}
+
+/* That the host's driver comes back is a case of its own. */
+bool
+trust_interrupts(bool trust)
+{
+    int fd = open("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+                  O_WRONLY | O_CLOEXEC);
+    bool done = fd >= 0 && write(fd, trust ? "Y" : "N", 1) == 1;
+    if (fd >= 0)
+        close(fd);
+    return done;
 }
 
 static int
 give_back(void **state)
 {
     Bench *bench = *state;
+    if (bench->region)
+        munmap(bench->region, bench->region_size);
     if (bench->device.fd >= 0)
         vfio_device_close(&bench->device);
+    for (unsigned i = bench->fd_count; i > 0; i--)
+        close(bench->fds[i - 1]);
     if (bench->container.fd >= 0)
         vfio_container_close(&bench->container);
     for (unsigned i = 0; i < bench->taken_count; i++)
@@ -56,84 +55,150 @@ give_back(void **state)
     return 0;
 }
 
-static const char *
+bool
+is_behind_expander(const char *address)
+{
+    for (int depth = 0; depth < 32; depth++) {
+        const Fact *parent = suite_fact("pci %s parent", address);
+        if (!parent || strcmp(parent->word[3], "root") == 0)
+            break;
+        address = parent->word[3];
+    }
+    return strncmp(address, "0000:00:", strlen("0000:00:")) != 0;
+}
+
+const char *
 nic(void)
 {
+    suite_needs_live();
     const char *address = vfio_choose(E1000E_ID, 0);
+    for (unsigned i = 0; address && !is_behind_expander(address); i++)
+        address = vfio_choose(E1000E_ID, i);
+    if (!address)
+        address = vfio_choose(E1000E_ID, 0);
     if (!address) {
-        print_message("no e1000e of the lab is alone in its IOMMU group\n");
+        print_message("no e1000e of the lab shares its IOMMU group with bridges only\n");
         skip();
     }
     return address;
 }
 
-static const VfioDevice *
-open_nic(Bench *bench)
+void
+take(Bench *bench, const char *address)
 {
-    const char *address = nic();
+    if (bench->taken_count == TAKEN_MAX)
+        fail_msg("a case takes %d functions at most", TAKEN_MAX);
+    bench->taken[bench->taken_count++] = address;
+    must(pci_bind(address, "vfio-pci"), "%s is not taken by vfio-pci", address);
+}
+
+int
+keep(Bench *bench, int fd, const char *sentence)
+{
+    must(fd, "%s", sentence);
+    if (bench->fd_count == TAKEN_MAX)
+        fail_msg("a case keeps %d files at most", TAKEN_MAX);
+    bench->fds[bench->fd_count++] = fd;
+    return fd;
+}
+
+const VfioDevice *
+open_function(Bench *bench, const char *address)
+{
     take(bench, address);
-    int result = vfio_container_open(&bench->container);
-    if (result < 0)
-        fail_msg("/dev/vfio/vfio cannot be opened: %s", strerror(-result));
-    result = vfio_device_open(&bench->device, &bench->container, address);
-    if (result < 0)
-        fail_msg("%s cannot be opened: %s", address, strerror(-result));
+    must(vfio_container_open(&bench->container), "/dev/vfio/vfio cannot be opened");
+    must(vfio_device_open(&bench->device, &bench->container, address),
+         "%s cannot be opened", address);
     return &bench->device;
 }
 
-static void
-function_is_bound_and_given_back(void **state)
+const VfioDevice *
+open_nic(Bench *bench)
+{
+    return open_function(bench, nic());
+}
+
+const VfioDevice *
+open_nic_by_iommufd(Bench *bench)
 {
     const char *address = nic();
-    const Fact *fact = suite_fact("pci %s driver", address);
-    take(*state, address);
-    int result = pci_bind(address, NULL);
-    if (result < 0)
-        fail_msg("%s does not go back to the host: %s", address, strerror(-result));
-    const char *driver = pci_driver(address);
-    if (fact && strcmp(driver, fact->word[3]) != 0)
-        fail_msg("%s came from vfio-pci to %s, asked was %s", address, driver,
-                 fact->word[3]);
+    int result = vfio_iommufd_open(&bench->container);
+    if (result == -ENOENT) {
+        print_message("the kernel has no iommufd, or no devices for it\n");
+        skip();
+    }
+    must(result, "/dev/iommu cannot be used");
+    take(bench, address);
+    must(vfio_device_open(&bench->device, &bench->container, address),
+         "%s cannot be opened by iommufd", address);
+    return &bench->device;
 }
 
-static void
-registers_are_mapped_and_read(void **state)
+/* ---- asking
+ * ------------------------------------------------------------------------------------------------
+ */
+
+void
+must_at(const char *file, int line, int result, const char *format, ...)
 {
-    const VfioDevice *device = open_nic(*state);
-    size_t size = 0;
-    volatile uint32_t *registers = vfio_region_map(device, 0, &size);
-    if (!registers)
-        fail_msg("BAR 0 cannot be mapped");
-    uint32_t mapped = registers[E1000E_STATUS / 4], read = 0;
-    vfio_region_read(device, 0, E1000E_STATUS, &read, sizeof read);
-    munmap((void *)registers, size);
-    if (mapped != read || mapped == UINT32_MAX)
-        fail_msg("STATUS is %08x when mapped and %08x when read", mapped, read);
+    char sentence[400];
+    if (result >= 0)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    suite_fail(file, line, "%s: %s", sentence, strerror(-result));
 }
 
-static void
-write_register(const VfioDevice *device, uint64_t offset, uint32_t value)
+void
+must_refuse_at(const char *file, int line, int result, int wanted, const char *format,
+               ...)
 {
-    int result = vfio_region_write(device, 0, offset, &value, sizeof value);
-    if (result < 0)
-        fail_msg("register %05x cannot be written: %s", (unsigned)offset,
-                 strerror(-result));
+    char sentence[400];
+    if (result == -wanted)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    suite_fail(file, line, "%s: %s; asked was: %s", sentence,
+               result >= 0 ? "it was not refused" : strerror(-result), strerror(wanted));
 }
 
-static void
-msix_is_delivered(void **state)
+void *
+map_region(Bench *bench, unsigned index)
 {
-    const VfioDevice *device = open_nic(*state);
-    int event = vfio_eventfd();
-    int result = vfio_irq_enable(device, VFIO_PCI_MSIX_IRQ_INDEX, &event, 1);
-    if (result < 0)
-        fail_msg("MSI-X cannot be enabled: %s", strerror(-result));
-    write_register(device, E1000E_IVAR, E1000E_IVAR_VECTOR(0, 0));
-    write_register(device, E1000E_IMS, E1000E_CAUSE_RXQ0);
-    write_register(device, E1000E_ICS, E1000E_CAUSE_RXQ0);
-    uint64_t signals = vfio_eventfd_wait(event, ARRIVAL_MS);
-    if (signals == 0)
-        fail_msg("no interrupt came");
+    bench->region = vfio_region_map(&bench->device, index, &bench->region_size);
+    if (!bench->region)
+        fail_msg("region %u cannot be mapped: %s", index, strerror(errno));
+    return bench->region;
+}
+
+void *
+pages(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED)
+        fail_msg("there are no %zu bytes of memory", size);
+    return memory;
+}
+
+uint32_t
+read_register(const VfioDevice *device, unsigned offset)
+{
+    uint32_t value = 0;
+    must(vfio_region_read(device, VFIO_PCI_BAR0_REGION_INDEX, offset, &value, 4),
+         "register %05x cannot be read", offset);
+    return value;
+}
+
+void
+write_register(const VfioDevice *device, unsigned offset, uint32_t value)
+{
+    must(vfio_region_write(device, VFIO_PCI_BAR0_REGION_INDEX, offset, &value, 4),
+         "register %05x cannot be written", offset);
 }
 
 #define VFIO_CASE(name) cmocka_unit_test_setup_teardown(name, prepare, give_back),
@@ -146,5 +211,11 @@ main(void)
         printf("1..0 # SKIP the kernel has no vfio-pci\n");
         return 77;
     }
-    return suite_run("vfio", tests);
+    bool needs_trust = suite_fact("iommu model") && !suite_fact("iommu intremap");
+    if (suite_is_live() && needs_trust)
+        trust_interrupts(true);
+    int status = suite_run("vfio", tests);
+    if (suite_is_live() && needs_trust)
+        trust_interrupts(false);
+    return status;
 }
