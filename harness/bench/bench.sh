@@ -27,7 +27,7 @@ milliseconds() { # FILE COMMAND…: appends how long the command took
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 row() { printf '%-58s %10s %10s   %s\n' "$1" "$2" "$3" "$4"; }
 ratio() { # NAME FILE-A FILE-B BOUND
-    [ -s "$2" ] && [ -s "$3" ] || { row "$1" - - "not measured: there is no such peer here"; return; }
+    [ -s "$2" ] && [ -s "$3" ] || { row "$1" - - "not measured"; return; }
     local a b
     a=$(median "$2") b=$(median "$3")
     row "$1" "$a" "$b" "$(awk "BEGIN { printf \"%.3f  (%s)\", $a / $b, \"$4\" }")"
