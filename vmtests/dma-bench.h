@@ -48,7 +48,7 @@ typedef struct {
 } Spot;
 
 /* NIC number WHICH of those that are alone in their group, taken from its driver and
- * started; skips the case if the lab has no such NIC. */
+ * started; skips the case if the lab has no such NIC, or an IOMMU that is not Intel's. */
 Nic *open_nic(Bench *bench, unsigned which);
 
 /* Zeroed memory of its own pages; drop_memory() gives it back. */
@@ -108,8 +108,6 @@ void try_to_move(Nic *nic, const Frame *frame, Spot from, Spot to);
 /* ---- faults
  * -------------------------------------------------------------------------------- */
 
-/* Whether faults are logged in a form that dmar.h knows. */
-bool faults_are_logged(void);
 /* As try_to_move(), and fails unless the IOMMU then logs that the NIC wanted to write (or
  * read) the page of IOVA. Waits beforehand for as long as the kernel would keep silent
  * because of faults before. */
