@@ -316,8 +316,8 @@ choose_nic(unsigned which)
         print_message("a recorded tree has no NIC to drive\n");
         skip();
     } else if (!address) {
-        print_message("the lab has no %s e1000e that is alone in its IOMMU group\n",
-                      which == 0 ? "first" : "second");
+        print_message("the lab has no %se1000e that is alone in its IOMMU group\n",
+                      which == 0 ? "" : "second ");
         skip();
     }
     return address;
