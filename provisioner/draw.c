@@ -9,11 +9,15 @@
 
 #define BOX_WIDTH 186   /* of a function: an address and a MAC fit */
 #define TEXT_MAX 27     /* characters of a line that fit into it */
-#define BOX_HEIGHT 40   /* two lines of text */
+#define BOX_HEIGHT 54   /* three lines of text */
 #define TITLE_HEIGHT 24 /* of an area or a bus */
 #define HOST_HEIGHT 62  /* of the picture's title, two lines */
 #define GAP 10          /* between boxes */
 #define GROUP_MARGIN 4  /* between a group's frame and its members */
+#define GROUP_HEAD 18   /* above them, for its name */
+#define TABLE_LINE 16   /* height of a line of a table */
+#define LETTER 8        /* width of one, in a title or a table; they are not measured */
+#define SMALL_LETTER 6  /* in the title of a bus */
 #define ROW_WIDTH 1440  /* a row of ports is broken behind it */
 
 static DrawBox *
@@ -24,6 +28,7 @@ box_new(DrawKind kind, int width, int height)
     box->width = width;
     box->height = height;
     box->group = PLAN_NONE;
+    box->lines = g_ptr_array_new_with_free_func(g_free);
     box->children = g_ptr_array_new_with_free_func((GDestroyNotify)draw_box_free);
     return box;
 }
@@ -32,7 +37,7 @@ void
 draw_box_free(DrawBox *box)
 {
     g_free(box->title);
-    g_free(box->detail);
+    g_ptr_array_unref(box->lines);
     g_ptr_array_unref(box->children);
     g_free(box);
 }
@@ -76,21 +81,35 @@ static DrawBox *
 function_card(const PlanFunction *function, const char *above)
 {
     DrawBox *card = box_new(DRAW_FUNCTION, BOX_WIDTH, BOX_HEIGHT);
+    g_autofree char *id = emit_short_id(function, above);
+    g_autofree char *driver = emit_function_model(function);
     g_autofree char *address = emit_short_address(function->address);
-    /* A MAC fills the second line, so the network goes into the first. */
+    /* A MAC fills its line, so the network goes into that of the model. */
     g_autofree char *detail =
         function->network ? g_strdup(function->mac) : emit_function_detail(function);
-    g_autofree char *id = emit_short_id(function, above);
-    g_autofree char *text =
-        g_strdup_printf("%s  %s", address, detail && *detail ? detail : id);
-    g_autofree char *title = g_strdup_printf(
-        "%s%s%s", function->driver ? function->driver : "built in",
-        function->network ? " on " : "", function->network ? function->network : "");
-    card->title = fitting(title);
-    card->detail = fitting(text);
+    g_autofree char *model =
+        g_strdup_printf("%s%s%s", driver, function->network ? " on " : "",
+                        function->network ? function->network : "");
+    g_autofree char *place =
+        g_strdup_printf("%s%s%s", address, *detail ? "  " : "", detail);
+    card->title = fitting(id);
+    g_ptr_array_add(card->lines, fitting(model));
+    g_ptr_array_add(card->lines, fitting(place));
+    card->name = function->id;
     card->group = function->group;
     card->is_bridge = function->secondary != PLAN_NONE;
     return card;
+}
+
+/* The frame of GROUP; of PLAN_NONE it is not seen. */
+static DrawBox *
+group_box(int group)
+{
+    DrawBox *box = box_new(DRAW_GROUP, 0, 0);
+    box->group = group;
+    if (group != PLAN_NONE)
+        box->title = emit_group(group);
+    return box;
 }
 
 static void put_row(DrawBox *parent, const GPtrArray *functions, int x, int y, int around,
@@ -101,15 +120,15 @@ static void put_row(DrawBox *parent, const GPtrArray *functions, int x, int y, i
 static DrawBox *
 function_tree(const PlanFunction *function, int around, const char *above)
 {
-    DrawBox *tree = box_new(DRAW_GROUP, 0, 0);
     gboolean has_frame = function->group != PLAN_NONE && function->group != around;
+    DrawBox *tree = group_box(has_frame ? function->group : PLAN_NONE);
     if (has_frame)
-        tree->group = around = function->group;
+        around = function->group;
     int margin = has_frame ? GROUP_MARGIN : 0;
     int tree_margin = margin;
     gboolean is_uniform = is_all_in(function, function->group);
     DrawBox *card = function_card(function, above);
-    put(tree, card, margin, margin);
+    put(tree, card, margin, has_frame ? GROUP_HEAD : 0);
     tree->width += margin;
     tree->height += margin;
     if (function->children->len == 0)
@@ -119,7 +138,7 @@ function_tree(const PlanFunction *function, int around, const char *above)
     DrawBox *whole = tree;
     int y = tree->height + GAP / 2;
     if (has_frame && !is_uniform) {
-        whole = box_new(DRAW_GROUP, 0, 0);
+        whole = group_box(PLAN_NONE);
         put(whole, tree, 0, 0);
         y = whole->height + GAP / 2;
         margin = 0;
@@ -160,9 +179,8 @@ framed(const GPtrArray *functions, guint at, guint count, int around, gboolean c
         return function_tree(first, around, above);
     gboolean has_frame = first->group != around;
     int margin = has_frame ? GROUP_MARGIN : 0;
-    DrawBox *frame = box_new(DRAW_GROUP, 0, 0);
-    frame->group = has_frame ? first->group : PLAN_NONE;
-    int x = margin, y = margin;
+    DrawBox *frame = group_box(has_frame ? first->group : PLAN_NONE);
+    int x = margin, y = has_frame ? GROUP_HEAD : 0;
     for (guint i = at; i < at + count; i++) {
         DrawBox *tree =
             function_tree(g_ptr_array_index(functions, i), first->group, above);
@@ -218,43 +236,84 @@ put_row(DrawBox *parent, const GPtrArray *all, int left, int top, int around,
 /* ---- buses, cells, the host
  * -------------------------------------------------------------------- */
 
+/* "expander0  ·  00:02.0 pxb-pcie  ·  buses 20-21  ·  group 1" */
+static char *
+expander_title(const PlanFunction *expander, const char *above)
+{
+    g_autofree char *id = emit_short_id(expander, above);
+    g_autofree char *address = emit_short_address(expander->address);
+    g_autofree char *model = emit_function_model(expander);
+    g_autofree char *range = emit_function_detail(expander);
+    g_autofree char *group = emit_group(expander->group);
+    return g_strdup_printf("%s  ·  %s %s  ·  %s%s%s", id, address, model, range,
+                           *group ? "  ·  " : "", group);
+}
+
+/* LETTER: width of one, in the title's size. */
+static int
+title_width(const char *title, int letter)
+{
+    return (int)g_utf8_strlen(title, -1) * letter + 2 * GAP;
+}
+
 static DrawBox *
-root_box(const PlanRoot *root)
+root_box(const PlanRoot *root, const char *above)
 {
     DrawBox *box = box_new(DRAW_BUS, 2 * BOX_WIDTH, TITLE_HEIGHT);
-    const char *above = NULL;
-    if (root->expander) {
-        g_autofree char *range =
-            emit_bus_range(root->expander->secondary, root->expander->subordinate);
-        g_autofree char *address = emit_short_address(root->expander->address);
-        box->title = g_strdup_printf("%s  ·  expander at %s", range, address);
-        above = root->expander->id;
-    } else {
-        box->title = g_strdup("bus 00");
-    }
-    put_row(box, root->functions, GAP, TITLE_HEIGHT + GAP / 2, PLAN_NONE, above);
+    box->title =
+        root->expander ? expander_title(root->expander, above) : g_strdup("root bus 00");
+    box->width = MAX(box->width, title_width(box->title, SMALL_LETTER));
+    put_row(box, root->functions, GAP, TITLE_HEIGHT + GAP / 2, PLAN_NONE,
+            root->expander ? root->expander->id : NULL);
     box->width += GAP;
     box->height += GAP;
     return box;
 }
 
+/* CELL is NULL for what belongs to none. */
 static DrawBox *
-area_box(const Plan *plan, int cell, const char *title)
+area_box(const Plan *plan, const PlanCell *cell)
 {
-    DrawBox *area = box_new(DRAW_AREA, (int)(g_utf8_strlen(title, -1) * 8) + 2 * GAP,
-                            TITLE_HEIGHT + GAP);
-    area->title = g_strdup(title);
+    DrawBox *area = box_new(DRAW_AREA, 0, TITLE_HEIGHT + GAP);
+    area->title = cell ? emit_cell_title(cell) : g_strdup("near to no cell");
+    area->width = title_width(area->title, LETTER);
     int y = TITLE_HEIGHT + GAP;
     for (guint i = 0; i < plan->roots->len; i++) {
         const PlanRoot *root = g_ptr_array_index(plan->roots, i);
-        if (root->cell != cell)
+        if (root->cell != (cell ? cell->index : PLAN_NONE))
             continue;
-        put(area, root_box(root), GAP, y);
+        put(area, root_box(root, cell ? cell->id : NULL), GAP, y);
         y = area->height + GAP;
     }
     area->width += GAP;
     area->height += GAP;
     return area;
+}
+
+/* The lines of TEXT, the first as its title. */
+static DrawBox *
+table_box(const char *text)
+{
+    DrawBox *table = box_new(DRAW_AREA, 0, TITLE_HEIGHT);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    table->title = g_strdup(lines[0]);
+    table->width = title_width(table->title, LETTER);
+    for (char **line = lines + 1; *line && **line; line++) {
+        table->width = MAX(table->width, title_width(*line, LETTER));
+        table->height += TABLE_LINE;
+        g_ptr_array_add(table->lines, g_strdup(*line));
+    }
+    table->height += GAP;
+    return table;
+}
+
+/* Takes TEXT, which may be NULL. */
+static void
+add_table(GPtrArray *areas, char *text)
+{
+    if (text)
+        g_ptr_array_add(areas, table_box(text));
+    g_free(text);
 }
 
 /* Areas beside each other as long as they fit a row. */
@@ -283,45 +342,20 @@ move(DrawBox *box, int x, int y)
         move(g_ptr_array_index(box->children, i), box->x, box->y);
 }
 
-static const char *
-plural(guint count)
-{
-    return count == 1 ? "" : "s";
-}
-
-static char *
-host_detail(const Plan *plan)
-{
-    g_autofree char *memory = emit_size_text(plan->memory_bytes);
-    GString *text = g_string_new(NULL);
-    g_string_printf(text, "%s  ·  %u CPU%s  ·  %s in %u cell%s  ·  ", plan->machine,
-                    plan->cpu_count, plural(plan->cpu_count), memory, plan->cells->len,
-                    plural(plan->cells->len));
-    if (plan->iommu.model == LAB_IOMMU_NONE)
-        g_string_append(text, "no IOMMU");
-    else
-        g_string_append_printf(text, "%s IOMMU, %u group%s (dashed)",
-                               lab_iommu_model_name(plan->iommu.model), plan->groups->len,
-                               plural(plan->groups->len));
-    if (plan->tainted)
-        g_string_append(text, "  ·  tainted by raw arguments");
-    return g_string_free(text, FALSE);
-}
-
 DrawBox *
 draw_plan(const Plan *plan)
 {
     DrawBox *host = box_new(DRAW_HOST, 600, HOST_HEIGHT);
-    host->title = g_strdup_printf("%s: host %s", plan->lab_name, plan->host_id);
-    host->detail = host_detail(plan);
+    host->title = emit_host_title(plan);
+    g_ptr_array_add(host->lines, emit_host_detail(plan));
     host->width = MAX(host->width, (int)g_utf8_strlen(host->title, -1) * 13);
     g_autoptr(GPtrArray) areas =
         g_ptr_array_new_with_free_func((GDestroyNotify)draw_box_free);
-    for (guint i = 0; i < plan->cells->len; i++) {
-        g_autofree char *title = emit_cell_title(g_ptr_array_index(plan->cells, i));
-        g_ptr_array_add(areas, area_box(plan, (int)i, title));
-    }
-    g_ptr_array_add(areas, area_box(plan, PLAN_NONE, "near to no cell"));
+    for (guint i = 0; i < plan->cells->len; i++)
+        g_ptr_array_add(areas, area_box(plan, g_ptr_array_index(plan->cells, i)));
+    g_ptr_array_add(areas, area_box(plan, NULL));
+    add_table(areas, emit_distances(plan));
+    add_table(areas, emit_attributes(plan));
     put_areas(host, areas);
     host->width += GAP;
     host->height += GAP;

@@ -13,6 +13,7 @@ static const char style[] =
     ".small{font-size:11px;fill:#52606d}"
     ".head{font-size:20px;font-weight:bold}"
     ".title{font-weight:bold}"
+    ".columns{font-family:'DejaVu Sans Mono',monospace}"
     ".host{fill:#ffffff}"
     ".area{fill:#eef2f6;stroke:#9fb3c8}"
     ".bus{fill:#ffffff;stroke:#bcccdc}"
@@ -64,12 +65,35 @@ paint_text(xmlTextWriter *writer, int x, int y, const char *class, const char *t
     xmlTextWriterEndElement(writer);
 }
 
+/* The words that a pointer brings up. */
+static void
+paint_tooltip(xmlTextWriter *writer, const char *text)
+{
+    xmlTextWriterWriteElement(writer, BAD_CAST "title", BAD_CAST text);
+}
+
 static void
 paint_function(xmlTextWriter *writer, const DrawBox *box)
 {
+    xmlTextWriterStartElement(writer, BAD_CAST "g");
+    if (box->name)
+        paint_tooltip(writer, box->name);
     paint_rectangle(writer, box, box->is_bridge ? "bridge" : "device", 3);
     paint_text(writer, box->x + 7, box->y + 16, "title", box->title);
-    paint_text(writer, box->x + 7, box->y + 32, "small", box->detail);
+    for (guint i = 0; i < box->lines->len; i++)
+        paint_text(writer, box->x + 7, box->y + 31 + 15 * (int)i, "small",
+                   g_ptr_array_index(box->lines, i));
+    xmlTextWriterEndElement(writer);
+}
+
+static void
+paint_area(xmlTextWriter *writer, const DrawBox *box)
+{
+    paint_rectangle(writer, box, "area", 10);
+    paint_text(writer, box->x + 12, box->y + 21, "title", box->title);
+    for (guint i = 0; i < box->lines->len; i++)
+        paint_text(writer, box->x + 12, box->y + 38 + 16 * (int)i, "columns",
+                   g_ptr_array_index(box->lines, i));
 }
 
 /* A frame without a group only holds boxes together. */
@@ -78,12 +102,8 @@ paint_group(xmlTextWriter *writer, const DrawBox *box)
 {
     if (box->group == PLAN_NONE)
         return;
-    xmlTextWriterStartElement(writer, BAD_CAST "g");
-    xmlTextWriterStartElement(writer, BAD_CAST "title");
-    xmlTextWriterWriteFormatString(writer, "IOMMU group %d", box->group);
-    xmlTextWriterEndElement(writer);
     paint_rectangle(writer, box, "frame", 6);
-    xmlTextWriterEndElement(writer);
+    paint_text(writer, box->x + 7, box->y + 13, "small", box->title);
 }
 
 static void
@@ -93,11 +113,11 @@ paint(xmlTextWriter *writer, const DrawBox *box)
     case DRAW_HOST:
         paint_rectangle(writer, box, "host", 0);
         paint_text(writer, box->x + 14, box->y + 28, "head", box->title);
-        paint_text(writer, box->x + 14, box->y + 49, "", box->detail);
+        paint_text(writer, box->x + 14, box->y + 49, "",
+                   g_ptr_array_index(box->lines, 0));
         break;
     case DRAW_AREA:
-        paint_rectangle(writer, box, "area", 10);
-        paint_text(writer, box->x + 12, box->y + 21, "title", box->title);
+        paint_area(writer, box);
         break;
     case DRAW_BUS:
         paint_rectangle(writer, box, "bus", 6);
@@ -124,10 +144,11 @@ emit_svg(const Plan *plan, GString *out)
     xmlTextWriterStartDocument(writer, NULL, "UTF-8", NULL);
     xmlTextWriterStartElement(writer, BAD_CAST "svg");
     attribute(writer, "xmlns", "http://www.w3.org/2000/svg");
+    attribute(writer, "xml:space", "preserve"); /* a table's columns are blanks */
     attribute(writer, "width", "%d", host->width);
     attribute(writer, "height", "%d", host->height);
     attribute(writer, "viewBox", "0 0 %d %d", host->width, host->height);
-    xmlTextWriterWriteElement(writer, BAD_CAST "title", BAD_CAST host->title);
+    paint_tooltip(writer, host->title);
     xmlTextWriterWriteElement(writer, BAD_CAST "style", BAD_CAST style);
     paint(writer, host);
     xmlTextWriterEndDocument(writer);

@@ -76,9 +76,6 @@ ascend(Drawing *drawing, gsize length)
     g_string_truncate(drawing->stem, length);
 }
 
-/* ---- words
- * --------------------------------------------------------------------------------- */
-
 /* ---- functions
  * ----------------------------------------------------------------------------- */
 
@@ -88,13 +85,10 @@ draw_function(Drawing *drawing, const PlanFunction *function, gboolean is_last,
 {
     Row *row = draw(drawing, is_last, emit_short_id(function, above));
     row->column[COLUMN_ADDRESS] = emit_short_address(function->address);
-    row->column[COLUMN_MODEL] =
-        function->driver && function->role != PLAN_VF
-            ? shown(function->driver)
-            : g_strdup_printf("%04x:%04x", function->vendor, function->device);
+    g_autofree char *model = emit_function_model(function);
+    row->column[COLUMN_MODEL] = shown(model);
     row->column[COLUMN_DETAIL] = emit_function_detail(function);
-    if (function->group != PLAN_NONE)
-        row->column[COLUMN_GROUP] = g_strdup_printf("group %d", function->group);
+    row->column[COLUMN_GROUP] = emit_group(function->group);
     return row;
 }
 
@@ -216,12 +210,6 @@ append_row(GString *out, const Row *row, const int widths[COLUMNS])
     g_string_append_c(out, '\n');
 }
 
-static char *
-counted(int count, const char *noun)
-{
-    return g_strdup_printf("%d %s%s", count, noun, count == 1 ? "" : "s");
-}
-
 static void
 append_cpus(GString *out, const Plan *plan)
 {
@@ -245,7 +233,7 @@ append_cpus(GString *out, const Plan *plan)
             levels[i].count == 1 && (i == 1 || i == 3); /* one die, one thread */
         if (is_dull)
             continue;
-        g_autofree char *text = counted(levels[i].count, levels[i].noun);
+        g_autofree char *text = emit_counted((guint)levels[i].count, levels[i].noun);
         g_string_append_printf(out, "%s%s", separator, text);
         separator = " of ";
     }
@@ -284,7 +272,7 @@ append_title(GString *out, const Plan *plan)
     g_autofree char *host = shown(plan->host_id);
     g_autofree char *machine = shown(plan->machine);
     g_autofree char *memory = emit_size_text(plan->memory_bytes);
-    g_autofree char *cells = counted((int)plan->cells->len, "cell");
+    g_autofree char *cells = emit_counted(plan->cells->len, "cell");
     g_autofree char *cmdline = shown(plan->cmdline);
     g_string_append_printf(out, "%s: host %s\n", lab, host);
     g_string_append_printf(out, "  machine   %s, %s\n", machine,
@@ -307,42 +295,13 @@ append_title(GString *out, const Plan *plan)
     }
 }
 
+/* Takes TABLE, which may be NULL. */
 static void
-append_distances(GString *out, const Plan *plan)
+append_table(GString *out, char *table)
 {
-    if (!plan->distances_given)
-        return;
-    g_string_append(out, "\nDistances from the cell on the left to\n      ");
-    for (guint i = 0; i < plan->cells->len; i++)
-        g_string_append_printf(out, "%4u", i);
-    g_string_append_c(out, '\n');
-    for (guint i = 0; i < plan->cells->len; i++) {
-        const PlanCell *cell = g_ptr_array_index(plan->cells, i);
-        g_string_append_printf(out, "  %4u", i);
-        for (guint j = 0; j < cell->distances->len; j++)
-            g_string_append_printf(out, "%4d", g_array_index(cell->distances, int, j));
-        g_string_append_c(out, '\n');
-    }
-}
-
-static void
-append_attributes(GString *out, const Plan *plan)
-{
-    for (guint i = 0; i < plan->interconnects->len; i++) {
-        const LabInterconnect *entry = g_ptr_array_index(plan->interconnects, i);
-        g_autofree char *bandwidth = emit_size_text(entry->value);
-        g_autofree char *latency =
-            g_strdup_printf("%" G_GINT64_FORMAT " ns", entry->value);
-        if (i == 0)
-            g_string_append(out, "\nMemory as seen from cell to cell\n");
-        g_string_append_printf(
-            out, "  %4d → %-4d %-6s %-9s %s%s", entry->initiator, entry->target,
-            entry->type, entry->is_bandwidth ? "bandwidth" : "latency",
-            entry->is_bandwidth ? bandwidth : latency, entry->is_bandwidth ? "/s" : "");
-        if (entry->cache > 0)
-            g_string_append_printf(out, " (cache level %d)", entry->cache);
-        g_string_append_c(out, '\n');
-    }
+    if (table)
+        g_string_append_printf(out, "\n%s", table);
+    g_free(table);
 }
 
 void
@@ -360,8 +319,8 @@ emit_tree(const Plan *plan, GString *out)
     g_string_append_c(out, '\n');
     for (guint i = 0; i < drawing.rows->len; i++)
         append_row(out, g_ptr_array_index(drawing.rows, i), widths);
-    append_distances(out, plan);
-    append_attributes(out, plan);
+    append_table(out, emit_distances(plan));
+    append_table(out, emit_attributes(plan));
     g_string_free(drawing.stem, TRUE);
     g_ptr_array_unref(drawing.rows);
 }

@@ -57,6 +57,26 @@ emit_short_id(const PlanFunction *function, const char *above)
 }
 
 char *
+emit_function_model(const PlanFunction *function)
+{
+    if (function->driver && function->role != PLAN_VF)
+        return g_strdup(function->driver);
+    return g_strdup_printf("%04x:%04x", function->vendor, function->device);
+}
+
+char *
+emit_group(int group)
+{
+    return group == PLAN_NONE ? g_strdup("") : g_strdup_printf("group %d", group);
+}
+
+char *
+emit_counted(guint count, const char *noun)
+{
+    return g_strdup_printf("%u %s%s", count, noun, count == 1 ? "" : "s");
+}
+
+char *
 emit_bus_range(int first, int last)
 {
     if (first == last)
@@ -119,4 +139,71 @@ emit_cell_title(const PlanCell *cell)
     g_string_append_printf(text, ", %s", cell->memory_bytes > 0 ? memory : "no memory");
     append_hugepages(text, cell);
     return g_string_free(text, FALSE);
+}
+
+char *
+emit_host_title(const Plan *plan)
+{
+    return g_strdup_printf("%s: host %s", plan->lab_name, plan->host_id);
+}
+
+char *
+emit_host_detail(const Plan *plan)
+{
+    g_autofree char *memory = emit_size_text(plan->memory_bytes);
+    g_autofree char *cpus = emit_counted(plan->cpu_count, "CPU");
+    g_autofree char *cells = emit_counted(plan->cells->len, "cell");
+    g_autofree char *groups = emit_counted(plan->groups->len, "group");
+    GString *text = g_string_new(NULL);
+    g_string_printf(text, "%s  ·  %s  ·  %s in %s  ·  ", plan->machine, cpus, memory,
+                    cells);
+    if (plan->iommu.model == LAB_IOMMU_NONE)
+        g_string_append(text, "no IOMMU");
+    else
+        g_string_append_printf(text, "%s IOMMU, %s",
+                               lab_iommu_model_name(plan->iommu.model), groups);
+    if (plan->tainted)
+        g_string_append(text, "  ·  tainted by raw arguments");
+    return g_string_free(text, FALSE);
+}
+
+char *
+emit_distances(const Plan *plan)
+{
+    if (!plan->distances_given)
+        return NULL;
+    GString *out = g_string_new("Distances from the cell on the left to\n      ");
+    for (guint i = 0; i < plan->cells->len; i++)
+        g_string_append_printf(out, "%4u", i);
+    g_string_append_c(out, '\n');
+    for (guint i = 0; i < plan->cells->len; i++) {
+        const PlanCell *cell = g_ptr_array_index(plan->cells, i);
+        g_string_append_printf(out, "  %4u", i);
+        for (guint j = 0; j < cell->distances->len; j++)
+            g_string_append_printf(out, "%4d", g_array_index(cell->distances, int, j));
+        g_string_append_c(out, '\n');
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *
+emit_attributes(const Plan *plan)
+{
+    if (plan->interconnects->len == 0)
+        return NULL;
+    GString *out = g_string_new("Memory as seen from cell to cell\n");
+    for (guint i = 0; i < plan->interconnects->len; i++) {
+        const LabInterconnect *entry = g_ptr_array_index(plan->interconnects, i);
+        g_autofree char *bandwidth = emit_size_text(entry->value);
+        g_autofree char *latency =
+            g_strdup_printf("%" G_GINT64_FORMAT " ns", entry->value);
+        g_string_append_printf(
+            out, "  %4d → %-4d %-6s %-9s %s%s", entry->initiator, entry->target,
+            entry->type, entry->is_bandwidth ? "bandwidth" : "latency",
+            entry->is_bandwidth ? bandwidth : latency, entry->is_bandwidth ? "/s" : "");
+        if (entry->cache > 0)
+            g_string_append_printf(out, " (cache level %d)", entry->cache);
+        g_string_append_c(out, '\n');
+    }
+    return g_string_free(out, FALSE);
 }
