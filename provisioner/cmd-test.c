@@ -358,10 +358,13 @@ add_unsupported(GPtrArray *labs, GHashTable *names, const char *filename,
     g_autoptr(GString) more = g_string_new(NULL);
     for (guint i = 0; i < findings_total(findings); i++) {
         const Finding *finding = findings_get(findings, i);
-        if (finding->level == FINDING_UNSUPPORTED && !result->message)
-            case_result_set_message(result, "%s", finding->message);
-        else if (finding->level == FINDING_UNSUPPORTED)
-            g_string_append_printf(more, "unsupported: %s\n", finding->message);
+        if (finding->level != FINDING_UNSUPPORTED)
+            continue;
+        g_autofree char *said = finding_text(finding);
+        if (!result->message)
+            case_result_set_message(result, "%s", said);
+        else
+            g_string_append_printf(more, "unsupported: %s\n", said);
     }
     if (more->len > 0)
         case_result_set_output(result, more->str, -1);

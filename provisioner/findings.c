@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "findings.h"
 
-/* So many findings of one check on one line are told apart; more are told once. Errors
- * are told longer, since each needs a mend. */
-#define SHOWN_ALIKE 3
-#define SHOWN_ALIKE_ERRORS 8
-
 struct Findings {
-    GPtrArray *list; /* Finding, sorted on demand */
+    GPtrArray *list;   /* Finding, by place */
+    GHashTable *alike; /* char *, as alike() makes it → Finding, of the list */
 };
 
 static const char *const level_names[] = {
@@ -30,12 +26,14 @@ findings_new(void)
 {
     Findings *findings = g_new0(Findings, 1);
     findings->list = g_ptr_array_new_with_free_func(finding_free);
+    findings->alike = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     return findings;
 }
 
 void
 findings_free(Findings *findings)
 {
+    g_hash_table_unref(findings->alike);
     g_ptr_array_unref(findings->list);
     g_free(findings);
 }
@@ -45,6 +43,56 @@ comes_after(const Finding *a, const Finding *b)
 {
     int by_file = g_strcmp0(a->pos.file, b->pos.file);
     return by_file > 0 || (by_file == 0 && a->pos.line > b->pos.line);
+}
+
+/* The end of the number at TEXT: digits, with the letters, colons and dots of addresses
+ * where it begins a word. TEXT itself if there is none. */
+static const char *
+skip_number(const char *text, gboolean begins_word)
+{
+    gboolean has_digit = FALSE;
+    const char *end = text;
+    if (!begins_word && !g_ascii_isdigit(*end))
+        return text;
+    for (; g_ascii_isxdigit(*end) || (end > text && (*end == ':' || *end == '.')); end++)
+        has_digit = has_digit || g_ascii_isdigit(*end);
+    return has_digit ? end : text;
+}
+
+/* The same for findings about copies of one element: their ids and addresses differ by
+ * numbers, the rest does not. */
+static char *
+alike(const Finding *finding)
+{
+    GString *key = g_string_new(NULL);
+    g_string_printf(key, "%d %s %s:%d ", finding->level, finding->check,
+                    finding->pos.file ? finding->pos.file : "", finding->pos.line);
+    gboolean begins_word = TRUE;
+    for (const char *at = finding->message; *at;) {
+        const char *end = skip_number(at, begins_word);
+        begins_word = !g_ascii_isalnum(*at);
+        g_string_append_c(key, end > at ? '0' : *at);
+        at = MAX(end, at + 1);
+    }
+    return g_string_free(key, FALSE);
+}
+
+/* Counts FINDING, and frees it, if it says of a further copy what was said already. */
+static gboolean
+is_repeated(Findings *findings, Finding *finding)
+{
+    if (finding->pos.line == 0)
+        return FALSE;
+    char *key = alike(finding);
+    Finding *first = g_hash_table_lookup(findings->alike, key);
+    if (!first) {
+        g_hash_table_insert(findings->alike, key, finding);
+        return FALSE;
+    }
+    g_free(key);
+    first->more++;
+    finding_free(finding);
+    return TRUE;
 }
 
 void
@@ -59,6 +107,8 @@ findings_add(Findings *findings, FindingLevel level, FilePos pos, const char *ch
     finding->level = level;
     finding->pos = pos;
     finding->check = check;
+    if (is_repeated(findings, finding))
+        return;
 
     guint at = findings->list->len;
     while (at > 0 && comes_after(g_ptr_array_index(findings->list, at - 1), finding))
@@ -106,41 +156,25 @@ append_place(GString *text, FilePos pos)
     g_string_append(text, ": ");
 }
 
-/* How many findings from AT on say the same of the same element: one with a count is
- * many. Errors are all told: each needs a mend. */
-static guint
-count_alike(const Findings *findings, guint at)
+char *
+finding_text(const Finding *finding)
 {
-    const Finding *first = findings_get(findings, at);
-    guint end = at + 1;
-    while (end < findings->list->len && first->pos.line > 0) {
-        const Finding *next = findings_get(findings, end);
-        if (next->level != first->level || next->pos.line != first->pos.line ||
-            g_strcmp0(next->pos.file, first->pos.file) != 0 ||
-            g_strcmp0(next->check, first->check) != 0)
-            break;
-        end++;
-    }
-    return end - at;
+    if (finding->more == 0)
+        return g_strdup(finding->message);
+    return g_strdup_printf("%s (and %u more like it from this line)", finding->message,
+                           finding->more);
 }
 
 char *
 findings_to_text(const Findings *findings)
 {
     GString *text = g_string_new(NULL);
-    for (guint i = 0; i < findings->list->len;) {
+    for (guint i = 0; i < findings->list->len; i++) {
         const Finding *finding = findings_get(findings, i);
-        guint alike = count_alike(findings, i);
-        guint shown =
-            finding->level >= FINDING_WARNING ? SHOWN_ALIKE : SHOWN_ALIKE_ERRORS;
         append_place(text, finding->pos);
-        g_string_append_printf(text, "%s: %s", level_names[finding->level],
-                               finding->message);
-        if (alike > shown)
-            g_string_append_printf(text, " (and %u more like it from this line)",
-                                   alike - 1);
-        g_string_append_printf(text, " [%s]\n", finding->check);
-        i += alike > shown ? alike : 1;
+        g_autofree char *said = finding_text(finding);
+        g_string_append_printf(text, "%s: %s [%s]\n", level_names[finding->level], said,
+                               finding->check);
     }
     return g_string_free(text, FALSE);
 }

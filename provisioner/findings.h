@@ -28,6 +28,7 @@ typedef struct {
     FilePos pos;
     const char *check; /* static or interned: "schema", "bus-range", … */
     char *message;     /* one sentence, what is wrong and what would be right */
+    guint more;        /* further copies of the element of which the same was found */
 } Finding;
 
 typedef struct Findings Findings;
@@ -36,6 +37,8 @@ Findings *findings_new(void);
 void findings_free(Findings *findings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Findings, findings_free)
 
+/* Copies of an element (count="8") are one finding: what on the same line differs from
+ * another only by numbers, as ids and addresses do, is counted in that one. */
 void findings_add(Findings *findings, FindingLevel level, FilePos pos, const char *check,
                   const char *format, ...) G_GNUC_PRINTF(5, 6);
 
@@ -47,7 +50,9 @@ const Finding *findings_get(const Findings *findings, guint index);
 /* TRUE if the lab may be used: no FINDING_ERROR and no FINDING_UNSUPPORTED. */
 gboolean findings_ok(const Findings *findings);
 
-/* "FILE:LINE: error: MESSAGE [CHECK]\n" for each one, as compilers print; many alike on
- * one line (an element with a count) are one line that says how many. The result is owned
- * by the caller. */
+/* Its message, and of copies how many more there are. Owned by the caller. */
+char *finding_text(const Finding *finding);
+
+/* "FILE:LINE: error: MESSAGE [CHECK]\n" for each one, as compilers print, and of copies
+ * how many more there are. The result is owned by the caller. */
 char *findings_to_text(const Findings *findings);

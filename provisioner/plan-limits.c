@@ -6,38 +6,35 @@
 #include "plan-steps.h"
 
 const PlanLimit plan_limits[] = {
-    {"cells", 128, "the emulator's MAX_NODES; proximity domains beyond it do not exist"},
-    {"device-only-cells", 1,
+    {"cells", FALSE, 128, "cells",
+     "the emulator's MAX_NODES; proximity domains beyond it do not exist"},
+    {"device-only-cells", FALSE, 1, "such cell",
      "the emulator lists such cells in an order of its own, so the numbers of their "
-     "nodes cannot be "
-     "foretold"},
-    {"buses", 256,
+     "nodes cannot be foretold"},
+    {"buses", FALSE, 256, "buses",
      "a PCI segment has bus numbers 0 to 255, the emulator has one segment, and where "
-     "numbers run "
-     "out devices vanish without a word"},
-    {"expanders", 64,
-     "more than 64 root buses were not seen to work, and the firmware numbers one "
-     "after the other"},
-    {"slots-per-bus", 32, "a slot has five bits in a PCI address"},
-    {"functions-per-port", 8,
+     "numbers run out devices vanish without a word"},
+    {"expanders", FALSE, 64, "expanders",
+     "more than 64 root buses were not seen to work, and the firmware numbers one after "
+     "the other"},
+    {"slots-per-bus", FALSE, 32, "slots", "a slot has five bits in a PCI address"},
+    {"functions-per-port", FALSE, 8, "functions",
      "a port leads to one device, and a device has up to eight functions"},
-    {"io-bridges", 14,
+    {"io-bridges", FALSE, 14, "such ports",
      "each port with an I/O BAR below takes 4 KiB of 64 KiB I/O space; at the 15th "
-     "SeaBIOS hangs "
-     "with \"PCI: out of I/O address space\" and OVMF leaves BARs without address"},
-    {"vfs", 7, "an igb has eight pools, one of which is its own"},
-    {"apic-ids", 255,
-     "larger APIC ids need x2APIC, and for that the IOMMU's extended interrupt mode"},
-    {"least-memory", 128,
-     "MiB that a host has at least; with 96 Linux 6.1 and the image run out of memory "
-     "before the host is up"},
-    {"total-memory", 4096,
-     "TiB that the cells of a host have together; the physical addresses of x86 have 52 "
-     "bits"},
-    {"command-line", 2047,
-     "bytes; what is behind them Linux cuts off on x86 without a word "
-     "(COMMAND_LINE_SIZE)"},
-    {NULL, 0, NULL},
+     "SeaBIOS hangs with \"PCI: out of I/O address space\" and OVMF leaves BARs without "
+     "address"},
+    {"vfs", FALSE, 7, "virtual functions",
+     "an igb has eight pools, one of which is its own"},
+    {"apic-ids", FALSE, 255, "as APIC id",
+     "larger ones need x2APIC, and for that the IOMMU's extended interrupt mode"},
+    {"least-memory", TRUE, 128, "MiB",
+     "with 96 Linux 6.1 and the image run out of memory before the host is up"},
+    {"total-memory", FALSE, 4096, "TiB", "the physical addresses of x86 have 52 bits"},
+    {"command-line", FALSE, 2047, "bytes",
+     "what is behind them Linux cuts off on x86 without a word, by its "
+     "COMMAND_LINE_SIZE"},
+    {NULL, FALSE, 0, NULL, NULL},
 };
 
 const PlanLimit *
@@ -48,6 +45,12 @@ plan_limit(const char *name)
             return limit;
     }
     return NULL;
+}
+
+const char *
+plan_limit_bound(const PlanLimit *limit)
+{
+    return limit->is_least ? "at least" : "at most";
 }
 
 gint64
@@ -67,8 +70,8 @@ planning_limit(Planning *planning, const char *name, FilePos pos, const char *fo
     g_autofree char *message = g_strdup_vprintf(format, arguments);
     va_end(arguments);
     findings_add(planning->findings, FINDING_ERROR, pos, limit->name,
-                 "%s (the limit is %" G_GINT64_FORMAT ": %s)", message, limit->maximum,
-                 limit->reason);
+                 "%s (%s %" G_GINT64_FORMAT " %s: %s)", message, plan_limit_bound(limit),
+                 limit->maximum, limit->unit, limit->reason);
 }
 
 static gboolean

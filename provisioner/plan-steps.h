@@ -36,7 +36,7 @@ void plan_property_string(GPtrArray *properties, const char *name, const char *v
 gboolean plan_property_text(GPtrArray *properties, const char *name, const char *value,
                             const char *type);
 
-/* A refusal that quotes a row of plan_limits: "MESSAGE (at most N: REASON)". */
+/* A refusal that quotes a row of plan_limits: "MESSAGE (at most N UNIT: REASON)". */
 void planning_limit(Planning *planning, const char *limit, FilePos pos,
                     const char *format, ...) G_GNUC_PRINTF(4, 5);
 

@@ -198,9 +198,14 @@ gint64 plan_memory_needed(const Plan *plan);
  * table. */
 typedef struct {
     const char *name;   /* the check's name in findings */
-    gint64 maximum;     /* "least-memory": the least */
+    gboolean is_least;  /* MAXIMUM is the least, not the most */
+    gint64 maximum;     /* how many of UNIT */
+    const char *unit;   /* "cells", "MiB" */
     const char *reason; /* why, and what hostbed saw: one sentence */
 } PlanLimit;
+
+/* What stands before the number: "at most", "at least". */
+const char *plan_limit_bound(const PlanLimit *limit);
 
 extern const PlanLimit plan_limits[]; /* ends with name NULL */
 const PlanLimit *plan_limit(const char *name);

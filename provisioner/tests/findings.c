@@ -37,7 +37,7 @@ only_errors_refuse(void **state)
 }
 
 static void
-tells_many_alike_once(void **state)
+tells_of_copies_once(void **state)
 {
     g_autoptr(Findings) findings = findings_new();
     for (int i = 0; i < 14; i++)
@@ -50,13 +50,44 @@ tells_many_alike_once(void **state)
               "a.xml:9: note: else [other]\n");
 }
 
+/* Of two kinds of findings of each copy both are told, and never two different ones as
+ * one. */
+static void
+tells_what_differs_apart(void **state)
+{
+    const FilePos here = {"a.xml", 9};
+    g_autoptr(Findings) findings = findings_new();
+    for (int i = 0; i < 8; i++) {
+        findings_add(findings, FINDING_UNSUPPORTED, here, "device",
+                     "no igb for cell0.port%d.nic0", i);
+        findings_add(findings, FINDING_ERROR, here, "slot", "%02x:00.%d is taken",
+                     0xb8 + i, i);
+    }
+    findings_add(findings, FINDING_ERROR, here, "schema",
+                 "slot='32' is not from 0 to 31");
+    findings_add(findings, FINDING_ERROR, here, "schema", "bus='256' is not from 1 to 9");
+    findings_add(findings, FINDING_UNSUPPORTED, (FilePos){"a.xml", 10}, "device",
+                 "no igb for cell0.port8.nic0");
+    g_autofree char *text = findings_to_text(findings);
+    assert_string_equal(text,
+                        "a.xml:9: unsupported: no igb for cell0.port0.nic0 "
+                        "(and 7 more like it from this line) [device]\n"
+                        "a.xml:9: error: b8:00.0 is taken "
+                        "(and 7 more like it from this line) [slot]\n"
+                        "a.xml:9: error: slot='32' is not from 0 to 31 [schema]\n"
+                        "a.xml:9: error: bus='256' is not from 1 to 9 [schema]\n"
+                        "a.xml:10: unsupported: no igb for cell0.port8.nic0 [device]\n");
+    assert_int_equal(findings_total(findings), 5);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reports_in_order_of_place),
         cmocka_unit_test(only_errors_refuse),
-        cmocka_unit_test(tells_many_alike_once),
+        cmocka_unit_test(tells_of_copies_once),
+        cmocka_unit_test(tells_what_differs_apart),
     };
     return cmocka_run_group_tests_name("findings", tests, NULL, NULL);
 }

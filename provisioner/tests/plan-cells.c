@@ -452,7 +452,7 @@ cells_have_a_limit(void **state)
         fixture_cell(fixture->host, 0, 0, 16 * MIB);
     fixture_assert_refused(
         fixture,
-        "test.xml:138: error: the host has 129 cells; use fewer (the limit is 128");
+        "test.xml:138: error: the host has 129 cells; use fewer (at most 128 cells: ");
 }
 
 /* ---- the IOMMU

@@ -12,13 +12,14 @@
 
 #include "plan.h"
 
-/* A row begins with the name in double back quotes: "   * - ``cells``", then "     -
- * 128". */
+/* A row is the name in double back quotes: "   * - ``cells``", then "     - at most 128
+ * cells", then the reason. */
 static char *
 row_of(const PlanLimit *limit)
 {
-    return g_strdup_printf("* - ``%s``\n     - %" G_GINT64_FORMAT "\n     - ",
-                           limit->name, limit->maximum);
+    return g_strdup_printf("* - ``%s``\n     - %s %" G_GINT64_FORMAT " %s\n     - %s\n",
+                           limit->name, plan_limit_bound(limit), limit->maximum,
+                           limit->unit, limit->reason);
 }
 
 static void
@@ -35,8 +36,7 @@ the_guide_has_each_limit(void **state)
     for (const PlanLimit *limit = plan_limits; limit->name; limit++, rows++) {
         g_autofree char *row = row_of(limit);
         if (!strstr(text, row))
-            fail_msg("docs/limits.rst has no row of %s with %" G_GINT64_FORMAT,
-                     limit->name, limit->maximum);
+            fail_msg("docs/limits.rst has no row\n%s", row);
     }
     for (const char *at = text; (at = strstr(at, "* - ``")); at++)
         found++;
