@@ -99,34 +99,32 @@ unmapped_memory_is_not_read(void **state)
     }
 }
 
-void
-blocked_writes_are_reported(void **state)
+/* The fault of the case NAME: the page stays mapped. */
+static void
+blocked_access_is_reported(Bench *bench, bool is_write, const char *name)
 {
-    Bench *bench = *state;
     Nic *nic = open_nic(bench, 0);
     for (int i = 0; i < TOLD_ROUNDS; i++) {
         Transfer transfer;
         make_transfer(bench, nic, &transfer);
-        if (!suite_has_fault(__func__))
-            unmap(nic, &transfer.to);
-        expect_fault(nic, &transfer.frame, transfer.source, transfer.target, true,
-                     transfer.to.iova);
+        const Mapping *page = is_write ? &transfer.to : &transfer.from;
+        if (!suite_has_fault(name))
+            unmap(nic, page);
+        expect_fault(nic, &transfer.frame, transfer.source, transfer.target, is_write,
+                     page->iova);
     }
+}
+
+void
+blocked_writes_are_reported(void **state)
+{
+    blocked_access_is_reported(*state, true, __func__);
 }
 
 void
 blocked_reads_are_reported(void **state)
 {
-    Bench *bench = *state;
-    Nic *nic = open_nic(bench, 0);
-    for (int i = 0; i < TOLD_ROUNDS; i++) {
-        Transfer transfer;
-        make_transfer(bench, nic, &transfer);
-        if (!suite_has_fault(__func__))
-            unmap(nic, &transfer.from);
-        expect_fault(nic, &transfer.frame, transfer.source, transfer.target, false,
-                     transfer.from.iova);
-    }
+    blocked_access_is_reported(*state, false, __func__);
 }
 
 /* ---- allowed one way only
