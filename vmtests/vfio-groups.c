@@ -89,47 +89,34 @@ group_is_opened_once(void **state)
     must_refuse(vfio_group_open(pci_group(address)), EBUSY, "opening the group again");
 }
 
-/* Two functions, no bridges, of the first group of the manifest that has so many. */
-static bool
-shared_group(const char *members[2])
+#define MEMBERS_MAX TAKEN_MAX
+
+/* The NICs, no bridges, of the first group of the manifest that has two or more; returns
+ * how many, or 0. */
+static int
+shared_group(const char *members[MEMBERS_MAX])
 {
     for (const Fact *fact = suite_facts(); fact->count > 0; fact++) {
         int found = 0;
-        for (int i = 1; fact_is(fact, "group") && i < fact->count && found < 2; i++) {
+        for (int i = 1; fact_is(fact, "group") && i < fact->count; i++) {
             const Fact *class = suite_fact("pci %s class", fact->word[i]);
-            if (class && strncmp(class->word[3], "02", 2) == 0)
+            if (class && strncmp(class->word[3], "02", 2) == 0 && found < MEMBERS_MAX)
                 members[found++] = fact->word[i];
         }
-        if (found == 2)
-            return true;
+        if (found >= 2)
+            return found;
     }
-    return false;
-}
-
-/* All NICs that share FIRST's group, of which FIRST is taken already. */
-static void
-take_group(Bench *bench, const char *first)
-{
-    for (const Fact *fact = suite_facts(); fact->count > 0; fact++) {
-        bool is_its = false;
-        for (int i = 1; fact_is(fact, "group") && i < fact->count; i++)
-            is_its = is_its || strcmp(fact->word[i], first) == 0;
-        for (int i = 1; is_its && i < fact->count; i++) {
-            const Fact *class = suite_fact("pci %s class", fact->word[i]);
-            if (class && strncmp(class->word[3], "02", 2) == 0 &&
-                strcmp(fact->word[i], first) != 0)
-                take(bench, fact->word[i]);
-        }
-    }
+    return 0;
 }
 
 void
 group_with_a_function_of_the_host_is_refused(void **state)
 {
     Bench *bench = *state;
-    const char *members[2];
+    const char *members[MEMBERS_MAX];
     suite_needs_live();
-    if (!shared_group(members)) {
+    int count = shared_group(members);
+    if (count == 0) {
         print_message("no two NICs of the lab are in the same IOMMU group\n");
         skip();
     }
@@ -145,7 +132,8 @@ group_with_a_function_of_the_host_is_refused(void **state)
     must_refuse(vfio_group_attach(group, &bench->container), EPERM,
                 "a container for the group of %s, while the host has %s", members[0],
                 members[1]);
-    take_group(bench, members[0]);
+    for (int i = 1; i < count; i++)
+        take(bench, members[i]);
     must(vfio_group_attach(group, &bench->container),
          "the whole group gets no container");
     keep(bench, vfio_group_device(group, members[0]), "the first function");
