@@ -122,25 +122,24 @@ has_hugepages(const Plan *plan)
 }
 
 static gboolean
-has_nic(const Plan *plan)
+has_function(const Plan *plan, gboolean (*is_one)(const PlanFunction *function))
 {
-    for (guint i = 0; i < plan->functions->len; i++) {
-        const PlanFunction *function = plan->functions->pdata[i];
-        if (function->class_code >> 8 == 0x0200 && function->role != PLAN_VF)
+    for (guint i = 0; i < plan->functions->len; i++)
+        if (is_one(plan->functions->pdata[i]))
             return TRUE;
-    }
     return FALSE;
 }
 
 static gboolean
-has_vfs(const Plan *plan)
+is_nic(const PlanFunction *function)
 {
-    for (guint i = 0; i < plan->functions->len; i++) {
-        const PlanFunction *function = plan->functions->pdata[i];
-        if (function->role == PLAN_VF)
-            return TRUE;
-    }
-    return FALSE;
+    return function->class_code >> 8 == 0x0200 && function->role != PLAN_VF;
+}
+
+static gboolean
+is_vf(const PlanFunction *function)
+{
+    return function->role == PLAN_VF;
 }
 
 /* ---- other people's
@@ -220,9 +219,9 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("the lab has no IOMMU (<iommu>)");
     if (suite->needs_hugepages && !has_hugepages(plan))
         return g_strdup("no cell of the lab has huge pages (<hugepages>)");
-    if (suite->needs_nic && !has_nic(plan))
+    if (suite->needs_nic && !has_function(plan, is_nic))
         return g_strdup("the lab has no NIC that is a PCI function (<nic>)");
-    if (suite->needs_vfs && !has_vfs(plan))
+    if (suite->needs_vfs && !has_function(plan, is_vf))
         return g_strdup("no NIC of the lab has virtual functions (<nic vfs>)");
     if (plan->node_count < suite->needs_nodes)
         return g_strdup_printf("the lab has %u nodes; %u are needed", plan->node_count,
