@@ -20,21 +20,57 @@ is_node(const Fact *fact)
            strcmp(fact->word[2], "cpus") == 0;
 }
 
+static int
+number_of(const Fact *fact)
+{
+    int node = atoi(fact->word[1]);
+    if (node < 0 || node >= ALL_NODES)
+        fail_msg("the manifest has a node %s; a kernel has 0-1023", fact->word[1]);
+    return node;
+}
+
+/* The first node at FACT or behind it, or NULL. */
+static const Fact *
+node_from(const Fact *fact)
+{
+    while (fact->count > 0 && !is_node(fact))
+        fact++;
+    return fact->count > 0 ? fact : NULL;
+}
+
+static const Fact *
+first_node(void)
+{
+    const Fact *fact = node_from(suite_facts());
+    if (!fact)
+        fail_msg("the manifest has no node");
+    return fact;
+}
+
 void
 for_each_node(void (*each)(int node, const Fact *fact))
 {
-    int seen = 0;
-    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
-        if (is_node(fact)) {
-            int node = atoi(fact->word[1]);
-            if (node < 0 || node > 1023)
-                fail_msg("the manifest has a node %s; a kernel has 0-1023",
-                         fact->word[1]);
-            each(node, fact);
-            seen++;
-        }
-    if (seen == 0)
-        fail_msg("the manifest has no node");
+    for (const Fact *fact = first_node(); fact; fact = node_from(fact + 1))
+        each(number_of(fact), fact);
+}
+
+int
+try_nodes(int most, bool (*each)(int node, const Fact *fact))
+{
+    int tried = 0;
+    for (const Fact *fact = first_node(); fact && tried < most;
+         fact = node_from(fact + 1))
+        tried += each(number_of(fact), fact);
+    return tried;
+}
+
+void
+skip_unless_tried(int tried, const char *what)
+{
+    if (tried == 0) {
+        print_message("the host has no %s\n", what);
+        skip();
+    }
 }
 
 const char *
@@ -64,15 +100,39 @@ int
 next_node_with_room(int node)
 {
     int most = 0;
-    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
-        if (is_node(fact) && atoi(fact->word[1]) > most)
-            most = atoi(fact->word[1]);
+    for (const Fact *fact = first_node(); fact; fact = node_from(fact + 1))
+        most = number_of(fact) > most ? number_of(fact) : most;
     for (int i = 1; i <= most; i++) {
         int next = (node + i) % (most + 1);
         if (suite_fact("node %d cpus", next) && node_has_room(next))
             return next;
     }
     return -1;
+}
+
+void
+mask_add(NodeMask *mask, int node)
+{
+    mask->bits[node / 64] |= 1UL << (node % 64);
+}
+
+bool
+mask_has(const NodeMask *mask, int node)
+{
+    return mask->bits[node / 64] >> (node % 64) & 1;
+}
+
+NodeMask
+nodes_with_room(int *count)
+{
+    NodeMask roomy = {0};
+    *count = 0;
+    for (const Fact *fact = first_node(); fact; fact = node_from(fact + 1))
+        if (node_has_room(number_of(fact))) {
+            mask_add(&roomy, number_of(fact));
+            ++*count;
+        }
+    return roomy;
 }
 
 /* ---- pages

@@ -13,6 +13,12 @@
 
 /* Calls EACH for every node of the manifest, with its fact "node N cpus LIST". */
 void for_each_node(void (*each)(int node, const Fact *fact));
+/* The same for those who look what can be tried: EACH tells whether it tried anything on
+ * the node, and is called until it has on MOST of them. Returns on how many it has. */
+#define ALL_NODES 1024
+int try_nodes(int most, bool (*each)(int node, const Fact *fact));
+/* Skips the case if nothing was TRIED, since the host has no WHAT. */
+void skip_unless_tried(int tried, const char *what);
 /* A node's list of CPUs or "none", from its fact. */
 const char *cpus_of(const Fact *fact);
 /* The manifest's; 0 if the node has none. */
@@ -23,6 +29,16 @@ bool node_has_room(int node);
 /* The next of the manifest's nodes after NODE, in a ring, that has room; -1 if no other
  * has. So each node with room is come from once, and gone to once. */
 int next_node_with_room(int node);
+
+/* Nodes as system calls take them: as many as a kernel can have at the most. */
+typedef struct {
+    unsigned long bits[ALL_NODES / 64];
+} NodeMask;
+
+void mask_add(NodeMask *mask, int node);
+bool mask_has(const NodeMask *mask, int node);
+/* All nodes that have room; *COUNT: how many. */
+NodeMask nodes_with_room(int *count);
 
 /* PAGES pages that were never touched. */
 char *fresh_pages(void);

@@ -19,17 +19,6 @@
 #define NODES_MAX 8
 #define INTERRUPT_MS 20000
 
-static int tried;
-
-static void
-skip_unless_tried(const char *what)
-{
-    if (tried == 0) {
-        print_message("the host has no %s\n", what);
-        skip();
-    }
-}
-
 static const char *
 cpus_online(void)
 {
@@ -104,12 +93,12 @@ expect_cpu(int cpu, int node, bool there)
                  list ? list : "(none)");
 }
 
-static void
+static bool
 cpu_goes_and_comes(int node, const Fact *fact)
 {
     int cpu = cpu_that_can_go(cpus_of(fact));
-    if (cpu < 0 || tried == NODES_MAX)
-        return;
+    if (cpu < 0)
+        return false;
     suite_set("0", CPUS "/cpu%d/online", cpu);
     if (suite_has_fault("offline_cpus_leave_their_node"))
         suite_write("1", CPUS "/cpu%d/online", cpu);
@@ -117,27 +106,26 @@ cpu_goes_and_comes(int node, const Fact *fact)
     if (suite_write("1", CPUS "/cpu%d/online", cpu) != 0)
         fail_msg("CPU %d does not come back: %s", cpu, strerror(errno));
     expect_cpu(cpu, node, true);
-    tried++;
+    return true;
 }
 
 static void
 offline_cpus_leave_their_node(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(cpu_goes_and_comes);
-    skip_unless_tried("CPU that can go offline");
+    skip_unless_tried(try_nodes(NODES_MAX, cpu_goes_and_comes),
+                      "CPU that can go offline");
 }
 
-static void
+static bool
 task_is_sent_away(int node, const Fact *fact)
 {
     int cpu = cpu_that_can_go(cpus_of(fact));
     unsigned found = 0;
     cpu_set_t one;
     CPU_ZERO(&one);
-    if (cpu < 0 || tried == NODES_MAX)
-        return;
+    if (cpu < 0)
+        return false;
     CPU_SET((unsigned)cpu, &one);
     run_on_cpu(cpu);
     if (!suite_has_fault("offline_cpus_send_their_tasks_away"))
@@ -148,16 +136,14 @@ task_is_sent_away(int node, const Fact *fact)
     if (sched_setaffinity(0, sizeof one, &one) == 0 || errno != EINVAL)
         fail_msg("a task may go to CPU %d, which is offline", cpu);
     suite_case_ends(NULL);
-    tried++;
+    return true;
 }
 
 static void
 offline_cpus_send_their_tasks_away(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(task_is_sent_away);
-    skip_unless_tried("CPU that can go offline");
+    skip_unless_tried(try_nodes(NODES_MAX, task_is_sent_away), "CPU that can go offline");
 }
 
 /* ---- interrupts
@@ -213,14 +199,14 @@ static void
 for_each_nic(void (*each)(Nic *nic))
 {
     Nic nic = {.node = -1};
-    tried = 0;
+    int tried = 0;
     for (const Fact *fact = suite_facts(); fact->count > 0 && tried < NODES_MAX; fact++)
         if (nic_of_fact(fact, &nic)) {
             each(&nic);
             suite_case_ends(NULL);
             tried++;
         }
-    skip_unless_tried("NIC on a node with interrupts of its own (MSI)");
+    skip_unless_tried(tried, "NIC on a node with interrupts of its own (MSI)");
 }
 
 static void

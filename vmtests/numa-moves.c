@@ -1,48 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Suite numa-moves: policies of tasks and of memory, and memory that moves from node to
- * node: a page at a time, a task's as a whole, by a new policy, and by itself.
+ * node: a page at a time, a task's as a whole, and by a new policy. What moves by itself:
+ * numa-balancing.c.
  */
-#include "cases.h"
+#include "numa-moves.h"
 #include "nodes.h"
 
 #include <errno.h>
 #include <linux/mempolicy.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-typedef struct {
-    unsigned long bits[16]; /* 1024 nodes, the kernel's own most */
-} NodeMask;
-
-static void
-mask_add(NodeMask *mask, int node)
-{
-    mask->bits[node / 64] |= 1UL << (node % 64);
-}
-
-static bool
-mask_has(const NodeMask *mask, int node)
-{
-    return mask->bits[node / 64] >> (node % 64) & 1;
-}
-
-static int tried;
-
-/* Skips the case unless something was tried; WHAT the host lacks otherwise. */
-static void
-skip_unless_tried(const char *what)
-{
-    if (tried == 0) {
-        print_message("the host has no %s\n", what);
-        skip();
-    }
-}
 
 /* ---- policies of a task
  * ---------------------------------------------------------------------- */
@@ -91,7 +60,7 @@ bound_task_allocates(int node, const Fact *fact)
     suite_case_ends(NULL);
 }
 
-static void
+void
 a_bound_task_allocates_on_its_node(void **state)
 {
     suite_needs_live();
@@ -111,33 +80,20 @@ preferring_task_allocates(int node, const Fact *fact)
     suite_case_ends(NULL);
 }
 
-static void
+void
 a_preferring_task_allocates_on_its_node(void **state)
 {
     suite_needs_live();
     for_each_node(preferring_task_allocates);
 }
 
-static NodeMask roomy;
-static int roomy_count;
-
-static void
-note_if_roomy(int node, const Fact *fact)
-{
-    if (node_has_room(node)) {
-        mask_add(&roomy, node);
-        roomy_count++;
-    }
-}
-
 /* Neighbours are never on one node, so this is no share that came by chance. */
-static void
+void
 an_interleaving_task_takes_turns(void **state)
 {
     suite_needs_live();
-    roomy = (NodeMask){0};
-    roomy_count = 0;
-    for_each_node(note_if_roomy);
+    int roomy_count;
+    NodeMask roomy = nodes_with_room(&roomy_count);
     if (roomy_count < 2) {
         print_message("the host has no two nodes with memory to take turns\n");
         skip();
@@ -161,12 +117,12 @@ an_interleaving_task_takes_turns(void **state)
 /* ---- policies of memory
  * ---------------------------------------------------------------------- */
 
-static void
+static bool
 local_memory_lands(int node, const Fact *fact)
 {
     int cpu = list_next(cpus_of(fact), -1), other = next_node_with_room(node);
     if (cpu < 0 || other < 0 || !node_has_room(node))
-        return;
+        return false;
     set_task_node(MPOL_BIND, other);
     run_on_cpu(cpu);
     char *pages = fresh_pages();
@@ -175,24 +131,23 @@ local_memory_lands(int node, const Fact *fact)
     touch_and_expect(pages, node, "local to", "a_local_policy_follows_the_cpu");
     drop_pages(pages);
     suite_case_ends(NULL);
-    tried++;
+    return true;
 }
 
-static void
+void
 a_local_policy_follows_the_cpu(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(local_memory_lands);
-    skip_unless_tried("node with CPUs and memory beside another with memory");
+    skip_unless_tried(try_nodes(ALL_NODES, local_memory_lands),
+                      "node with CPUs and memory beside another with memory");
 }
 
-static void
+static bool
 bound_memory_of_another_task_lands(int node, const Fact *fact)
 {
     int other = next_node_with_room(node);
     if (other < 0 || !node_has_room(node))
-        return;
+        return false;
     set_task_node(MPOL_BIND, other);
     char *pages = fresh_pages();
     if (bind_range(pages, PAGES * PAGE_BYTES, MPOL_BIND, node) != 0)
@@ -201,23 +156,22 @@ bound_memory_of_another_task_lands(int node, const Fact *fact)
                      "a_policy_of_memory_outranks_the_tasks");
     drop_pages(pages);
     suite_case_ends(NULL);
-    tried++;
+    return true;
 }
 
-static void
+void
 a_policy_of_memory_outranks_the_tasks(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(bound_memory_of_another_task_lands);
-    skip_unless_tried("two nodes with memory");
+    skip_unless_tried(try_nodes(ALL_NODES, bound_memory_of_another_task_lands),
+                      "two nodes with memory");
 }
 
-static void
+static bool
 binding_is_refused(int node, const Fact *fact)
 {
     if (node_asked_mib(node) > 0)
-        return;
+        return false;
     char *pages = fresh_pages();
     int result = bind_range(pages, PAGES * PAGE_BYTES, MPOL_BIND, node);
     if (result == 0)
@@ -226,16 +180,14 @@ binding_is_refused(int node, const Fact *fact)
         fail_msg("memory cannot be bound to node %d, which has none, but so: %s", node,
                  strerror(errno));
     drop_pages(pages);
-    tried++;
+    return true;
 }
 
-static void
+void
 memory_cannot_be_bound_where_there_is_none(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(binding_is_refused);
-    skip_unless_tried("node without memory");
+    skip_unless_tried(try_nodes(ALL_NODES, binding_is_refused), "node without memory");
 }
 
 /* ---- pages that are moved
@@ -263,27 +215,25 @@ move_all(char *pages, int node)
                      status[i]);
 }
 
-static void
+static bool
 pages_move_from(int node, const Fact *fact)
 {
     int to = next_node_with_room(node);
     if (to < 0 || !node_has_room(node))
-        return;
+        return false;
     char *pages = written_pages_on(node);
     move_all(pages, to);
     misplace_for_fault("pages_move_on_request", pages);
     expect_written_on(pages, to, "moved to");
     drop_pages(pages);
-    tried++;
+    return true;
 }
 
-static void
+void
 pages_move_on_request(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(pages_move_from);
-    skip_unless_tried("two nodes with memory");
+    skip_unless_tried(try_nodes(ALL_NODES, pages_move_from), "two nodes with memory");
 }
 
 /* What the task has on one node goes to the other; it fails the case if it does not. */
@@ -299,12 +249,12 @@ migrate_task(int from, int to)
                  strerror(errno));
 }
 
-static void
+static bool
 task_moves_from(int node, const Fact *fact)
 {
     int to = next_node_with_room(node);
     if (to < 0 || !node_has_room(node))
-        return;
+        return false;
     char *pages = written_pages_on(node), *others = written_pages_on(to);
     migrate_task(node, to);
     misplace_for_fault("a_tasks_memory_moves_as_a_whole", pages);
@@ -312,16 +262,14 @@ task_moves_from(int node, const Fact *fact)
     expect_written_on(others, to, "that was before on");
     drop_pages(pages);
     drop_pages(others);
-    tried++;
+    return true;
 }
 
-static void
+void
 a_tasks_memory_moves_as_a_whole(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(task_moves_from);
-    skip_unless_tried("two nodes with memory");
+    skip_unless_tried(try_nodes(ALL_NODES, task_moves_from), "two nodes with memory");
 }
 
 static void
@@ -335,36 +283,34 @@ bind_anew(char *pages, int node)
                  strerror(errno));
 }
 
-static void
+static bool
 binding_moves_from(int node, const Fact *fact)
 {
     int to = next_node_with_room(node);
     if (to < 0 || !node_has_room(node))
-        return;
+        return false;
     char *pages = written_pages_on(node);
     bind_anew(pages, to);
     misplace_for_fault("a_new_binding_moves_pages", pages);
     expect_written_on(pages, to, "bound anew to");
     drop_pages(pages);
-    tried++;
+    return true;
 }
 
-static void
+void
 a_new_binding_moves_pages(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(binding_moves_from);
-    skip_unless_tried("two nodes with memory");
+    skip_unless_tried(try_nodes(ALL_NODES, binding_moves_from), "two nodes with memory");
 }
 
 /* To the node in three ways, and back in the same. */
-static void
+static bool
 memory_only_node_is_used(int node, const Fact *fact)
 {
     int near = next_node_with_room(node);
     if (strcmp(cpus_of(fact), "none") != 0 || near < 0 || !node_has_room(node))
-        return;
+        return false;
     char *pages = written_pages_on(near);
     move_all(pages, node);
     misplace_for_fault("pages_move_to_and_from_memory_without_cpus", pages);
@@ -380,137 +326,15 @@ memory_only_node_is_used(int node, const Fact *fact)
     bind_anew(pages, near);
     expect_written_on(pages, near, "bound back to");
     drop_pages(pages);
-    tried++;
+    return true;
 }
 
-static void
+void
 pages_move_to_and_from_memory_without_cpus(void **state)
 {
     suite_needs_live();
-    tried = 0;
-    for_each_node(memory_only_node_is_used);
-    skip_unless_tried("node with memory and no CPUs beside another with memory");
-}
-
-/* ---- pages that move by themselves
- * ----------------------------------------------------------- */
-
-#define BALANCED_PAGES 256
-/* The kernel leaves pages alone that it still has in hand itself: a CPU's last ones,
- * until others come. */
-#define IN_HAND_PAGES 16
-#define BALANCE_MS 20000
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static int
-count_on(char *pages, int count, int node)
-{
-    int found = 0;
-    for (int i = 0; i < count; i++)
-        found += page_node(pages + (size_t)i * PAGE_BYTES) == node;
-    return found;
-}
-
-/* In a process of its own, which the kernel looks at from its start: touches memory on
- * the one node, then goes to the CPU on the other and uses it. Ends with 0 when all of it
- * has come after. */
-static _Noreturn void
-use_from_afar(int cpu_there, int cpu_here, int here)
-{
-    size_t bytes = (size_t)BALANCED_PAGES * PAGE_BYTES;
-    char *pages =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED)
-        _exit(2);
-    run_on_cpu(cpu_there);
-    memset(pages, 1, bytes);
-    if (count_on(pages, BALANCED_PAGES, here) != 0)
-        _exit(3);
-    run_on_cpu(cpu_here);
-    int64_t end = now_ms() + BALANCE_MS;
-    while (now_ms() < end) {
-        for (int64_t until = now_ms() + 50; now_ms() < until;)
-            for (size_t at = 0; at < bytes; at += 64)
-                pages[at]++;
-        if (count_on(pages, BALANCED_PAGES, here) >= BALANCED_PAGES - IN_HAND_PAGES)
-            _exit(0);
-    }
-    _exit(1);
-}
-
-static int64_t
-pages_migrated(void)
-{
-    const char *text = suite_read("/proc/vmstat");
-    const char *at = text ? strstr(text, "\nnuma_pages_migrated ") : NULL;
-    return at ? strtoll(at + strlen("\nnuma_pages_migrated "), NULL, 10) : -1;
-}
-
-static int cpu_of_node[2], node_found[2];
-
-static void
-note_cpu_and_memory(int node, const Fact *fact)
-{
-    int cpu = list_next(cpus_of(fact), -1);
-    if (cpu < 0 || !node_has_room(node) || tried == 2)
-        return;
-    cpu_of_node[tried] = cpu;
-    node_found[tried++] = node;
-}
-
-/* The kernel looks at memory once a second of a task's time, and never in its first; so
- * that it takes no minutes it is to look each hundredth. The period is no less than what
- * 2560 MiB a second leave, so the pieces are small. */
-static void
-hurry_balancing(void)
-{
-#define BALANCING "/sys/kernel/debug/sched/numa_balancing/"
-    suite_set("1", "/proc/sys/kernel/numa_balancing");
-    suite_set("10", BALANCING "scan_delay_ms");
-    suite_set("10", BALANCING "scan_period_min_ms");
-    suite_set("100", BALANCING "scan_period_max_ms");
-    suite_set("16", BALANCING "scan_size_mb");
-    if (suite_has_fault("balancing_brings_pages_to_their_task"))
-        suite_set("0", "/proc/sys/kernel/numa_balancing");
-}
-
-static void
-balancing_brings_pages_to_their_task(void **state)
-{
-    suite_needs_live();
-    tried = 0;
-    for_each_node(note_cpu_and_memory);
-    if (tried < 2)
-        tried = 0;
-    skip_unless_tried("two nodes with CPUs and memory");
-    if (!suite_read("/proc/sys/kernel/numa_balancing")) {
-        print_message("the kernel was built without CONFIG_NUMA_BALANCING\n");
-        skip();
-    }
-    hurry_balancing();
-    int64_t before = pages_migrated();
-    pid_t child = fork();
-    if (child == 0)
-        use_from_afar(cpu_of_node[0], cpu_of_node[1], node_found[1]);
-    int status = -1;
-    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
-        fail_msg("the task that uses memory from afar did not end by itself");
-    if (WEXITSTATUS(status) == 1)
-        fail_msg("memory on node %d did not come to the task on node %d in %d s",
-                 node_found[0], node_found[1], BALANCE_MS / 1000);
-    if (WEXITSTATUS(status) != 0)
-        fail_msg("memory could not be had on node %d (%d)", node_found[0],
-                 WEXITSTATUS(status));
-    int64_t moved = pages_migrated() - before;
-    if (moved < BALANCED_PAGES - IN_HAND_PAGES)
-        fail_msg("pages came, and numa_pages_migrated knows of %lld", (long long)moved);
+    skip_unless_tried(try_nodes(ALL_NODES, memory_only_node_is_used),
+                      "node with memory and no CPUs beside another with memory");
 }
 
 int

@@ -124,100 +124,79 @@ memory_is_within_the_kernels_reserve(void **state)
 /* ---- where memory goes
  * ------------------------------------------------------------------------ */
 
-static int nodes_tried;
-
 static void
-nodes_were_tried(void)
+expect_tried(int tried)
 {
-    if (nodes_tried == 0)
+    if (tried == 0)
         fail_msg("no node that could be tried has 4 MiB of memory free");
 }
 
-static void
+static bool
 bound_pages_land(int node, const Fact *fact)
 {
     if (!node_has_room(node))
-        return;
+        return false;
     char *pages = fresh_pages();
     if (bind_range(pages, PAGES * PAGE_BYTES, MPOL_BIND, node) != 0)
         fail_msg("memory cannot be bound to node %d: %s", node, strerror(errno));
     touch_and_expect(pages, node, "bound to", "bound_memory_is_on_its_node");
     drop_pages(pages);
-    nodes_tried++;
+    return true;
 }
 
 static void
 bound_memory_is_on_its_node(void **state)
 {
     suite_needs_live();
-    nodes_tried = 0;
-    for_each_node(bound_pages_land);
-    nodes_were_tried();
+    expect_tried(try_nodes(ALL_NODES, bound_pages_land));
 }
 
-static void
+static bool
 preferred_pages_land(int node, const Fact *fact)
 {
     if (!node_has_room(node))
-        return;
+        return false;
     char *pages = fresh_pages();
     if (bind_range(pages, PAGES * PAGE_BYTES, MPOL_PREFERRED, node) != 0)
         fail_msg("memory cannot prefer node %d: %s", node, strerror(errno));
     touch_and_expect(pages, node, "preferring", "preferred_memory_is_on_its_node");
     drop_pages(pages);
-    nodes_tried++;
+    return true;
 }
 
 static void
 preferred_memory_is_on_its_node(void **state)
 {
     suite_needs_live();
-    nodes_tried = 0;
-    for_each_node(preferred_pages_land);
-    nodes_were_tried();
+    expect_tried(try_nodes(ALL_NODES, preferred_pages_land));
 }
 
-static void
+static bool
 first_touch_from(int node, const Fact *fact)
 {
     int cpu = list_next(cpus_of(fact), -1);
     if (cpu < 0 || !node_has_room(node))
-        return;
+        return false;
     run_on_cpu(cpu);
     char *pages = fresh_pages();
     touch_and_expect(pages, node, "first touched on", "first_touch_is_local");
     drop_pages(pages);
-    nodes_tried++;
+    return true;
 }
 
 static void
 first_touch_is_local(void **state)
 {
     suite_needs_live();
-    nodes_tried = 0;
-    for_each_node(first_touch_from);
-    nodes_were_tried();
-}
-
-static unsigned long roomy[16];
-static int roomy_count;
-
-static void
-note_if_roomy(int node, const Fact *fact)
-{
-    if (node_has_room(node)) {
-        roomy[node / 64] |= 1UL << (node % 64);
-        roomy_count++;
-    }
+    expect_tried(try_nodes(ALL_NODES, first_touch_from));
 }
 
 static void
 interleaved_memory_is_on_all_nodes(void **state)
 {
     suite_needs_live();
-    memset(roomy, 0, sizeof roomy);
-    roomy_count = 0;
-    for_each_node(note_if_roomy);
+    int roomy_count;
+    NodeMask roomy = nodes_with_room(&roomy_count);
     size_t length = (size_t)roomy_count * 4 * PAGE_BYTES;
     char *pages =
         mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -225,8 +204,8 @@ interleaved_memory_is_on_all_nodes(void **state)
         fail_msg("no memory can be mapped: %s", strerror(errno));
     /* 128 nodes make 2 MiB, which could be one huge page on one node. */
     madvise(pages, length, MADV_NOHUGEPAGE);
-    if (syscall(SYS_mbind, pages, length, MPOL_INTERLEAVE, roomy, sizeof roomy * 8, 0) !=
-        0)
+    if (syscall(SYS_mbind, pages, length, MPOL_INTERLEAVE, roomy.bits,
+                sizeof roomy.bits * 8, 0) != 0)
         fail_msg("memory cannot be interleaved on %d nodes: %s", roomy_count,
                  strerror(errno));
     int count[1024] = {0};
@@ -240,7 +219,7 @@ interleaved_memory_is_on_all_nodes(void **state)
     }
     munmap(pages, length);
     for (int node = 0; node < 1024; node++)
-        if (count[node] != (roomy[node / 64] >> (node % 64) & 1 ? 4 : 0))
+        if (count[node] != (mask_has(&roomy, node) ? 4 : 0))
             fail_msg("of 4 pages a node, node %d got %d", node, count[node]);
 }
 
