@@ -426,7 +426,12 @@ signals_reach_the_whole_group(void **state)
 {
     Peer *peer = *state;
     hello(peer);
-    uint16_t channel = run_shell(peer, 0, "sleep 100; echo still here");
+    /* Not before both shells are at their places: a signal that comes while dash starts a
+     * program is lost on that one, and dash then waits for its end. */
+    uint16_t channel = run_shell(peer, 0, "sh -c 'echo ready; read x'; echo still here");
+    const Frame *frame = receive(peer);
+    assert_int_equal(frame->type, HB_FRAME_STDOUT);
+    assert_string_equal((const char *)frame->payload, "ready\n");
     uint8_t number[4];
     put_u32(number, SIGINT);
     send_frame(peer, HB_FRAME_SIGNAL, channel, number, sizeof number);
