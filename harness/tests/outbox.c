@@ -40,13 +40,18 @@ setup(void **state)
     return 0;
 }
 
+static void
+run(const char *const *argv)
+{
+    assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
+                             NULL, NULL, NULL, NULL));
+}
+
 static int
 teardown(void **state)
 {
     Fixture *f = *state;
-    const char *const argv[] = {"rm", "-rf", f->root, NULL};
-    g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL,
-                 NULL, NULL);
+    run((const char *const[]){"rm", "-rf", f->root, NULL});
     outbox_free(f->outbox);
     g_byte_array_unref(f->records);
     g_free(f->root);
@@ -217,13 +222,9 @@ what_the_agent_packs_arrives(void **state)
         "ln -s /etc/passwd link && ln -s /etc dir && mkfifo fifo && "
         "head -c 300000 /dev/zero >zeros",
         source);
-    const char *const make[] = {"sh", "-c", script, NULL};
-    const char *const clean[] = {"rm", "-rf", source, NULL};
-    assert_true(g_spawn_sync(NULL, (char **)make, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL,
-                             NULL, NULL, NULL, NULL));
+    run((const char *const[]){"sh", "-c", script, NULL});
     pack(f, source);
-    g_spawn_sync(NULL, (char **)clean, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL,
-                 NULL, NULL);
+    run((const char *const[]){"rm", "-rf", source, NULL});
     if (!deliver(f, 1000, &error))
         fail_msg("%s", error->message);
     assert_content(f, "a/b/c", "one\n");

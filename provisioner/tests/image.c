@@ -238,6 +238,29 @@ clear_world(World *world)
     g_ptr_array_unref(world->modules);
 }
 
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(World, clear_world)
+
+static ImageOptions
+options_in(const World *world)
+{
+    return (ImageOptions){
+        .kernel = &world->kernel, .modules = world->modules, .agent = world->agent};
+}
+
+/* The image of OPTIONS, which must be built; PATH: where it is. */
+static GBytes *
+built(const ImageOptions *options, char **path)
+{
+    g_autoptr(GError) error = NULL;
+    char *data;
+    gsize length;
+    *path = image_build(options, &error);
+    if (!*path)
+        fail_msg("%s", error->message);
+    assert_true(g_file_get_contents(*path, &data, &length, NULL));
+    return g_bytes_new_take(data, length);
+}
+
 static void
 an_image_has_all_a_host_needs(void **state)
 {
@@ -246,20 +269,12 @@ an_image_has_all_a_host_needs(void **state)
         print_message("busybox is not on this machine\n");
         skip();
     }
-    World world = {0};
+    g_auto(World) world = {0};
     make_world(&world, *state);
-    ImageOptions options = {.kernel = &world.kernel,
-                            .modules = world.modules,
-                            .agent = world.agent,
-                            .suites_dir = world.suites};
-    g_autoptr(GError) error = NULL;
-    g_autofree char *path = image_build(&options, &error);
-    if (!path)
-        fail_msg("%s", error->message);
-    char *data;
-    gsize length;
-    assert_true(g_file_get_contents(path, &data, &length, NULL));
-    g_autoptr(GBytes) cpio = g_bytes_new_take(data, length);
+    ImageOptions options = options_in(&world);
+    options.suites_dir = world.suites;
+    g_autofree char *path = NULL;
+    g_autoptr(GBytes) cpio = built(&options, &path);
     check_member(cpio, "etc/hostbed/modules",
                  "100644 0:0 0 /lib/modules/6.1.0-world/kernel/below.ko\n"
                  "/lib/modules/6.1.0-world/kernel/above.ko\n");
@@ -282,8 +297,7 @@ an_image_has_all_a_host_needs(void **state)
     g_autofree char *repaired = image_build(&options, NULL);
     struct stat st;
     assert_int_equal(stat(repaired, &st), 0);
-    assert_int_equal(st.st_size, length);
-    clear_world(&world);
+    assert_int_equal(st.st_size, g_bytes_get_size(cpio));
 }
 
 static void
@@ -300,13 +314,11 @@ static void
 what_is_missing_is_named(void **state)
 {
     g_autofree char *path = g_strdup(g_getenv("PATH"));
-    World world = {0};
+    g_auto(World) world = {0};
     make_world(&world, *state);
     const char *const programs[] = {"no-such-program", NULL};
-    ImageOptions options = {.kernel = &world.kernel,
-                            .modules = world.modules,
-                            .agent = world.agent,
-                            .programs = programs};
+    ImageOptions options = options_in(&world);
+    options.programs = programs;
     g_autofree char *folder = g_build_filename(*state, "vmtests", NULL);
     g_autoptr(GBytes) fake = fake_elf(&(FakeElf){.interpreter = "/lib64/ld.so"});
     g_autofree char *dynamic = fake_write(*state, "vmtests/busybox", fake);
@@ -320,7 +332,6 @@ what_is_missing_is_named(void **state)
         options.agent = "/no/agent";
         check_refused(&options, HB_INFRASTRUCTURE, "the agent /no/agent");
     }
-    clear_world(&world);
 }
 
 static void
@@ -329,29 +340,20 @@ a_command_goes_in_unless_the_image_has_it(void **state)
     g_autofree char *busybox = g_find_program_in_path("busybox");
     if (!busybox)
         skip();
-    World world = {0};
+    g_auto(World) world = {0};
     make_world(&world, *state);
     g_autofree char *script = fake_write_text(*state, "bin/check", "#!/bin/sh\n");
     g_autofree char *place = g_canonicalize_filename(script, NULL);
     const char *const commands[] = {place, "sh", "/bin/ls", "no-such-program", NULL};
-    ImageOptions options = {.kernel = &world.kernel,
-                            .modules = world.modules,
-                            .agent = world.agent,
-                            .commands = commands,
-                            .folder = "/made/here"};
-    g_autoptr(GError) error = NULL;
-    g_autofree char *path = image_build(&options, &error);
-    if (!path)
-        fail_msg("%s", error->message);
-    char *data;
-    gsize length;
-    assert_true(g_file_get_contents(path, &data, &length, NULL));
-    g_autoptr(GBytes) cpio = g_bytes_new_take(data, length);
+    ImageOptions options = options_in(&world);
+    options.commands = commands;
+    options.folder = "/made/here";
+    g_autofree char *path = NULL;
+    g_autoptr(GBytes) cpio = built(&options, &path);
     check_there(cpio, place + 1);
     check_there(cpio, "made/here");
     check_member(cpio, "usr/bin/sh", "120777 0:0 0 busybox");
     check_member(cpio, "usr/bin/ls", "120777 0:0 0 busybox");
-    clear_world(&world);
 }
 
 static void
@@ -360,23 +362,20 @@ what_does_not_fit_the_hosts_memory_is_refused(void **state)
     g_autofree char *busybox = g_find_program_in_path("busybox");
     if (!busybox)
         skip();
-    World world = {0};
+    g_auto(World) world = {0};
     make_world(&world, *state);
     g_autofree char *large = fake_write_text(*state, "large", "");
     g_autofree char *twice = g_strconcat(large, ":/twice", NULL);
     const char *const copies[] = {large, twice, NULL};
-    ImageOptions options = {.kernel = &world.kernel,
-                            .modules = world.modules,
-                            .agent = world.agent,
-                            .copies = copies,
-                            .memory_bytes = 200 << 20};
+    ImageOptions options = options_in(&world);
+    options.copies = copies;
+    options.memory_bytes = 200 << 20;
     /* Neither is written: there are holes only. Two names are one file. */
     assert_int_equal(truncate(large, 100 << 20), 0);
     check_refused(&options, HB_USAGE, "MiB, and its memory has room for 90: copy less");
     assert_int_equal(truncate(large, 60 << 20), 0);
     g_autofree char *path = image_build(&options, NULL);
     assert_non_null(path);
-    clear_world(&world);
 }
 
 int
