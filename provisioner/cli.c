@@ -189,36 +189,6 @@ cli_parse_divided(const char *command, int *argc, char **argv,
     return TRUE;
 }
 
-gboolean
-cli_check_environment(char *const *words, int *status)
-{
-    for (; words && *words; words++) {
-        if (**words != '\0' && **words != '=')
-            continue;
-        *status = cli_fail_with(HB_USAGE,
-                                "--env '%s' names no variable; it takes NAME=VALUE, or "
-                                "NAME for the value that it has here",
-                                *words);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-GStrv
-cli_environment(char *const *words)
-{
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    for (; words && *words; words++) {
-        gboolean is_whole = strchr(*words, '=') != NULL;
-        const char *value = is_whole ? NULL : g_getenv(*words);
-        g_autofree char *word =
-            is_whole ? g_strdup(*words) : g_strconcat(*words, "=", value, NULL);
-        if (is_whole || value)
-            g_strv_builder_add(builder, word);
-    }
-    return g_strv_builder_end(builder);
-}
-
 int
 cli_fail(const GError *error)
 {

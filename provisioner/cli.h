@@ -56,12 +56,6 @@ gboolean cli_parse_divided(const char *command, int *argc, char **argv,
                            const GOptionEntry *entries, CliMachine *machine, int *before,
                            int *status);
 
-/* FALSE, and *STATUS and a sentence: one of WORDS (or NULL), which --env gave, names no
- * variable. */
-gboolean cli_check_environment(char *const *words, int *status);
-/* WORDS as "NAME=VALUE"; of a name alone the value that it has here, if any. */
-GStrv cli_environment(char *const *words);
-
 /* A file that a command line names, to be read or written. */
 typedef struct {
     const char *what; /* "the lab", "--junit" */

@@ -15,6 +15,7 @@
 
 #include "bind.h"
 #include "boot.h"
+#include "cli-program.h"
 #include "cli.h"
 #include "log-dir.h"
 #include "outbox.h"
@@ -28,9 +29,9 @@
 
 typedef struct {
     CliMachine machine;
+    CliProgram program;
     char *host, *log_dir;
-    char *chdir, *out;
-    GStrv with, modules, env, bind, copy;
+    GStrv modules;
     double timeout_s;
     gboolean tty, verbose;
 } Options;
@@ -39,15 +40,10 @@ static void
 options_clear(Options *options)
 {
     cli_machine_clear(&options->machine);
+    cli_program_clear(&options->program);
     g_free(options->host);
     g_free(options->log_dir);
-    g_strfreev(options->with);
     g_strfreev(options->modules);
-    g_strfreev(options->env);
-    g_strfreev(options->bind);
-    g_strfreev(options->copy);
-    g_free(options->chdir);
-    g_free(options->out);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
@@ -199,7 +195,7 @@ static GStrv
 command_environment(const Options *options)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    g_auto(GStrv) asked = cli_environment(options->env);
+    g_auto(GStrv) asked = cli_program_environment(&options->program);
     const char *term = g_getenv("TERM");
     g_autofree char *term_word = g_strconcat("TERM=", term ? term : "dumb", NULL);
     if (options->tty)
@@ -234,7 +230,7 @@ run_command(Session *session, GuestExit *result, GError **error)
         return FALSE;
     const GuestCommand command = {
         .argv = (const char *const *)argv,
-        .cwd = session->options->chdir,
+        .cwd = session->options->program.chdir,
         .core_dumps = session->outbox != NULL,
         .env = (const char *const *)env,
         .tty = session->options->tty,
@@ -340,10 +336,10 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
         .emulator = emulator,
         .accel = accel,
         .kernel = options->machine.kernel,
-        .programs = (const char *const *)options->with,
-        .copies = (const char *const *)options->copy,
+        .programs = (const char *const *)options->program.with,
+        .copies = (const char *const *)options->program.copies,
         .commands = started,
-        .folder = options->chdir,
+        .folder = options->program.chdir,
         .modules = (const char *const *)modules,
         .tools = image_command_wants_tools(session->argv),
         .log_dir = log_dir,
@@ -396,26 +392,11 @@ static gboolean
 parse_options(int *argc, char **argv, Options *options, Accel *accel, int *before,
               int *status)
 {
-    const GOptionEntry entries[] = {
+    const GOptionEntry own[] = {
         {"host", 0, 0, G_OPTION_ARG_STRING, &options->host,
          "The host of the lab to use (default: the only one)", "NAME"},
-        {"with", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->with,
-         "Put a program of this machine into the host, with its libraries", "PROGRAM"},
         {"module", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->modules,
          "Load a kernel module in the host, with what it needs", "NAME"},
-        {"bind", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->bind,
-         "Bind functions to vfio-pci before the command starts; may be repeated",
-         "FUNCTIONS"},
-        {"copy", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->copy,
-         "Put a file or folder of this machine into the host; may be repeated",
-         "PATH[:TARGET]"},
-        {"chdir", 0, 0, G_OPTION_ARG_FILENAME, &options->chdir,
-         "Start the command in this folder of the host", "DIR"},
-        {"out", 0, 0, G_OPTION_ARG_FILENAME, &options->out,
-         "Bring what the command leaves in $HOSTBED_OUT here", "DIR"},
-        {"env", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->env,
-         "Set a variable for the command; without a value: as it is here",
-         "NAME[=VALUE]"},
         {"tty", 't', 0, G_OPTION_ARG_NONE, &options->tty, "Give the command a terminal",
          NULL},
         {"timeout", 0, 0, G_OPTION_ARG_DOUBLE, &options->timeout_s,
@@ -426,16 +407,12 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
          "Tell on standard error what is being done", NULL},
         G_OPTION_ENTRY_NULL,
     };
+    g_autofree GOptionEntry *entries = cli_program_entries(own, &options->program);
     if (!cli_parse_divided("run", argc, argv, entries, &options->machine, before, status))
         return FALSE;
     *accel = cli_accel(&options->machine);
-    if (!cli_check_environment(options->env, status))
+    if (!cli_program_check(&options->program, status))
         return FALSE;
-    if (options->chdir) {
-        char *path = g_canonicalize_filename(options->chdir, NULL);
-        g_free(options->chdir);
-        options->chdir = path;
-    }
     if (!(options->timeout_s >= 0 && options->timeout_s <= 1e6)) { /* nan is neither */
         *status =
             cli_fail_with(HB_USAGE, "--timeout takes seconds, from 0 (none) to 1000000");
@@ -492,7 +469,7 @@ static Bindings *
 bind_for_command(const Session *session, const Plan *plan, GError **error)
 {
     g_autoptr(Bindings) bindings =
-        bindings_new(plan, (const char *const *)session->options->bind, error);
+        bindings_new(plan, (const char *const *)session->options->program.bind, error);
     g_auto(GStrv) trial = bindings ? bindings_fill(bindings, session->argv, error) : NULL;
     return trial ? g_steal_pointer(&bindings) : NULL;
 }
@@ -518,8 +495,9 @@ run_lab(Session *session, const char *filename, Accel accel)
     g_autoptr(Bindings) bindings = bind_for_command(session, plan, &error);
     if (!bindings || !check_memory(plan, &error))
         return cli_fail(error);
-    g_autoptr(Outbox) outbox = options->out ? outbox_open(options->out, &error) : NULL;
-    if (options->out && !outbox)
+    const char *out = options->program.out;
+    g_autoptr(Outbox) outbox = out ? outbox_open(out, &error) : NULL;
+    if (out && !outbox)
         return cli_fail(error);
     session->bindings = bindings;
     session->outbox = outbox;

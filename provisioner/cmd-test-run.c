@@ -340,6 +340,7 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
 {
     const TestOptions *o = run->options;
     g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+    g_auto(GStrv) program = cli_program_words(&o->program);
     /* The end of the options cannot be said: more of them are to come. */
     gboolean like_option = lab->filename[0] == '-' && lab->filename[1] != '\0';
     g_autofree char *filename = g_strconcat(like_option ? "./" : "", lab->filename, NULL);
@@ -353,12 +354,7 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_options(argv, "module", o->modules);
     add_options(argv, "extra-arg", o->extra_args);
     add_options(argv, "suite", o->suites);
-    add_options(argv, "bind", o->bind);
-    add_options(argv, "with", o->with);
-    add_options(argv, "copy", o->copies);
-    add_options(argv, "env", o->env);
-    add_option(argv, "chdir", o->chdir);
-    add_option(argv, "out", o->out);
+    g_strv_builder_addv(argv, (const char **)program);
     g_autofree char *suite_timeout = g_strdup_printf("%.3f", o->suite_timeout);
     add_option(argv, "suite-timeout", suite_timeout);
     add_options(argv, "select", o->patterns);

@@ -106,14 +106,15 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
     if (list->len == 0)
         return HB_OK;
     g_autoptr(Bindings) bindings =
-        bindings_new(plan, (const char *const *)options->bind, error);
+        bindings_new(plan, (const char *const *)options->program.bind, error);
     if (!bindings)
         return HB_INFRASTRUCTURE;
-    g_auto(GStrv) env = cli_environment(options->env);
+    g_auto(GStrv) env = cli_program_environment(&options->program);
     g_autofree char *folder =
         g_strdup_printf("%s-%s", options->worker_name, plan->host_id);
-    g_autofree char *out =
-        options->out ? g_build_filename(options->out, folder, NULL) : NULL;
+    g_autofree char *out = options->program.out
+                               ? g_build_filename(options->program.out, folder, NULL)
+                               : NULL;
     g_autofree char *manifest = manifest_for(options, plan, error);
     g_autofree char *name = g_strdup_printf("%s-%s", options->worker_name, plan->host_id);
     LogDir *logs = manifest ? log_dir_open(options->log_dir, name, error) : NULL;
@@ -131,9 +132,9 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
         .kernel = options->machine.kernel,
         .modules = (const char *const *)options->modules,
         .extra_args = (const char *const *)options->extra_args,
-        .programs = (const char *const *)options->with,
-        .copies = (const char *const *)options->copies,
-        .folder = options->chdir,
+        .programs = (const char *const *)options->program.with,
+        .copies = (const char *const *)options->program.copies,
+        .folder = options->program.chdir,
         .env = (const char *const *)env,
         .bindings = bindings,
         .out = out,

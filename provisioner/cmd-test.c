@@ -30,12 +30,7 @@ options_clear(TestOptions *options)
     g_free(options->log_dir);
     g_strfreev(options->suites);
     g_clear_pointer(&options->foreign, g_ptr_array_unref);
-    g_strfreev(options->bind);
-    g_strfreev(options->with);
-    g_strfreev(options->copies);
-    g_strfreev(options->env);
-    g_free(options->chdir);
-    g_free(options->out);
+    cli_program_clear(&options->program);
     g_strfreev(options->modules);
     g_free(options->shard_text);
     g_free(options->worker_name);
@@ -78,7 +73,7 @@ lab_free_element(gpointer data)
 static gboolean
 parse_options(TestOptions *o, int argc, char **argv, int *status)
 {
-    const GOptionEntry entries[] = {
+    const GOptionEntry own[] = {
         {"select", 's', 0, G_OPTION_ARG_STRING_ARRAY, &o->patterns,
          "Only SUITE, SUITE/CASE, HOST/SUITE/CASE or LAB/HOST/SUITE/CASE; globs; may be "
          "repeated",
@@ -88,20 +83,6 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "COMMAND"},
         {"suite-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->suite_timeout,
          "End each --suite after so long (default: 600)", "SECONDS"},
-        {"bind", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->bind,
-         "With --suite: functions to bind to vfio-pci; may be repeated", "FUNCTIONS"},
-        {"with", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->with,
-         "With --suite: put a program into the host; may be repeated", "PROGRAM"},
-        {"copy", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o->copies,
-         "With --suite: put a file or folder into the host; may be repeated",
-         "PATH[:TARGET]"},
-        {"env", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->env,
-         "With --suite: set a variable; without a value: as it is here", "NAME[=VALUE]"},
-        {"chdir", 0, 0, G_OPTION_ARG_FILENAME, &o->chdir, "With --suite: where it starts",
-         "DIR"},
-        {"out", 0, 0, G_OPTION_ARG_FILENAME, &o->out,
-         "With --suite: bring what it leaves in $HOSTBED_OUT to DIR/LAB-HOST/SUITE",
-         "DIR"},
         {"list", 0, 0, G_OPTION_ARG_NONE, &o->list, "Print what would be run", NULL},
         {"junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit,
          "Write JUnit XML; '-': to stdout", "FILE"},
@@ -142,23 +123,11 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          NULL, NULL},
         {NULL},
     };
+    g_autofree GOptionEntry *entries = cli_program_entries(own, &o->program);
     if (!cli_parse("test", &argc, &argv, entries, &o->machine, status))
         return FALSE;
     o->arguments = g_strdupv(argv + 1);
     return TRUE;
-}
-
-/* What only somebody else's programs can use. */
-static const char *
-option_of_suites(const TestOptions *o)
-{
-    return o->bind     ? "--bind"
-           : o->with   ? "--with"
-           : o->copies ? "--copy"
-           : o->env    ? "--env"
-           : o->chdir  ? "--chdir"
-           : o->out    ? "--out"
-                       : NULL;
 }
 
 /* FALSE: *STATUS is set, and the reason printed. */
@@ -166,9 +135,9 @@ static gboolean
 check_suites(TestOptions *o, int *status)
 {
     g_autoptr(GError) error = NULL;
-    const char *alone = o->suites ? NULL : option_of_suites(o);
+    const char *alone = o->suites ? NULL : cli_program_given(&o->program);
     if (alone)
-        *status = cli_fail_with(HB_USAGE, "%s is for programs of --suite", alone);
+        *status = cli_fail_with(HB_USAGE, "--%s is for programs of --suite", alone);
     else if (!(o->suite_timeout > 0 && o->suite_timeout <= 1e6))
         *status =
             cli_fail_with(HB_USAGE, "--suite-timeout takes seconds, from 1 to 1000000");
@@ -176,7 +145,7 @@ check_suites(TestOptions *o, int *status)
                                            (guint)MAX(o->suite_timeout, 1), &error)))
         *status = cli_fail(error);
     else
-        return cli_check_environment(o->env, status);
+        return cli_program_check(&o->program, status);
     return FALSE;
 }
 
@@ -395,8 +364,8 @@ static gboolean
 check_bindings(const TestOptions *options, const GPtrArray *plans, GError **error)
 {
     for (guint i = 0; i < plans->len; i++) {
-        g_autoptr(Bindings) bindings =
-            bindings_new(plans->pdata[i], (const char *const *)options->bind, error);
+        g_autoptr(Bindings) bindings = bindings_new(
+            plans->pdata[i], (const char *const *)options->program.bind, error);
         if (!bindings)
             return FALSE;
         for (guint j = 0; j < options->foreign->len; j++) {
@@ -577,11 +546,6 @@ cmd_test(int argc, char **argv)
     if (!parse_options(&options, argc, argv, &status) ||
         !check_options(&options, &status) || !check_suites(&options, &status))
         return status;
-    if (options.chdir) {
-        char *path = g_canonicalize_filename(options.chdir, NULL);
-        g_free(options.chdir);
-        options.chdir = path;
-    }
     if (options.worker_fd >= 0 && options.arguments[0])
         return test_worker(&options, options.arguments[0]);
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "cli-program.h"
 #include "cli.h"
 #include "job.h"
 #include "selection.h"
@@ -20,8 +21,7 @@ typedef struct {
     char **suites;        /* --suite: command lines of other people's programs */
     double suite_timeout; /* seconds, of each of them */
     GPtrArray *foreign;   /* Suite, of these */
-    char **bind, **with, **copies, **env;
-    char *chdir, *out;
+    CliProgram program;   /* what they get */
     char **modules;
     char *shard_text;
     Shard shard;
