@@ -95,6 +95,7 @@ make_parts(Boot *boot, Parts *parts, GError **error)
         .folder = options->folder,
         .tools = options->tools,
         .vfio = options->vfio,
+        .kvm = options->kvm,
         .agent = agent,
         .suites_dir = suites,
         .memory_bytes = options->plan->memory_bytes,

@@ -13,17 +13,17 @@ on_step(const char *what, gpointer user_data)
 }
 
 /* Modules that no suite uses would only make the image larger. */
-static gboolean
-any_uses_vfio(const SessionOptions *options)
+static void
+find_uses(const SessionOptions *options, BootOptions *boot)
 {
     for (guint i = 0; i < options->suites->len; i++) {
         const Suite *suite = options->suites->pdata[i];
-        g_autofree char *unmet =
-            suite->uses_vfio ? suite_unmet(suite, options->plan) : NULL;
-        if (suite->uses_vfio && !unmet)
-            return TRUE;
+        if (!suite->uses_vfio && !suite->uses_kvm)
+            continue;
+        g_autofree char *unmet = suite_unmet(suite, options->plan);
+        boot->vfio |= suite->uses_vfio && !unmet;
+        boot->kvm |= suite->uses_kvm && !unmet;
     }
-    return FALSE;
 }
 
 static GStrv
@@ -55,7 +55,7 @@ start(const SessionOptions *options, const char *log_dir, GError **error)
 {
     g_auto(GStrv) modules = wanted_modules(options);
     g_auto(GStrv) commands = commands_of(options->suites);
-    const BootOptions boot = {
+    BootOptions boot = {
         .plan = options->plan,
         .emulator = options->emulator,
         .accel = options->accel,
@@ -67,13 +67,13 @@ start(const SessionOptions *options, const char *log_dir, GError **error)
         .commands = (const char *const *)commands,
         .tools = *commands != NULL,
         .suites = TRUE,
-        .vfio = any_uses_vfio(options),
         .log_dir = log_dir,
         .extra_args = options->extra_args,
         .interrupt = options->interrupt,
         .step = on_step,
         .user_data = (gpointer)options,
     };
+    find_uses(options, &boot);
     return boot_host(&boot, error);
 }
 

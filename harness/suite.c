@@ -18,6 +18,7 @@ static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
 static const char *const vfio_cases[] = {VFIO_CASES(NAME) NULL};
 static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
 static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
+static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 
 const Suite suites[] = {
     {
@@ -96,6 +97,17 @@ const Suite suites[] = {
         .needs_vfs = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 60,
+    },
+    {
+        .name = "nested",
+        .cases = nested_cases,
+        .summary = "the host runs guests of its own and gives them its functions",
+        .needs_iommu = TRUE,
+        .needs_nic = TRUE,
+        .needs_mib = 1024,
+        .uses_vfio = TRUE,
+        .uses_kvm = TRUE,
+        .timeout_seconds = 120,
     },
     {NULL},
 };
@@ -226,6 +238,10 @@ suite_unmet(const Suite *suite, const Plan *plan)
     if (plan->node_count < suite->needs_nodes)
         return g_strdup_printf("the lab has %u nodes; %u are needed", plan->node_count,
                                suite->needs_nodes);
+    if (plan->memory_bytes >> 20 < suite->needs_mib)
+        return g_strdup_printf("the host has %" G_GINT64_FORMAT
+                               " MiB of memory; %u are needed",
+                               plan->memory_bytes >> 20, suite->needs_mib);
     return NULL;
 }
 

@@ -32,7 +32,9 @@ typedef struct {
     gboolean needs_nic;    /* a network function that is no virtual one */
     gboolean needs_vfs;    /* virtual functions that are there at start */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
+    gboolean uses_kvm;     /* and KVM's */
     guint needs_nodes;     /* at least so many nodes */
+    guint needs_mib;       /* at least so much memory */
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */
     char **command; /* somebody else's program with its arguments, whose limit is the same
                        everywhere; NULL: one of ours */

@@ -144,9 +144,9 @@ __asm__(".pushsection .rodata.accel_guest, \"a\", @progbits\n"
 extern const unsigned char accel_guest_begin[], accel_guest_end[];
 
 const void *
-accel_guest(gsize *length)
+accel_guest(size_t *length)
 {
-    *length = (gsize)(accel_guest_end - accel_guest_begin);
+    *length = (size_t)(accel_guest_end - accel_guest_begin);
     return accel_guest_begin;
 }
 
@@ -154,7 +154,7 @@ accel_guest(gsize *length)
 
 /* KVM runs guests of the machine's own kind only. */
 const void *
-accel_guest(gsize *length)
+accel_guest(size_t *length)
 {
     *length = 0;
     return NULL;

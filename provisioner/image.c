@@ -135,15 +135,27 @@ dependencies(const GPtrArray *modules)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
+static GStrv
+modules_at_hand(const ImageOptions *options)
+{
+    static const char *vfio[] = {"vfio",          "vfio_iommu_type1", "vfio_virqfd",
+                                 "vfio_pci_core", "vfio_pci",         NULL};
+    static const char *kvm[] = {"kvm_amd", "kvm_intel", NULL};
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    if (options->tools || options->vfio)
+        g_strv_builder_addv(builder, vfio);
+    if (options->kvm)
+        g_strv_builder_addv(builder, kvm);
+    return g_strv_builder_end(builder);
+}
+
 static gboolean
 add_modules(Initramfs *image, const ImageOptions *options, GError **error)
 {
-    static const char *const at_hand[] = {
-        "vfio", "vfio_iommu_type1", "vfio_virqfd", "vfio_pci_core", "vfio_pci", NULL};
+    g_auto(GStrv) at_hand = modules_at_hand(options);
     const ModuleNames names = {.wanted = options->modules,
                                .optional = options->optional_modules,
-                               .at_hand =
-                                   options->tools || options->vfio ? at_hand : NULL};
+                               .at_hand = (const char *const *)at_hand};
     g_autoptr(GPtrArray) modules = modules_resolve(options->kernel, &names, error);
     if (!modules)
         return FALSE;

@@ -127,4 +127,7 @@
     CASE(address_set_through_the_physical_function) \
     CASE(drivers_take_functions_side_by_side) \
     CASE(frames_pass_between_functions)
+
+#define NESTED_CASES(CASE) \
+    CASE(kvm_runs_guest_code)
 /* clang-format on */

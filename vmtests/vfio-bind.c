@@ -4,6 +4,7 @@
  */
 #include "vfio-device.h"
 
+#include "modprobe.h"
 #include "suite.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define DEVICES "/sys/bus/pci/devices"
@@ -79,24 +79,12 @@ write_text(const char *path, const char *text)
     return result;
 }
 
-static void
-run_modprobe(const char *module)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        execlp("modprobe", "modprobe", "-q", module, (char *)NULL);
-        _exit(127);
-    }
-    if (child > 0)
-        waitpid(child, NULL, 0);
-}
-
 int
 vfio_load(void)
 {
     static const char *const modules[] = {"vfio_iommu_type1", "vfio-pci"};
     for (size_t i = 0; i < sizeof modules / sizeof modules[0]; i++)
-        run_modprobe(modules[i]);
+        modprobe(modules[i]);
     bool is_there =
         access("/dev/vfio/vfio", F_OK) == 0 && access(DRIVERS "/vfio-pci", F_OK) == 0;
     return is_there ? 0 : -ENOENT;

@@ -17,6 +17,7 @@ plan_of(guint nodes, LabIommuModel iommu, guint hugepages, guint32 class_code)
     plan->lab_name = g_strdup("lab");
     plan->host_id = g_strdup("l1");
     plan->node_count = nodes;
+    plan->memory_bytes = (gint64)nodes << 30;
     plan->iommu.model = iommu;
     plan->cells = g_ptr_array_new();
     plan->functions = g_ptr_array_new_with_free_func(g_free);
@@ -70,6 +71,9 @@ needs_are_seen_in_the_plan(void **state)
     const Suite many = {.name = "many", .needs_nodes = 2};
     g_autofree char *nodes = suite_unmet(&many, bare);
     assert_string_equal(nodes, "the lab has 1 nodes; 2 are needed");
+    const Suite large = {.name = "large", .needs_mib = 1025};
+    g_autofree char *memory = suite_unmet(&large, bare);
+    assert_string_equal(memory, "the host has 1024 MiB of memory; 1025 are needed");
 
     g_auto(GStrv) environment = suite_environment(bare);
     assert_string_equal(environment[0], "HOSTBED_MANIFEST=/run/hostbed/manifest");
