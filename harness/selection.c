@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "error.h"
-#include "lab-parse.h"
+#include "nearest.h"
 
 Unit *
 unit_new(const char *lab, const Plan *plan, const Suite *suite)
@@ -131,13 +131,23 @@ is_possible(const Pattern *pattern)
     return FALSE;
 }
 
+/* The suite that PATTERN probably means, with what else it says; else all there are. */
 static char *
-suite_names(void)
+suite_hint(const Pattern *pattern)
 {
-    GString *names = g_string_new(NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (const Suite *suite = suites; suite->name; suite++)
-        g_string_append_printf(names, "%s%s", names->len ? ", " : "", suite->name);
-    return g_string_free(names, FALSE);
+        g_ptr_array_add(names, (gpointer)suite->name);
+    g_ptr_array_add(names, NULL);
+    g_autofree char *all = g_strjoinv(", ", (char **)names->pdata);
+    g_autofree char *list = g_strdup_printf("there are %s", all);
+    const char *near = nearest_name(pattern->suite, (const char *const *)names->pdata);
+    if (!near)
+        return g_steal_pointer(&list);
+    const char *slash = pattern->name ? "/" : "";
+    g_autofree char *meant =
+        g_strconcat(near, slash, pattern->name ? pattern->name : "", NULL);
+    return nearest_hint(meant, NULL);
 }
 
 Selection *
@@ -150,12 +160,12 @@ selection_new(const char *const *patterns, GError **error)
         g_ptr_array_add(selection->patterns, pattern);
         if (is_possible(pattern))
             continue;
-        g_autofree char *names = suite_names();
+        g_autofree char *hint = suite_hint(pattern);
         g_set_error(
             error, HB_ERROR, HB_USAGE,
             "'%s' is neither a lab file that can be read nor a selection of suites; "
-            "there are %s",
-            patterns[i], names);
+            "%s",
+            patterns[i], hint);
         return NULL;
     }
     return g_steal_pointer(&selection);
@@ -176,8 +186,21 @@ selection_is_all(const Selection *selection)
     return selection->patterns->len == 0;
 }
 
+/* Names of cases are sentences, of which somebody may have written the beginning. */
+static const char *
+nearest_beginning(const char *text, char *const *names)
+{
+    for (; *names; names++) {
+        g_autofree char *beginning = g_strndup(*names, strlen(text));
+        const char *const beginnings[] = {beginning, NULL};
+        if (nearest_name(text, beginnings))
+            return *names;
+    }
+    return NULL;
+}
+
 /* The case that PATTERN probably means, as SUITE/CASE, or NULL: one that is written
- * alike, else one whose name has it as a part. */
+ * alike, else one whose name has it as a part, else one that begins alike. */
 static char *
 nearest_case(const Pattern *pattern, const GPtrArray *units)
 {
@@ -185,9 +208,10 @@ nearest_case(const Pattern *pattern, const GPtrArray *units)
         const Unit *unit = units->pdata[i];
         if (!means_suite(pattern, unit->lab, unit->host, unit->suite->name))
             continue;
-        const char *near = lab_nearest(pattern->name, (const char *const *)unit->cases);
+        const char *near = nearest_name(pattern->name, (const char *const *)unit->cases);
         for (char **name = unit->cases; !near && *name; name++)
             near = strstr(*name, pattern->name) ? *name : NULL;
+        near = near ? near : nearest_beginning(pattern->name, unit->cases);
         if (near)
             return g_strdup_printf("%s/%s", unit->suite->name, near);
     }
@@ -203,8 +227,7 @@ check_pattern(const Pattern *pattern, const GPtrArray *units, GError **error)
     }
     g_autofree char *near = nearest_case(pattern, units);
     g_autofree char *way_out =
-        near ? g_strdup_printf("did you mean %s?", near)
-             : g_strdup("'hostbed test --list LAB…' tells what there is");
+        nearest_hint(near, "'hostbed test --list LAB…' tells what there is");
     g_set_error(error, HB_ERROR, HB_USAGE, "'%s' selects no case of these labs; %s",
                 pattern->text, way_out);
     return FALSE;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lab-parse.h"
+#include "nearest.h"
 #include "units.h"
 
 /* ---- findings ------------------------------------------------------------------- */
@@ -30,51 +31,6 @@ lab_say(LabParser *parser, FilePos pos, const char *check, const char *format, .
             LAB_MAX_FINDINGS);
     else
         findings_add(parser->findings, FINDING_ERROR, pos, check, "%s", message);
-}
-
-/* How many insertions, removals, changes and swaps of neighbours lead from A to B
- * (Damerau's restricted distance), with case and '_' for '-' not counted. Words longer
- * than ROWS are far. */
-static guint
-distance(const char *a, const char *b)
-{
-    enum {
-        ROWS = 40
-    };
-    g_autofree char *x = g_strdelimit(g_ascii_strdown(a, -1), "_", '-');
-    g_autofree char *y = g_strdelimit(g_ascii_strdown(b, -1), "_", '-');
-    gsize m = strlen(x), n = strlen(y);
-    if (m >= ROWS || n >= ROWS)
-        return G_MAXUINT;
-    guint d[ROWS][ROWS];
-    for (gsize i = 0; i <= m; i++)
-        for (gsize j = 0; j <= n; j++) {
-            if (i == 0 || j == 0) {
-                d[i][j] = (guint)(i + j);
-                continue;
-            }
-            guint change = d[i - 1][j - 1] + (x[i - 1] != y[j - 1]);
-            d[i][j] = MIN(change, MIN(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1])
-                d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
-        }
-    return d[m][n];
-}
-
-const char *
-lab_nearest(const char *text, const char *const *names)
-{
-    const char *nearest = NULL;
-    guint least = G_MAXUINT;
-    for (; *names; names++) {
-        guint far = distance(text, *names);
-        gboolean close = far <= MAX(1, strlen(*names) / 3) && far < strlen(*names);
-        if (close && far < least) {
-            least = far;
-            nearest = *names;
-        }
-    }
-    return nearest;
 }
 
 /* "a, b or c" of NAMES (ends with NULL). */
@@ -138,7 +94,7 @@ is_mistyped(const LabXml *element, const char *name)
     const char *const names[] = {name, NULL};
     for (guint i = 0; element->attributes && i < element->attributes->len; i++) {
         const LabXmlAttribute *attribute = g_ptr_array_index(element->attributes, i);
-        if (!attribute->asked && lab_nearest(attribute->name, names))
+        if (!attribute->asked && nearest_name(attribute->name, names))
             return TRUE;
     }
     return FALSE;
@@ -301,7 +257,7 @@ lab_attr_choice(LabParser *parser, LabXml *element, const char *name,
             *value = i;
             return TRUE;
         }
-    const char *meant = lab_nearest(text, names);
+    const char *meant = nearest_name(text, names);
     g_autofree char *all = list_of(names);
     g_autofree char *what = meant
                                 ? g_strdup_printf("is not known; did you mean %s?", meant)
@@ -437,7 +393,7 @@ tell_unknown_attributes(LabParser *parser, LabXml *element)
             g_ptr_array_add(names, g_ptr_array_index(element->asked, j));
         g_ptr_array_add(names, NULL);
         const char *const *known = (const char *const *)names->pdata;
-        const char *meant = lab_nearest(attribute->name, known);
+        const char *meant = nearest_name(attribute->name, known);
         g_autofree char *name = lab_xml_quote(attribute->name);
         g_autofree char *all = list_of(known);
         if (meant)
@@ -537,7 +493,7 @@ unknown_child_hint(const LabXml *child, const LabChild *children)
     const char *const *known = (const char *const *)names->pdata;
     if (names->len == 1)
         return g_strdup("it holds none");
-    const char *meant = lab_nearest(child->name, known);
+    const char *meant = nearest_name(child->name, known);
     g_autofree char *all = list_of(known);
     return meant ? g_strdup_printf("did you mean <%s>?", meant)
                  : g_strdup_printf("it can hold %s", all);

@@ -43,9 +43,6 @@ typedef struct {
 void lab_say(LabParser *parser, FilePos pos, const char *check, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
 
-/* The word of NAMES (ends with NULL) that TEXT is probably meant to be, or NULL. */
-const char *lab_nearest(const char *text, const char *const *names);
-
 /* ---- attributes: each returns TRUE if it is there and right; then *VALUE was set
  * -------------- */
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "nearest.h"
 #include "config.h"
 
 /* A command is a row here and a file cmd-NAME.c. */
@@ -41,45 +42,16 @@ print_help(FILE *out)
     fputs("\n'hostbed COMMAND --help' tells more; hostbed(1) tells all.\n", out);
 }
 
-/* How many letters must be typed anew to get from A to B (Levenshtein). */
-static guint
-distance(const char *a, const char *b)
-{
-    gsize columns = strlen(b) + 1;
-    g_autofree guint *row = g_new(guint, columns);
-    for (guint j = 0; j < columns; j++)
-        row[j] = j;
-    for (guint i = 1; a[i - 1]; i++) {
-        guint diagonal = row[0];
-        row[0] = i;
-        for (guint j = 1; j < columns; j++) {
-            guint above = row[j];
-            guint replaced = diagonal + (a[i - 1] != b[j - 1]);
-            row[j] = MIN(MIN(above, row[j - 1]) + 1, replaced);
-            diagonal = above;
-        }
-    }
-    return row[columns - 1];
-}
-
 static int
 unknown_command(const char *name)
 {
-    const Command *nearest = NULL;
-    guint best = 3;
-    for (const Command *command = commands; command->name && strlen(name) < 32;
-         command++) {
-        guint d = distance(name, command->name);
-        if (d < best) {
-            best = d;
-            nearest = command;
-        }
-    }
-    if (nearest)
-        return cli_fail_with(HB_USAGE, "there is no command '%s'; did you mean '%s'?",
-                             name, nearest->name);
-    return cli_fail_with(HB_USAGE,
-                         "there is no command '%s'; 'hostbed --help' lists them", name);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (const Command *command = commands; command->name; command++)
+        g_ptr_array_add(names, (gpointer)command->name);
+    g_ptr_array_add(names, NULL);
+    const char *meant = nearest_name(name, (const char *const *)names->pdata);
+    g_autofree char *hint = nearest_hint(meant, "'hostbed --help' lists them");
+    return cli_fail_with(HB_USAGE, "there is no command '%s'; %s", name, hint);
 }
 
 static int

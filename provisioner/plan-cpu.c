@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "nearest.h"
 #include "plan-steps.h"
 
 static FilePos
@@ -31,25 +32,40 @@ has_feature(const Emulator *emulator, const char *name)
 }
 
 static void
+check_model(Planning *planning, const char *model)
+{
+    const Emulator *emulator = planning->emulator;
+    if (g_hash_table_contains(emulator->cpu_models, model))
+        return;
+    g_autofree char *hint =
+        nearest_hint(nearest_key(model, emulator->cpu_models, NULL),
+                     "leave it out, or name one that '-cpu help' of the emulator lists");
+    findings_add(planning->findings, FINDING_UNSUPPORTED, position(planning), "cpu-model",
+                 "this emulator (%s) has no CPU model %s; %s", emulator->version, model,
+                 hint);
+}
+
+static void
+check_feature(Planning *planning, const LabCpuFeature *feature)
+{
+    const Emulator *emulator = planning->emulator;
+    if (has_feature(emulator, feature->name))
+        return;
+    g_autofree char *hint = nearest_hint(
+        nearest_key(feature->name, emulator->cpu_features, NULL), "leave it out");
+    findings_add(planning->findings, FINDING_UNSUPPORTED, feature->pos, "cpu-feature",
+                 "the CPUs of this emulator (%s) have no feature %s; %s",
+                 emulator->version, feature->name, hint);
+}
+
+static void
 check_names(Planning *planning)
 {
     const LabCpu *cpu = &planning->host->cpu;
-    const Emulator *emulator = planning->emulator;
-
-    if (!is_default(cpu) && !g_hash_table_contains(emulator->cpu_models, cpu->model))
-        findings_add(planning->findings, FINDING_UNSUPPORTED, position(planning),
-                     "cpu-model",
-                     "this emulator (%s) has no CPU model %s; leave it out, or name one "
-                     "that '-cpu help' of the emulator lists",
-                     emulator->version, cpu->model);
-    for (guint i = 0; i < cpu->features->len; i++) {
-        const LabCpuFeature *feature = g_ptr_array_index(cpu->features, i);
-        if (!has_feature(emulator, feature->name))
-            findings_add(
-                planning->findings, FINDING_UNSUPPORTED, feature->pos, "cpu-feature",
-                "the CPUs of this emulator (%s) have no feature %s; leave it out",
-                emulator->version, feature->name);
-    }
+    if (!is_default(cpu))
+        check_model(planning, cpu->model);
+    for (guint i = 0; i < cpu->features->len; i++)
+        check_feature(planning, g_ptr_array_index(cpu->features, i));
 }
 
 void

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "nearest.h"
 #include "plan-steps.h"
 
 #define MIB ((gint64)1024 * 1024)
@@ -125,6 +126,18 @@ is_reserved(const char *name)
     return FALSE;
 }
 
+void
+plan_refuse_property(Planning *planning, const LabProperty *written,
+                     const EmulatorDevice *facts, const char *owner)
+{
+    const char *meant =
+        facts != NULL ? nearest_key(written->name, facts->properties, NULL) : NULL;
+    g_autofree char *hint = nearest_hint(meant, "leave it out");
+    findings_add(planning->findings, FINDING_UNSUPPORTED, written->pos, "property",
+                 "%s of this emulator (%s) has no property %s that can be set; %s", owner,
+                 planning->emulator->version, written->name, hint);
+}
+
 static void
 add_written(Planning *planning, PlanFunction *function, const LabNode *node)
 {
@@ -140,9 +153,7 @@ add_written(Planning *planning, PlanFunction *function, const LabNode *node)
                          "element",
                          written->name, node->id);
         } else if (type == NULL) {
-            findings_add(planning->findings, FINDING_UNSUPPORTED, written->pos,
-                         "property", "%s of this emulator (%s) has no property %s",
-                         function->driver, planning->emulator->version, written->name);
+            plan_refuse_property(planning, written, facts, function->driver);
         } else if (!plan_property_text(function->properties, written->name,
                                        written->value, type)) {
             findings_add(planning->findings, FINDING_ERROR, written->pos, "property",
@@ -361,17 +372,29 @@ plan_kind(Planning *planning, PlanFunction *function, const LabNode *node)
     }
 }
 
-/* A bridge written as a plain device would take bus numbers that nobody counts. */
-/* Where a model is to be had that is younger than emulators in use. */
-static const char *
-way_to_device(const char *driver)
+static gboolean
+is_endpoint(gconstpointer device)
 {
-    if (g_str_equal(driver, "igb"))
-        return "QEMU has it since 8.0 (Debian 13, backports of Debian 12, Fedora 39): "
-               "name such an emulator with --emulator, or use another model";
-    return "use another emulator (--emulator) or model";
+    const EmulatorDevice *facts = device;
+    return facts->is_pci && (facts->class_code >> 16) != 0x06;
 }
 
+/* Where a model is to be had that is younger than emulators in use; else what a name that
+ * was mistyped probably means. Owned by the caller. */
+static char *
+way_to_device(const Planning *planning, const PlanFunction *function)
+{
+    const char *meant = NULL;
+    if (g_str_equal(function->driver, "igb"))
+        return g_strdup(
+            "QEMU has it since 8.0 (Debian 13, backports of Debian 12, Fedora 39): "
+            "name such an emulator with --emulator, or use another model");
+    if (function->kind == LAB_DEVICE)
+        meant = nearest_key(function->driver, planning->emulator->devices, is_endpoint);
+    return nearest_hint(meant, "use another emulator (--emulator) or model");
+}
+
+/* A bridge written as a plain device would take bus numbers that nobody counts. */
 static gboolean
 check_facts(Planning *planning, const PlanFunction *function, const EmulatorDevice *facts)
 {
@@ -383,10 +406,11 @@ check_facts(Planning *planning, const PlanFunction *function, const EmulatorDevi
         return FALSE;
     }
     if (facts == NULL) {
+        g_autofree char *way_out = way_to_device(planning, function);
         findings_add(planning->findings, FINDING_UNSUPPORTED, function->pos, "device",
                      "this emulator (%s) has no PCI device %s, which %s needs; %s",
                      planning->emulator->version, function->driver, function->id,
-                     way_to_device(function->driver));
+                     way_out);
         return FALSE;
     }
     if (!facts->is_pci) {

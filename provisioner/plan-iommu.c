@@ -130,6 +130,8 @@ add_written(Planning *planning)
 {
     PlanIommu *iommu = &planning->plan->iommu;
     const LabIommu *asked = &planning->host->iommu;
+    g_autofree char *owner =
+        g_strdup_printf("the %s IOMMU", lab_iommu_model_name(iommu->model));
 
     for (guint i = 0; i < asked->properties->len; i++) {
         const LabProperty *written = g_ptr_array_index(asked->properties, i);
@@ -138,11 +140,7 @@ add_written(Planning *planning)
         const char *type =
             facts != NULL ? g_hash_table_lookup(facts->properties, written->name) : NULL;
         if (type == NULL)
-            findings_add(
-                planning->findings, FINDING_UNSUPPORTED, written->pos, "property",
-                "the %s IOMMU of this emulator (%s) has no property %s that can be set",
-                lab_iommu_model_name(iommu->model), planning->emulator->version,
-                written->name);
+            plan_refuse_property(planning, written, facts, owner);
         else if (!plan_property_text(iommu->properties, written->name, written->value,
                                      type))
             findings_add(planning->findings, FINDING_ERROR, written->pos, "property",

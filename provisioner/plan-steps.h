@@ -74,6 +74,9 @@ void plan_virtual_functions(Planning *planning);
 void plan_modules(Planning *planning);
 void plan_macs_taken(const Lab *lab, GHashTable *macs);
 gboolean plan_is_virtio(const char *driver);
+/* A property that OWNER, of which the emulator tells FACTS (or NULL), does not have. */
+void plan_refuse_property(Planning *planning, const LabProperty *written,
+                          const EmulatorDevice *facts, const char *owner);
 
 /* ---- plan-groups.c */
 void plan_groups(Planning *planning);

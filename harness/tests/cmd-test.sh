@@ -21,7 +21,9 @@ status "no lab" 2 numa
 has "no lab is said" "$tap_dir/err" "no lab to test"
 status "no such lab" 2 nosuch.xml
 status "a lab with faults" 2 "$labs/refused/counts-multiply.xml"
-status "no such suite" 2 nuna "$labs/smallest.xml"
+status "a mistyped suite" 2 nuna "$labs/smallest.xml"
+has "what is meant is guessed" "$tap_dir/err" "did you mean numa\?"
+status "no such suite" 2 gnome "$labs/smallest.xml"
 has "the suites are named" "$tap_dir/err" "manifest, numa, .*hugepages"
 status "no such case" 2 numa/first_tuch_is_local "$labs/smallest.xml"
 has "the nearest case is named" "$tap_dir/err" "did you mean numa/first_touch_is_local\?"

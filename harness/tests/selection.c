@@ -68,14 +68,24 @@ a_case_selects_its_suite(void **state)
 }
 
 static void
-refuses_what_selects_no_suite(void **state)
+expect_no_suite(const char *pattern, const char *sentence)
 {
-    const char *const patterns[] = {"numa", "nuna/*", NULL};
+    const char *const patterns[] = {"numa", pattern, NULL};
     g_autoptr(GError) error = NULL;
     assert_null(selection_new(patterns, &error));
     assert_int_equal(hb_error_status(error), HB_USAGE);
-    assert_non_null(strstr(error->message, "'nuna/*'"));
-    assert_non_null(strstr(error->message, "manifest, numa, numa-moves, numa-cpus, pci"));
+    g_autofree char *quoted = g_strdup_printf("'%s'", pattern);
+    assert_non_null(strstr(error->message, quoted));
+    assert_non_null(strstr(error->message, sentence));
+}
+
+static void
+refuses_what_selects_no_suite(void **state)
+{
+    expect_no_suite("gnome/*", "there are manifest, numa, numa-moves, numa-cpus, pci");
+    expect_no_suite("nuna/*", "did you mean numa/*?");
+    expect_no_suite("hugepage", "did you mean hugepages?");
+    expect_no_suite("l1/numa-cpu/x", "did you mean numa-cpus/x?");
 }
 
 static Unit *
@@ -117,6 +127,7 @@ refuses_what_selects_no_case(void **state)
 {
     expect_refusal("numa/distence", "did you mean numa/distances?");
     expect_refusal("l1/numa/touch", "did you mean numa/first_touch?");
+    expect_refusal("numa/furst", "did you mean numa/first_touch?");
     expect_refusal("numa/zzz", "--list");
     expect_refusal("numa/", "--list");
     expect_refusal("pci", "--list");
