@@ -324,7 +324,7 @@ tell_differences(const Subject *subject)
     for (guint i = 0; i < subject->asked->len; i++) {
         const Fact *fact = subject->asked->pdata[i];
         g_autofree char *instead = found_instead(fact, subject->found);
-        g_ptr_array_add(lines, g_strdup_printf("line %u: asked '%s', found %s",
+        g_ptr_array_add(lines, g_strdup_printf("manifest:%u: asked '%s', found %s",
                                                fact->number, fact->line, instead));
     }
     for (guint i = 0; i < subject->found->len; i++) {

@@ -5,8 +5,8 @@
  * hostile.
  *
  * A case is a subject, "node 0" or "pci 0000:b5:00.0", so that its name is the same in
- * each run; it fails if one of its lines differs, and its output names each such line,
- * with what was asked and what was found.
+ * each run; it fails if one of its lines differs, and its output names each such line of
+ * the manifest ("manifest:24:"), with what was asked and what was found.
  */
 #pragma once
 

@@ -101,6 +101,7 @@ compare_host(Session *session, GError **error)
     log_dir_put(session->log_dir, "manifest.diff", diff, 0600);
     GPtrArray *results = compare_manifest(options->plan->host_id, manifest, observation,
                                           options->plan->tainted);
+    session_tell_places(session, results);
     /* One observation serves all cases; each has its share of the time. */
     gint64 share = (g_get_monotonic_time() - before) / results->len;
     for (guint i = 0; i < results->len; i++)

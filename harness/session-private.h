@@ -29,6 +29,8 @@ CaseResult *session_case(const Session *session, const char *suite, const char *
 void session_set_verdict(const Session *session, CaseResult *result, const GError *error);
 void session_make_flaky(CaseResult *result, const char *how, const char *why);
 gboolean session_any_bad(const GPtrArray *results);
+/* Adds to what the check found the place in the lab of what was asked. */
+void session_tell_places(const Session *session, GPtrArray *differences);
 /* Tells what is wanted of the RESULTS, which it takes. */
 void session_deliver(Session *session, GPtrArray *results);
 /* The same for one RESULT, taken. */

@@ -79,6 +79,44 @@ session_set_verdict(const Session *session, CaseResult *result, const GError *er
     }
 }
 
+/* Of the element of the lab that asks for SUBJECT; file NULL: none does. */
+static FilePos
+place_of(const Plan *plan, const char *subject)
+{
+    static const char *const of_the_host[] = {"cpus", "groups", "iommu", NULL};
+    for (guint i = 0; i < plan->cells->len; i++) {
+        const PlanCell *cell = plan->cells->pdata[i];
+        g_autofree char *name = g_strdup_printf("node %d", cell->node);
+        if (g_str_equal(name, subject))
+            return cell->pos;
+    }
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        char address[PCI_ADDRESS_SIZE];
+        g_autofree char *name =
+            g_strdup_printf("pci %s", pci_address_text(function->address, address));
+        if (g_str_equal(name, subject))
+            return function->pos;
+    }
+    return g_strv_contains(of_the_host, subject) ? plan->pos : (FilePos){NULL, 0};
+}
+
+void
+session_tell_places(const Session *session, GPtrArray *differences)
+{
+    for (guint i = 0; i < differences->len; i++) {
+        CaseResult *result = differences->pdata[i];
+        FilePos pos = {NULL, 0};
+        if (result->outcome != OUTCOME_PASS)
+            pos = place_of(session->options->plan, result->name);
+        if (!pos.file)
+            continue;
+        g_autofree char *message = g_steal_pointer(&result->message);
+        case_result_set_message(result, "%s; %s:%d asks for it", message, pos.file,
+                                pos.line);
+    }
+}
+
 static CaseResult *
 find_case(const GPtrArray *results, const CaseResult *like)
 {

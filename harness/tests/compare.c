@@ -89,32 +89,34 @@ names_the_line_that_differs(void **state)
 {
     expect_altered(
         "node 0 distance 1 21", "node 0 distance 1 20",
-        "node 0: line 11: asked 'node 0 distance 1 21', found 'node 0 distance 1 20'\n"
-        "line 11: asked 'node 0 distance 1 21', found 'node 0 distance 1 20'\n");
+        "node 0: manifest:11: asked 'node 0 distance 1 21', found 'node 0 distance 1 "
+        "20'\n"
+        "manifest:11: asked 'node 0 distance 1 21', found 'node 0 distance 1 20'\n");
     expect_altered(
         "mac 52:54:00:7e:6e:c6", "mac 52:54:00:7e:6e:c7",
-        "pci 0000:b5:00.0: line 18: asked 'pci 0000:b5:00.0 mac 52:54:00:7e:6e:c6', "
+        "pci 0000:b5:00.0: manifest:18: asked 'pci 0000:b5:00.0 mac 52:54:00:7e:6e:c6', "
         "found 'pci 0000:b5:00.0 mac 52:54:00:7e:6e:c7'\n"
-        "line 18: asked 'pci 0000:b5:00.0 mac 52:54:00:7e:6e:c6', found 'pci "
+        "manifest:18: asked 'pci 0000:b5:00.0 mac 52:54:00:7e:6e:c6', found 'pci "
         "0000:b5:00.0 mac 52:54:00:7e:6e:c7'\n");
-    expect_altered(
-        "bar 0 mem32 131072", "bar 0 mem32 131072 unassigned",
-        "pci 0000:b5:00.0: line 16: asked 'pci 0000:b5:00.0 bar 0 mem32 131072', found "
-        "'pci 0000:b5:00.0 bar 0 mem32 131072 unassigned'\n"
-        "line 16: asked 'pci 0000:b5:00.0 bar 0 mem32 131072', found 'pci 0000:b5:00.0 "
-        "bar 0 mem32 131072 unassigned'\n");
+    expect_altered("bar 0 mem32 131072", "bar 0 mem32 131072 unassigned",
+                   "pci 0000:b5:00.0: manifest:16: asked 'pci 0000:b5:00.0 bar 0 mem32 "
+                   "131072', found "
+                   "'pci 0000:b5:00.0 bar 0 mem32 131072 unassigned'\n"
+                   "manifest:16: asked 'pci 0000:b5:00.0 bar 0 mem32 131072', found 'pci "
+                   "0000:b5:00.0 "
+                   "bar 0 mem32 131072 unassigned'\n");
 }
 
 static void
 tells_what_is_not_there(void **state)
 {
     expect_altered("iommu intremap\n", "",
-                   "iommu: line 7: asked 'iommu intremap', found nothing\n"
-                   "line 7: asked 'iommu intremap', found nothing\n");
+                   "iommu: manifest:7: asked 'iommu intremap', found nothing\n"
+                   "manifest:7: asked 'iommu intremap', found nothing\n");
     expect_altered("pci 0000:00:00.0 id 8086:29c0\npci 0000:00:00.0 parent root\n", "",
                    "pci 0000:00:00.0: not there: nothing was found of it\n"
-                   "line 14: asked 'pci 0000:00:00.0 id 8086:29c0', found nothing\n"
-                   "line 15: asked 'pci 0000:00:00.0 parent root', found nothing\n");
+                   "manifest:14: asked 'pci 0000:00:00.0 id 8086:29c0', found nothing\n"
+                   "manifest:15: asked 'pci 0000:00:00.0 parent root', found nothing\n");
 }
 
 static void
@@ -136,9 +138,9 @@ compares_groups_as_sets(void **state)
 {
     expect_altered(
         "group 0000:b4:00.0 0000:b5:00.0", "group 0000:b4:00.0\ngroup 0000:b5:00.0",
-        "groups: line 5: asked 'group 0000:b4:00.0 0000:b5:00.0', found 'group "
+        "groups: manifest:5: asked 'group 0000:b4:00.0 0000:b5:00.0', found 'group "
         "0000:b4:00.0' and 'group 0000:b5:00.0'\n"
-        "line 5: asked 'group 0000:b4:00.0 0000:b5:00.0', found 'group 0000:b4:00.0' "
+        "manifest:5: asked 'group 0000:b4:00.0 0000:b5:00.0', found 'group 0000:b4:00.0' "
         "and 'group 0000:b5:00.0'\n");
     expect_altered("group 0000:00:00.0\n", "group 0000:00:00.0\ngroup 0000:00:02.0\n",
                    "groups: not asked, found 'group 0000:00:02.0'\n"
@@ -150,9 +152,9 @@ counts_further_differences(void **state)
 {
     expect_altered(
         "node 0 distance 0 10\nnode 0 distance 1 21\n", "",
-        "node 0: line 10: asked 'node 0 distance 0 10', found nothing (and 1 more)\n"
-        "line 10: asked 'node 0 distance 0 10', found nothing\n"
-        "line 11: asked 'node 0 distance 1 21', found nothing\n");
+        "node 0: manifest:10: asked 'node 0 distance 0 10', found nothing (and 1 more)\n"
+        "manifest:10: asked 'node 0 distance 0 10', found nothing\n"
+        "manifest:11: asked 'node 0 distance 1 21', found nothing\n");
 }
 
 static void
@@ -162,10 +164,10 @@ taint_makes_differences_unchecked(void **state)
                                                     "cpus 0-2\nnode 0 cpus 0\n", TRUE);
     assert_int_equal(results->len, 2);
     g_autofree char *text = describe(results, OUTCOME_SKIP);
-    assert_string_equal(text,
-                        "cpus: unchecked, raw emulator arguments may disturb it: line 1: "
-                        "asked 'cpus 0-1', found 'cpus 0-2'\n"
-                        "line 1: asked 'cpus 0-1', found 'cpus 0-2'\n");
+    assert_string_equal(
+        text, "cpus: unchecked, raw emulator arguments may disturb it: manifest:1: "
+              "asked 'cpus 0-1', found 'cpus 0-2'\n"
+              "manifest:1: asked 'cpus 0-1', found 'cpus 0-2'\n");
 }
 
 static void
@@ -184,7 +186,8 @@ refuses_what_has_not_the_form(void **state)
            "form of the observation: not in the form of a manifest: line 2 is not in "
            "order: a 1\n"
            "line 2 is not in order: a 1\n"
-           "a: not there: nothing was found of it\nline 1: asked 'a 1', found nothing\n");
+           "a: not there: nothing was found of it\nmanifest:1: asked 'a 1', found "
+           "nothing\n");
     expect(good, "cpus 0\n\ncpus\t1\n\xff\n",
            "form of the observation: not in the form of a manifest: line 2 is empty: \n"
            "line 2 is empty: \nline 3 has a control character: cpus\t1\n"

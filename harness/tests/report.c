@@ -42,9 +42,9 @@ sample(void)
     report->started_us = G_GINT64_CONSTANT(1500000000000000);
     report->complete = TRUE;
     add(report, "manifest", "node 0", OUTCOME_PASS, NULL);
-    CaseResult *bad =
-        add(report, "manifest", "node 1", OUTCOME_FAIL, "line 2: asked 'a', found 'b'");
-    case_result_set_output(bad, "line 3: asked 'c', found nothing\n", -1);
+    CaseResult *bad = add(report, "manifest", "node 1", OUTCOME_FAIL,
+                          "manifest:2: asked 'a', found 'b'");
+    case_result_set_output(bad, "manifest:3: asked 'c', found nothing\n", -1);
     add(report, "numa", "one # two", OUTCOME_SKIP, "no nodes");
     CaseResult *flaky =
         add(report, "numa", "shaky", OUTCOME_PASS, "failed first: 1 != 2");
@@ -72,8 +72,8 @@ tap_is_flat(void **state)
                               "# berrange-2017, QEMU 7.2.22, tcg, Linux 6.1.0\n"
                               "ok 1 - berrange-2017/l1/manifest/node 0\n"
                               "not ok 2 - berrange-2017/l1/manifest/node 1\n"
-                              "# fail: line 2: asked 'a', found 'b'\n"
-                              "#   line 3: asked 'c', found nothing\n"
+                              "# fail: manifest:2: asked 'a', found 'b'\n"
+                              "#   manifest:3: asked 'c', found nothing\n"
                               "ok 3 - berrange-2017/l1/numa/one \\# two # SKIP no nodes\n"
                               "ok 4 - berrange-2017/l1/numa/shaky\n"
                               "# flaky: failed first: 1 != 2\n"

@@ -188,7 +188,9 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
 {
     g_autofree char *log_dir = g_dir_make_tmp("hostbed-session-XXXXXX", NULL);
     g_autoptr(GCancellable) interrupt = g_cancellable_new();
-    g_autoptr(GPtrArray) cells = g_ptr_array_new();
+    PlanCell cell = {.node = 0, .pos = {"lab.xml", 5}};
+    g_autoptr(GPtrArray) cells = g_ptr_array_new(), functions = g_ptr_array_new();
+    g_ptr_array_add(cells, &cell);
     const char *const patterns[] = {setup.pattern, NULL};
     g_autoptr(Selection) selection = selection_new(patterns, NULL);
     g_autoptr(GPtrArray) chosen = g_ptr_array_new();
@@ -198,7 +200,9 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
         g_ptr_array_add(chosen, (gpointer)suite_find(names[i]));
     const Plan plan = {.lab_name = (char *)"lab",
                        .host_id = (char *)"l1",
+                       .pos = {"lab.xml", 3},
                        .cells = cells,
+                       .functions = functions,
                        .node_count = 1,
                        .tainted = setup.tainted};
     script->interrupt = interrupt;
@@ -265,7 +269,8 @@ a_difference_fails_and_suites_run_all_the_same(void **state)
 {
     expect((Script){LIST("ok"), LIST("cpus 0-1\nnode 0 cpus 0\n"), LIST(GOOD)},
            (Setup){0}, HB_OK, 1,
-           "fail manifest/cpus: line 1: asked 'cpus 0', found 'cpus 0-1'\n"
+           "fail manifest/cpus: manifest:1: asked 'cpus 0', found 'cpus 0-1'; lab.xml:3 "
+           "asks for it\n"
            "pass manifest/node 0\npass numa/a\npass pci/a\n");
 }
 
@@ -287,7 +292,8 @@ a_later_host_is_checked_too(void **state)
     expect((Script){LIST("ok"), LIST(manifest, "cpus 0\n"), LIST("!died", GOOD)},
            (Setup){0}, HB_OK, 2,
            CHECKED "emulator-died numa/[host]: the emulator died\n"
-                   "fail manifest/node 0 (start 2): not there: nothing was found of it\n"
+                   "fail manifest/node 0 (start 2): not there: nothing was found of it; "
+                   "lab.xml:5 asks for it\n"
                    "pass pci/a\n");
 }
 
@@ -334,7 +340,8 @@ retries_make_flaky(void **state)
            (Setup){.retries = 1}, HB_OK, 2,
            "pass manifest/cpus\npass(flaky) manifest/node 0: passed only when tried "
            "again; first "
-           "it failed: not there: nothing was found of it\npass numa/a\npass pci/a\n");
+           "it failed: not there: nothing was found of it; lab.xml:5 asks for it\npass "
+           "numa/a\npass pci/a\n");
     expect((Script){LIST("ok"), LIST(manifest),
                     LIST("1..2\nok 1 - a\nnot ok 2 - b\n",
                          "1..2\nnot ok 1 - a\nok 2 - b\n", GOOD)},
@@ -364,13 +371,14 @@ retries_end(void **state)
     expect((Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD, BAD, GOOD)},
            (Setup){.retries = 2}, HB_OK, 4,
            "pass manifest/cpus\nfail manifest/node 0: not there: nothing was found of "
-           "it\npass numa/a\n"
-           "fail manifest/node 0 (start 4): not there: nothing was found of it\n"
+           "it; lab.xml:5 asks for it\npass numa/a\n"
+           "fail manifest/node 0 (start 4): not there: nothing was found of it; "
+           "lab.xml:5 asks for it\n"
            "pass(flaky) pci/a: passed only when tried again; first it failed\n");
     expect((Script){LIST("ok", "panic"), LIST("cpus 0\n"), LIST(GOOD)},
            (Setup){.retries = 1, .suite_names = LIST("manifest")}, HB_OK, 1,
            "pass manifest/cpus\nfail manifest/node 0: not there: nothing was found of "
-           "it\nguest-panic host/boot: the kernel panicked\n");
+           "it; lab.xml:5 asks for it\nguest-panic host/boot: the kernel panicked\n");
     expect((Script){LIST("ok", "panic"), LIST(manifest), LIST(BAD)},
            (Setup){.retries = 1, .suite_names = LIST("manifest", "pci")}, HB_OK, 1,
            CHECKED "fail pci/a\n");
@@ -387,7 +395,8 @@ tells_what_was_selected(void **state)
            setup, HB_OK, 1, "pass numa/a\n");
     /* but not a pass on a host that is another one */
     expect((Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD)}, setup, HB_OK, 1,
-           "fail manifest/node 0: not there: nothing was found of it\npass numa/a\n");
+           "fail manifest/node 0: not there: nothing was found of it; lab.xml:5 asks for "
+           "it\npass numa/a\n");
 }
 
 static void
@@ -415,7 +424,7 @@ tainted_hosts_are_unchecked(void **state)
     expect(
         (Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD)}, setup, HB_OK, 1,
         "pass manifest/cpus\nskip manifest/node 0: unchecked, raw emulator arguments may "
-        "disturb it: not there: nothing was found of it\n");
+        "disturb it: not there: nothing was found of it; lab.xml:5 asks for it\n");
 }
 
 int
