@@ -136,12 +136,14 @@ report_case_name(const Report *report, const CaseResult *result)
 const char *
 report_case_details(const CaseResult *result)
 {
-    gsize length = result->message ? strlen(result->message) : 0;
     if (!result->output || !*result->output)
         return NULL;
-    gboolean repeats = length > 0 &&
-                       strncmp(result->output, result->message, length) == 0 &&
-                       strcmp(result->output + length, "\n") == 0;
+    gsize line = strcspn(result->output, "\n");
+    gboolean is_one_line = strcmp(result->output + line, "\n") == 0;
+    /* The message may go on, with the place in the lab. */
+    gboolean repeats = is_one_line && line > 0 && result->message &&
+                       strncmp(result->output, result->message, line) == 0 &&
+                       strchr(";", result->message[line]);
     return repeats ? NULL : result->output;
 }
 

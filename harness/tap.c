@@ -124,30 +124,38 @@ check_number(TapReader *reader, gint64 number)
     reader->last_number = (guint)number;
 }
 
-/* The last line of TEXT that says something, without blanks around it. */
+/* Cuts from TEXT the last line that says something, with what follows; returns it without
+ * blanks around it. */
 static char *
-last_line(const char *text)
+take_last_line(GString *text)
 {
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (guint i = g_strv_length(lines); i > 0; i--) {
-        if (*g_strstrip(lines[i - 1]))
-            return g_strdup(lines[i - 1]);
-    }
-    return g_strdup("");
+    g_autofree char *plain = g_strchomp(g_strdup(text->str));
+    const char *newline = strrchr(plain, '\n');
+    gsize start = newline ? (gsize)(newline + 1 - plain) : 0;
+    char *line = g_strstrip(g_strdup(plain + start));
+    g_string_truncate(text, start);
+    return line;
+}
+
+/* Why a case was skipped. What is told as the reason is no output any more. */
+static char *
+take_reason(TapReader *reader, const TapPoint *point, const char *cmocka_name)
+{
+    if (!cmocka_name && *point->reason)
+        return g_strdup(point->reason);
+    g_autofree char *reason = reader->skip_reason ? g_strdup(reader->skip_reason)
+                                                  : take_last_line(reader->pending);
+    return *reason ? g_steal_pointer(&reason) : g_strdup("the suite gives no reason");
 }
 
 static void
 judge(TapReader *reader, CaseResult *result, const TapPoint *point,
       const char *cmocka_name)
 {
-    g_autofree char *said = last_line(reader->pending->str);
-    const char *reason = cmocka_name ? "" : point->reason;
-    if (!*reason)
-        reason = reader->skip_reason ? reader->skip_reason : said;
     if (point->directive == TAP_DIRECTIVE_SKIP) {
+        g_autofree char *reason = take_reason(reader, point, cmocka_name);
         result->outcome = OUTCOME_SKIP;
-        case_result_set_message(result, "%s",
-                                *reason ? reason : "the suite gives no reason");
+        case_result_set_message(result, "%s", reason);
     } else if (point->directive == TAP_DIRECTIVE_TODO && !point->ok) {
         result->outcome = OUTCOME_SKIP;
         case_result_set_message(result, "known to fail: %s", point->reason);
@@ -210,25 +218,39 @@ add_plan(TapReader *reader, gint64 count, const char *skip_reason)
         reader->skip_all = g_strdup(skip_reason ? skip_reason : "");
 }
 
+/* The reason in a comment "skip: no KVM", or NULL: "skipped 3 of 7" is prose. */
+static const char *
+reason_in(const char *text)
+{
+    if (g_ascii_strncasecmp(text, "skip", 4) != 0)
+        return NULL;
+    text += text[4] == ':' ? 5 : 4;
+    return *text == ' ' ? text : NULL;
+}
+
+/* "# ok - NAME", with which cmocka ends a group: it is about no case. */
+static gboolean
+ends_group(const char *text)
+{
+    return g_str_has_prefix(text, "ok - ") || g_str_has_prefix(text, "not ok - ");
+}
+
 static void
 add_comment(TapReader *reader, const char *line)
 {
-    keep_output(reader, reader->after, line);
     const char *text = line + 1;
     tap_line_skip_blanks(&text);
+    const char *reason = reason_in(text);
+    if (!reason && !ends_group(text))
+        keep_output(reader, reader->after, line);
     if (!*text)
         return;
     g_free(reader->last_comment);
     reader->last_comment = g_strdup(text);
-    if (g_ascii_strncasecmp(text, "skip", 4) != 0)
+    if (!reason)
         return;
-    text += 4;
-    if (*text == ':')
-        text++;
-    if (*text != ' ')
-        return; /* "skipped 3 of 7" is prose */
     g_free(reader->skip_reason);
-    reader->skip_reason = g_strstrip(g_strdup(text));
+    reader->skip_reason = g_strstrip(g_strdup(reason));
 }
 
 /* ---- lines

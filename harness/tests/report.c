@@ -134,6 +134,10 @@ output_that_repeats_the_message_is_left_out(void **state)
     case_result_set_message(result, "1 != 2");
     case_result_set_output(result, "1 != 2\n", -1);
     assert_null(report_case_details(result));
+    case_result_set_message(result, "1 != 2; lab.xml:3 asks for it");
+    assert_null(report_case_details(result));
+    case_result_set_output(result, "1\n", -1);
+    assert_non_null(report_case_details(result));
     case_result_set_output(result, "1 != 2\n3 != 4\n", -1);
     assert_string_equal(report_case_details(result), "1 != 2\n3 != 4\n");
 }

@@ -96,6 +96,24 @@ reads_cmocka(void **state)
            "skip b: the suite gives no reason\n");
 }
 
+/* The reason is the message, and cmocka's last line is about no case. */
+static void
+what_is_told_already_is_no_output(void **state)
+{
+    static const char tap[] = "1..3\nnot ok 1 - a\n# 0x1 != 0x2\n# SKIP no node\n"
+                              "not ok 2 # SKIP b\nsetting up\n  no IOMMU \n\n"
+                              "not ok 3 # SKIP c\n# not ok - group\n";
+    g_autoptr(GPtrArray) results = read_bytes(tap, strlen(tap), 1, 0);
+    const CaseResult *failed = results->pdata[0], *second = results->pdata[1],
+                     *third = results->pdata[2];
+    assert_int_equal(results->len, 3);
+    assert_string_equal(failed->output, "# 0x1 != 0x2\n");
+    assert_string_equal(second->message, "no node");
+    assert_null(second->output);
+    assert_string_equal(third->message, "no IOMMU");
+    assert_string_equal(third->output, "setting up\n");
+}
+
 static void
 silence_is_a_failure(void **state)
 {
@@ -341,6 +359,7 @@ main(void)
         cmocka_unit_test(a_program_that_may_be_plain_and_is_not),
         cmocka_unit_test(reads_directives),
         cmocka_unit_test(reads_cmocka),
+        cmocka_unit_test(what_is_told_already_is_no_output),
         cmocka_unit_test(silence_is_a_failure),
         cmocka_unit_test(counts_what_was_announced),
         cmocka_unit_test(believes_the_exit_status),
