@@ -231,18 +231,24 @@ run_where_it_could(long unused)
     cpus_are_limited = false;
 }
 
-void
-run_on_cpu(int cpu)
+int
+stay_on_cpu(int cpu)
 {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET((unsigned)cpu, &one);
+    return sched_setaffinity(0, sizeof one, &one);
+}
+
+void
+run_on_cpu(int cpu)
+{
     if (!cpus_are_limited) {
         if (sched_getaffinity(0, sizeof cpus_before, &cpus_before) != 0)
             fail_msg("the suite's CPUs cannot be read: %s", strerror(errno));
         suite_at_end(run_where_it_could, 0);
         cpus_are_limited = true;
     }
-    if (sched_setaffinity(0, sizeof one, &one) != 0)
+    if (stay_on_cpu(cpu) != 0)
         fail_msg("nothing can be run on CPU %d: %s", cpu, strerror(errno));
 }

@@ -57,5 +57,8 @@ int move_page(void *page, int node);
  * NAME: moves the page to another node than it is on. */
 void misplace_for_fault(const char *name, void *page);
 
-/* Lets this thread run on one CPU only until the case ends; it does when this returns. */
+/* Lets this thread run on one CPU only, where it is when this returns. Returns 0, or -1
+ * with errno. */
+int stay_on_cpu(int cpu);
+/* The same until the case ends, which it fails where it cannot. */
 void run_on_cpu(int cpu);

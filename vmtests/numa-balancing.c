@@ -37,20 +37,20 @@ count_on(char *pages, int count, int node)
 
 /* In a process of its own, which the kernel looks at from its start: touches memory on
  * the one node, then goes to the CPU on the other and uses it. Ends with 0 when all of it
- * has come after. */
+ * has come after. It is not the case's to end the case: that is in the other process. */
 static _Noreturn void
 use_from_afar(int cpu_there, int cpu_here, int here)
 {
     size_t bytes = (size_t)BALANCED_PAGES * PAGE_BYTES;
     char *pages =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED)
+    if (pages == MAP_FAILED || stay_on_cpu(cpu_there) != 0)
         _exit(2);
-    run_on_cpu(cpu_there);
     memset(pages, 1, bytes);
     if (count_on(pages, BALANCED_PAGES, here) != 0)
         _exit(3);
-    run_on_cpu(cpu_here);
+    if (stay_on_cpu(cpu_here) != 0)
+        _exit(4);
     int64_t end = now_ms() + BALANCE_MS;
     while (now_ms() < end) {
         for (int64_t until = now_ms() + 50; now_ms() < until;)
@@ -82,13 +82,28 @@ note_cpu_and_memory(int node, const Fact *fact)
     node_found[found_count++] = node;
 }
 
+#define BALANCING "/sys/kernel/debug/sched/numa_balancing/"
+
+static void
+skip_without_balancing(void)
+{
+    if (!suite_read("/proc/sys/kernel/numa_balancing")) {
+        print_message("the kernel was built without CONFIG_NUMA_BALANCING\n");
+        skip();
+    }
+    if (!suite_read(BALANCING "scan_delay_ms")) {
+        print_message("balancing cannot be hurried: there is no " BALANCING
+                      " (CONFIG_SCHED_DEBUG, debugfs)\n");
+        skip();
+    }
+}
+
 /* The kernel looks at memory once a second of a task's time, and never in its first; so
  * that it takes no minutes it is to look each hundredth. The period is no less than what
  * 2560 MiB a second leave, so the pieces are small. */
 static void
 hurry_balancing(void)
 {
-#define BALANCING "/sys/kernel/debug/sched/numa_balancing/"
     suite_set("1", "/proc/sys/kernel/numa_balancing");
     suite_set("10", BALANCING "scan_delay_ms");
     suite_set("10", BALANCING "scan_period_min_ms");
@@ -105,10 +120,7 @@ balancing_brings_pages_to_their_task(void **state)
     found_count = 0;
     for_each_node(note_cpu_and_memory);
     skip_unless_tried(found_count == 2, "two nodes with CPUs and memory");
-    if (!suite_read("/proc/sys/kernel/numa_balancing")) {
-        print_message("the kernel was built without CONFIG_NUMA_BALANCING\n");
-        skip();
-    }
+    skip_without_balancing();
     hurry_balancing();
     int64_t before = pages_migrated();
     pid_t child = fork();
@@ -121,8 +133,8 @@ balancing_brings_pages_to_their_task(void **state)
         fail_msg("memory on node %d did not come to the task on node %d in %d s",
                  node_found[0], node_found[1], BALANCE_MS / 1000);
     if (WEXITSTATUS(status) != 0)
-        fail_msg("memory could not be had on node %d (%d)", node_found[0],
-                 WEXITSTATUS(status));
+        fail_msg("a task could not have memory on node %d and go to node %d (%d)",
+                 node_found[0], node_found[1], WEXITSTATUS(status));
     int64_t moved = pages_migrated() - before;
     if (moved < BALANCED_PAGES - IN_HAND_PAGES)
         fail_msg("pages came, and numa_pages_migrated knows of %lld", (long long)moved);

@@ -43,6 +43,12 @@ fault numa-moves/pages_move_to_and_from_memory_without_cpus memory-only-cpu-only
 fault numa-moves/balancing_brings_pages_to_their_task 4cell-asymmetric \
     'memory on node 0 did not come to the task on node 1'
 
+# What the kernel does not let be seen or set is no failure of the machine.
+run_suite kernel_word=debugfs=off numa-moves/balancing_brings_pages_to_their_task 4cell-asymmetric
+is "without debugfs balancing is not tried" "$status" 0
+has "but skipped" "$out" '# SKIP'
+has "with the reason" "$out" 'balancing cannot be hurried: there is no /sys/kernel/debug/sched'
+
 # ---- numa-cpus ------------------------------------------------------------------------------------
 
 passes numa-cpus memory-attributes tasks_run_where_they_are_told offline_cpus_leave_their_node \
