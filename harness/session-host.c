@@ -188,6 +188,13 @@ session_ensure_host(Session *session, GError **error)
     if (!results)
         return FALSE;
     gboolean runs = retry_check(session, results, error);
+    session->differs = session_any_bad(results);
     deliver_check(session, results, is_first);
     return runs;
+}
+
+gboolean
+session_host_counts(const Session *session)
+{
+    return !session->differs || session->options->even_if_different;
 }

@@ -15,6 +15,7 @@ typedef struct {
     char *log_dir;         /* of the present start */
     gboolean late;         /* the deadline passed */
     gboolean check_failed; /* in all tries of a host */
+    gboolean differs;      /* the host, from its manifest */
 } Session;
 
 /* Asked to end from outside; the deadline is no interruption. */
@@ -40,6 +41,8 @@ void session_deliver_one(Session *session, CaseResult *result);
 
 /* A host that runs and was compared with its manifest. */
 gboolean session_ensure_host(Session *session, GError **error);
+/* Whether what suites find in the host proves anything. */
+gboolean session_host_counts(const Session *session);
 void session_stop_host(Session *session);
 
 /* ---- session-suite.c */

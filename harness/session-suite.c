@@ -210,6 +210,8 @@ session_run_suite(Session *session, const Suite *suite)
                 return NULL;
             break;
         }
+        if (!session_host_counts(session))
+            break;
         g_autoptr(GPtrArray) again = run_program(session, suite, try);
         if (!again)
             return NULL;

@@ -57,6 +57,12 @@ do_suite(Session *session, const Suite *suite, HbStatus *status)
     }
     if (suite->is_check)
         return TRUE;
+    if (!session_host_counts(session)) {
+        session_deliver(session,
+                        not_run(session, suite, OUTCOME_SKIP,
+                                "the host is not the machine that was asked for"));
+        return TRUE;
+    }
     session_step(session, suite->name);
     GPtrArray *results = session_run_suite(session, suite);
     if (!results) {

@@ -56,8 +56,9 @@ struct SessionOptions {
     const char *log_dir;     /* exists, ours alone */
     const GPtrArray *suites; /* const Suite *, those to run; the check is always made */
     const Selection *selection;
-    guint retries;      /* how often what failed is tried again, on a host started anew */
-    gboolean no_skip;   /* a skip is a failure */
+    guint retries;    /* how often what failed is tried again, on a host started anew */
+    gboolean no_skip; /* a skip is a failure */
+    gboolean even_if_different; /* suites run also where the check failed */
     gint64 deadline_us; /* g_get_monotonic_time() by when all must be done; 0: none */
     GCancellable *interrupt; /* the session also fires it itself, at the deadline */
 

@@ -373,6 +373,8 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_option(argv, "worker-deadline", deadline);
     if (o->no_skip)
         g_strv_builder_add(argv, "--no-skip");
+    if (o->even_if_different)
+        g_strv_builder_add(argv, "--even-if-different");
     return g_strv_builder_end(argv);
 }
 

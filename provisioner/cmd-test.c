@@ -103,6 +103,8 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
         {"deadline", 0, 0, G_OPTION_ARG_DOUBLE, &o->deadline_seconds,
          "End the whole run after so long", "SECONDS"},
         {"no-skip", 0, 0, G_OPTION_ARG_NONE, &o->no_skip, "A skip is a failure", NULL},
+        {"even-if-different", 0, 0, G_OPTION_ARG_NONE, &o->even_if_different,
+         "Run suites in a host that its manifest's check has failed, too", NULL},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "No progress, no summary", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose, "Each step, a line", NULL},
         {"worker-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &o->worker_fd, NULL,

@@ -28,7 +28,7 @@ typedef struct {
     int repeat, retry;
     int jobs;                /* below 1: as cores and memory allow */
     double deadline_seconds; /* 0: none */
-    gboolean list, no_skip, quiet, verbose;
+    gboolean list, no_skip, even_if_different, quiet, verbose;
 
     /* between us and our workers, and for tests */
     int worker_fd;       /* -1: we are none */

@@ -165,7 +165,7 @@ typedef struct {
     const char *const *suite_names; /* NULL: manifest, numa, pci */
     const char *pattern;            /* or NULL */
     guint retries;
-    gboolean no_skip, tainted;
+    gboolean no_skip, even_if_different, tainted;
     gint64 deadline_ms;
 } Setup;
 
@@ -217,6 +217,7 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
         .selection = selection,
         .retries = setup.retries,
         .no_skip = setup.no_skip,
+        .even_if_different = setup.even_if_different,
         .deadline_us =
             setup.deadline_ms ? g_get_monotonic_time() + setup.deadline_ms * 1000 : 0,
         .interrupt = interrupt,
@@ -264,11 +265,19 @@ skips_what_the_lab_has_not(void **state)
            "(<iommu>)\n");
 }
 
+#define DIFFERENT "the host is not the machine that was asked for\n"
+
 static void
-a_difference_fails_and_suites_run_all_the_same(void **state)
+suites_in_another_machine_are_skipped(void **state)
 {
     expect((Script){LIST("ok"), LIST("cpus 0-1\nnode 0 cpus 0\n"), LIST(GOOD)},
            (Setup){0}, HB_OK, 1,
+           "fail manifest/cpus: manifest:1: asked 'cpus 0', found 'cpus 0-1'; lab.xml:3 "
+           "asks for it\n"
+           "pass manifest/node 0\n"
+           "skip numa/[suite]: " DIFFERENT "skip pci/[suite]: " DIFFERENT);
+    expect((Script){LIST("ok"), LIST("cpus 0-1\nnode 0 cpus 0\n"), LIST(GOOD)},
+           (Setup){.even_if_different = TRUE}, HB_OK, 1,
            "fail manifest/cpus: manifest:1: asked 'cpus 0', found 'cpus 0-1'; lab.xml:3 "
            "asks for it\n"
            "pass manifest/node 0\npass numa/a\npass pci/a\n");
@@ -294,7 +303,7 @@ a_later_host_is_checked_too(void **state)
            CHECKED "emulator-died numa/[host]: the emulator died\n"
                    "fail manifest/node 0 (start 2): not there: nothing was found of it; "
                    "lab.xml:5 asks for it\n"
-                   "pass pci/a\n");
+                   "skip pci/[suite]: " DIFFERENT);
 }
 
 static void
@@ -369,7 +378,7 @@ static void
 retries_end(void **state)
 {
     expect((Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD, BAD, GOOD)},
-           (Setup){.retries = 2}, HB_OK, 4,
+           (Setup){.retries = 2, .even_if_different = TRUE}, HB_OK, 4,
            "pass manifest/cpus\nfail manifest/node 0: not there: nothing was found of "
            "it; lab.xml:5 asks for it\npass numa/a\n"
            "fail manifest/node 0 (start 4): not there: nothing was found of it; "
@@ -379,6 +388,11 @@ retries_end(void **state)
            (Setup){.retries = 1, .suite_names = LIST("manifest")}, HB_OK, 1,
            "pass manifest/cpus\nfail manifest/node 0: not there: nothing was found of "
            "it; lab.xml:5 asks for it\nguest-panic host/boot: the kernel panicked\n");
+    expect((Script){LIST("ok"), LIST(manifest, "cpus 0\n"), LIST(BAD, GOOD)},
+           (Setup){.retries = 1, .suite_names = LIST("manifest", "pci")}, HB_OK, 3,
+           CHECKED "fail manifest/node 0 (start 3): not there: nothing was found of it; "
+                   "lab.xml:5 asks for it\n"
+                   "fail pci/a\n");
     expect((Script){LIST("ok", "panic"), LIST(manifest), LIST(BAD)},
            (Setup){.retries = 1, .suite_names = LIST("manifest", "pci")}, HB_OK, 1,
            CHECKED "fail pci/a\n");
@@ -396,7 +410,8 @@ tells_what_was_selected(void **state)
     /* but not a pass on a host that is another one */
     expect((Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD)}, setup, HB_OK, 1,
            "fail manifest/node 0: not there: nothing was found of it; lab.xml:5 asks for "
-           "it\npass numa/a\n");
+           "it\n"
+           "skip numa/[suite]: " DIFFERENT);
 }
 
 static void
@@ -433,7 +448,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_all_in_order),
         cmocka_unit_test(skips_what_the_lab_has_not),
-        cmocka_unit_test(a_difference_fails_and_suites_run_all_the_same),
+        cmocka_unit_test(suites_in_another_machine_are_skipped),
         cmocka_unit_test(a_lost_host_fails_its_suite_only),
         cmocka_unit_test(a_later_host_is_checked_too),
         cmocka_unit_test(a_program_has_its_time),

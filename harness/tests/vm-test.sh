@@ -22,10 +22,14 @@ for file in command console.log manifest observation manifest.diff numa.tap; do
 done
 
 sed 's/memory="[^"]*"/memory="384 MiB"/' "$lab" >"$tap_dir/other.xml"
-hostbed test --accel tcg --started-as "$tap_dir/other.xml" manifest "$lab" >"$tap_dir/tap" 2>&1
+hostbed test --accel tcg --started-as "$tap_dir/other.xml" manifest numa "$lab" >"$tap_dir/tap" 2>&1
 is "another machine fails" $? 1
+has "no suite runs in it" "$tap_dir/tap" '^ok .*numa/\[suite\] # SKIP the host is not the machine that was asked for'
 is "in one subject only" "$(grep -c '^not ok' "$tap_dir/tap")" 1
 has "that is named, with both values" "$tap_dir/tap" "asked 'node 0 memory .*', found 'node 0 memory 384 MiB'"
+hostbed test --accel tcg --started-as "$tap_dir/other.xml" --even-if-different numa "$lab" >"$tap_dir/tap" 2>&1
+is "where they are to run all the same it still fails" $? 1
+has "and suites tell what they find" "$tap_dir/tap" '^ok .*numa/every_node_is_online'
 
 hostbed test --accel tcg --module no-such-module "$lab" >"$tap_dir/tap" 2>"$tap_dir/err"
 is "a module that the kernel does not have is unsupported" $? 3
