@@ -254,6 +254,8 @@ cli_watch_signal(int number, GSourceFunc function, gpointer user_data)
 struct CliInterrupt {
     GCancellable *cancellable;
     guint sources[3];
+    guint deadline;
+    gboolean late;
 };
 
 static gboolean
@@ -261,6 +263,27 @@ on_interrupt(gpointer cancellable)
 {
     g_cancellable_cancel(cancellable);
     return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_late(gpointer user_data)
+{
+    CliInterrupt *interrupt = user_data;
+    interrupt->late = TRUE;
+    interrupt->deadline = 0;
+    g_cancellable_cancel(interrupt->cancellable);
+    return G_SOURCE_REMOVE;
+}
+
+CliInterrupt *
+cli_interrupt_new_until(gint64 deadline_us)
+{
+    CliInterrupt *interrupt = cli_interrupt_new();
+    gint64 left_ms = (deadline_us - g_get_monotonic_time()) / 1000 + 1;
+    if (deadline_us != 0)
+        interrupt->deadline =
+            g_timeout_add((guint)CLAMP(left_ms, 0, G_MAXINT), on_late, interrupt);
+    return interrupt;
 }
 
 CliInterrupt *
@@ -284,6 +307,7 @@ cli_interrupt_free(CliInterrupt *interrupt)
     g_cancellable_pop_current(interrupt->cancellable);
     for (guint i = 0; i < G_N_ELEMENTS(interrupt->sources); i++)
         g_clear_handle_id(&interrupt->sources[i], g_source_remove);
+    g_clear_handle_id(&interrupt->deadline, g_source_remove);
     g_object_unref(interrupt->cancellable);
     g_free(interrupt);
 }
@@ -294,4 +318,10 @@ cli_was_interrupted(const CliInterrupt *interrupt)
     while (g_main_context_iteration(NULL, FALSE))
         ; /* a signal may have come that nobody heard of yet */
     return g_cancellable_is_cancelled(interrupt->cancellable);
+}
+
+gboolean
+cli_is_late(const CliInterrupt *interrupt)
+{
+    return interrupt->late;
 }

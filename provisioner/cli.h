@@ -93,9 +93,14 @@ guint cli_watch_signal(int number, GSourceFunc function, gpointer user_data);
  * For those who have no handlers of their own. */
 typedef struct CliInterrupt CliInterrupt;
 CliInterrupt *cli_interrupt_new(void);
+/* The same, and from DEADLINE_US (g_get_monotonic_time(); 0: never) on it is cancelled.
+ */
+CliInterrupt *cli_interrupt_new_until(gint64 deadline_us);
 void cli_interrupt_free(CliInterrupt *interrupt);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CliInterrupt, cli_interrupt_free)
 gboolean cli_was_interrupted(const CliInterrupt *interrupt);
+/* Whether its deadline has passed, rather than that a signal came. */
+gboolean cli_is_late(const CliInterrupt *interrupt);
 
 /* Emulator facts for MACHINE's emulator, probed or from the cache. A signal ends it
  * (HB_INTERRUPTED). */

@@ -555,7 +555,7 @@ run_loop(Run *run)
     guint overdue = 0;
     if (run->deadline_us) {
         gint64 left_ms = (run->deadline_us - run->started_us) / 1000 + DEADLINE_GRACE_MS;
-        overdue = g_timeout_add((guint)MIN(left_ms, G_MAXINT), on_overdue, run);
+        overdue = g_timeout_add((guint)CLAMP(left_ms, 0, G_MAXINT), on_overdue, run);
     }
     if (start_hosts(run))
         g_main_loop_run(run->loop);
@@ -585,8 +585,7 @@ set_up(Run *run)
     const TestOptions *options = run->options;
     g_autoptr(Resources) resources = resources_read("");
     run->started_us = g_get_monotonic_time();
-    if (options->deadline_seconds > 0)
-        run->deadline_us = run->started_us + (gint64)(options->deadline_seconds * 1e6);
+    run->deadline_us = options->deadline_us;
     run->tap = g_strcmp0(options->junit, "-") != 0 && g_strcmp0(options->json, "-") != 0;
     run->status_line =
         cli_rewrites_lines(STDERR_FILENO) && !options->quiet && !options->verbose;

@@ -240,15 +240,18 @@ lasting_path(const char *filename)
 }
 
 /* What was a pipe becomes a file without a name, which can be opened as often as it
- * takes as long as we are here. */
+ * takes as long as we are here. In a PID namespace /proc may be another one's: it, not
+ * getpid(), says what we are called there. */
 static char *
 keep_text(const GString *text, Findings *findings, const char *filename)
 {
+    g_autofree char *self = g_file_read_link("/proc/self", NULL);
     int fd = memfd_create("lab", MFD_CLOEXEC);
-    if (fd >= 0 && write(fd, text->str, text->len) == (ssize_t)text->len)
-        return g_strdup_printf("/proc/%d/fd/%d", getpid(), fd);
+    if (fd >= 0 && write(fd, text->str, text->len) == (ssize_t)text->len && self)
+        return g_strdup_printf("/proc/%s/fd/%d", self, fd);
     findings_add(findings, FINDING_ERROR, (FilePos){g_intern_string(filename), 0}, "file",
-                 "the lab cannot be kept: %s", g_strerror(errno));
+                 "the lab cannot be kept: %s",
+                 self ? g_strerror(errno) : "there is no /proc");
     if (fd >= 0)
         close(fd);
     return NULL;
@@ -344,7 +347,7 @@ add_unsupported(GPtrArray *labs, GHashTable *names, const char *filename,
     lab->report->complete = lab->done = TRUE;
 }
 
-/* NULL: FINDINGS say why not. *PATH: of a file with the same text. */
+/* NULL: FINDINGS say why not. *PATH, unless NULL: of a file with the same text. */
 static GPtrArray *
 plan_file(const char *filename, const Emulator *emulator, Findings *findings, char **path)
 {
@@ -353,8 +356,8 @@ plan_file(const char *filename, const Emulator *emulator, Findings *findings, ch
         text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
     g_autoptr(GPtrArray) plans =
         lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
-    if (!plans)
-        return NULL;
+    if (!plans || !path)
+        return g_steal_pointer(&plans);
     *path = lasting_path(filename);
     if (!*path)
         *path = keep_text(text, findings, filename);
@@ -381,7 +384,8 @@ check_bindings(const TestOptions *options, const GPtrArray *plans, GError **erro
     return TRUE;
 }
 
-/* All labs are planned, and their findings printed, before one is started. */
+/* All labs are planned, and their findings printed, before one is started. Nothing is
+ * kept for a list. HB_INTERRUPTED: the thread's current GCancellable was cancelled. */
 static HbStatus
 plan_labs(const TestOptions *options, const GPtrArray *filenames,
           const Emulator *emulator, GPtrArray *labs)
@@ -392,8 +396,10 @@ plan_labs(const TestOptions *options, const GPtrArray *filenames,
     for (guint i = 0; i < filenames->len; i++) {
         g_autoptr(Findings) findings = findings_new();
         g_autofree char *path = NULL;
-        g_autoptr(GPtrArray) plans =
-            plan_file(filenames->pdata[i], emulator, findings, &path);
+        g_autoptr(GPtrArray) plans = plan_file(filenames->pdata[i], emulator, findings,
+                                               options->list ? NULL : &path);
+        if (!plans && g_cancellable_is_cancelled(g_cancellable_get_current()))
+            return HB_INTERRUPTED;
         int status = cli_findings(findings);
         g_autoptr(GError) error = NULL;
         if (plans && !check_bindings(options, plans, &error)) {
@@ -539,6 +545,33 @@ run_selected(const TestOptions *options, GPtrArray *labs, const Selection *selec
                          : test_run(options, labs, selection);
 }
 
+/* The emulator is asked, and the labs are planned: the deadline counts for both. */
+static int
+prepare_labs(TestOptions *options, const GPtrArray *filenames, GPtrArray *labs)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new_until(options->deadline_us);
+    g_autoptr(Emulator) emulator = cli_emulator(&options->machine, &error);
+    HbStatus status = hb_error_status(error);
+    if (emulator) {
+        g_free(options->machine.emulator);
+        options->machine.emulator = g_strdup(emulator->binary);
+        status = plan_labs(options, filenames, emulator, labs);
+    }
+    if (status == HB_OK && cli_was_interrupted(interrupt) && !cli_is_late(interrupt))
+        status = HB_INTERRUPTED;
+    if (status == HB_INTERRUPTED && cli_is_late(interrupt))
+        return cli_fail_with(
+            HB_TIMEOUT, "the %g s of --deadline passed before a host was started: the %s",
+            options->deadline_seconds,
+            emulator ? "labs were not read" : "emulator did not answer");
+    if (error)
+        return cli_fail(error);
+    if (status == HB_INTERRUPTED)
+        return cli_fail_with(HB_INTERRUPTED, "interrupted while the labs were read");
+    return (int)status;
+}
+
 int
 cmd_test(int argc, char **argv)
 {
@@ -551,6 +584,9 @@ cmd_test(int argc, char **argv)
     if (options.worker_fd >= 0 && options.arguments[0])
         return test_worker(&options, options.arguments[0]);
 
+    if (options.deadline_seconds > 0)
+        options.deadline_us =
+            g_get_monotonic_time() + (gint64)(options.deadline_seconds * 1e6);
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) filenames = split_arguments(&options);
     if (options.suites && options.patterns[0])
@@ -570,13 +606,7 @@ cmd_test(int argc, char **argv)
     if (filenames->len == 0)
         return cli_fail_with(HB_USAGE,
                              "no lab to test; 'hostbed test LAB…' takes lab files");
-    g_autoptr(Emulator) emulator = cli_emulator(&options.machine, &error);
-    if (!emulator)
-        return cli_fail(error);
-    g_free(options.machine.emulator);
-    options.machine.emulator = g_strdup(emulator->binary);
-
     g_autoptr(GPtrArray) labs = g_ptr_array_new_with_free_func(lab_free_element);
-    status = (int)plan_labs(&options, filenames, emulator, labs);
+    status = prepare_labs(&options, filenames, labs);
     return status == HB_OK ? run_selected(&options, labs, selection) : status;
 }

@@ -28,6 +28,7 @@ typedef struct {
     int repeat, retry;
     int jobs;                /* below 1: as cores and memory allow */
     double deadline_seconds; /* 0: none */
+    gint64 deadline_us;      /* g_get_monotonic_time(), the same in every process; or 0 */
     gboolean list, no_skip, even_if_different, quiet, verbose;
 
     /* between us and our workers, and for tests */
@@ -35,7 +36,6 @@ typedef struct {
     char *worker_name;   /* the lab's name in reports */
     char *worker_lab;    /* what to read in place of the lab's file, or NULL */
     char **worker_units; /* "HOST/SUITE" */
-    gint64 deadline_us;  /* g_get_monotonic_time(), the same in every process; 0: none */
     char *manifest;      /* file to compare with in place of the plan's */
     char *started_as;    /* lab whose machine is started in place of this one's */
     char **extra_args;

@@ -32,11 +32,18 @@ static int
 open_file(const char *filename, Findings *findings)
 {
     int fd = open(filename, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+    if (fd < 0 && errno == ENXIO && stat(filename, &status) == 0 &&
+        S_ISSOCK(status.st_mode)) { /* as /dev/stdin may be */
+        say(findings, filename,
+            "the lab cannot be read: this is a socket; '-' reads from standard input, "
+            "whatever it is");
+        return -1;
+    }
     if (fd < 0) {
         say(findings, filename, "the lab cannot be read: %s", g_strerror(errno));
         return -1;
     }
-    struct stat status;
     if (fstat(fd, &status) != 0) {
         say(findings, filename, "the lab cannot be read: %s", g_strerror(errno));
         close(fd);

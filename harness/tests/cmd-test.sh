@@ -165,6 +165,32 @@ is "and none are made" "$(ls "$tap_dir/logs")" ""
 status "a skip that is none" 1 --no-skip hugepages --log-dir "$tap_dir/logs" "$labs/smallest.xml"
 is "makes no logs either" "$(grep -c 'logs of' "$tap_dir/err") $(ls "$tap_dir/logs")" "0 "
 
+# A lab that comes once: workers read what was kept of it, in whatever way /proc calls us there.
+(cat "$labs/smallest.xml") | hostbed test --quiet hugepages - >"$tap_dir/out" 2>&1
+has "a lab from a pipe" "$tap_dir/out" 'hugepages/\[suite\] # SKIP no cell'
+if unshare --pid --fork true 2>/dev/null; then
+    (cat "$labs/smallest.xml") | unshare --pid --fork "$build_dir/run" hostbed test --quiet hugepages - >"$tap_dir/out" 2>&1
+    has "also where /proc is another PID namespace's" "$tap_dir/out" 'hugepages/\[suite\] # SKIP no cell'
+fi
+for i in $(seq 40); do
+    mkfifo "$tap_dir/lab$i"
+    cat "$labs/smallest.xml" >"$tap_dir/lab$i" &
+done
+(ulimit -n 30 && hostbed test --list numa "$tap_dir"/lab? "$tap_dir"/lab??) >"$tap_dir/out" 2>"$tap_dir/err"
+is "a list keeps none of the labs that it reads" $? 0
+is "of which it has all" "$(grep -c /every_node_is_online "$tap_dir/out")" 40
+if command -v python3 >/dev/null; then
+    python3 -c 'import socket, subprocess, sys
+ours, theirs = socket.socketpair()
+theirs.sendall(open(sys.argv[2], "rb").read())
+theirs.close()
+for name in "/dev/stdin", "-":
+    subprocess.run([sys.argv[1], "hostbed", "check", name], stdin=ours)' \
+        "$build_dir/run" "$labs/smallest.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+    has "a socket cannot be opened" "$tap_dir/err" "^/dev/stdin: error: .*this is a socket; '-' reads from standard input"
+    has "but read" "$tap_dir/out" '^-: ok'
+fi
+
 hostbed doctor --emulator /nonexistent/qemu >"$tap_dir/out"
 is "an emulator that is missing is no other's business" "$(grep -c '^[a-z]* *emulator ' "$tap_dir/out")" 1
 

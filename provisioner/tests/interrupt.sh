@@ -72,6 +72,23 @@ is "run --timeout counts while the emulator is asked" $? 4
 is "and ends it at once" $((SECONDS - begin < 5)) 1
 has "and says so" "$tap_dir/err" "not up within the 0.5 s of --timeout"
 
+# Who opens a FIFO for writing waits until somebody reads it: then hostbed does.
+mkfifo "$tap_dir/lab"
+env --default-signal=HUP,INT,TERM "$build_dir/run" hostbed test "$tap_dir/lab" >"$tap_dir/out" 2>"$tap_dir/err" &
+pid=$!
+exec 9>"$tap_dir/lab"
+kill -TERM $pid
+wait $pid 2>/dev/null
+is "a signal ends the wait for a lab" $? 130
+has "with a sentence" "$tap_dir/err" '^hostbed: interrupted while the labs were read'
+exec 9>&-
+hostbed test --deadline 0.5 "$tap_dir/lab" 2>"$tap_dir/err"
+is "test --deadline counts while a lab is read" $? 4
+has "and says so" "$tap_dir/err" "^hostbed: the 0.5 s of --deadline passed .*: the labs were not read"
+hostbed test --deadline 0.5 --emulator "$tap_dir/mute" "$lab" 2>"$tap_dir/err"
+is "and while the emulator is asked" $? 4
+has "and says so" "$tap_dir/err" "passed .*: the emulator did not answer"
+
 # One that does not even tell its version is given up after one wait, not two.
 printf '#!/bin/sh\nsleep 600\n' >"$tap_dir/dumb"
 chmod +x "$tap_dir/dumb"
