@@ -172,6 +172,17 @@ if unshare --pid --fork true 2>/dev/null; then
     (cat "$labs/smallest.xml") | unshare --pid --fork "$build_dir/run" hostbed test --quiet hugepages - >"$tap_dir/out" 2>&1
     has "also where /proc is another PID namespace's" "$tap_dir/out" 'hugepages/\[suite\] # SKIP no cell'
 fi
+mkfifo "$tap_dir/once.xml"
+cat "$labs/smallest.xml" >"$tap_dir/once.xml" &
+timeout 100 "$build_dir/run" hostbed test --quiet hugepages "$tap_dir/once.xml" >"$tap_dir/out" 2>&1
+has "and from one that has a name" "$tap_dir/out" 'hugepages/\[suite\] # SKIP no cell'
+cp "$labs/smallest.xml" "$tap_dir/gone.xml"
+exec 8<"$tap_dir/gone.xml"
+rm "$tap_dir/gone.xml"
+echo nonsense >"$tap_dir/gone.xml (deleted)"
+hostbed test --quiet hugepages /dev/stdin <&8 >"$tap_dir/out" 2>&1
+has "a file without a name is not taken for another that is called as it" "$tap_dir/out" 'hugepages/\[suite\] # SKIP no cell'
+exec 8<&-
 for i in $(seq 40); do
     mkfifo "$tap_dir/lab$i"
     cat "$labs/smallest.xml" >"$tap_dir/lab$i" &

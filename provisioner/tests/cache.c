@@ -143,6 +143,41 @@ what_nobody_makes_any_more_goes(void **state)
     assert_true(g_file_test(other->temporary, G_FILE_TEST_EXISTS));
 }
 
+/* No more does anything else: a FIFO would keep waiting who opens it. */
+static void
+what_cannot_be_read_goes_too(void **state)
+{
+    g_autofree char *dir = cache_dir("fifo", NULL);
+    g_autofree char *fifo = g_build_filename(dir, ".new-fifo", NULL);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    make_old(fifo);
+    alarm(60);
+    g_autoptr(CacheWriter) next = cache_writer_new("fifo", "a", NULL);
+    alarm(0);
+    assert_non_null(next);
+    assert_false(g_file_test(fifo, G_FILE_TEST_EXISTS));
+}
+
+static guint
+count_descriptors(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+    guint count = 0;
+    while (dir && g_dir_read_name(dir))
+        count++;
+    return count;
+}
+
+static void
+nothing_stays_open(void **state)
+{
+    guint before = count_descriptors();
+    cache_folder_free(cache_folder_new("open", NULL));
+    cache_writer_free(cache_writer_new("open", "a", NULL));
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(count_files("open"), 0);
+}
+
 /* As above, of folders. */
 static void
 a_folder_that_nobody_fills_any_more_goes(void **state)
@@ -189,6 +224,8 @@ main(void)
         cmocka_unit_test(what_another_user_wrote_is_no_entry),
         cmocka_unit_test(what_was_used_longest_ago_goes_first),
         cmocka_unit_test(what_nobody_makes_any_more_goes),
+        cmocka_unit_test(what_cannot_be_read_goes_too),
+        cmocka_unit_test(nothing_stays_open),
         cmocka_unit_test(a_folder_that_nobody_fills_any_more_goes),
         cmocka_unit_test(a_folder_that_cannot_be_used_is_a_sentence),
     };

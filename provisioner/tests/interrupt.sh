@@ -82,12 +82,48 @@ wait $pid 2>/dev/null
 is "a signal ends the wait for a lab" $? 130
 has "with a sentence" "$tap_dir/err" '^hostbed: interrupted while the labs were read'
 exec 9>&-
+env --default-signal=HUP,INT,TERM "$build_dir/run" hostbed run "$tap_dir/lab" -- true >"$tap_dir/out" 2>"$tap_dir/err" &
+pid=$!
+exec 9>"$tap_dir/lab"
+kill -TERM $pid
+wait $pid 2>/dev/null
+is "run: it does too" $? 130
+is "run: one sentence says so" "$(cat "$tap_dir/err")" "hostbed: interrupted while the lab was read"
+exec 9>&-
 hostbed test --deadline 0.5 "$tap_dir/lab" 2>"$tap_dir/err"
 is "test --deadline counts while a lab is read" $? 4
 has "and says so" "$tap_dir/err" "^hostbed: the 0.5 s of --deadline passed .*: the labs were not read"
 hostbed test --deadline 0.5 --emulator "$tap_dir/mute" "$lab" 2>"$tap_dir/err"
 is "and while the emulator is asked" $? 4
 has "and says so" "$tap_dir/err" "passed .*: the emulator did not answer"
+
+# A package that would take an hour: small ones of its members are 20000 times 16 MiB of nothing.
+if command -v python3 >/dev/null; then
+    python3 - "$tap_dir/long.deb" <<'END'
+import bz2, sys, tarfile
+member = tarfile.TarInfo("./usr/share/doc/zeros")
+member.size = 16 << 20
+data = (bz2.compress(member.tobuf()) + bz2.compress(bytes(member.size))) * 20000
+with open(sys.argv[1], "wb") as deb:
+    deb.write(b"!<arch>\n")
+    for name, content in (b"debian-binary", b"2.0\n"), (b"data.tar.bz2", data):
+        deb.write(b"%-16s%-12d%-6d%-6d%-8s%-10d`\n" % (name, 0, 0, 0, b"100644", len(content)))
+        deb.write(content + b"\n" * (len(content) % 2))
+END
+    env --default-signal=HUP,INT,TERM "$build_dir/run" hostbed image kernel "$tap_dir/long.deb" \
+        >"$tap_dir/out" 2>"$tap_dir/err" &
+    pid=$!
+    packages=$XDG_CACHE_HOME/hostbed/packages
+    for _ in $(seq 600); do # it is made when signals are already watched
+        [ -z "$(ls -A "$packages" 2>/dev/null)" ] || break
+        sleep 0.05
+    done
+    kill -TERM $pid
+    wait $pid 2>/dev/null
+    is "a signal ends the unpacking of a kernel" $? 130
+    has "with a sentence" "$tap_dir/err" '^hostbed: interrupted while .*long.deb was unpacked'
+    is "and nothing is left of it" "$(ls -A "$packages")" ""
+fi
 
 # One that does not even tell its version is given up after one wait, not two.
 printf '#!/bin/sh\nsleep 600\n' >"$tap_dir/dumb"

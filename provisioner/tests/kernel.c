@@ -320,6 +320,75 @@ interrupted_unpacking_leaves_nothing(void **state)
     assert_string_not_equal(boot, image_path);
 }
 
+/* Cancels when the main context turns the LEFTth time. */
+typedef struct {
+    GSource source;
+    guint left;
+    GCancellable *interrupt;
+} LateSignal;
+
+static gboolean
+prepare_late(GSource *source, gint *timeout)
+{
+    LateSignal *late = (LateSignal *)source;
+    *timeout = -1;
+    return late->left > 0 && --late->left == 0;
+}
+
+static gboolean
+never_ready(GSource *source)
+{
+    return FALSE;
+}
+
+static gboolean
+dispatch_late(GSource *source, GSourceFunc callback, gpointer user_data)
+{
+    g_cancellable_cancel(((LateSignal *)source)->interrupt);
+    return G_SOURCE_REMOVE;
+}
+
+/* The package is refused as interrupted by a signal that comes in the middle of it. */
+static void
+assert_heeds_signals(const char *root, const FakeFile *files)
+{
+    static GSourceFuncs functions = {
+        .prepare = prepare_late, .check = never_ready, .dispatch = dispatch_late};
+    g_autoptr(GBytes) deb = fake_deb(files);
+    g_autofree char *path = fake_write(root, "middle.deb", deb);
+    guint before = count_folder(root, "packages");
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    GSource *source = g_source_new(&functions, sizeof(LateSignal));
+    ((LateSignal *)source)->left = 10;
+    ((LateSignal *)source)->interrupt = interrupt;
+    g_source_attach(source, NULL);
+    g_cancellable_push_current(interrupt);
+    refused(path, HB_INTERRUPTED, "middle.deb was unpacked");
+    g_cancellable_pop_current(interrupt);
+    assert_int_equal(count_folder(root, "packages"), before);
+    g_source_destroy(source);
+    g_source_unref(source);
+}
+
+static void
+signals_are_heeded_within_a_file(void **state)
+{
+    gsize length = 4 << 20;
+    g_autoptr(GBytes) large = g_bytes_new_take(g_malloc0(length), length);
+    const FakeFile files[] = {{"./boot/vmlinuz-6.13.0-middle", large}, {NULL, NULL}};
+    assert_heeds_signals(*state, files);
+}
+
+static void
+signals_are_heeded_between_files(void **state)
+{
+    g_autoptr(GBytes) text = g_bytes_new("text\n", 5);
+    FakeFile files[21] = {{NULL, NULL}};
+    for (guint i = 0; i + 1 < G_N_ELEMENTS(files); i++)
+        files[i] = (FakeFile){"./usr/share/doc/readme", text};
+    assert_heeds_signals(*state, files);
+}
+
 static void
 a_bomb_stops_at_its_limit(void **state)
 {
@@ -354,6 +423,8 @@ main(void)
         cmocka_unit_test(a_package_is_unpacked_and_found_from_then_on),
         cmocka_unit_test(a_bad_package_is_refused_and_leaves_nothing),
         cmocka_unit_test(interrupted_unpacking_leaves_nothing),
+        cmocka_unit_test(signals_are_heeded_within_a_file),
+        cmocka_unit_test(signals_are_heeded_between_files),
         cmocka_unit_test(a_bomb_stops_at_its_limit),
     };
     return cmocka_run_group_tests_name("kernel", tests, fake_root_setup,

@@ -217,20 +217,27 @@ tear_down(void **state)
 }
 
 static Machine *
-start(const World *world, const char *scene, GCancellable *interrupt, GError **error)
+start_by(const char *accel, const World *world, const char *scene,
+         GCancellable *interrupt, GError **error)
 {
     g_autofree char *play_scene = g_strconcat("--play=", scene, NULL);
     const char *extra[] = {play_scene, NULL};
     const MachineOptions options = {
         .plan = world->plan,
         .emulator = world->self,
-        .accel = "tcg",
+        .accel = accel,
         .kernel = "/boot/it's a kernel",
         .log_dir = world->dir,
         .extra_args = extra,
         .interrupt = interrupt,
     };
     return machine_start(&options, error);
+}
+
+static Machine *
+start(const World *world, const char *scene, GCancellable *interrupt, GError **error)
+{
+    return start_by("tcg", world, scene, interrupt, error);
 }
 
 static char *
@@ -261,13 +268,16 @@ assert_start_fails(const World *world, const char *scene, const char *word)
 
 /* Linux tells it since 5.0. */
 static void
-emulation_has_small_pages(void **state)
+only_emulation_has_small_pages(void **state)
 {
     g_autofree char *status = NULL;
     g_file_get_contents("/proc/self/status", &status, NULL, NULL);
     if (!status || !strstr(status, "THP_enabled:\t1"))
         skip();
     assert_start_fails(*state, "pages", "THP_enabled: 0");
+    g_autoptr(GError) error = NULL;
+    assert_null(start_by("kvm", *state, "pages", NULL, &error));
+    assert_words(error->message, "THP_enabled: 1");
 }
 
 static void
@@ -520,7 +530,8 @@ main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_machine_lives_until_it_is_freed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_bad_start_tells_why, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(emulation_has_small_pages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_emulation_has_small_pages, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(it_gets_what_it_needs_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_missing_emulator_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(each_end_has_its_cause, set_up, tear_down),
