@@ -347,8 +347,8 @@ write_disk(Writer *writer, const PlanFunction *function, JsonObject *device)
     json_object_set_string_member(device, "drive", name);
 }
 
-static void
-write_function(Writer *writer, const PlanFunction *function)
+JsonObject *
+emit_qemu_device(const PlanFunction *function)
 {
     char addr[8];
     g_snprintf(addr, sizeof addr, "%02x.%x", function->address.slot,
@@ -357,6 +357,13 @@ write_function(Writer *writer, const PlanFunction *function)
     json_object_set_string_member(device, "bus", function->bus);
     json_object_set_string_member(device, "addr", addr);
     set_properties(device, function->properties);
+    return device;
+}
+
+static void
+write_function(Writer *writer, const PlanFunction *function)
+{
+    JsonObject *device = emit_qemu_device(function);
     write_network(writer, function, device);
     write_disk(writer, function, device);
     add_json(writer, "-device", device);

@@ -53,3 +53,6 @@ typedef struct {
 
 /* The emulator's arguments without argv[0]: a list, never a string to be split again. */
 GStrv emit_qemu_args(const Plan *plan, const EmitRuntime *runtime);
+/* One device as the emulator takes it, by -device or device_add, without what stands for
+ * itself on the command line (a network, a disk). Owned by the caller. */
+JsonObject *emit_qemu_device(const PlanFunction *function);

@@ -331,7 +331,10 @@ add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int c
     Bus bus = {.owner = owner, .first_auto = 0, .last_auto = 31};
     g_autoptr(GPtrArray) functions = g_ptr_array_new();
     g_autoptr(GArray) cells = g_array_new(FALSE, FALSE, sizeof(int));
+    g_autoptr(GPtrArray) filling = plan_filling(planning, owner, nodes);
 
+    if (filling != NULL)
+        nodes = filling;
     for (guint i = 0; i < nodes->len; i++)
         g_array_append_val(cells, cell);
     add_nodes(planning, &bus, nodes, cells, functions);

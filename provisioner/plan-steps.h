@@ -15,6 +15,7 @@ typedef struct {
     const Emulator *emulator;
     Findings *findings;
     GHashTable *macs; /* set of char *: taken in the whole lab */
+    gboolean filling; /* empty ports get NICs: Plan.filled */
     Plan *plan;
 } Planning;
 
@@ -64,6 +65,13 @@ void plan_iommu(Planning *planning);
 
 /* ---- plan-pci.c: functions, their slots on each bus */
 void plan_pci(Planning *planning);
+
+/* ---- plan-filled.c: NICs for empty ports */
+gboolean plan_has_empty_port(const Plan *plan);
+/* What is planned below OWNER instead of NODES (GPtrArray of LabNode, owned by the
+ * caller); NULL: NODES. */
+GPtrArray *
+plan_filling(const Planning *planning, const PlanFunction *owner, const GPtrArray *nodes);
 
 /* ---- plan-buses.c: bus numbers, and so addresses */
 void plan_buses(Planning *planning);

@@ -188,6 +188,7 @@ plan_free(Plan *plan)
     g_ptr_array_unref(plan->optional_modules);
     g_ptr_array_unref(plan->raw_args);
     g_free(plan->needs_kvm);
+    plan_free(plan->filled);
     g_free(plan);
 }
 
@@ -499,7 +500,7 @@ static const struct {
 };
 
 static Plan *
-plan_host(Planning *planning, PlanBackend backend, guint wrong)
+plan_once(Planning *planning, PlanBackend backend, guint wrong)
 {
     Findings *findings = planning->findings;
     g_autoptr(Findings) untold = findings_new();
@@ -512,12 +513,50 @@ plan_host(Planning *planning, PlanBackend backend, guint wrong)
     return planning->plan;
 }
 
+static void
+add_all(GHashTable *set, GHashTable *more)
+{
+    GHashTableIter iter;
+    gpointer key;
+    g_hash_table_iter_init(&iter, more);
+    while (g_hash_table_iter_next(&iter, &key, NULL))
+        g_hash_table_add(set, g_strdup(key));
+}
+
+static GHashTable *
+macs_new(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+}
+
+/* The NICs that are there from the start get the same MACs both times. */
+static Plan *
+plan_host(const Planning *planning, PlanBackend backend, guint wrong)
+{
+    g_autoptr(GHashTable) macs = macs_new();
+    g_autoptr(Findings) untold = findings_new();
+    Planning once = *planning, filled = *planning;
+    add_all(macs, planning->macs);
+    Plan *plan = plan_once(&once, backend, wrong);
+
+    if (wrong != 0 || !findings_ok(planning->findings) || !plan_has_empty_port(plan))
+        return plan;
+    filled.macs = macs;
+    filled.findings = untold;
+    filled.filling = TRUE;
+    plan->filled = plan_once(&filled, backend, wrong);
+    if (!findings_ok(untold))
+        g_clear_pointer(&plan->filled, plan_free);
+    else
+        add_all(planning->macs, macs);
+    return plan;
+}
+
 static GPtrArray *
 plan_hosts(const Lab *lab, const Emulator *emulator, PlanBackend backend, guint wrong,
            Findings *findings)
 {
-    g_autoptr(GHashTable) macs =
-        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) macs = macs_new();
     g_autoptr(GPtrArray) plans =
         g_ptr_array_new_with_free_func((GDestroyNotify)plan_free);
 

@@ -133,7 +133,8 @@ typedef enum {
     PLAN_FOR_LIBVIRT,
 } PlanBackend;
 
-typedef struct {
+typedef struct Plan Plan;
+struct Plan {
     char *lab_name, *host_id;
     FilePos pos;
     GBytes *lab_source;
@@ -171,7 +172,10 @@ typedef struct {
     char *needs_kvm; /* why plain emulation cannot start it or cannot show what it has,
                       * and the way out, one sentence; or NULL */
     FilePos needs_kvm_pos; /* what in the lab says so */
-} Plan;
+    Plan *filled; /* the same host with a NIC in each port that is empty at start and
+                   * takes a device while the host runs; NULL: it has none, or such a host
+                   * would be refused */
+};
 
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
@@ -189,6 +193,10 @@ GPtrArray *plan_checked_lab(const Lab *lab, const Emulator *emulator, PlanBacken
 
 /* The function with this id, or NULL. */
 const PlanFunction *plan_function(const Plan *plan, const char *id);
+
+/* The NICs that plan->filled has and PLAN has not, by address; borrowed from there. Each
+ * fills its .parent. */
+GPtrArray *plan_pluggable(const Plan *plan);
 
 /* Memory that starting this host takes on the machine, in bytes: the guest's own and the
  * emulator's. */
