@@ -26,10 +26,26 @@ find_uses(const SessionOptions *options, BootOptions *boot)
     }
 }
 
+/* The drivers of what will be plugged. */
+static void
+add_modules_of_plugged(GStrvBuilder *builder, const SessionOptions *options)
+{
+    const Plan *plan = options->plan, *filled = plan->filled;
+    gboolean plugs = FALSE;
+    for (guint i = 0; i < options->suites->len; i++)
+        plugs |= ((const Suite *)options->suites->pdata[i])->plugs;
+    for (guint i = 0; plugs && filled && i < filled->modules->len; i++) {
+        const char *module = filled->modules->pdata[i];
+        if (!g_ptr_array_find_with_equal_func(plan->modules, module, g_str_equal, NULL))
+            g_strv_builder_add(builder, module);
+    }
+}
+
 static GStrv
 wanted_modules(const SessionOptions *options)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    add_modules_of_plugged(builder, options);
     if (options->modules)
         g_strv_builder_addv(builder, (const char **)options->modules);
     if (options->bindings && options->bindings->asked > 0)
@@ -146,6 +162,21 @@ sound(void *host, GError **error)
     return FALSE;
 }
 
+static void
+ask(void *host, const char *command, JsonObject *arguments, QmpReply reply,
+    gpointer user_data)
+{
+    Boot *boot = host;
+    qmp_send(machine_qmp(boot->machine), command, arguments, reply, user_data);
+}
+
+static void
+listen(void *host, QmpEvent handler, gpointer user_data)
+{
+    Boot *boot = host;
+    machine_set_listener(boot->machine, handler, user_data);
+}
+
 const SessionDriver session_boot_driver = {
     .start = start,
     .stop = stop,
@@ -155,4 +186,6 @@ const SessionDriver session_boot_driver = {
     .put = put,
     .run = run,
     .sound = sound,
+    .ask = ask,
+    .listen = listen,
 };

@@ -3,6 +3,8 @@
  * One suite of a session: its program run in the host, what it prints kept and read as
  * results.
  */
+#include "emit.h"
+#include "plug.h"
 #include "session-private.h"
 #include "tap.h"
 #include "wrap.h"
@@ -14,6 +16,7 @@ typedef struct {
     TapReader *reader;
     LogFile *tap_log, *stderr_log;
     GString *errors; /* the end of standard error */
+    Plugs *plugs;    /* or NULL */
 } Listener;
 
 static void
@@ -25,6 +28,8 @@ listen(int stream, const guint8 *data, gsize length, gpointer user_data)
         tap_reader_feed(listener->reader, data, length);
         if (listener->tap_log)
             log_file_write(listener->tap_log, data, length);
+        if (listener->plugs)
+            plugs_hear(listener->plugs, data, length);
         return;
     }
     if (listener->stderr_log)
@@ -63,6 +68,7 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->tap_log, log_file_free);
     g_clear_pointer(&listener->stderr_log, log_file_free);
     g_string_free(listener->errors, TRUE);
+    g_clear_pointer(&listener->plugs, plugs_free);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listener, listener_close)
@@ -129,9 +135,31 @@ prepare_foreign(Session *session, const Suite *suite, GStrv *argv, GStrv *enviro
     return *argv != NULL;
 }
 
+/* What a suite that plugs gets besides. */
 static gboolean
-prepare_program(Session *session, const Suite *suite, GStrv *argv, GStrv *environment,
-                GError **error)
+prepare_plugs(Session *session, Listener *listener, GStrv *environment, GError **error)
+{
+    const SessionOptions *options = session->options;
+    g_autoptr(GString) manifest = g_string_new(NULL);
+    emit_manifest(options->plan->filled, manifest);
+    g_autoptr(GBytes) content = g_bytes_new(manifest->str, manifest->len);
+    if (!options->driver->put(session->host, SUITE_FILLED_PATH, content, error))
+        return FALSE;
+    g_autofree char *pluggable = plugs_environment(options->plan);
+    char **with = g_environ_setenv(g_steal_pointer(environment), "HOSTBED_MANIFEST",
+                                   SUITE_FILLED_PATH, TRUE);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_addv(builder, (const char **)with);
+    g_strv_builder_add(builder, pluggable);
+    g_strfreev(with);
+    *environment = g_strv_builder_end(builder);
+    listener->plugs = plugs_new(options->plan, options->driver, session->host);
+    return TRUE;
+}
+
+static gboolean
+prepare_program(Session *session, const Suite *suite, Listener *listener, GStrv *argv,
+                GStrv *environment, GError **error)
 {
     if (suite->command)
         return prepare_foreign(session, suite, argv, environment, error);
@@ -139,7 +167,7 @@ prepare_program(Session *session, const Suite *suite, GStrv *argv, GStrv *enviro
     const char *const words[] = {program, NULL};
     *argv = g_strdupv((char **)words);
     *environment = suite_environment(session->options->plan);
-    return TRUE;
+    return !suite->plugs || prepare_plugs(session, listener, environment, error);
 }
 
 /* What it left for us. FALSE: not all of it came. */
@@ -163,14 +191,14 @@ run_program(Session *session, const Suite *suite, guint try)
     g_auto(Listener) listener = {0};
     g_autoptr(GError) error = NULL;
     listener_open(&listener, session, suite, try);
-    if (!prepare_program(session, suite, &argv, &environment, &error))
+    if (!prepare_program(session, suite, &listener, &argv, &environment, &error))
         return after_loss(session, suite, listener.reader, error);
     const GuestCommand command = {
         .argv = (const char *const *)argv,
         .env = (const char *const *)environment,
         .cwd = suite->command ? session->options->folder : NULL,
         .core_dumps = suite->command && session->options->out,
-        .stdin_fd = -1,
+        .stdin_fd = listener.plugs ? plugs_fd(listener.plugs) : -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
         .output = listen,
@@ -188,6 +216,8 @@ run_program(Session *session, const Suite *suite, guint try)
         results = tap_reader_finish(listener.reader, end.status, end.signal);
     if (results)
         attach_errors(results, listener.errors);
+    if (listener.plugs && session->host && !plugs_settle(listener.plugs))
+        session_stop_host(session);
     if (results && session->host && !collect_results(session, suite, &error)) {
         CaseResult *result =
             session_case(session, suite->name, "[results]", OUTCOME_FAIL);

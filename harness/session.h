@@ -31,6 +31,13 @@ typedef struct {
                     GError **error);
     /* FALSE: something was seen from outside that no suite may pass with. */
     gboolean (*sound)(void *host, GError **error);
+    /* For suites that plug (plug.h); NULL: nothing can be plugged. ASK sends the host's
+     * emulator a command with ARGUMENTS (taken) and gives its answer to REPLY later,
+     * unless the host is stopped before. LISTEN has HANDLER told of the emulator's
+     * events; NULL: nobody is. */
+    void (*ask)(void *host, const char *command, JsonObject *arguments, QmpReply reply,
+                gpointer user_data);
+    void (*listen)(void *host, QmpEvent handler, gpointer user_data);
 } SessionDriver;
 
 extern const SessionDriver session_boot_driver; /* real hosts; "host" is a Boot */

@@ -18,6 +18,7 @@ static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
 static const char *const vfio_cases[] = {VFIO_CASES(NAME) NULL};
 static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
 static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
+static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 
 const Suite suites[] = {
@@ -97,6 +98,17 @@ const Suite suites[] = {
         .needs_vfs = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 60,
+    },
+    {
+        .name = "hotplug",
+        .cases = hotplug_cases,
+        .summary =
+            "NICs that are plugged while the host runs: found, used, given back, again "
+            "and again",
+        .needs_iommu = TRUE,
+        .plugs = TRUE,
+        .uses_vfio = TRUE,
+        .timeout_seconds = 120,
     },
     {
         .name = "nested",
@@ -235,6 +247,8 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("the lab has no NIC that is a PCI function (<nic>)");
     if (suite->needs_vfs && !has_function(plan, is_vf))
         return g_strdup("no NIC of the lab has virtual functions (<nic vfs>)");
+    if (suite->plugs && !plan->filled)
+        return g_strdup("no port of the lab is empty and has room for a NIC (<port/>)");
     if (plan->node_count < suite->needs_nodes)
         return g_strdup_printf("the lab has %u nodes; %u are needed", plan->node_count,
                                suite->needs_nodes);

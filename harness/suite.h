@@ -11,6 +11,7 @@
  *   HOSTBED_LAB        name of the lab
  *   HOSTBED_HOST       id of the host
  *   HOSTBED_TAINTED    "1" if raw emulator arguments may have made it another one
+ *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
  */
 #pragma once
 
@@ -20,6 +21,8 @@
 #include "plan.h"
 
 #define SUITE_MANIFEST_PATH "/run/hostbed/manifest"
+/* Of the host with a NIC in each empty port, for suites that plug them. */
+#define SUITE_FILLED_PATH "/run/hostbed/manifest-filled"
 #define SUITE_PROGRAMS_PATH "/usr/lib/hostbed/vmtests"
 
 typedef struct {
@@ -31,6 +34,7 @@ typedef struct {
     gboolean needs_hugepages;
     gboolean needs_nic;    /* a network function that is no virtual one */
     gboolean needs_vfs;    /* virtual functions that are there at start */
+    gboolean plugs;        /* it asks for NICs in ports that are empty, and needs one */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     gboolean uses_kvm;     /* and KVM's */
     guint needs_nodes;     /* at least so many nodes */

@@ -34,6 +34,8 @@ struct Machine {
     Cause cause;
     char *cause_detail; /* of CAUSE_IO_ERROR: the device */
     gboolean qmp_ended;
+    QmpEvent listener; /* or NULL */
+    gpointer listener_data;
     guint settling; /* source: after it, what has not arrived will not */
     GError *failure;
 

@@ -210,6 +210,15 @@ on_event(const char *event, JsonObject *data, gpointer user_data)
         on_io_error(machine, data);
     else if (strcmp(event, "WATCHDOG") == 0)
         note_cause(machine, CAUSE_WATCHDOG);
+    if (machine->listener)
+        machine->listener(event, data, machine->listener_data);
+}
+
+void
+machine_set_listener(Machine *machine, QmpEvent handler, gpointer user_data)
+{
+    machine->listener = handler;
+    machine->listener_data = user_data;
 }
 
 static void

@@ -42,6 +42,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
 /* The agent's channel; taken by the caller, once. */
 int machine_take_agent_fd(Machine *machine);
 Qmp *machine_qmp(Machine *machine);
+/* HANDLER is told of every event, beside what the machine itself makes of them; its end
+ * is not told. NULL: nobody is. */
+void machine_set_listener(Machine *machine, QmpEvent handler, gpointer user_data);
 GPid machine_pid(const Machine *machine);
 
 /* Fires when the host can no longer answer: panic, reset, power-off, emulator's end, the

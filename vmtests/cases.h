@@ -128,6 +128,16 @@
     CASE(drivers_take_functions_side_by_side) \
     CASE(frames_pass_between_functions)
 
+#define HOTPLUG_CASES(CASE) \
+    CASE(a_plugged_function_is_at_its_address) \
+    CASE(a_plugged_function_is_on_its_node) \
+    CASE(a_plugged_function_is_in_its_group) \
+    CASE(a_plugged_function_is_used_through_vfio) \
+    CASE(a_function_is_asked_back) \
+    CASE(an_unplugged_function_is_gone) \
+    CASE(the_host_powers_the_slot_off) \
+    CASE(cycles_leave_nothing_behind)
+
 #define NESTED_CASES(CASE) \
     CASE(kvm_runs_guest_code)
 /* clang-format on */

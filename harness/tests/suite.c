@@ -66,6 +66,9 @@ needs_are_seen_in_the_plan(void **state)
     PlanFunction *second = g_new0(PlanFunction, 1);
     second->role = PLAN_VF;
     g_ptr_array_add(rich->functions, second);
+    g_autofree char *hotplug = suite_unmet(suite_find("hotplug"), rich);
+    assert_non_null(strstr(hotplug, "no port"));
+    rich->filled = bare;
     for (const Suite *suite = suites; suite->name; suite++)
         assert_null(suite_unmet(suite, rich));
     const Suite many = {.name = "many", .needs_nodes = 2};

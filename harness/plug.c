@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "plug.h"
+
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "emit.h"
+#include "plug-wire.h"
+
+typedef struct {
+    Plugs *plugs;
+    const PlanFunction *function;
+    gboolean there;   /* the emulator has it */
+    gboolean busy;    /* the emulator has not yet answered to a command about it */
+    gboolean awaited; /* the suite is to be told when it is gone */
+} Place;
+
+struct Plugs {
+    const SessionDriver *driver;
+    void *host;
+    GArray *places;
+    int fds[2];
+    char line[PLUG_LINE_MAX];
+    gsize used; /* of the line; more than fits: it is none of ours */
+};
+
+/* ---- answers
+ * ----------------------------------------------------------------------------------- */
+
+/* Who asks without reading the answers loses them. */
+static void
+answer(Plugs *plugs, const char *address, const char *word, const char *reason)
+{
+    char line[PLUG_LINE_MAX];
+    g_snprintf(line, sizeof line - 1, "%s %s%s%s", address, word, reason ? " " : "",
+               reason ? reason : "");
+    g_strdelimit(line, "\r\n", ' ');
+    strcat(line, "\n");
+    if (write(plugs->fds[1], line, strlen(line)) < 0)
+        return;
+}
+
+static void
+answer_about(const Place *place, const char *word, const char *reason)
+{
+    char address[PCI_ADDRESS_SIZE];
+    answer(place->plugs, pci_address_text(place->function->address, address), word,
+           reason);
+}
+
+/* ---- the emulator
+ * ------------------------------------------------------------------------------ */
+
+static void
+on_plugged(JsonNode *result, const GError *error, gpointer user_data)
+{
+    Place *place = user_data;
+    place->busy = FALSE;
+    place->there = error == NULL;
+    answer_about(place, error ? "refused" : "there", error ? error->message : NULL);
+}
+
+/* That it was asked is no answer yet; that comes with the event. */
+static void
+on_asked(JsonNode *result, const GError *error, gpointer user_data)
+{
+    Place *place = user_data;
+    place->busy = FALSE;
+    if (!error || !place->there)
+        return;
+    place->awaited = FALSE;
+    answer_about(place, "refused", error->message);
+}
+
+static void
+on_event(const char *event, JsonObject *data, gpointer user_data)
+{
+    Plugs *plugs = user_data;
+    if (g_strcmp0(event, "DEVICE_DELETED") != 0 || !data)
+        return;
+    const char *id = json_object_get_string_member_with_default(data, "device", NULL);
+    for (guint i = 0; i < plugs->places->len; i++) {
+        Place *place = &g_array_index(plugs->places, Place, i);
+        if (!place->there || g_strcmp0(id, place->function->id) != 0)
+            continue;
+        place->there = FALSE;
+        if (place->awaited)
+            answer_about(place, "gone", NULL);
+        place->awaited = FALSE;
+    }
+}
+
+static void
+ask_to_plug(Place *place)
+{
+    const Plugs *plugs = place->plugs;
+    place->busy = TRUE;
+    plugs->driver->ask(plugs->host, "device_add", emit_qemu_device(place->function),
+                       on_plugged, place);
+}
+
+static void
+ask_to_unplug(Place *place)
+{
+    const Plugs *plugs = place->plugs;
+    JsonObject *arguments = json_object_new();
+    json_object_set_string_member(arguments, "id", place->function->id);
+    place->busy = place->awaited = TRUE;
+    plugs->driver->ask(plugs->host, "device_del", arguments, on_asked, place);
+}
+
+/* ---- requests
+ * ---------------------------------------------------------------------------------- */
+
+static Place *
+find(const Plugs *plugs, const char *text)
+{
+    char address[PCI_ADDRESS_SIZE];
+    for (guint i = 0; i < plugs->places->len; i++) {
+        Place *place = &g_array_index(plugs->places, Place, i);
+        if (g_str_equal(pci_address_text(place->function->address, address), text))
+            return place;
+    }
+    return NULL;
+}
+
+static void
+plug(Place *place)
+{
+    if (place->there || place->busy)
+        answer_about(place, "refused", "its port is not empty");
+    else
+        ask_to_plug(place);
+}
+
+static void
+unplug(Place *place)
+{
+    if (!place->there || place->busy || place->awaited)
+        answer_about(place, "refused", "it is not there, or asked for already");
+    else
+        ask_to_unplug(place);
+}
+
+static void
+await(Place *place)
+{
+    if (place->there || place->busy)
+        place->awaited = TRUE;
+    else
+        answer_about(place, "gone", NULL);
+}
+
+static void
+obey(Plugs *plugs, const char *request)
+{
+    static const struct {
+        const char *word;
+        void (*act)(Place *place);
+    } requests[] = {{"plug", plug}, {"unplug", unplug}, {"await", await}};
+    g_auto(GStrv) words = g_strsplit(request, " ", 3);
+    Place *place = g_strv_length(words) == 2 ? find(plugs, words[1]) : NULL;
+    if (!place) {
+        answer(plugs, "?", "refused", "no NIC of the plan was named");
+        return;
+    }
+    if (!plugs->driver->ask) {
+        answer_about(place, "refused", "nothing can be plugged into this kind of host");
+        return;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
+        if (g_str_equal(words[0], requests[i].word)) {
+            requests[i].act(place);
+            return;
+        }
+    }
+    answer_about(place, "refused", "one can plug, unplug and await it");
+}
+
+void
+plugs_hear(Plugs *plugs, const guint8 *data, gsize length)
+{
+    for (gsize i = 0; i < length; i++) {
+        if (data[i] != '\n') {
+            if (plugs->used < sizeof plugs->line)
+                plugs->line[plugs->used++] = (char)data[i];
+            continue;
+        }
+        gboolean fits = plugs->used < sizeof plugs->line;
+        plugs->line[fits ? plugs->used : 0] = '\0';
+        plugs->used = 0;
+        if (g_str_has_prefix(plugs->line, PLUG_REQUEST))
+            obey(plugs, plugs->line + strlen(PLUG_REQUEST));
+    }
+}
+
+/* ---- its life
+ * ----------------------------------------------------------------------------------- */
+
+Plugs *
+plugs_new(const Plan *plan, const SessionDriver *driver, void *host)
+{
+    Plugs *plugs = g_new0(Plugs, 1);
+    g_autoptr(GPtrArray) functions = plan_pluggable(plan);
+    plugs->driver = driver;
+    plugs->host = host;
+    plugs->places = g_array_new(FALSE, TRUE, sizeof(Place));
+    for (guint i = 0; i < functions->len; i++) {
+        const Place place = {.plugs = plugs, .function = functions->pdata[i]};
+        g_array_append_val(plugs->places, place);
+    }
+    if (!g_unix_open_pipe(plugs->fds, FD_CLOEXEC, NULL))
+        plugs->fds[0] = plugs->fds[1] = -1;
+    else
+        g_unix_set_fd_nonblocking(plugs->fds[1], TRUE, NULL);
+    if (driver->listen)
+        driver->listen(host, on_event, plugs);
+    return plugs;
+}
+
+gboolean
+plugs_settle(Plugs *plugs)
+{
+    gboolean settled = TRUE;
+    if (plugs->driver->listen)
+        plugs->driver->listen(plugs->host, NULL, NULL);
+    for (guint i = 0; i < plugs->places->len; i++) {
+        const Place *place = &g_array_index(plugs->places, Place, i);
+        settled = settled && !place->there && !place->busy;
+    }
+    return settled;
+}
+
+void
+plugs_free(Plugs *plugs)
+{
+    for (int i = 0; i < 2; i++)
+        if (plugs->fds[i] >= 0)
+            close(plugs->fds[i]);
+    g_array_unref(plugs->places);
+    g_free(plugs);
+}
+
+int
+plugs_fd(const Plugs *plugs)
+{
+    return plugs->fds[0];
+}
+
+char *
+plugs_environment(const Plan *plan)
+{
+    g_autoptr(GPtrArray) functions = plan_pluggable(plan);
+    GString *text = g_string_new(PLUG_ENVIRONMENT "=");
+    for (guint i = 0; i < functions->len; i++) {
+        const PlanFunction *function = functions->pdata[i];
+        char address[PCI_ADDRESS_SIZE];
+        g_string_append_printf(text, "%s%s", i > 0 ? " " : "",
+                               pci_address_text(function->address, address));
+    }
+    return g_string_free(text, FALSE);
+}

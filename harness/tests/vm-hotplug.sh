@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Each case of suite hotplug passes on the lab that it is for. (vm-hotplug-faults.sh shows that it can fail.)
+# docs/suites.rst has the table.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/altered.sh"
+for emulator in $(emulators); do
+    make_wrapper "$emulator"
+    passes hotplug hotplug a_plugged_function_is_at_its_address a_plugged_function_is_on_its_node \
+        a_plugged_function_is_in_its_group a_plugged_function_is_used_through_vfio a_function_is_asked_back \
+        an_unplugged_function_is_gone the_host_powers_the_slot_off cycles_leave_nothing_behind
+done
+done_testing

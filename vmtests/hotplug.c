@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Suite hotplug: NICs that come into empty ports while the host runs are where the
+ * manifest says, are used, asked back and given back. The cycles are in hotplug-cycles.c;
+ * docs/suites.rst says what each case proves and how it was seen to fail.
+ */
+#include "hotplug-suite.h"
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net.h"
+
+/* How long an interrupt may take under emulation on a busy machine. */
+#define ARRIVAL_MS 60000
+#define TURN_MS 20
+
+/* ---- what the manifest says
+ * -------------------------------------------------------------------- */
+
+static void
+is_at_its_address(int number)
+{
+    const char *address = plug_address(number);
+    const Fact *id = suite_fact("pci %s id", address);
+    const Fact *parent = suite_fact("pci %s parent", address);
+    const Fact *mac = suite_fact("pci %s mac", address);
+    if (!id || !parent || !mac)
+        fail_msg("the manifest does not have %s", address);
+    if (suite_has_fault("a_plugged_function_is_at_its_address"))
+        plug_power_off(number);
+    const char *vendor = suite_read(DEVICES "/%s/vendor", address);
+    const char *device = suite_read(DEVICES "/%s/device", address);
+    if (!vendor || !device)
+        fail_msg("nothing is at %s, asked was %s", address, id->word[3]);
+    char found[16];
+    snprintf(found, sizeof found, "%.4s:%.4s", vendor + 2, device + 2);
+    if (strcmp(found, id->word[3]) != 0)
+        fail_msg("%s is a %s, asked was %s", address, found, id->word[3]);
+    if (!suite_read(DEVICES "/%s/%s/vendor", parent->word[3], address))
+        fail_msg("%s is not below %s", address, parent->word[3]);
+    NetInterface interface;
+    if (!net_of_function(address, &interface))
+        fail_msg("%s has no interface", address);
+    char text[18];
+    const unsigned char *m = interface.mac;
+    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
+             m[4], m[5]);
+    if (strcmp(text, mac->word[3]) != 0)
+        fail_msg("%s has the address %s, asked was %s", address, text, mac->word[3]);
+}
+
+static void
+a_plugged_function_is_at_its_address(void **state)
+{
+    plug_all();
+    for (int i = 0; i < plug_count(); i++)
+        is_at_its_address(i);
+}
+
+static void
+a_plugged_function_is_on_its_node(void **state)
+{
+    plug_all();
+    for (int i = 0; i < plug_count(); i++) {
+        const char *address = plug_address(i);
+        const Fact *node = suite_fact("pci %s node", address);
+        const Fact *cpus = suite_fact("pci %s local-cpus", address);
+        const char *found = suite_read(DEVICES "/%s/numa_node", address);
+        if (!node || !cpus || !found || strcmp(found, node->word[3]) != 0)
+            differs_msg("%s is on node %s, asked was %s", address, found ? found : "none",
+                        node ? node->word[3] : "none");
+        const char *local = suite_read(DEVICES "/%s/local_cpulist", address);
+        if (!local || strcmp(local, cpus->word[3]) != 0)
+            differs_msg("%s is near to the CPUs %s, asked were %s", address,
+                        local ? local : "none", cpus->word[3]);
+    }
+}
+
+/* ---- groups
+ * ------------------------------------------------------------------------------------ */
+
+static bool
+has_word(const Fact *fact, const char *word)
+{
+    for (int i = 1; i < fact->count; i++)
+        if (strcmp(fact->word[i], word) == 0)
+            return true;
+    return false;
+}
+
+typedef struct {
+    const char *of;
+    const Fact *asked;
+} Group;
+
+static void
+is_asked(const char *member, void *data)
+{
+    const Group *group = data;
+    if (!has_word(group->asked, member))
+        differs_msg("%s is in the group of %s, and was not asked to", member, group->of);
+}
+
+static void
+is_in_its_group(const char *address)
+{
+    Group group = {.of = address};
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
+        if (fact_is(fact, "group") && has_word(fact, address))
+            group.asked = fact;
+    if (!group.asked)
+        fail_msg("the manifest has no group of %s", address);
+    int found = suite_list(is_asked, &group, DEVICES "/%s/iommu_group/devices", address);
+    if (found != group.asked->count - 1)
+        differs_msg("the group of %s has %d members, asked were %d", address, found,
+                    group.asked->count - 1);
+}
+
+static void
+a_plugged_function_is_in_its_group(void **state)
+{
+    plug_all();
+    for (int i = 0; i < plug_count(); i++)
+        is_in_its_group(plug_address(i));
+}
+
+/* ---- VFIO
+ * --------------------------------------------------------------------------------------
+ */
+
+static Held held[HELD_MAX];
+
+static void
+release_held(long number)
+{
+    hotplug_release(&held[number]);
+}
+
+void
+hotplug_release(Held *what)
+{
+    if (what->device.fd >= 0)
+        vfio_device_close(&what->device);
+    if (what->container.fd >= 0)
+        vfio_container_close(&what->container);
+    if (what->event >= 0)
+        close(what->event);
+    *what = HELD_NONE;
+}
+
+void
+hotplug_hold(Held *what, const char *address)
+{
+    *what = HELD_NONE;
+    int result = pci_bind(address, "vfio-pci");
+    if (result == 0)
+        result = vfio_container_open(&what->container);
+    if (result == 0)
+        result = vfio_device_open(&what->device, &what->container, address);
+    if (result == 0)
+        result = what->event = vfio_eventfd();
+    if (result < 0)
+        fail_msg("%s is not ours by VFIO: %s", address, strerror(-result));
+}
+
+/* All that were plugged, until the case ends or they are released. */
+static int
+hold_all(void)
+{
+    plug_all();
+    int count = plug_count() < HELD_MAX ? plug_count() : HELD_MAX;
+    for (int i = 0; i < count; i++) {
+        held[i] = HELD_NONE;
+        suite_at_end(release_held, i);
+        hotplug_hold(&held[i], plug_address(i));
+    }
+    return count;
+}
+
+static void
+write_register(const Held *what, unsigned offset, uint32_t value)
+{
+    int result =
+        vfio_region_write(&what->device, VFIO_PCI_BAR0_REGION_INDEX, offset, &value, 4);
+    if (result < 0)
+        fail_msg("register %05x of %s cannot be written: %s", offset,
+                 what->device.address, strerror(-result));
+}
+
+void
+hotplug_has_its_mac(const Held *what)
+{
+    const Fact *mac = suite_fact("pci %s mac", what->device.address);
+    unsigned char bytes[8] = {0};
+    char text[18];
+    for (unsigned i = 0; i < 2; i++)
+        if (vfio_region_read(&what->device, VFIO_PCI_BAR0_REGION_INDEX,
+                             E1000E_RAL0 + 4 * i, bytes + 4 * i, 4) < 0)
+            fail_msg("the registers of %s cannot be read", what->device.address);
+    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1],
+             bytes[2], bytes[3], bytes[4], bytes[5]);
+    if (!mac || strcmp(text, mac->word[3]) != 0)
+        fail_msg("%s has the address %s in its registers, asked was %s",
+                 what->device.address, text, mac ? mac->word[3] : "none");
+}
+
+/* An MSI is a write of the device's, so it is a bus master, and remapping lets it pass.
+ */
+static void
+interrupts(const Held *what)
+{
+    int result = vfio_irq_enable(&what->device, VFIO_PCI_MSI_IRQ_INDEX, &what->event, 1);
+    if (result < 0)
+        fail_msg("%s has no MSI: %s", what->device.address, strerror(-result));
+    if (suite_has_fault("a_plugged_function_is_used_through_vfio"))
+        vfio_config16_write(&what->device, PCI_COMMAND, PCI_COMMAND_MEMORY);
+    write_register(what, E1000E_IMS, E1000E_CAUSE_LSC);
+    write_register(what, E1000E_ICS, E1000E_CAUSE_LSC);
+    if (vfio_eventfd_wait(what->event, ARRIVAL_MS) == 0)
+        fail_msg("no interrupt of %s arrives within %d s", what->device.address,
+                 ARRIVAL_MS / 1000);
+}
+
+static void
+a_plugged_function_is_used_through_vfio(void **state)
+{
+    int count = hold_all();
+    for (int i = 0; i < count; i++) {
+        hotplug_has_its_mac(&held[i]);
+        interrupts(&held[i]);
+    }
+}
+
+static void
+let_be_asked_back(int number)
+{
+    const Held *what = &held[number];
+    int result = vfio_irq_enable(&what->device, VFIO_PCI_REQ_IRQ_INDEX, &what->event, 1);
+    if (result < 0)
+        fail_msg("%s cannot be asked back: %s", plug_address(number), strerror(-result));
+    if (suite_has_fault("a_function_is_asked_back"))
+        vfio_irq_disable(&what->device, VFIO_PCI_REQ_IRQ_INDEX);
+}
+
+/* The number of one that is. The kernel removes one function after the other and waits
+ * for each to be released, so nobody knows which is the first. */
+static int
+wait_until_asked_back(int count)
+{
+    int64_t end = net_now_ms() + PLUG_LIMIT_MS;
+    while (net_now_ms() < end)
+        for (int i = 0; i < count; i++)
+            if (held[i].event >= 0 && vfio_eventfd_wait(held[i].event, TURN_MS) > 0)
+                return i;
+    fail_msg("no function is asked back within %d s", PLUG_LIMIT_MS / 1000);
+}
+
+static void
+a_function_is_asked_back(void **state)
+{
+    int count = hold_all();
+    for (int i = 0; i < count; i++) {
+        let_be_asked_back(i);
+        plug_ask("unplug", i);
+    }
+    for (int left = count; left > 0; left--) {
+        int number = wait_until_asked_back(count);
+        if (!plug_is_there(number))
+            fail_msg("%s is gone before it was released", plug_address(number));
+        hotplug_has_its_mac(&held[number]);
+        hotplug_release(&held[number]);
+        plug_expect(number, "gone");
+        plug_wait_gone(number);
+    }
+}
+
+/* ---- its end
+ * ----------------------------------------------------------------------------------- */
+
+/* CASE_NAME's fault fills the port again. */
+static void
+all_are_gone(const char *case_name, const int *groups)
+{
+    for (int i = 0; i < plug_count(); i++) {
+        const char *address = plug_address(i);
+        if (suite_has_fault(case_name)) {
+            plug_ask("plug", i);
+            plug_expect(i, "there");
+            plug_wait_there(i);
+        }
+        if (plug_is_there(i) || plug_slot(i, "adapter") != 0)
+            fail_msg("%s is there, and should be gone", address);
+        const Fact *parent = suite_fact("pci %s parent", address);
+        if (!parent || !suite_read(DEVICES "/%s/vendor", parent->word[3]))
+            fail_msg("the port of %s has gone with it", address);
+        if (access(
+                suite_path("/sys/kernel/iommu_groups/%d/devices/%s", groups[i], address),
+                F_OK) == 0)
+            fail_msg("%s is gone, and its group still has it", address);
+    }
+}
+
+/* Of all that are plugged. */
+static void
+note_groups(int *groups)
+{
+    for (int i = 0; i < plug_count() && i < HELD_MAX; i++)
+        groups[i] = pci_group(plug_address(i));
+}
+
+static void
+an_unplugged_function_is_gone(void **state)
+{
+    int groups[HELD_MAX];
+    plug_all();
+    note_groups(groups);
+    plug_unplug_all();
+    all_are_gone("an_unplugged_function_is_gone", groups);
+}
+
+static void
+the_host_powers_the_slot_off(void **state)
+{
+    int groups[HELD_MAX];
+    plug_all();
+    note_groups(groups);
+    plug_power_all_off();
+    all_are_gone("the_host_powers_the_slot_off", groups);
+    plug_all();
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {HOTPLUG_CASES(SUITE_CASE)};
+    if (suite_is_live() && vfio_load() < 0) {
+        printf("1..0 # SKIP the kernel has no vfio-pci\n");
+        return 77;
+    }
+    return suite_run("hotplug", tests);
+}
