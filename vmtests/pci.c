@@ -188,7 +188,8 @@ config_agrees(const char *address, const Fact *fact)
 {
     unsigned char bytes[4];
     int fd = open(suite_path(DEVICES "/%s/config", address), O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, 0);
+    off_t offset = suite_has_fault("configuration_space_is_readable") ? 4 : 0;
+    ssize_t got = fd < 0 ? -1 : pread(fd, bytes, sizeof bytes, offset);
     if (fd >= 0)
         close(fd);
     if (got != 4)

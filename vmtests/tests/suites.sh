@@ -84,6 +84,36 @@ refuses sriov "another node" 's/^pci 0000:21:10.2 node 0/pci 0000:21:10.2 node 1
 refuses sriov "another group" 's/^group 0000:21:10.4/& 0000:21:10.6/; /^group 0000:21:10.6/d' \
     '0000:21:10.6 is not in the group of 0000:21:10.4'
 
+# spoilt SUITE/CASE SENTENCE COMMAND…: exactly this case fails on the article's host, and says so, where
+# a command changed the host's tree
+spoilt() {
+    cp -a "$tap_dir/berrange-2017" "$tap_dir/spoilt"
+    (cd "$tap_dir/spoilt" && "${@:3}") || bail "$1: the tree cannot be changed"
+    suite "${1%/*}" spoilt "$recorded/berrange-2017.observation"
+    is "exactly $1 fails on a spoilt host" "$(sed -nE '/# SKIP/d; s/^not ok [0-9]+ - //p' "$tap_dir/out")" "${1#*/}"
+    has "$1 says: $2" "$tap_dir/out" "^# $2"
+    rm -r "$tap_dir/spoilt"
+}
+nic=sys/devices/pci0000:dc/0000:dc:02.0/0000:df:00.0
+spoilt pci/functions_are_of_their_kind '0000:df:00.0 is 8086:100e, asked was 8086:10d3' sed -i s/10d3/100e/ $nic/device
+spoilt pci/functions_are_near_to_their_cpus 'CPUs 4-5 are near to 0000:df:00.0, asked were 6-7' \
+    sed -i s/6-7/4-5/ $nic/local_cpulist
+spoilt pci/links_are_up 'the link of 0000:df:00.0 runs at .*, x0 of' sed -i s/1/0/ $nic/current_link_width
+spoilt iommu/remapping_is_active "the kernel's log has no line with: DMAR: Intel" sed -i '/for Directed I/d' proc/kmsg.txt
+spoilt iommu/every_function_is_in_a_group '0000:00:1e.0 is in no IOMMU group' mkdir sys/bus/pci/devices/0000:00:1e.0
+spoilt iommu/groups_are_translated 'group 6 has the domain type blocked' sed -i s/DMA.*/blocked/ sys/kernel/iommu_groups/6/type
+spoilt iommu/the_interrupt_window_is_reserved 'group 6 does not reserve' sed -i d sys/kernel/iommu_groups/6/reserved_regions
+
+# The guide says of each case what it proves, and of no other.
+awk '/^=+$/ { suite = previous } { previous = $0 } /^   \* - [a-z0-9_]+$/ { print suite "/" $3 }' \
+    "$source_dir/docs/suites.rst" | LC_ALL=C sort >"$tap_dir/told"
+LC_ALL=C sort "$tap_dir/listed" | diff - "$tap_dir/told" >"$tap_dir/difference"
+if [ -s "$tap_dir/told" ] && [ ! -s "$tap_dir/difference" ]; then
+    ok "docs/suites.rst has each case, once"
+else
+    not_ok "docs/suites.rst has each case, once" "$tap_dir/difference"
+fi
+
 # Raw emulator arguments may add or change what the manifest knows nothing of.
 sed '/^pci 0000:df:00.0 /d' "$recorded/berrange-2017.observation" >"$tap_dir/manifest"
 suite pci berrange-2017 "$tap_dir/manifest"
