@@ -250,8 +250,8 @@ suite_unmet(const Suite *suite, const Plan *plan)
     if (suite->plugs && !plan->filled)
         return g_strdup("no port of the lab is empty and has room for a NIC (<port/>)");
     if (plan->node_count < suite->needs_nodes)
-        return g_strdup_printf("the lab has %u nodes; %u are needed", plan->node_count,
-                               suite->needs_nodes);
+        return g_strdup_printf("the lab has %u node%s; %u are needed", plan->node_count,
+                               plan->node_count == 1 ? "" : "s", suite->needs_nodes);
     if (plan->memory_bytes >> 20 < suite->needs_mib)
         return g_strdup_printf("the host has %" G_GINT64_FORMAT
                                " MiB of memory; %u are needed",

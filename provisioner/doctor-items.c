@@ -93,6 +93,22 @@ emulator_facts(const char *path, const Emulator *emulator)
     return facts;
 }
 
+static char *
+another_emulator(void)
+{
+    return install("qemu-system-x86", "qemu-system-x86-core",
+                   "an emulator, or name one with --emulator");
+}
+
+/* What nothing lacks needs no remedy: NULL. */
+static char *
+newer_emulator(const char *lacking)
+{
+    return *lacking ? g_strdup("a newer QEMU has more (Debian 13, backports of Debian "
+                               "12, Fedora 41); name it with --emulator")
+                    : NULL;
+}
+
 /* An emulator that is not the one to be used is only told, under another name: where the
  * one that was asked for is missing, no other is well in its place. */
 static void
@@ -103,7 +119,7 @@ add_emulator(GPtrArray *items, const char *path, gboolean is_chosen)
     DoctorState bad = is_chosen ? DOCTOR_MISSING : DOCTOR_LIMITED;
     const char *name = is_chosen ? "emulator" : "alternative";
     if (!emulator) {
-        doctor_add(items, bad, name, g_strdup(error->message), NULL,
+        doctor_add(items, bad, name, g_strdup(error->message), another_emulator(),
                    fact(NULL, "path", path))
             ->status = (int)hb_error_status(error);
         return;
@@ -115,13 +131,13 @@ add_emulator(GPtrArray *items, const char *path, gboolean is_chosen)
         doctor_add(items, bad, name,
                    g_strdup_printf("%s is QEMU %s, which has no %s", path,
                                    emulator->version, lacking),
-                   NULL, emulator_facts(path, emulator))
+                   another_emulator(), emulator_facts(path, emulator))
             ->status = HB_UNSUPPORTED;
     else
         doctor_add(items, DOCTOR_OK, name,
                    g_strdup_printf("%s is QEMU %s, with %s%s%s", path, emulator->version,
                                    has, *has_not ? "; without " : "", has_not),
-                   NULL, emulator_facts(path, emulator));
+                   newer_emulator(has_not), emulator_facts(path, emulator));
 }
 
 /* The emulator that would be used, or NULL; the others are told after it. */
@@ -136,7 +152,7 @@ add_emulators(GPtrArray *items, const char *given)
     else
         doctor_add(items, DOCTOR_MISSING, "emulator", g_strdup(error->message),
                    found->len == 0
-                       ? NULL
+                       ? another_emulator()
                        : g_strdup("without --emulator and HOSTBED_EMULATOR the first "
                                   "alternative would be used"),
                    NULL);
@@ -146,13 +162,21 @@ add_emulators(GPtrArray *items, const char *given)
     return chosen;
 }
 
+static char *
+way_to_kvm(const char *meanwhile)
+{
+    return g_strdup_printf("%sKVM needs VT-x or AMD-V (in a virtual machine its nested "
+                           "form) and /dev/kvm for this user, as by the group kvm",
+                           meanwhile);
+}
+
 static void
 add_kvm(GPtrArray *items, const char *emulator, Accel asked)
 {
     if (!emulator) {
         doctor_add(items, DOCTOR_LIMITED, "kvm",
-                   g_strdup("not tried: there is no emulator to try it with"), NULL,
-                   NULL);
+                   g_strdup("not tried: there is no emulator to try it with"),
+                   another_emulator(), NULL);
         return;
     }
     if (asked == ACCEL_TCG) {
@@ -165,7 +189,8 @@ add_kvm(GPtrArray *items, const char *emulator, Accel asked)
     if (g_error_matches(error, HB_ERROR, HB_UNSUPPORTED)) {
         JsonObject *unusable = json_object_new();
         json_object_set_boolean_member(unusable, "usable", FALSE);
-        doctor_add(items, DOCTOR_MISSING, "kvm", g_strdup(error->message), NULL, unusable)
+        doctor_add(items, DOCTOR_MISSING, "kvm", g_strdup(error->message), way_to_kvm(""),
+                   unusable)
             ->status = HB_UNSUPPORTED;
         return;
     }
@@ -174,9 +199,10 @@ add_kvm(GPtrArray *items, const char *emulator, Accel asked)
     gboolean works = verdict->accel == ACCEL_KVM;
     JsonObject *facts = json_object_new();
     json_object_set_boolean_member(facts, "usable", works);
-    doctor_add(
-        items, works ? DOCTOR_OK : DOCTOR_LIMITED, "kvm", g_strdup(verdict->reason),
-        works ? NULL : g_strdup("hosts run under emulation, ten times slower"), facts);
+    doctor_add(items, works ? DOCTOR_OK : DOCTOR_LIMITED, "kvm",
+               g_strdup(verdict->reason),
+               works ? NULL : way_to_kvm("hosts run under emulation, ten times slower; "),
+               facts);
 }
 
 /* ---- kernels
@@ -188,11 +214,14 @@ add_kernel(GPtrArray *items, const Kernel *kernel)
     JsonObject *facts = fact(NULL, "image", kernel->image);
     fact(facts, "release", kernel->release);
     fact(facts, "origin", kernel->origin);
-    doctor_add(items, kernel->modules_dir ? DOCTOR_OK : DOCTOR_LIMITED, "kernel",
-               g_strdup_printf("%s at %s (%s)%s", kernel->release, kernel->image,
-                               kernel->origin,
-                               kernel->modules_dir ? "" : ", without its modules"),
-               NULL, facts);
+    doctor_add(
+        items, kernel->modules_dir ? DOCTOR_OK : DOCTOR_LIMITED, "kernel",
+        g_strdup_printf("%s at %s (%s)%s", kernel->release, kernel->image, kernel->origin,
+                        kernel->modules_dir ? "" : ", without its modules"),
+        kernel->modules_dir
+            ? NULL
+            : g_strdup("install its modules, or name a kernel package with --kernel"),
+        facts);
 }
 
 static void
@@ -305,12 +334,17 @@ add_memory(GPtrArray *items, const Resources *resources)
     if (resources->group_bytes >= 0)
         json_object_set_int_member(facts, "group-bytes", resources->group_bytes);
     json_object_set_int_member(facts, "usable-bytes", resources->usable_bytes);
-    doctor_add(items, usable >= MEMORY_NEEDED_MIB ? DOCTOR_OK : DOCTOR_LIMITED, "memory",
+    gboolean is_enough = usable >= MEMORY_NEEDED_MIB;
+    doctor_add(items, is_enough ? DOCTOR_OK : DOCTOR_LIMITED, "memory",
                g_strdup_printf(
                    "%" G_GINT64_FORMAT " MiB may be used of %" G_GINT64_FORMAT " MiB, %s",
                    usable, resources->machine_bytes / MIB,
                    is_group ? "which a control group limits" : "as much as is available"),
-               NULL, facts);
+               is_enough ? NULL
+                         : g_strdup_printf("end other programs, or raise the limit: the "
+                                           "smallest lab takes some %d MiB",
+                                           MEMORY_NEEDED_MIB),
+               facts);
 }
 
 static void

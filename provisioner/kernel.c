@@ -283,7 +283,7 @@ static Kernel *
 kernel_from_path(const char *path, GError **error)
 {
     if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        g_set_error(error, HB_ERROR, HB_USAGE, "there is no kernel %s", path);
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "there is no kernel %s", path);
         return NULL;
     }
     if (g_file_test(path, G_FILE_TEST_IS_DIR))

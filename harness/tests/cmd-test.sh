@@ -205,6 +205,17 @@ fi
 hostbed doctor --emulator /nonexistent/qemu >"$tap_dir/out"
 is "an emulator that is missing is no other's business" "$(grep -c '^[a-z]* *emulator ' "$tap_dir/out")" 1
 
+for part in emulator kernel; do
+    hostbed run --accel tcg "--$part" /nonexistent/it "$labs/smallest.xml" -- true >"$tap_dir/out" 2>"$tap_dir/err"
+    is "a missing $part is no fault of the command line" $? 8
+    is "and one sentence" "$(grep -c '^hostbed: .*/nonexistent/it' "$tap_dir/err")" 1
+done
+
+"$source_dir/quickstart" --help >"$tap_dir/out" 2>"$tap_dir/err"
+is "quickstart has help" "$? $(grep -c '^ *./quickstart' "$tap_dir/out")" "0 2"
+"$source_dir/quickstart" chekc >"$tap_dir/out" 2>"$tap_dir/err"
+is "and does nothing for another word" "$? $(cat "$tap_dir/out")" "2 "
+
 # As root a rename would put /dev/null away as well.
 mkfifo "$tap_dir/fifo"
 cat "$tap_dir/fifo" >"$tap_dir/shown" &
@@ -248,7 +259,7 @@ for command in check show "run --kernel /nonexistent/kernel"; do
         >"$tap_dir/out" 2>"$tap_dir/err"
     status=$?
     is "${command%% *} takes a lab from a pipe" "$status $(grep -c 'cannot be read' "$tap_dir/err")" \
-        "$([ "${command%% *}" = run ] && echo 2 || echo 0) 0"
+        "$([ "${command%% *}" = run ] && echo 8 || echo 0) 0"
 done
 # A kernel is meant from where we are, as in a lab on standard input.
 sed 's,<cell,<kernel path="no-kernel"/><cell,' "$labs/smallest.xml" >"$tap_dir/kernel.xml"

@@ -73,7 +73,7 @@ needs_are_seen_in_the_plan(void **state)
         assert_null(suite_unmet(suite, rich));
     const Suite many = {.name = "many", .needs_nodes = 2};
     g_autofree char *nodes = suite_unmet(&many, bare);
-    assert_string_equal(nodes, "the lab has 1 nodes; 2 are needed");
+    assert_string_equal(nodes, "the lab has 1 node; 2 are needed");
     const Suite large = {.name = "large", .needs_mib = 1025};
     g_autofree char *memory = suite_unmet(&large, bare);
     assert_string_equal(memory, "the host has 1024 MiB of memory; 1025 are needed");

@@ -95,6 +95,22 @@ a_bad_emulator_is_told(void **state)
     find(items, "libguestfs");
 }
 
+static void
+what_is_not_well_has_a_remedy(void **state)
+{
+    static const char *const emulators[] = {"/nonexistent/qemu", "/bin/false", NULL};
+    for (guint i = 0; i < G_N_ELEMENTS(emulators); i++) {
+        g_autoptr(GPtrArray) items =
+            doctor_examine(emulators[i], "/nonexistent/kernel", ACCEL_AUTO);
+        assert_int_equal(find(items, "kernel")->state, DOCTOR_MISSING);
+        for (guint j = 0; j < items->len; j++) {
+            const DoctorItem *item = items->pdata[j];
+            if (item->state != DOCTOR_OK && !item->remedy)
+                fail_msg("%s: '%s' has no remedy", item->name, item->text);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -103,6 +119,7 @@ main(void)
         cmocka_unit_test(only_what_is_missing_fails),
         cmocka_unit_test(json_is_whole),
         cmocka_unit_test(a_bad_emulator_is_told),
+        cmocka_unit_test(what_is_not_well_has_a_remedy),
     };
     return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
 }

@@ -148,7 +148,7 @@ what_is_no_kernel_is_refused(void **state)
     refused(stranger_path, HB_USAGE, "banner");
     refused(text_path, HB_USAGE, "neither a bzImage nor a vmlinux");
     refused(empty_path, HB_USAGE, "neither a bzImage nor a vmlinux");
-    refused("/nowhere/at/all", HB_USAGE, "there is no kernel");
+    refused("/nowhere/at/all", HB_INFRASTRUCTURE, "there is no kernel");
     refused("/dev/zero", HB_USAGE, "not a file");
 }
 
@@ -201,7 +201,7 @@ the_environment_names_a_kernel(void **state)
     g_setenv("HOSTBED_KERNEL", path, TRUE);
     g_autoptr(Kernel) kernel = kernel_find(NULL, NULL);
     g_setenv("HOSTBED_KERNEL", "/nowhere", TRUE);
-    refused(NULL, HB_USAGE, "HOSTBED_KERNEL: ");
+    refused(NULL, HB_INFRASTRUCTURE, "HOSTBED_KERNEL: ");
     g_unsetenv("HOSTBED_KERNEL");
     assert_string_equal(kernel->release, "6.6.6-env");
 }
