@@ -33,7 +33,13 @@ offers "suites" "pci" hostbed test --select p
 offers "all suites" "$({ echo manifest; hostbed test --list; } | sed 's,/.*,,' | LC_ALL=C sort -u | paste -sd" ")" hostbed test --select ""
 offers "cases of a suite" "iommu/groups_are_translated iommu/groups_have_their_members" \
     "$tap_dir/hostbed" test --select iommu/gr
+offers "suites beside labs" "manifest" hostbed test lab.xml m
+offers "and their cases" "iommu/groups_are_translated" "$tap_dir/hostbed" test lab.xml iommu/groups_are_t
+offers "hosts of the lab" "compute0 compute1" "$tap_dir/hostbed" show "$source_dir/topologies/two-hosts.xml" --host ""
+offers "hosts behind =" "compute1" "$tap_dir/hostbed" run "$source_dir/topologies/two-hosts.xml" --host = compute1
+offers "no hosts without a lab" "" "$tap_dir/hostbed" show --host ""
 offers "options" "--jobs --json --junit" hostbed test --j
+offers "nor does check's" "lab.xml" hostbed check --json lab
 offers "doctor's --json takes no file" "--emulator" hostbed doctor --json --e
 offers "packages" "kernel.deb sub" hostbed image kernel ""
 offers "nothing behind --" "" hostbed run lab.xml -- l
