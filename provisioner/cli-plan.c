@@ -21,9 +21,9 @@ cli_emulator(const CliMachine *machine, GError **error)
 }
 
 GPtrArray *
-cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend, int *status)
+cli_plan_with(const char *filename, const Emulator *emulator, PlanBackend backend,
+              Findings *findings, int *status)
 {
-    g_autoptr(Findings) findings = findings_new();
     g_autoptr(Lab) lab = lab_parse_file(filename, findings);
     if (g_cancellable_is_cancelled(g_cancellable_get_current())) {
         *status = HB_INTERRUPTED;
@@ -31,6 +31,16 @@ cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend, in
     }
     g_autoptr(GPtrArray) plans =
         lab ? plan_checked_lab(lab, emulator, backend, findings) : NULL;
-    *status = cli_findings(findings);
+    *status = cli_findings_status(findings);
     return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
+}
+
+GPtrArray *
+cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend, int *status)
+{
+    g_autoptr(Findings) findings = findings_new();
+    GPtrArray *plans = cli_plan_with(filename, emulator, backend, findings, status);
+    if (*status != HB_INTERRUPTED)
+        cli_findings(findings);
+    return plans;
 }

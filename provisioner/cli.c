@@ -212,6 +212,12 @@ cli_findings(const Findings *findings)
 {
     g_autofree char *text = findings_to_text(findings);
     fputs(text, stderr);
+    return cli_findings_status(findings);
+}
+
+int
+cli_findings_status(const Findings *findings)
+{
     if (findings_count(findings, FINDING_ERROR) > 0)
         return HB_USAGE;
     return findings_count(findings, FINDING_UNSUPPORTED) > 0 ? HB_UNSUPPORTED : HB_OK;

@@ -73,6 +73,8 @@ int cli_fail(const GError *error);
 int cli_fail_with(HbStatus status, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Prints FINDINGS on standard error; returns the exit status they mean. */
 int cli_findings(const Findings *findings);
+/* The status alone. */
+int cli_findings_status(const Findings *findings);
 
 /* Tells if the logs in the folder PATH are not whole. That is a failure
  * (HB_INFRASTRUCTURE) where they were ASKED for and STATUS, which is returned otherwise,
@@ -105,8 +107,11 @@ gboolean cli_is_late(const CliInterrupt *interrupt);
 /* Emulator facts for MACHINE's emulator, probed or from the cache. A signal ends it
  * (HB_INTERRUPTED). */
 Emulator *cli_emulator(const CliMachine *machine, GError **error);
-/* Lab from FILENAME, checked and planned for BACKEND. Prints findings; NULL: *STATUS is
- * set. HB_INTERRUPTED, of which nothing is printed: the thread's current GCancellable was
- * cancelled while the lab was read. */
+/* Lab from FILENAME, checked and planned for BACKEND; all there is to say goes to
+ * FINDINGS. NULL: they have an error, or the thread's current GCancellable was cancelled
+ * while the lab was read (*STATUS is HB_INTERRUPTED, else what FINDINGS mean). */
+GPtrArray *cli_plan_with(const char *filename, const Emulator *emulator,
+                         PlanBackend backend, Findings *findings, int *status);
+/* The same; prints the findings, but none when it was cancelled. */
 GPtrArray *cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend,
                     int *status);

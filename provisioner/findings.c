@@ -13,6 +13,12 @@ static const char *const level_names[] = {
     [FINDING_NOTE] = "note",
 };
 
+const char *
+finding_level_name(FindingLevel level)
+{
+    return level_names[level];
+}
+
 static void
 finding_free(gpointer data)
 {

@@ -23,6 +23,8 @@ typedef enum {
     FINDING_NOTE, /* what a choice costs: "8 NICs on one port share one IOMMU group" */
 } FindingLevel;
 
+const char *finding_level_name(FindingLevel level); /* "error", "unsupported", … */
+
 typedef struct {
     FindingLevel level;
     FilePos pos;

@@ -141,9 +141,19 @@ has "run tells both numbers" "$tap_dir/err" "needs 40[0-9]+ MiB of memory; [0-9]
 sed 's/memory="[^"]*"/memory="970 GiB"/' "$labs/smallest.xml" >"$tap_dir/large.xml"
 hostbed check "$tap_dir/large.xml" >"$tap_dir/out" 2>"$tap_dir/err"
 is "check finds the lab sound" $? 0
-has "check warns of the machine" "$tap_dir/err" "warning: host .* cannot run here now"
+has "check warns of the machine" "$tap_dir/err" "large.xml:[0-9]+: warning: host .* cannot run here now.* \[room\]"
 
 sed "s,<nic/>,<device model=\"no-such-device\"/>," "$labs/smallest.xml" >"$tap_dir/unknown.xml"
+sed 's/<port/<port count="8"/' "$tap_dir/unknown.xml" >"$tap_dir/copies.xml"
+hostbed check "$tap_dir/copies.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "what is true of eight copies is told once" "$? $(grep -c no-such-device "$tap_dir/err")" "3 1"
+has "with their number" "$tap_dir/err" '\(and 7 more like it from this line\) \[device\]$'
+hostbed check --json "$tap_dir/copies.xml" "$labs/smallest.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "as JSON the findings have the same status" "$? $(cat "$tap_dir/err")" "3 "
+tr -d ' \n' <"$tap_dir/out" >"$tap_dir/json"
+has "they are by lab" "$tap_dir/json" '^\{"labs":\[\{"file":"[^"]*copies.xml","status":3,"findings":\[\{"level":"unsupported","check":"device","message":"[^"]*no-such-device[^"]*","file":"[^"]*copies.xml","line":[0-9]+,"more":7\}\]\},'
+has "with what a sound one needs" "$tap_dir/json" '"file":"[^"]*smallest.xml","status":0,"hosts":1,"cpus":1,"memory_bytes":[0-9]+,"findings":\['
+
 status "a device that the emulator has not" 3 "$tap_dir/unknown.xml"
 has "it is named, and why" "$tap_dir/out" '^# unsupported: .*no-such-device'
 is "and is said once" "$(grep -c no-such-device "$tap_dir/out")" 1
