@@ -12,9 +12,9 @@
 
 /* A frame through the NIC and the end of one that is blocked, under emulation on a busy
  * machine; and how long to look for what should not come. */
-#define ARRIVAL_MS 10000
+#define ARRIVAL_MS 20000
 #define BLOCKED_MS 300
-#define FAULT_MS 5000
+#define FAULT_MS 20000
 
 #define FOUR_GIB (UINT64_C(1) << 32)
 

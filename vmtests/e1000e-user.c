@@ -40,7 +40,7 @@
 #define COMMAND_RS (1u << 3) /* the NIC sets DD when it is done */
 #define STATUS_DD (1u << 0)
 
-#define READY_MS 5000
+#define READY_MS 20000
 
 typedef struct {
     uint64_t address;

@@ -16,7 +16,7 @@
 
 /* How long an interrupt may take under emulation on a busy machine, and how long none
  * must come when none may. */
-#define ARRIVAL_MS 10000
+#define ARRIVAL_MS 20000
 #define SILENCE_MS 300
 
 /* What a case has taken; the teardown gives it back. */
