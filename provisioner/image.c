@@ -135,6 +135,22 @@ dependencies(const GPtrArray *modules)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
+/* What kmod's tools (lspci -k is one) complain about when it is missing. An index is a
+ * trie: magic, version, and where its root is; a root without a flag for what it has is
+ * empty (libkmod/libkmod-index.c). Who loads a module here uses busybox's modprobe, which
+ * reads modules.dep. */
+static void
+add_empty_indexes(Initramfs *image, const char *folder)
+{
+    static const char *const names[] = {"dep", "alias", "symbols", "builtin",
+                                        "builtin.alias"};
+    static const guint8 empty[] = {0xb0, 0x07, 0xf4, 0x57, 0, 2, 0, 1, 0, 0, 0, 12};
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_strdup_printf("%s/modules.%s.bin", folder, names[i]);
+        initramfs_add_data(image, path, empty, sizeof empty, 0644);
+    }
+}
+
 static GStrv
 modules_at_hand(const ImageOptions *options)
 {
@@ -172,6 +188,7 @@ add_modules(Initramfs *image, const ImageOptions *options, GError **error)
     g_autofree char *dep = g_build_filename(folder, "modules.dep", NULL);
     g_autofree char *text = dependencies(modules);
     initramfs_add_text(image, dep, text, 0644);
+    add_empty_indexes(image, folder);
     initramfs_add_text(image, "/etc/hostbed/modules", order->str, 0644);
     return TRUE;
 }

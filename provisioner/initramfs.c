@@ -12,13 +12,14 @@
 #include "unpack.h"
 
 /* Part of the key: raised when the same tree becomes other bytes. */
-#define FORMAT "hostbed initramfs 2"
+#define FORMAT "hostbed initramfs 3"
 #define BLOCK (128 * 1024)
 
 typedef struct {
     guint mode;   /* with the type, as in stat(2) */
-    char *source; /* of a file: on this machine; or NULL: TEXT */
-    char *text;   /* of a file, or a link's target */
+    char *source; /* of a file: on this machine; or NULL: DATA */
+    GBytes *data; /* of a file, if not a source's */
+    char *target; /* of a link */
     guint major, minor;
 } Node;
 
@@ -32,7 +33,8 @@ node_free(gpointer data)
 {
     Node *node = data;
     g_free(node->source);
-    g_free(node->text);
+    g_clear_pointer(&node->data, g_bytes_unref);
+    g_free(node->target);
     g_free(node);
 }
 
@@ -109,13 +111,21 @@ initramfs_add_file(Initramfs *image, const char *path, const char *source, guint
 void
 initramfs_add_text(Initramfs *image, const char *path, const char *text, guint mode)
 {
-    add_node(image, path, (Node){.mode = S_IFREG | mode, .text = g_strdup(text)});
+    initramfs_add_data(image, path, text, strlen(text), mode);
+}
+
+void
+initramfs_add_data(Initramfs *image, const char *path, gconstpointer data, gsize length,
+                   guint mode)
+{
+    add_node(image, path,
+             (Node){.mode = S_IFREG | mode, .data = g_bytes_new(data, length)});
 }
 
 void
 initramfs_add_link(Initramfs *image, const char *path, const char *target)
 {
-    add_node(image, path, (Node){.mode = S_IFLNK | 0777, .text = g_strdup(target)});
+    add_node(image, path, (Node){.mode = S_IFLNK | 0777, .target = g_strdup(target)});
 }
 
 void
@@ -186,7 +196,12 @@ add_to_key(gpointer path, gpointer data, gpointer user_data)
     Walk *walk = user_data;
     g_autoptr(GString) line = g_string_new(NULL);
     g_string_append_printf(line, "%s %o %u:%u %s", (char *)path, node->mode, node->major,
-                           node->minor, node->text ? node->text : "");
+                           node->minor, node->target ? node->target : "");
+    if (node->data) {
+        g_autofree char *sum =
+            g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, node->data);
+        g_string_append(line, sum);
+    }
     struct stat st;
     if (node->source) {
         if (stat(node->source, &st) != 0)
@@ -274,7 +289,7 @@ write_header(Walk *walk, const char *path, const Node *node, const Shared *share
     archive_entry_set_mtime(entry, 0, 0);
     archive_entry_set_size(entry, size);
     if (S_ISLNK(node->mode))
-        archive_entry_set_symlink(entry, node->text);
+        archive_entry_set_symlink(entry, node->target);
     if (S_ISCHR(node->mode))
         archive_entry_set_rdev(entry, makedev(node->major, node->minor));
     if (archive_write_header(walk->archive, entry) == ARCHIVE_OK)
@@ -329,9 +344,10 @@ write_node(gpointer path, gpointer data, gpointer user_data)
         walk->failed = !write_source(walk, path, node);
         return walk->failed;
     }
-    gsize size = S_ISREG(node->mode) ? strlen(node->text) : 0;
+    gsize size = 0;
+    const char *content = node->data ? g_bytes_get_data(node->data, &size) : NULL;
     walk->failed = !write_header(walk, path, node, NULL, size) ||
-                   (size > 0 && !write_data(walk, node->text, size));
+                   (size > 0 && !write_data(walk, content, size));
     return walk->failed;
 }
 

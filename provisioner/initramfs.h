@@ -23,6 +23,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Initramfs, initramfs_free)
 void
 initramfs_add_file(Initramfs *image, const char *path, const char *source, guint mode);
 void initramfs_add_text(Initramfs *image, const char *path, const char *text, guint mode);
+void initramfs_add_data(Initramfs *image, const char *path, gconstpointer data,
+                        gsize length, guint mode);
 void initramfs_add_link(Initramfs *image, const char *path, const char *target);
 void initramfs_add_folder(Initramfs *image, const char *path, guint mode);
 void initramfs_add_device(Initramfs *image, const char *path, guint major, guint minor,

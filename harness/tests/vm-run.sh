@@ -37,6 +37,14 @@ is "and a sentence" "$(grep -c '^hostbed: ' "$err")" 1
 run --env GREETING=hello "$lab" -- sh -c 'echo $GREETING' >"$out" 2>"$err"
 is "--env reaches the command" "$(cat "$out")" hello
 
+if command -v lspci >/dev/null; then
+    run "$lab" -- lspci -k >"$out" 2>"$err"
+    is "lspci -k complains of nothing" "$? $(cat "$err")" "0 "
+    has "and names the drivers" "$out" "Kernel driver in use: e1000e"
+else
+    skip "lspci -k complains of nothing" "lspci is not there"
+fi
+
 # An argument with everything that a shell or a parser could trip over.
 odd=$'a b\tc,"\'\\$(x)\n%s=;\xc3\xa4'
 run "$lab" -- printf %s "$odd" >"$out" 2>"$err"

@@ -281,7 +281,11 @@ an_image_has_all_a_host_needs(void **state)
     check_member(cpio, "usr/lib/modules/6.1.0-world/modules.dep",
                  "100644 0:0 0 kernel/below.ko:\nkernel/above.ko: kernel/below.ko\n");
     check_member(cpio, "usr/bin/sh", "120777 0:0 0 busybox");
-    static const char *const there[] = {"init", "usr/bin/busybox", "dev/console", "proc",
+    static const char *const there[] = {"init",
+                                        "usr/bin/busybox",
+                                        "dev/console",
+                                        "proc",
+                                        "usr/lib/modules/6.1.0-world/modules.dep.bin",
                                         "usr/lib/hostbed/vmtests/numa"};
     for (guint i = 0; i < G_N_ELEMENTS(there); i++)
         check_there(cpio, there[i]);
