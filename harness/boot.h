@@ -34,7 +34,7 @@ typedef struct {
     gboolean tools;             /* numactl, lspci and others, see image.h */
     gboolean suites;            /* put the suites into the host, where image.h says */
     gboolean vfio;              /* and the modules of VFIO, where there are any */
-    gboolean kvm;               /* and those of KVM */
+    gboolean kvm;               /* and those of KVM, with an emulator */
     const char
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
     const char *cmdline_extra; /* or NULL */

@@ -276,6 +276,22 @@ suite_timeout_ms(const Suite *suite, Accel accel)
     return suite->timeout_seconds * 1000 * (as_given ? 1 : SUITE_TCG_FACTOR);
 }
 
+/* Which functions are wired to each other, as no one inside can see; NULL: none. */
+static char *
+networks_of(const Plan *plan)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    char address[PCI_ADDRESS_SIZE];
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        if (function->network)
+            g_string_append_printf(
+                text, "%s%s=%s", text->len > 0 ? " " : "HOSTBED_NETWORKS=",
+                pci_address_text(function->address, address), function->network);
+    }
+    return text->len > 0 ? g_strdup(text->str) : NULL;
+}
+
 GStrv
 suite_environment(const Plan *plan)
 {
@@ -284,6 +300,9 @@ suite_environment(const Plan *plan)
     g_autofree char *host = g_strdup_printf("HOSTBED_HOST=%s", plan->host_id);
     g_strv_builder_add_many(builder, "HOSTBED_MANIFEST=" SUITE_MANIFEST_PATH, lab, host,
                             NULL);
+    g_autofree char *networks = networks_of(plan);
+    if (networks)
+        g_strv_builder_add(builder, networks);
     if (plan->tainted)
         g_strv_builder_add(builder, "HOSTBED_TAINTED=1");
     return g_strv_builder_end(builder);

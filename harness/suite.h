@@ -10,6 +10,7 @@
  *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
  *   HOSTBED_LAB        name of the lab
  *   HOSTBED_HOST       id of the host
+ *   HOSTBED_NETWORKS   "ADDRESS=NETWORK …" of the functions that are on a network
  *   HOSTBED_TAINTED    "1" if raw emulator arguments may have made it another one
  *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
  */
@@ -36,7 +37,7 @@ typedef struct {
     gboolean needs_vfs;    /* virtual functions that are there at start */
     gboolean plugs;        /* it asks for NICs in ports that are empty, and needs one */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
-    gboolean uses_kvm;     /* and KVM's */
+    gboolean uses_kvm;     /* and KVM's, and the machine's emulator */
     guint needs_nodes;     /* at least so many nodes */
     guint needs_mib;       /* at least so much memory */
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */

@@ -241,6 +241,17 @@ add_tools(Initramfs *image, Programs *programs)
     }
 }
 
+/* The emulator for guests inside, under the name that the suite knows. */
+static void
+add_emulator(Programs *programs)
+{
+    g_autofree char *source = programs_find("qemu-system-x86_64");
+    g_autoptr(GError) missing = NULL;
+    if (source &&
+        !programs_add(programs, source, "/usr/bin/qemu-system-x86_64", &missing))
+        g_debug("the emulator is left out: %s", missing->message);
+}
+
 static gboolean
 add_programs(Programs *programs, const char *const *names, GError **error)
 {
@@ -321,6 +332,8 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
         return FALSE;
     if (options->tools)
         add_tools(image, programs);
+    if (options->kvm)
+        add_emulator(programs);
     if (options->folder && !initramfs_has(image, options->folder))
         initramfs_add_folder(image, options->folder, 0777);
     return add_programs(programs, options->programs, error) &&

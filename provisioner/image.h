@@ -51,7 +51,7 @@ typedef struct {
     const char *folder;          /* an absolute path that there is to be; or NULL */
     gboolean tools;    /* numactl, lspci and the modules of VFIO, where there are any */
     gboolean vfio;     /* those modules alone; not loaded */
-    gboolean kvm;      /* KVM's modules; not loaded */
+    gboolean kvm;      /* KVM's modules, not loaded, and an emulator, if there is one */
     const char *agent; /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs, or NULL */
     gint64 memory_bytes;    /* of the host: more than fits is HB_USAGE; 0: any */

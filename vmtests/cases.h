@@ -139,5 +139,10 @@
     CASE(cycles_leave_nothing_behind)
 
 #define NESTED_CASES(CASE) \
-    CASE(kvm_runs_guest_code)
+    CASE(kvm_runs_guest_code) \
+    CASE(guest_drives_its_function) \
+    CASE(function_of_a_killed_guest_is_the_hosts_again) \
+    CASE(guest_memory_is_huge_pages_of_the_nics_node) \
+    CASE(frames_pass_between_guests) \
+    CASE(function_is_plugged_into_a_running_guest)
 /* clang-format on */

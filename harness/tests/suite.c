@@ -83,6 +83,10 @@ needs_are_seen_in_the_plan(void **state)
     assert_string_equal(environment[1], "HOSTBED_LAB=lab");
     assert_string_equal(environment[2], "HOSTBED_HOST=l1");
     assert_null(environment[3]);
+    ((PlanFunction *)bare->functions->pdata[0])->network = (char *)"wire";
+    g_auto(GStrv) wired = suite_environment(bare);
+    assert_string_equal(wired[3], "HOSTBED_NETWORKS=0000:00:00.0=wire");
+    ((PlanFunction *)bare->functions->pdata[0])->network = NULL;
     bare->tainted = TRUE;
     g_auto(GStrv) tainted = suite_environment(bare);
     assert_string_equal(tainted[3], "HOSTBED_TAINTED=1");

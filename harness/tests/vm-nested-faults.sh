@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Each case of the suite nested fails where something is wrong. docs/suites.rst has the table.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/altered.sh"
+emulator=$(command -v qemu-system-x86_64)
+[ -n "$emulator" ] || skip_all "qemu-system-x86_64 is not there"
+make_wrapper "$emulator"
+
+fault nested/kvm_runs_guest_code nested 'the guest left its CPU for the reason 8 before it was done'
+fault nested/guest_drives_its_function nested 'has the address 52:54:00:aa:00:02; 0000:21:00.0 was assigned'
+fault nested/function_of_a_killed_guest_is_the_hosts_again nested 'is driven by vfio-pci after its guest was killed'
+fault nested/guest_memory_is_huge_pages_of_the_nics_node nested 'uses 0 huge pages of node 0, asked were 16'
+fault nested/frames_pass_between_guests nested 'the other one has 52:54:00:aa:00:01'
+fault nested/function_is_plugged_into_a_running_guest nested 'the guest does not answer'
+done_testing

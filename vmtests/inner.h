@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Guests inside: QEMU with KVM, the ROM of guest.c, and functions of the host by VFIO.
+ * They end with the case that started them. All fail the case themselves where they
+ * cannot; what a guest does not answer within minutes is a failure too.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "suite.h"
+
+#define INNER_GUESTS 2
+
+typedef struct {
+    pid_t emulator;
+    int serial, monitor;
+    char answer[2000]; /* the last one, without its last line */
+} Inner;
+
+/* Whether the host has an emulator. */
+bool inner_is_possible(void);
+
+/* Starts a guest and waits for its first word. FUNCTION: the address of the one that it
+ * gets, which vfio-pci has already. MEMORY: further options of the emulator for the
+ * guest's memory, ended by NULL; or NULL. */
+Inner *inner_start(const char *function, const char *const *memory);
+/* Ends the emulator as a crash would. */
+void inner_kill(Inner *inner);
+
+/* Says COMMAND and waits for the answer, which is also returned. */
+const char *inner_ask(Inner *inner, const char *command);
+/* The same in two parts, for two guests at a time. */
+void inner_say(Inner *inner, const char *command);
+const char *inner_hear(Inner *inner);
+/* A command of QEMU's monitor. */
+void inner_monitor(Inner *inner, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
