@@ -108,7 +108,7 @@ const Suite suites[] = {
         .needs_iommu = TRUE,
         .plugs = TRUE,
         .uses_vfio = TRUE,
-        .timeout_seconds = 120,
+        .timeout_seconds = 240,
     },
     {
         .name = "nested",

@@ -20,6 +20,7 @@ static struct {
     char *address[PLUGS_MAX];
     char answer[PLUGS_MAX][PLUG_LINE_MAX]; /* empty: none has come yet */
     bool there[PLUGS_MAX];                 /* as the harness said last */
+    bool is_to_go[PLUGS_MAX];              /* when the case ends */
     char line[PLUG_LINE_MAX];              /* of the input, so far */
     size_t used;
 } plugs;
@@ -217,15 +218,20 @@ plug_power_off(int number)
 /* ---- all of them
  * ------------------------------------------------------------------------------- */
 
+/* What was asked and not answered yet is waited for, so that its answer is not taken for
+ * another's. */
 static void
 take_out(long number)
 {
     int n = (int)number;
-    answer_within(n, 0);
+    plugs.is_to_go[n] = false;
+    answer_within(n, plugs.there[n] ? 0 : PLUG_LIMIT_MS);
     if (!plugs.there[n])
         return;
+    bool is_asked = !plugs.answer[n][0];
     int result = plug_power_off(n);
-    plug_ask("await", n);
+    if (!is_asked)
+        plug_ask("await", n);
     if (!answer_within(n, PLUG_LIMIT_MS) || plugs.there[n])
         print_message("%s does not go: %s\n", plug_address(n), strerror(-result));
 }
@@ -242,7 +248,9 @@ plug_all(void)
 {
     int count = plug_count();
     for (int i = 0; i < count; i++) {
-        suite_at_end(take_out, i);
+        if (!plugs.is_to_go[i])
+            suite_at_end(take_out, i);
+        plugs.is_to_go[i] = true;
         plug_ask("plug", i);
     }
     for (int i = 0; i < count; i++)
