@@ -55,6 +55,7 @@
     CASE(every_function_is_in_a_group) \
     CASE(groups_have_their_members) \
     CASE(groups_are_translated) \
+    CASE(domains_are_of_the_kind_asked_for) \
     CASE(the_interrupt_window_is_reserved)
 
 #define HUGEPAGES_CASES(CASE) \

@@ -145,6 +145,25 @@ groups_have_their_members(void **state)
         differs_msg("the host has %d IOMMU groups, asked were %d", found, asked);
 }
 
+/* ---- domains
+ * ------------------------------------------------------------------------------- */
+
+static bool
+command_line_has(const char *word)
+{
+    const char *line = suite_read("/proc/cmdline");
+    for (const char *at = line; at && (at = strstr(at, word)); at++)
+        if ((at == line || at[-1] == ' ') && strchr(" \n", at[strlen(word)]))
+            return true;
+    return false;
+}
+
+static bool
+asks_for_pass_through(void)
+{
+    return command_line_has("iommu=pt") || command_line_has("iommu.passthrough=1");
+}
+
 static void
 group_translates(const char *group, void *data)
 {
@@ -158,10 +177,50 @@ static void
 groups_are_translated(void **state)
 {
     model();
+    if (asks_for_pass_through()) {
+        print_message("the kernel's command line asks for no translation\n");
+        skip();
+    }
     int translated = 0;
     suite_list(group_translates, &translated, GROUPS);
     if (translated == 0)
         fail_msg("no IOMMU group has a domain of a DMA type, so nothing is translated");
+}
+
+/* What the command line asks the kernel to give each group (Linux, kernel-parameters,
+ * iommu.passthrough and iommu.strict), or NULL. A unit in caching mode has the kernel
+ * invalidate at once, whatever was asked. */
+static const char *
+domain_asked(void)
+{
+    if (asks_for_pass_through())
+        return "identity";
+    if (command_line_has("iommu.strict=1"))
+        return "DMA";
+    if (command_line_has("iommu.strict=0"))
+        return suite_fact("iommu caching-mode") ? "DMA" : "DMA-FQ";
+    return NULL;
+}
+
+static void
+group_is_of_the_kind(const char *group, void *data)
+{
+    const char *type = suite_read(GROUPS "/%s/type", group);
+    if (!type || strcmp(type, data) != 0)
+        fail_msg("group %s has the domain type %s, asked was %s", group,
+                 type ? type : "(none)", (const char *)data);
+}
+
+static void
+domains_are_of_the_kind_asked_for(void **state)
+{
+    const char *asked = strcmp(model(), "virtio") != 0 ? domain_asked() : NULL;
+    if (!asked) {
+        print_message("the kernel's command line asks for no kind of domain\n");
+        skip();
+    }
+    if (suite_list(group_is_of_the_kind, (void *)asked, GROUPS) <= 0)
+        fail_msg("the host has no IOMMU group");
 }
 
 /* Without this window a device's interrupts would be remapped as memory. */

@@ -102,6 +102,8 @@ spoilt pci/links_are_up 'the link of 0000:df:00.0 runs at .*, x0 of' sed -i s/1/
 spoilt iommu/remapping_is_active "the kernel's log has no line with: DMAR: Intel" sed -i '/for Directed I/d' proc/kmsg.txt
 spoilt iommu/every_function_is_in_a_group '0000:00:1e.0 is in no IOMMU group' mkdir sys/bus/pci/devices/0000:00:1e.0
 spoilt iommu/groups_are_translated 'group 6 has the domain type blocked' sed -i s/DMA.*/blocked/ sys/kernel/iommu_groups/6/type
+spoilt iommu/domains_are_of_the_kind_asked_for 'group [0-9]+ has the domain type DMA, asked was identity' \
+    sed -i 's/$/ iommu=pt/' proc/cmdline
 spoilt iommu/the_interrupt_window_is_reserved 'group 6 does not reserve' sed -i d sys/kernel/iommu_groups/6/reserved_regions
 
 # The guide says of each case what it proves, and of no other.
