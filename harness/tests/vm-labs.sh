@@ -18,9 +18,9 @@ for emulator in $(emulators); do
     version=$(emulator_version "$emulator")
     for lab in "$source_dir"/topologies/*.xml; do
         name=$(basename "$lab" .xml)
-        # All suites but vfio, dma and nested, which take long and have scripts and labs of their own.
-        hostbed test --accel tcg --emulator "$emulator" -s '[!vdn]*' -s 'numa*' --log-dir "$tap_dir/$name" "$lab" \
-            >"$tap_dir/out" 2>"$tap_dir/err"
+        # All suites but vfio, dma, nested and hotplug, which take long and have scripts and labs of their own.
+        hostbed test --accel tcg --emulator "$emulator" -s '[!vdnh]*' -s 'numa*' -s hugepages \
+            --log-dir "$tap_dir/$name" "$lab" >"$tap_dir/out" 2>"$tap_dir/err"
         status=$?
         passed=$(grep -c '^ok ' "$tap_dir/out")
         if [ $status = 0 ] && [ "$passed" -gt 0 ]; then
