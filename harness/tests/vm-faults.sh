@@ -43,12 +43,12 @@ for fake in /bin/true /bin/cat; do
 done
 
 run --kernel /no/such/kernel "$lab" -- true
-is "a kernel that is missing is a wrong command line" $? 2
+is "a kernel that is missing is as an emulator that is missing" $? 8
 one_sentence "is named" '/no/such/kernel'
 
 head -c 100000 /dev/urandom >"$tap_dir/noise"
 run --kernel "$tap_dir/noise" "$lab" -- true
-is "a kernel that is none is one too" $? 2
+is "a kernel that is none is a wrong command line" $? 2
 one_sentence "is named" 'noise'
 
 run "$tap_dir/no-such-lab.xml" -- true
