@@ -15,12 +15,14 @@ typedef struct {
     gboolean there;   /* the emulator has it */
     gboolean busy;    /* the emulator has not yet answered to a command about it */
     gboolean awaited; /* the suite is to be told when it is gone */
+    gboolean asked;   /* the host was asked to give it back, and has not yet */
 } Place;
 
 struct Plugs {
     const SessionDriver *driver;
     void *host;
     GArray *places;
+    gboolean changed; /* something has left that was there from the start */
     int fds[2];
     char line[PLUG_LINE_MAX];
     gsize used; /* of the line; more than fits: it is none of ours */
@@ -59,6 +61,7 @@ on_plugged(JsonNode *result, const GError *error, gpointer user_data)
     Place *place = user_data;
     place->busy = FALSE;
     place->there = error == NULL;
+    place->awaited = place->awaited && place->there;
     answer_about(place, error ? "refused" : "there", error ? error->message : NULL);
 }
 
@@ -70,7 +73,7 @@ on_asked(JsonNode *result, const GError *error, gpointer user_data)
     place->busy = FALSE;
     if (!error || !place->there)
         return;
-    place->awaited = FALSE;
+    place->awaited = place->asked = FALSE;
     answer_about(place, "refused", error->message);
 }
 
@@ -81,15 +84,17 @@ on_event(const char *event, JsonObject *data, gpointer user_data)
     if (g_strcmp0(event, "DEVICE_DELETED") != 0 || !data)
         return;
     const char *id = json_object_get_string_member_with_default(data, "device", NULL);
-    for (guint i = 0; i < plugs->places->len; i++) {
+    for (guint i = 0; id && i < plugs->places->len; i++) {
         Place *place = &g_array_index(plugs->places, Place, i);
         if (!place->there || g_strcmp0(id, place->function->id) != 0)
             continue;
-        place->there = FALSE;
+        place->there = place->asked = FALSE;
         if (place->awaited)
             answer_about(place, "gone", NULL);
         place->awaited = FALSE;
+        return;
     }
+    plugs->changed |= id != NULL;
 }
 
 static void
@@ -107,7 +112,7 @@ ask_to_unplug(Place *place)
     const Plugs *plugs = place->plugs;
     JsonObject *arguments = json_object_new();
     json_object_set_string_member(arguments, "id", place->function->id);
-    place->busy = place->awaited = TRUE;
+    place->busy = place->asked = place->awaited = TRUE;
     plugs->driver->ask(plugs->host, "device_del", arguments, on_asked, place);
 }
 
@@ -138,7 +143,7 @@ plug(Place *place)
 static void
 unplug(Place *place)
 {
-    if (!place->there || place->busy || place->awaited)
+    if (!place->there || place->busy || place->asked)
         answer_about(place, "refused", "it is not there, or asked for already");
     else
         ask_to_unplug(place);
@@ -188,7 +193,8 @@ plugs_hear(Plugs *plugs, const guint8 *data, gsize length)
                 plugs->line[plugs->used++] = (char)data[i];
             continue;
         }
-        gboolean fits = plugs->used < sizeof plugs->line;
+        gboolean fits =
+            plugs->used < sizeof plugs->line && !memchr(plugs->line, '\0', plugs->used);
         plugs->line[fits ? plugs->used : 0] = '\0';
         plugs->used = 0;
         if (g_str_has_prefix(plugs->line, PLUG_REQUEST))
@@ -223,7 +229,7 @@ plugs_new(const Plan *plan, const SessionDriver *driver, void *host)
 gboolean
 plugs_settle(Plugs *plugs)
 {
-    gboolean settled = TRUE;
+    gboolean settled = !plugs->changed;
     if (plugs->driver->listen)
         plugs->driver->listen(plugs->host, NULL, NULL);
     for (guint i = 0; i < plugs->places->len; i++) {

@@ -14,7 +14,8 @@
  * suite gets is that of the host with all of them plugged.
  *
  * An answer is a line of its standard input. The answer to unplug and await comes when
- * the emulator has let the NIC go; until then other addresses may be asked for.
+ * the emulator has let the NIC go; until then other addresses may be asked for. Both may
+ * be said of one address, which is answered once. Whose plug is refused is not awaited.
  *
  *     ADDRESS there
  *     ADDRESS gone

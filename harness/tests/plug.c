@@ -209,6 +209,41 @@ refusals_are_handed_on(void **state)
     asked(scene, "device_del", "a.nic0");
 }
 
+/* What was awaited of a NIC that never came is forgotten with it. */
+static void
+a_refusal_ends_the_waiting(void **state)
+{
+    Scene *scene = *state;
+    say(scene, "# hostbed: plug " A "\n# hostbed: await " A "\n");
+    reply(scene, "no room");
+    answered(scene, A " refused no room\n");
+    put_in(scene);
+    leaves(scene, "a.nic0");
+    say(scene, "# hostbed: explode " A "\n");
+    answered(scene, A " refused one can plug, unplug and await it\n");
+}
+
+static void
+what_is_awaited_can_be_asked_for(void **state)
+{
+    Scene *scene = *state;
+    put_in(scene);
+    say(scene, "# hostbed: await " A "\n# hostbed: unplug " A "\n");
+    asked(scene, "device_del", "a.nic0");
+    reply(scene, NULL);
+    leaves(scene, "a.nic0");
+    answered(scene, A " gone\n");
+}
+
+/* What was there from the start and has gone is missing for the next suite. */
+static void
+a_host_that_lost_something_is_changed(void **state)
+{
+    Scene *scene = *state;
+    leaves(scene, "nic0");
+    assert_false(plugs_settle(scene->plugs));
+}
+
 static void
 only_what_the_plan_has(void **state)
 {
@@ -222,6 +257,8 @@ only_what_the_plan_has(void **state)
         say(scene, line);
         answered(scene, "? refused no NIC of the plan was named\n");
     }
+    static const char with_nul[] = "# hostbed: plug " A "\0 or so\n";
+    plugs_hear(scene->plugs, (const guint8 *)with_nul, sizeof with_nul - 1);
     say(scene, "# hostbed: explode " A "\n");
     answered(scene, A " refused one can plug, unplug and await it\n");
     asked(scene, "", "");
@@ -303,6 +340,9 @@ main(void)
         TEST(the_host_gives_it_back),
         TEST(an_event_before_its_answer),
         TEST(refusals_are_handed_on),
+        TEST(a_refusal_ends_the_waiting),
+        TEST(what_is_awaited_can_be_asked_for),
+        TEST(a_host_that_lost_something_is_changed),
         TEST(only_what_the_plan_has),
         TEST(one_after_the_other),
         TEST(lines_are_taken_as_they_come),
