@@ -32,8 +32,11 @@ add_modules_of_plugged(GStrvBuilder *builder, const SessionOptions *options)
 {
     const Plan *plan = options->plan, *filled = plan->filled;
     gboolean plugs = FALSE;
-    for (guint i = 0; i < options->suites->len; i++)
-        plugs |= ((const Suite *)options->suites->pdata[i])->plugs;
+    for (guint i = 0; i < options->suites->len && !plugs; i++) {
+        const Suite *suite = options->suites->pdata[i];
+        g_autofree char *unmet = suite->plugs ? suite_unmet(suite, plan) : NULL;
+        plugs = suite->plugs && !unmet;
+    }
     for (guint i = 0; plugs && filled && i < filled->modules->len; i++) {
         const char *module = filled->modules->pdata[i];
         if (!g_ptr_array_find_with_equal_func(plan->modules, module, g_str_equal, NULL))

@@ -108,7 +108,7 @@ const Suite suites[] = {
         .needs_iommu = TRUE,
         .plugs = TRUE,
         .uses_vfio = TRUE,
-        .timeout_seconds = 240,
+        .timeout_seconds = 400,
     },
     {
         .name = "nested",
@@ -119,7 +119,7 @@ const Suite suites[] = {
         .needs_mib = 1024,
         .uses_vfio = TRUE,
         .uses_kvm = TRUE,
-        .timeout_seconds = 120,
+        .timeout_seconds = 300,
     },
     {NULL},
 };
@@ -236,6 +236,28 @@ suites_foreign(const char *const *commands, guint timeout_seconds, GError **erro
     return g_steal_pointer(&list);
 }
 
+/* What pools of huge pages leave of the host's memory. */
+static gint64
+ordinary_mib(const Plan *plan)
+{
+    gint64 bytes = plan->memory_bytes;
+    for (guint i = 0; i < plan->cells->len; i++) {
+        const PlanCell *cell = plan->cells->pdata[i];
+        for (guint j = 0; cell->hugepages && j < cell->hugepages->len; j++) {
+            const PlanHugepages *pool = &g_array_index(cell->hugepages, PlanHugepages, j);
+            bytes -= pool->count * pool->page_bytes;
+        }
+    }
+    return bytes >> 20;
+}
+
+static gboolean
+has_pluggable(const Plan *plan)
+{
+    g_autoptr(GPtrArray) functions = plan_pluggable(plan);
+    return functions->len > 0;
+}
+
 char *
 suite_unmet(const Suite *suite, const Plan *plan)
 {
@@ -247,15 +269,15 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("the lab has no NIC that is a PCI function (<nic>)");
     if (suite->needs_vfs && !has_function(plan, is_vf))
         return g_strdup("no NIC of the lab has virtual functions (<nic vfs>)");
-    if (suite->plugs && !plan->filled)
+    if (suite->plugs && !has_pluggable(plan))
         return g_strdup("no port of the lab is empty and has room for a NIC (<port/>)");
     if (plan->node_count < suite->needs_nodes)
         return g_strdup_printf("the lab has %u node%s; %u are needed", plan->node_count,
                                plan->node_count == 1 ? "" : "s", suite->needs_nodes);
-    if (plan->memory_bytes >> 20 < suite->needs_mib)
+    if (ordinary_mib(plan) < suite->needs_mib)
         return g_strdup_printf("the host has %" G_GINT64_FORMAT
-                               " MiB of memory; %u are needed",
-                               plan->memory_bytes >> 20, suite->needs_mib);
+                               " MiB of memory beside huge pages; %u are needed",
+                               ordinary_mib(plan), suite->needs_mib);
     return NULL;
 }
 

@@ -69,14 +69,25 @@ needs_are_seen_in_the_plan(void **state)
     g_autofree char *hotplug = suite_unmet(suite_find("hotplug"), rich);
     assert_non_null(strstr(hotplug, "no port"));
     rich->filled = bare;
+    g_autofree char *nobody = suite_unmet(suite_find("hotplug"), rich);
+    assert_non_null(strstr(nobody, "no port"));
+    ((PlanFunction *)bare->functions->pdata[0])->id = (char *)"port0.nic0";
     for (const Suite *suite = suites; suite->name; suite++)
         assert_null(suite_unmet(suite, rich));
+    ((PlanFunction *)bare->functions->pdata[0])->id = NULL;
     const Suite many = {.name = "many", .needs_nodes = 2};
     g_autofree char *nodes = suite_unmet(&many, bare);
     assert_string_equal(nodes, "the lab has 1 node; 2 are needed");
     const Suite large = {.name = "large", .needs_mib = 1025};
     g_autofree char *memory = suite_unmet(&large, bare);
-    assert_string_equal(memory, "the host has 1024 MiB of memory; 1025 are needed");
+    assert_string_equal(
+        memory, "the host has 1024 MiB of memory beside huge pages; 1025 are needed");
+    const PlanHugepages pool = {.page_bytes = 2 << 20, .count = 500};
+    g_array_append_val(((PlanCell *)rich->cells->pdata[0])->hugepages, pool);
+    const Suite larger = {.name = "larger", .needs_mib = 1049};
+    g_autofree char *pools = suite_unmet(&larger, rich);
+    assert_string_equal(
+        pools, "the host has 1048 MiB of memory beside huge pages; 1049 are needed");
 
     g_auto(GStrv) environment = suite_environment(bare);
     assert_string_equal(environment[0], "HOSTBED_MANIFEST=/run/hostbed/manifest");
