@@ -97,11 +97,18 @@ append_cluster(GString *out, const Plan *plan, const PlanCell *cell)
     g_string_append_printf(out, "  subgraph cluster_%d {\n    label=", index + 1);
     append_quoted(out, title);
     g_string_append(out, ";\n");
+    gboolean is_empty = TRUE;
     for (guint i = 0; i < plan->roots->len; i++) {
         const PlanRoot *root = g_ptr_array_index(plan->roots, i);
-        if (root->cell == index)
-            append_root(out, root, cell ? cell->id : NULL);
+        if (root->cell != index)
+            continue;
+        append_root(out, root, cell ? cell->id : NULL);
+        is_empty = FALSE;
     }
+    /* Graphviz leaves out a cluster without a node. */
+    if (is_empty)
+        g_string_append_printf(out, "    \"empty %d\" [style=invis, label=\"\"];\n",
+                               index + 1);
     g_string_append(out, "  }\n");
 }
 
