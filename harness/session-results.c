@@ -107,7 +107,7 @@ session_tell_places(const Session *session, GPtrArray *differences)
     for (guint i = 0; i < differences->len; i++) {
         CaseResult *result = differences->pdata[i];
         FilePos pos = {NULL, 0};
-        if (result->outcome != OUTCOME_PASS)
+        if (result->outcome == OUTCOME_FAIL)
             pos = place_of(session->options->plan, result->name);
         if (!pos.file)
             continue;

@@ -229,6 +229,23 @@ any_means(const Bindings *bindings, Means means, const char *what)
     return FALSE;
 }
 
+/* " (perhaps cell0.expander0.port0.nvme0)": the ids that END, as the tree has it, ends;
+ * "" if there is none. Owned by the caller. */
+static char *
+whole_ids(const Bindings *bindings, const char *end)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *suffix = g_strconcat(".", end, NULL);
+    for (guint i = 0; i < bindings->names->len; i++) {
+        const char *id = ((Binding *)bindings->names->pdata[i])->function->id;
+        if (id && g_str_has_suffix(id, suffix))
+            g_string_append_printf(text, "%s%s", text->len ? ", or " : " (perhaps ", id);
+    }
+    if (text->len > 0)
+        g_string_append_c(text, ')');
+    return g_string_free(text, FALSE);
+}
+
 static gboolean
 fail_unknown(const Bindings *bindings, const Selector *selector, GError **error)
 {
@@ -241,10 +258,11 @@ fail_unknown(const Bindings *bindings, const Selector *selector, GError **error)
         if (!strstr(models->str, item))
             g_string_append(models, item);
     }
+    g_autofree char *whole = whole_ids(bindings, selector->what);
     g_set_error(error, HB_ERROR, HB_USAGE,
-                "--bind %s: the lab has no function that '%s' means; there are the "
-                "classes %s%s%s, and ids and addresses as 'hostbed show' has them",
-                selector->text, selector->what, classes,
+                "--bind %s: the lab has no function that '%s' means%s; there are the "
+                "classes %s%s%s, whole ids, and addresses as 'hostbed show' has them",
+                selector->text, selector->what, whole, classes,
                 models->len ? ", the models " : "", models->len ? models->str + 2 : "");
     return FALSE;
 }

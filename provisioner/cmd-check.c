@@ -130,15 +130,23 @@ print_text(const Checked *checked)
         print_needs(checked->filename, checked->plans);
 }
 
+/* JSON is UTF-8; names of files need not be. */
+static void
+set_text(JsonObject *object, const char *name, const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    json_object_set_string_member(object, name, valid);
+}
+
 static JsonObject *
 finding_to_json(const Finding *finding)
 {
     JsonObject *object = json_object_new();
     json_object_set_string_member(object, "level", finding_level_name(finding->level));
     json_object_set_string_member(object, "check", finding->check);
-    json_object_set_string_member(object, "message", finding->message);
+    set_text(object, "message", finding->message);
     if (finding->pos.file)
-        json_object_set_string_member(object, "file", finding->pos.file);
+        set_text(object, "file", finding->pos.file);
     if (finding->pos.line > 0)
         json_object_set_int_member(object, "line", finding->pos.line);
     if (finding->more > 0)
@@ -154,7 +162,7 @@ checked_to_json(const Checked *checked)
     for (guint i = 0; i < findings_total(checked->findings); i++)
         json_array_add_object_element(
             findings, finding_to_json(findings_get(checked->findings, i)));
-    json_object_set_string_member(object, "file", checked->filename);
+    set_text(object, "file", checked->filename);
     json_object_set_int_member(object, "status", checked->status);
     if (checked->status == HB_OK) {
         guint cpus;

@@ -193,7 +193,8 @@ child_main(const Request *request, const Pairs *pairs)
     execvp(request->argv[0], request->argv);
     if (errno == ENOENT && !strchr(request->argv[0], '/')) {
         dprintf(STDERR_FILENO,
-                "hostbed: %s: not in the host; --with %s brings it from this machine\n",
+                "hostbed: %s: not in the host; where this machine has it, --with %s "
+                "brings it\n",
                 request->argv[0], request->argv[0]);
         _exit(127);
     }

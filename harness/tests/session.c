@@ -439,7 +439,7 @@ tainted_hosts_are_unchecked(void **state)
     expect(
         (Script){LIST("ok"), LIST("cpus 0\n"), LIST(GOOD)}, setup, HB_OK, 1,
         "pass manifest/cpus\nskip manifest/node 0: unchecked, raw emulator arguments may "
-        "disturb it: not there: nothing was found of it; lab.xml:5 asks for it\n");
+        "disturb it: not there: nothing was found of it\n");
 }
 
 int

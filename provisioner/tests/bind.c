@@ -226,7 +226,8 @@ an_unknown_word_is_told_with_those_known(void **state)
 {
     assert_refused(state, "gpu:2",
                    "the classes nic, nvme, device, vf, any, the models "
-                   "e1000e, and ids");
+                   "e1000e, whole ids");
+    assert_refused(state, "n0", "means (perhaps x0.n0, or x1.n0, or x2.n0); there");
 }
 
 /* ---- models, cells, groups
