@@ -153,6 +153,10 @@ is "as JSON the findings have the same status" "$? $(cat "$tap_dir/err")" "3 "
 tr -d ' \n' <"$tap_dir/out" >"$tap_dir/json"
 has "they are by lab" "$tap_dir/json" '^\{"labs":\[\{"file":"[^"]*copies.xml","status":3,"findings":\[\{"level":"unsupported","check":"device","message":"[^"]*no-such-device[^"]*","file":"[^"]*copies.xml","line":[0-9]+,"more":7\}\]\},'
 has "with what a sound one needs" "$tap_dir/json" '"file":"[^"]*smallest.xml","status":0,"hosts":1,"cpus":1,"memory_bytes":[0-9]+,"findings":\['
+cp "$tap_dir/copies.xml" "$tap_dir/"$'no-utf-8-\xff.xml'
+hostbed check --json "$tap_dir/"$'no-utf-8-\xff.xml' "$tap_dir/"$'none-\xff.xml' >"$tap_dir/out" 2>"$tap_dir/err"
+iconv -f UTF-8 -t UTF-8 "$tap_dir/out" >"$tap_dir/json"
+is "and it is UTF-8 whatever files are called" "$? $(grep -c '"labs"' "$tap_dir/json")" "0 1"
 
 status "a device that the emulator has not" 3 "$tap_dir/unknown.xml"
 has "it is named, and why" "$tap_dir/out" '^# unsupported: .*no-such-device'
