@@ -2,6 +2,7 @@
 #include "dma-bench.h"
 
 #include "dmar.h"
+#include "vfio-trust.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -334,22 +335,13 @@ needs_an_iommu_that_translates(void)
     }
 }
 
-/* VFIO refuses devices whose interrupts are not remapped (EPERM) unless it is told that
- * they are trusted. Here they interrupt nobody. */
-static void
-trust_interrupts(void)
-{
-    if (!suite_fact("iommu intremap"))
-        suite_set("1", "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
-}
-
 Nic *
 open_nic(Bench *bench, unsigned which)
 {
     Nic *nic = &bench->nic[which];
     nic->address = choose_nic(which);
     needs_an_iommu_that_translates();
-    trust_interrupts();
+    vfio_trust_interrupts();
     must(pci_bind(nic->address, "vfio-pci"), nic->address, "bound to vfio-pci");
     must(vfio_container_open(&nic->container), "/dev/vfio/vfio", "opened");
     must(vfio_device_open(&nic->device, &nic->container, nic->address), nic->address,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "net.h"
+#include "vfio-trust.h"
 
 /* How long an interrupt may take under emulation on a busy machine. */
 #define ARRIVAL_MS 60000
@@ -156,6 +157,7 @@ void
 hotplug_hold(Held *what, const char *address)
 {
     *what = HELD_NONE;
+    vfio_trust_interrupts();
     int result = pci_bind(address, "vfio-pci");
     if (result == 0)
         result = vfio_container_open(&what->container);

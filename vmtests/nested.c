@@ -14,6 +14,7 @@
 #include "net.h"
 #include "suite.h"
 #include "vfio-device.h"
+#include "vfio-trust.h"
 
 #define DEVICES "/sys/bus/pci/devices"
 #define DRIVER "e1000e"
@@ -57,6 +58,7 @@ needs_guests(void)
         print_message("the host has no VFIO\n");
         skip();
     }
+    vfio_trust_interrupts();
     if (!any_nic(0)) {
         print_message("no e1000e of the lab shares its IOMMU group with bridges only\n");
         skip();

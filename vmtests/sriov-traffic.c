@@ -6,6 +6,7 @@
 #include "net-vf.h"
 #include "sriov-suite.h"
 #include "vfio-device.h"
+#include "vfio-trust.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -237,6 +238,7 @@ drivers_take_functions_side_by_side(void **state)
         print_message("the kernel or the image has no VFIO\n");
         skip();
     }
+    vfio_trust_interrupts();
     open_by_vfio(nic.address[0]);
     expect_usable(nic.address[0]);
     rebind(&nic, 1);
