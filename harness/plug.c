@@ -22,7 +22,7 @@ struct Plugs {
     const SessionDriver *driver;
     void *host;
     GArray *places;
-    gboolean changed; /* something has left that was there from the start */
+    gboolean changed; /* something came, or what was there from the start has left */
     int fds[2];
     char line[PLUG_LINE_MAX];
     gsize used; /* of the line; more than fits: it is none of ours */
@@ -62,6 +62,7 @@ on_plugged(JsonNode *result, const GError *error, gpointer user_data)
     place->busy = FALSE;
     place->there = error == NULL;
     place->awaited = place->awaited && place->there;
+    place->plugs->changed |= place->there;
     answer_about(place, error ? "refused" : "there", error ? error->message : NULL);
 }
 
@@ -234,7 +235,7 @@ plugs_settle(Plugs *plugs)
         plugs->driver->listen(plugs->host, NULL, NULL);
     for (guint i = 0; i < plugs->places->len; i++) {
         const Place *place = &g_array_index(plugs->places, Place, i);
-        settled = settled && !place->there && !place->busy;
+        settled = settled && !place->busy;
     }
     return settled;
 }

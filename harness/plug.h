@@ -20,8 +20,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plugs, plugs_free)
 int plugs_fd(const Plugs *plugs);
 /* What it printed on its standard output. */
 void plugs_hear(Plugs *plugs, const guint8 *data, gsize length);
-/* Nothing more is heard of the host. FALSE: it is not as it was at its start, or may
- * still answer something; it has to be ended. */
+/* Nothing more is heard of the host. FALSE: something was plugged or has left, so that it
+ * is not as it was at its start, or it may still answer; it has to be ended. (Also when
+ * all is out again: Linux takes I/O windows from the neighbours for what comes, and they
+ * cannot be enabled afterwards: "BAR 2: not claimed".) */
 gboolean plugs_settle(Plugs *plugs);
 
 /* "HOSTBED_PLUGGABLE=ADDRESS…". Owned by the caller. */

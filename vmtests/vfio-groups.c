@@ -91,8 +91,16 @@ group_is_opened_once(void **state)
 
 #define MEMBERS_MAX TAKEN_MAX
 
-/* The NICs, no bridges, of the first group of the manifest that has two or more; returns
- * how many, or 0. */
+/* One that is taken from its driver takes its virtual functions along. */
+static bool
+has_virtual_functions(const char *address)
+{
+    const char *count = suite_read("/sys/bus/pci/devices/%s/sriov_numvfs", address);
+    return count && strcmp(count, "0") != 0;
+}
+
+/* The NICs, no bridges, of the first group of the manifest that has two or more, and none
+ * with virtual functions; returns how many, or 0. */
 static int
 shared_group(const char *members[MEMBERS_MAX])
 {
@@ -100,8 +108,13 @@ shared_group(const char *members[MEMBERS_MAX])
         int found = 0;
         for (int i = 1; fact_is(fact, "group") && i < fact->count; i++) {
             const Fact *class = suite_fact("pci %s class", fact->word[i]);
-            if (class && strncmp(class->word[3], "02", 2) == 0 && found < MEMBERS_MAX)
-                members[found++] = fact->word[i];
+            if (!class || strncmp(class->word[3], "02", 2) != 0 || found == MEMBERS_MAX)
+                continue;
+            if (has_virtual_functions(fact->word[i])) {
+                found = 0;
+                break;
+            }
+            members[found++] = fact->word[i];
         }
         if (found >= 2)
             return found;

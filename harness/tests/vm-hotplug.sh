@@ -4,10 +4,17 @@
 # docs/suites.rst has the table.
 # shellcheck disable=SC1091
 . "${HOSTBED_SOURCE_DIR:?}/harness/tests/altered.sh"
+[ -n "$(emulators)" ] || skip_all "qemu-system-x86_64 is not there"
 for emulator in $(emulators); do
     make_wrapper "$emulator"
     passes hotplug hotplug a_plugged_function_is_at_its_address a_plugged_function_is_on_its_node \
         a_plugged_function_is_in_its_group a_plugged_function_is_used_through_vfio a_function_is_asked_back \
         an_unplugged_function_is_gone the_host_powers_the_slot_off cycles_leave_nothing_behind
 done
+
+# What was plugged leaves marks on its neighbours; the suites after it get another host.
+hostbed test --accel tcg --emulator "$emulator" "$source_dir/topologies/hotplug.xml" \
+    hotplug/a_plugged_function_is_at_its_address dma/frames_go_by_io_addresses nested/guest_drives_its_function \
+    >"$out" 2>"$err"
+is "a suite after it finds a host as at its start" "$? $(grep -c '^not ok' "$out")" "0 0"
 done_testing

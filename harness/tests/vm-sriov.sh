@@ -14,6 +14,11 @@ make_wrapper "$emulator"
 passes sriov igb-vfs functions_are_as_many_as_asked functions_are_at_their_addresses functions_are_on_their_node \
     functions_are_in_their_groups impossible_numbers_are_refused functions_go_and_come_back \
     address_set_through_the_physical_function drivers_take_functions_side_by_side frames_pass_between_functions
+# Of a shared group vfio takes none whose virtual functions would go with it.
+hostbed test --accel tcg --emulator "$emulator" "$source_dir/topologies/igb-vfs.xml" \
+    vfio/group_with_a_function_of_the_host_is_refused sriov/functions_are_as_many_as_asked >"$out" 2>"$err"
+is "the suite vfio leaves virtual functions where they are" "$? $(grep -c '^not ok' "$out")" "0 0"
+
 fails one_vf_less sriov/functions_are_as_many_as_asked igb-vfs '0000:21:00.0 has 6 virtual functions and shows 6, asked were 7'
 fault sriov/functions_are_at_their_addresses igb-vfs 'virtual function 0 of 0000:21:00.0 is at 0000:21:10.0, by offset'
 fails nodes_swapped sriov/functions_are_on_their_node igb-vfs '0000:21:10.0 is on node 1, asked was 0'
