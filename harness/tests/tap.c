@@ -92,6 +92,8 @@ reads_cmocka(void **state)
     expect("1..2\n# SKIP one node only\nnot ok 1 # SKIP b\nok 2 - c\n",
            "skip b: one node only\npass c\n");
     expect("1..1\nsetting up\nno IOMMU\n\nnot ok 1 # SKIP b\n", "skip b: no IOMMU\n");
+    expect("1..2\nno IOMMU\nok 1 # SKIP b_is_there\nok 2 # SKIP it is cold_here\n",
+           "skip b_is_there: no IOMMU\nskip 2: it is cold_here\n");
     expect("1..1\n# skipped 3 of 7\nnot ok 1 # SKIP b\n",
            "skip b: the suite gives no reason\n");
 }
