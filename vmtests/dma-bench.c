@@ -2,7 +2,7 @@
 #include "dma-bench.h"
 
 #include "dmar.h"
-#include "vfio-trust.h"
+#include "vfio-use.h"
 
 #include <errno.h>
 #include <stdlib.h>

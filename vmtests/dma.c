@@ -6,6 +6,7 @@
  * must not be reached.
  */
 #include "dma-bench.h"
+#include "vfio-use.h"
 #include "nodes.h"
 
 #include <errno.h>
@@ -361,12 +362,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {DMA_CASES(DMA_CASE)};
-    if (suite_is_live() && vfio_load() < 0) {
-        printf("1..0 # SKIP the kernel has no vfio-pci\n");
-        return 77;
-    }
-    int status = suite_run("dma", tests);
-    for (unsigned i = 0; suite_is_live() && i < NICS; i++) {
+    int status = vfio_suite_run("dma", tests);
+    for (unsigned i = 0; suite_is_live() && status != 77 && i < NICS; i++) {
         const char *address = vfio_choose(E1000E_ID, i);
         if (address)
             pci_bind(address, NULL);

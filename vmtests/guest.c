@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/io.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,38 +82,6 @@ usleep(useconds_t microseconds)
     return 0;
 }
 
-/* ---- ports
- * ---------------------------------------------------------------------------------------
- */
-
-static uint8_t
-in8(uint16_t port)
-{
-    uint8_t value;
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static void
-out8(uint16_t port, uint8_t value)
-{
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static uint32_t
-in32(uint16_t port)
-{
-    uint32_t value;
-    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-
-static void
-out32(uint16_t port, uint32_t value)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
 /* ---- talking
  * -------------------------------------------------------------------------------------
  */
@@ -120,7 +89,7 @@ out32(uint16_t port, uint32_t value)
 static bool
 is_spoken_to(void)
 {
-    return in8(SERIAL_STATUS) & SERIAL_HAS_BYTE;
+    return inb(SERIAL_STATUS) & SERIAL_HAS_BYTE;
 }
 
 static char
@@ -128,16 +97,16 @@ hear(void)
 {
     while (!is_spoken_to())
         __builtin_ia32_pause();
-    return (char)in8(SERIAL);
+    return (char)inb(SERIAL);
 }
 
 static void
 say(const char *text)
 {
     for (; *text; text++) {
-        while (!(in8(SERIAL_STATUS) & SERIAL_TAKES_BYTE))
+        while (!(inb(SERIAL_STATUS) & SERIAL_TAKES_BYTE))
             __builtin_ia32_pause();
-        out8(SERIAL, (uint8_t)*text);
+        outb((uint8_t)*text, SERIAL);
     }
 }
 
@@ -166,21 +135,21 @@ say_mac(const uint8_t *mac)
 static void
 select_config(unsigned slot, unsigned offset)
 {
-    out32(PCI_ADDRESS, 0x80000000u | slot << 11 | offset);
+    outl(0x80000000u | slot << 11 | offset, PCI_ADDRESS);
 }
 
 static uint32_t
 read_config(unsigned slot, unsigned offset)
 {
     select_config(slot, offset);
-    return in32(PCI_DATA);
+    return inl(PCI_DATA);
 }
 
 static void
 write_config(unsigned slot, unsigned offset, uint32_t value)
 {
     select_config(slot, offset);
-    out32(PCI_DATA, value);
+    outl(value, PCI_DATA);
 }
 
 static volatile uint32_t *
@@ -282,15 +251,15 @@ eject(void)
     unsigned slot = 0;
     for (char digit = hear(); digit >= '0' && digit <= '9'; digit = hear())
         slot = slot * 10 + (unsigned)(digit - '0');
-    while (!(in32(ASKED) & 1u << slot % SLOTS))
+    while (!(inl(ASKED) & 1u << slot % SLOTS))
         __builtin_ia32_pause();
-    out32(EJECT, 1u << slot % SLOTS);
+    outl(1u << slot % SLOTS, EJECT);
 }
 
 void
 guest_main(void)
 {
-    out8(SERIAL_FIFO, 1);
+    outb(1, SERIAL_FIFO);
     say("guest\n.\n");
     for (;;) {
         switch (hear()) {

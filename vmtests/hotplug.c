@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "net.h"
-#include "vfio-trust.h"
+#include "vfio-use.h"
 
 /* How long an interrupt may take under emulation on a busy machine. */
 #define ARRIVAL_MS 60000
@@ -339,9 +339,5 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {HOTPLUG_CASES(SUITE_CASE)};
-    if (suite_is_live() && vfio_load() < 0) {
-        printf("1..0 # SKIP the kernel has no vfio-pci\n");
-        return 77;
-    }
-    return suite_run("hotplug", tests);
+    return vfio_suite_run("hotplug", tests);
 }

@@ -16,7 +16,7 @@
 
 #define EMULATOR "/usr/bin/qemu-system-x86_64"
 #define ROM_PATH "/tmp/hostbed-guest.rom"
-#define ERRORS_PATH "/tmp/hostbed-guest.errors"
+#define ERRORS_PATH "/tmp/hostbed-guest%ld.errors"
 #define MONITOR_FD 3
 #define ARGUMENTS_MAX 40
 /* An answer takes milliseconds; on a machine that does much else, a thousand times that.
@@ -46,11 +46,12 @@ write_rom(void)
         fail_msg(ROM_PATH " cannot be written: %s", strerror(errno));
 }
 
-/* What the emulator says of itself goes where tell_errors() reads it. */
+/* What the emulator says of itself goes where fail_silent() reads it. */
 static void
-become_emulator(int serial, int monitor, const char *const *arguments)
+become_emulator(const Inner *inner, int serial, int monitor, const char *const *arguments)
 {
-    int errors = open(ERRORS_PATH, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int errors = open(suite_path(ERRORS_PATH, (long)(inner - inners)),
+                      O_WRONLY | O_CREAT | O_TRUNC, 0600);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(serial, STDIN_FILENO) < 0 || dup2(serial, STDOUT_FILENO) < 0 ||
         dup2(errors, STDERR_FILENO) < 0 || dup2(monitor, MONITOR_FD) < 0)
@@ -72,7 +73,7 @@ run_emulator(Inner *inner, const char *const *arguments)
     if (inner->emulator == 0) {
         /* Neither may be where the other goes to. */
         int high = fcntl(monitor[1], F_DUPFD, 10);
-        become_emulator(fcntl(serial[1], F_DUPFD, 10), high, arguments);
+        become_emulator(inner, fcntl(serial[1], F_DUPFD, 10), high, arguments);
     }
     close(serial[1]);
     close(monitor[1]);
@@ -143,7 +144,7 @@ inner_start(const char *function, const char *const *memory)
 static void
 fail_silent(const Inner *inner, const char *what)
 {
-    const char *errors = suite_read(ERRORS_PATH);
+    const char *errors = suite_read(ERRORS_PATH, (long)(inner - inners));
     fail_msg("the guest %s; it said \"%s\", its emulator: %s", what, inner->answer,
              errors && *errors ? errors : "nothing");
 }

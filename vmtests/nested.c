@@ -14,7 +14,7 @@
 #include "net.h"
 #include "suite.h"
 #include "vfio-device.h"
-#include "vfio-trust.h"
+#include "vfio-use.h"
 
 #define DEVICES "/sys/bus/pci/devices"
 #define DRIVER "e1000e"

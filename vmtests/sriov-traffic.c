@@ -6,7 +6,7 @@
 #include "net-vf.h"
 #include "sriov-suite.h"
 #include "vfio-device.h"
-#include "vfio-trust.h"
+#include "vfio-use.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -153,7 +153,7 @@ group_with_a_function_of_the_host_is_refused(void **state)
     keep(bench, vfio_group_device(group, members[1]), "the second function");
 }
 
-/* The rest of the suite works with trust on such hosts. */
+/* The other cases work with trust on such hosts. */
 void
 interrupts_that_are_not_remapped_are_refused(void **state)
 {
@@ -167,9 +167,9 @@ interrupts_that_are_not_remapped_are_refused(void **state)
     must(vfio_container_open(&bench->container), "/dev/vfio/vfio cannot be opened");
     int group = keep(bench, vfio_group_open(pci_group(address)), "the group");
     bool is_set =
-        trust_interrupts(suite_has_fault("interrupts_that_are_not_remapped_are_refused"));
+        vfio_trust(suite_has_fault("interrupts_that_are_not_remapped_are_refused"));
     int result = vfio_group_attach(group, &bench->container);
-    bool is_back = trust_interrupts(true);
+    bool is_back = vfio_trust(true);
     if (!is_set || !is_back)
         fail_msg("whether interrupts are trusted cannot be set");
     must_refuse(result, EPERM, "a container for %s without remapping", address);

@@ -9,6 +9,7 @@
 #include "e1000e.h"
 #include "suite.h"
 #include "vfio-device.h"
+#include "vfio-use.h"
 
 #define DEVICES "/sys/bus/pci/devices"
 #define TAKEN_MAX 16
@@ -60,10 +61,6 @@ const VfioDevice *open_nic_by_iommufd(Bench *bench);
 
 /* The region of the device in our memory until the end of the case; one only. */
 void *map_region(Bench *bench, unsigned index);
-
-/* Without remapping of interrupts a device could forge them, and VFIO refuses it, unless
- * it is told to trust. FALSE: that could not be set. */
-bool trust_interrupts(bool trust);
 
 /* Anonymous memory that is there, of whole pages; unmapped with the process. */
 void *pages(size_t size);

@@ -23,21 +23,11 @@ prepare(void **state)
     static Bench bench;
     bench = (Bench){.container.fd = -1, .device = {.fd = -1, .group = -1}};
     *state = &bench;
+    vfio_trust_interrupts();
     return 0;
 }
 
 /* That the host's driver comes back is a case of its own. */
-bool
-trust_interrupts(bool trust)
-{
-    int fd = open("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
-                  O_WRONLY | O_CLOEXEC);
-    bool done = fd >= 0 && write(fd, trust ? "Y" : "N", 1) == 1;
-    if (fd >= 0)
-        close(fd);
-    return done;
-}
-
 static int
 give_back(void **state)
 {
@@ -52,7 +42,7 @@ give_back(void **state)
         vfio_container_close(&bench->container);
     for (unsigned i = 0; i < bench->taken_count; i++)
         pci_bind(bench->taken[i], NULL);
-    return 0;
+    return suite_case_ends(state);
 }
 
 bool
@@ -207,15 +197,5 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {VFIO_CASES(VFIO_CASE)};
-    if (suite_is_live() && vfio_load() < 0) {
-        printf("1..0 # SKIP the kernel has no vfio-pci\n");
-        return 77;
-    }
-    bool needs_trust = suite_fact("iommu model") && !suite_fact("iommu intremap");
-    if (suite_is_live() && needs_trust)
-        trust_interrupts(true);
-    int status = suite_run("vfio", tests);
-    if (suite_is_live() && needs_trust)
-        trust_interrupts(false);
-    return status;
+    return vfio_suite_run("vfio", tests);
 }

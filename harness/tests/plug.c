@@ -146,6 +146,16 @@ put_in(Scene *scene)
     answered(scene, A " there\n");
 }
 
+/* A, once asked for: the emulator is asked, agrees, and tells when it is out. */
+static void
+comes_out(Scene *scene)
+{
+    asked(scene, "device_del", "a.nic0");
+    reply(scene, NULL);
+    leaves(scene, "a.nic0");
+    answered(scene, A " gone\n");
+}
+
 static void
 in_and_out(void **state)
 {
@@ -156,10 +166,7 @@ in_and_out(void **state)
         scene->plugs = plugs_new(scene->plan, &driver, scene);
         put_in(scene);
         say(scene, "# hostbed: unplug " A "\n");
-        asked(scene, "device_del", "a.nic0");
-        reply(scene, NULL);
-        leaves(scene, "a.nic0");
-        answered(scene, A " gone\n");
+        comes_out(scene);
     }
 }
 
@@ -229,10 +236,7 @@ what_is_awaited_can_be_asked_for(void **state)
     Scene *scene = *state;
     put_in(scene);
     say(scene, "# hostbed: await " A "\n# hostbed: unplug " A "\n");
-    asked(scene, "device_del", "a.nic0");
-    reply(scene, NULL);
-    leaves(scene, "a.nic0");
-    answered(scene, A " gone\n");
+    comes_out(scene);
 }
 
 /* What was there from the start and has gone is missing for the next suite. */

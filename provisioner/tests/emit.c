@@ -56,14 +56,6 @@ device_of(GStrv args, const char *id)
     return NULL;
 }
 
-static char *
-text_of(const Plan *plan, const char *name)
-{
-    GString *text = g_string_new(NULL);
-    emit_format(name)->write(plan, text);
-    return g_string_free(text, FALSE);
-}
-
 static void
 cpu_lists_are_the_kernels(void **state)
 {
@@ -225,7 +217,7 @@ hostile_words_stay_one_argument(void **state)
         json_object_get_string_member(json_node_get_object(nvme), "serial"), "s,\"<&'");
 
     /* What is printed for people is read back by a shell as the same words. */
-    g_autofree char *text = text_of(plan, "qemu");
+    g_autofree char *text = fixture_text(plan, "qemu");
     g_auto(GStrv) words = NULL;
     assert_true(g_shell_parse_argv(text, NULL, &words, NULL));
     assert_string_equal(words[g_strv_length(words) - 1], HOSTILE);
@@ -250,7 +242,7 @@ xpath_string(xmlDoc *document, const char *path)
 static xmlDoc *
 domain_of(const Plan *plan)
 {
-    g_autofree char *text = text_of(plan, "libvirt");
+    g_autofree char *text = fixture_text(plan, "libvirt");
     xmlDoc *document =
         xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET);
     assert_non_null(document);
@@ -327,7 +319,7 @@ the_manifest_is_sorted_and_has_each_fact_once(void **state)
 {
     g_autoptr(Lab) lab = fixture_article();
     g_autoptr(Plan) plan = fixture_plan(lab, *state);
-    g_autofree char *text = text_of(plan, "manifest");
+    g_autofree char *text = fixture_text(plan, "manifest");
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     guint count = g_strv_length(lines);
@@ -391,7 +383,7 @@ the_nearest_cpus_of_memory_are_foretold(void **state)
 {
     g_autoptr(Lab) lab = attributes_lab();
     g_autoptr(Plan) plan = fixture_plan(lab, *state);
-    g_autofree char *text = text_of(plan, "manifest");
+    g_autofree char *text = fixture_text(plan, "manifest");
 
     assert_non_null(strstr(text, "node 0 access0 initiators 0\n"));
     assert_non_null(strstr(text, "node 0 access0 read-latency 5\n"));
@@ -419,7 +411,7 @@ the_tree_draws_what_hangs_where(void **state)
 {
     g_autoptr(Lab) lab = fixture_article();
     g_autoptr(Plan) plan = fixture_plan(lab, *state);
-    g_autofree char *text = text_of(plan, "tree");
+    g_autofree char *text = fixture_text(plan, "tree");
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     for (guint i = 0; lines[i]; i++)
@@ -437,7 +429,7 @@ the_tree_moves_no_cursor(void **state)
     g_free(host->cmdline);
     host->cmdline = g_strdup("\x1b[2J\n\x1b]0;title\x07");
     g_autoptr(Plan) plan = fixture_plan(lab, *state);
-    g_autofree char *text = text_of(plan, "tree");
+    g_autofree char *text = fixture_text(plan, "tree");
     assert_null(strchr(text, '\x1b'));
     assert_null(strchr(text, '\x07'));
     assert_non_null(strstr(text, "TAINTED"));

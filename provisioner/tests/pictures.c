@@ -15,14 +15,6 @@
 
 static const char *const pictures[] = {"svg", "dot"};
 
-static char *
-text_of(const Plan *plan, const char *name)
-{
-    GString *text = g_string_new(NULL);
-    emit_format(name)->write(plan, text);
-    return g_string_free(text, FALSE);
-}
-
 static void
 assert_says(const char *form, const char *text, const char *words)
 {
@@ -49,10 +41,10 @@ assert_says_line(const char *form, const char *text, const char *line)
 static void
 assert_says_tree(const Plan *plan)
 {
-    g_autofree char *tree = text_of(plan, "tree");
+    g_autofree char *tree = fixture_text(plan, "tree");
     g_auto(GStrv) lines = g_strsplit(strstr(tree, "\n\n") + 2, "\n", -1);
     for (guint i = 0; i < G_N_ELEMENTS(pictures); i++) {
-        g_autofree char *text = text_of(plan, pictures[i]);
+        g_autofree char *text = fixture_text(plan, pictures[i]);
         g_autofree char *title = emit_host_title(plan);
         assert_says(pictures[i], text, title);
         for (char **line = lines; *line && **line; line++)
@@ -81,7 +73,7 @@ pictures_name_what_has_a_name(void **state)
     g_autoptr(Plan) plan = fixture_plan(lab, *state);
     assert_says_tree(plan);
     for (guint i = 0; i < G_N_ELEMENTS(pictures); i++) {
-        g_autofree char *text = text_of(plan, pictures[i]);
+        g_autofree char *text = fixture_text(plan, pictures[i]);
         assert_says(pictures[i], text, "riser");
         assert_says(pictures[i], text, "uplink");
     }
@@ -96,7 +88,7 @@ pictures_show_distances(void **state)
     plan->distances_given = TRUE;
     g_array_index(cell->distances, int, 2) = 123;
     for (guint i = 0; i < G_N_ELEMENTS(pictures); i++) {
-        g_autofree char *text = text_of(plan, pictures[i]);
+        g_autofree char *text = fixture_text(plan, pictures[i]);
         assert_says(pictures[i], text, "Distances from the cell on the left to");
         assert_says(pictures[i], text, "     1  20  10 123");
     }

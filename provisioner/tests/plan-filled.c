@@ -35,20 +35,6 @@ add_port(const Fixture *fixture, const char *id)
 }
 
 static void
-assert_address(const Plan *plan, const char *id, const char *address)
-{
-    g_autofree char *text = fixture_address(plan, id);
-    assert_string_equal(text, address);
-}
-
-static void
-assert_group(const Plan *plan, const char *id, const char *members)
-{
-    g_autofree char *text = fixture_group(plan, id);
-    assert_string_equal(text, members);
-}
-
-static void
 an_empty_port_gets_a_nic(void **state)
 {
     const Fixture *fixture = *state;
@@ -64,10 +50,10 @@ an_empty_port_gets_a_nic(void **state)
     assert_string_equal(nic->parent->id, "empty");
     assert_int_equal(nic->node, 0);
     assert_non_null(nic->mac);
-    assert_address(plan->filled, "empty.nic0", "0000:42:00.0");
-    assert_group(plan->filled, "empty.nic0", "42:00.0");
-    assert_address(plan->filled, "intel.nic0", "0000:43:00.0");
-    assert_group(plan->filled, "intel.nic0", "40:02.0 43:00.0");
+    fixture_assert_address(plan->filled, "empty.nic0", "0000:42:00.0");
+    fixture_assert_group(plan->filled, "empty.nic0", "42:00.0");
+    fixture_assert_address(plan->filled, "intel.nic0", "0000:43:00.0");
+    fixture_assert_group(plan->filled, "intel.nic0", "40:02.0 43:00.0");
 }
 
 /* What is there from the start is the same in both. */

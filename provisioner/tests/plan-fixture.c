@@ -8,6 +8,8 @@
 
 #include "plan-fixture.h"
 
+#include "emit.h"
+
 static void
 device_free(gpointer data)
 {
@@ -323,4 +325,26 @@ fixture_emulator_teardown(void **state)
 {
     fixture_emulator_free(*state);
     return 0;
+}
+
+void
+fixture_assert_address(const Plan *plan, const char *id, const char *address)
+{
+    g_autofree char *text = fixture_address(plan, id);
+    assert_string_equal(text, address);
+}
+
+void
+fixture_assert_group(const Plan *plan, const char *id, const char *members)
+{
+    g_autofree char *text = fixture_group(plan, id);
+    assert_string_equal(text, members);
+}
+
+char *
+fixture_text(const Plan *plan, const char *name)
+{
+    GString *text = g_string_new(NULL);
+    emit_format(name)->write(plan, text);
+    return g_string_free(text, FALSE);
 }

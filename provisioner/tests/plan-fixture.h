@@ -50,3 +50,8 @@ char *fixture_refused(const Lab *lab, const Emulator *emulator);
 char *fixture_address(const Plan *plan, const char *id);
 /* "b4:00.0 b5:00.0": the members of the group that the function with this id is in. */
 char *fixture_group(const Plan *plan, const char *id);
+/* The function with this id is at ADDRESS; its group has these members. */
+void fixture_assert_address(const Plan *plan, const char *id, const char *address);
+void fixture_assert_group(const Plan *plan, const char *id, const char *members);
+/* PLAN in the form NAME ("tree"); owned by the caller. */
+char *fixture_text(const Plan *plan, const char *name);

@@ -35,20 +35,6 @@ add_expander(Fixture *fixture, const char *id, int bus)
     return expander;
 }
 
-static void
-assert_address(const Plan *plan, const char *id, const char *address)
-{
-    g_autofree char *text = fixture_address(plan, id);
-    assert_string_equal(text, address);
-}
-
-static void
-assert_group(const Plan *plan, const char *id, const char *members)
-{
-    g_autofree char *text = fixture_group(plan, id);
-    assert_string_equal(text, members);
-}
-
 /* ---- bus numbers
  * ------------------------------------------------------------------------ */
 
@@ -60,8 +46,8 @@ free_expanders_get_round_numbers(void **state)
     fixture_ports(add_expander(fixture, "b", LAB_AUTO), NULL, 2, "b");
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_address(plan, "a.n1", "0000:22:00.0");
-    assert_address(plan, "b.n0", "0000:41:00.0");
+    fixture_assert_address(plan, "a.n1", "0000:22:00.0");
+    fixture_assert_address(plan, "b.n0", "0000:41:00.0");
 }
 
 static void
@@ -72,8 +58,8 @@ free_expanders_go_around_written_ones(void **state)
     fixture_ports(add_expander(fixture, "b", LAB_AUTO), NULL, 2, "b");
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_address(plan, "a.p0", "0000:1e:00.0");
-    assert_address(plan, "b.p0", "0000:40:00.0");
+    fixture_assert_address(plan, "a.p0", "0000:1e:00.0");
+    fixture_assert_address(plan, "b.p0", "0000:40:00.0");
 }
 
 static void
@@ -90,11 +76,11 @@ close_numbers_when_they_must(void **state)
     }
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_address(plan, "x0.p0", "0000:04:00.0");
-    assert_address(plan, "x59.p1", "0000:f0:01.0");
+    fixture_assert_address(plan, "x0.p0", "0000:04:00.0");
+    fixture_assert_address(plan, "x59.p1", "0000:f0:01.0");
     /* eight expanders share a slot */
-    assert_address(plan, "x7", "0000:00:02.7");
-    assert_address(plan, "x8", "0000:00:03.0");
+    fixture_assert_address(plan, "x7", "0000:00:02.7");
+    fixture_assert_address(plan, "x8", "0000:00:03.0");
     assert_true(plan_function(plan, "x0")->multifunction);
 }
 
@@ -149,8 +135,8 @@ ranges_end_at_255(void **state)
     LabNode *second = add_expander(fixture, "b", LAB_AUTO);
     fixture_ports(second, NULL, 1, "b");
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
-    assert_address(plan, "b.p0", "0000:fe:00.0");
-    assert_address(plan, "b.n0", "0000:ff:00.0");
+    fixture_assert_address(plan, "b.p0", "0000:fe:00.0");
+    fixture_assert_address(plan, "b.n0", "0000:ff:00.0");
 
     fixture_node(second, LAB_PORT, "b.p1");
     fixture_assert_refused(fixture, "no range of 3 bus numbers is free for expander b");
@@ -184,7 +170,7 @@ reserved_buses_count(void **state)
 
     assert_int_equal(plan_function(plan, "empty")->secondary, 0x41);
     assert_int_equal(plan_function(plan, "empty")->subordinate, 0x45);
-    assert_address(plan, "a.n0", "0000:46:00.0");
+    fixture_assert_address(plan, "a.n0", "0000:46:00.0");
 }
 
 static void
@@ -196,9 +182,9 @@ numbers_follow_slots_not_the_order_written(void **state)
     ((LabNode *)expander->children->pdata[0])->slot = 5;
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_address(plan, "a.p0", "0000:40:05.0");
-    assert_address(plan, "a.n0", "0000:42:00.0");
-    assert_address(plan, "a.n1", "0000:41:00.0");
+    fixture_assert_address(plan, "a.p0", "0000:40:05.0");
+    fixture_assert_address(plan, "a.n0", "0000:42:00.0");
+    fixture_assert_address(plan, "a.n1", "0000:41:00.0");
 }
 
 /* ---- slots
@@ -242,8 +228,8 @@ written_slots_move_our_own(void **state)
     nic->slot = 0x1d;
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_address(plan, "n", "0000:00:1d.0");
-    assert_address(plan, "hostbed-agent", "0000:00:1c.0");
+    fixture_assert_address(plan, "n", "0000:00:1d.0");
+    fixture_assert_address(plan, "hostbed-agent", "0000:00:1c.0");
 }
 
 static void
@@ -261,9 +247,10 @@ packing_is_noted(void **state)
     assert_non_null(plans);
     assert_int_equal(findings_count(findings, FINDING_NOTE), 1);
     assert_string_equal(findings_get(findings, 0)->check, "packed");
-    assert_address(plans->pdata[0], "n7", "0000:41:00.7");
-    assert_group(plans->pdata[0], "n3",
-                 "41:00.0 41:00.1 41:00.2 41:00.3 41:00.4 41:00.5 41:00.6 41:00.7");
+    fixture_assert_address(plans->pdata[0], "n7", "0000:41:00.7");
+    fixture_assert_group(
+        plans->pdata[0], "n3",
+        "41:00.0 41:00.1 41:00.2 41:00.3 41:00.4 41:00.5 41:00.6 41:00.7");
     fixture_node(port, LAB_NIC, "n8");
     fixture_assert_refused(fixture, "[functions-per-port]");
 }
@@ -290,8 +277,8 @@ acs_parts_the_port_from_its_device(void **state)
     ((LabNode *)expander->children->pdata[1])->acs = LAB_OFF;
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_group(plan, "a.n0", "41:00.0");
-    assert_group(plan, "a.n1", "40:01.0 42:00.0");
+    fixture_assert_group(plan, "a.n0", "41:00.0");
+    fixture_assert_group(plan, "a.n1", "40:01.0 42:00.0");
 }
 
 static void
@@ -308,8 +295,8 @@ functions_without_acs_merge(void **state)
     }
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_group(plan, "a.n0", "40:02.0 40:02.1 41:00.0 42:00.0");
-    assert_group(plan, "a.n2", "43:00.0");
+    fixture_assert_group(plan, "a.n0", "40:02.0 40:02.1 41:00.0 42:00.0");
+    fixture_assert_group(plan, "a.n2", "43:00.0");
     assert_true(plan_function(plan, "a.p0")->multifunction);
     assert_false(plan_function(plan, "a.p1")->multifunction);
 }
@@ -341,9 +328,9 @@ functions_with_acs_stay_alone(void **state)
     }
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_group(plan, "a.p0", "40:02.0");
-    assert_group(plan, "a.n0", "41:00.0");
-    assert_group(plan, "a.n1", "40:02.1 40:02.2 42:00.0 43:00.0");
+    fixture_assert_group(plan, "a.p0", "40:02.0");
+    fixture_assert_group(plan, "a.n0", "41:00.0");
+    fixture_assert_group(plan, "a.n1", "40:02.1 40:02.2 42:00.0 43:00.0");
 }
 
 static void
@@ -357,9 +344,9 @@ a_switch_parts_as_its_port_does(void **state)
     add_switch(merging, "q");
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_address(plan, "p.d1", "0000:42:01.0");
-    assert_group(plan, "p.n1", "42:01.0 44:00.0");
-    assert_group(plan, "q.n1", "40:01.0 45:00.0 46:00.0 46:01.0 47:00.0 48:00.0");
+    fixture_assert_address(plan, "p.d1", "0000:42:01.0");
+    fixture_assert_group(plan, "p.n1", "42:01.0 44:00.0");
+    fixture_assert_group(plan, "q.n1", "40:01.0 45:00.0 46:00.0 46:01.0 47:00.0 48:00.0");
 }
 
 static void
@@ -376,11 +363,11 @@ virtual_functions_are_foretold(void **state)
     }
     g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
 
-    assert_address(plan, "a.n0-vf0", "0000:41:10.0");
-    assert_address(plan, "a.n0-vf4", "0000:41:11.0");
-    assert_group(plan, "a.n0-vf4", "41:11.0");
-    assert_group(plan, "a.n1-vf1",
-                 "40:01.0 42:00.0 42:10.0 42:10.2 42:10.4 42:10.6 42:11.0");
+    fixture_assert_address(plan, "a.n0-vf0", "0000:41:10.0");
+    fixture_assert_address(plan, "a.n0-vf4", "0000:41:11.0");
+    fixture_assert_group(plan, "a.n0-vf4", "41:11.0");
+    fixture_assert_group(plan, "a.n1-vf1",
+                         "40:01.0 42:00.0 42:10.0 42:10.2 42:10.4 42:10.6 42:11.0");
     assert_non_null(strstr(plan->cmdline, " hostbed.vfs=0000:41:00.0:5,0000:42:00.0:5 "));
     assert_true(
         g_ptr_array_find_with_equal_func(plan->modules, "igbvf", g_str_equal, NULL));

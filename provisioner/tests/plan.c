@@ -9,26 +9,19 @@
 #include "plan-fixture.h"
 
 static void
-assert_address(const Plan *plan, const char *id, const char *address)
-{
-    g_autofree char *text = fixture_address(plan, id);
-    assert_string_equal(text, address);
-}
-
-static void
 the_article_has_its_addresses(void **state)
 {
     g_autoptr(Lab) lab = fixture_article();
     g_autoptr(Plan) plan = fixture_plan(lab, *state);
 
-    assert_address(plan, "x0", "0000:00:02.0");
-    assert_address(plan, "x2", "0000:00:04.0");
-    assert_address(plan, "x0.p0", "0000:b4:00.0");
-    assert_address(plan, "x0.n0", "0000:b5:00.0");
-    assert_address(plan, "x1.p2", "0000:c8:02.0");
-    assert_address(plan, "x1.n2", "0000:cb:00.0");
-    assert_address(plan, "x2.n2", "0000:df:00.0");
-    assert_address(plan, "hostbed-agent", "0000:00:1d.0");
+    fixture_assert_address(plan, "x0", "0000:00:02.0");
+    fixture_assert_address(plan, "x2", "0000:00:04.0");
+    fixture_assert_address(plan, "x0.p0", "0000:b4:00.0");
+    fixture_assert_address(plan, "x0.n0", "0000:b5:00.0");
+    fixture_assert_address(plan, "x1.p2", "0000:c8:02.0");
+    fixture_assert_address(plan, "x1.n2", "0000:cb:00.0");
+    fixture_assert_address(plan, "x2.n2", "0000:df:00.0");
+    fixture_assert_address(plan, "hostbed-agent", "0000:00:1d.0");
     assert_int_equal(plan->functions->len, 4 + 3 + 1 + 18);
     assert_int_equal(plan->roots->len, 4);
 }

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "vfio-use.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "vfio-device.h"
+
+#define TRUST "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+
+int
+vfio_suite_main(const char *name, const struct CMUnitTest *tests, size_t count)
+{
+    if (suite_is_live() && vfio_load() < 0) {
+        printf("1..0 # SKIP the kernel has no vfio-pci\n");
+        return 77;
+    }
+    return suite_main(name, tests, count);
+}
+
+bool
+vfio_trust(bool trust)
+{
+    return suite_write(trust ? "Y" : "N", TRUST) == 0;
+}
+
+static void
+trust_no_more(long unused)
+{
+    vfio_trust(false);
+}
+
+void
+vfio_trust_interrupts(void)
+{
+    const char *trusted = suite_is_live() ? suite_read(TRUST) : "Y";
+    if (suite_fact("iommu intremap") || (trusted && *trusted == 'Y'))
+        return;
+    suite_at_end(trust_no_more, 0);
+    if (!vfio_trust(true))
+        fail_msg("VFIO cannot be told to trust interrupts: %s", strerror(errno));
+}
