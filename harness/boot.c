@@ -356,6 +356,7 @@ start(Boot *boot, const Parts *parts, const char *log_dir, gboolean again, GErro
         .initrd = parts->initrd,
         .cmdline_extra = cmdline,
         .log_dir = log_dir,
+        .capture = options->capture,
         .extra_args = (const char *const *)args,
         .interrupt = options->interrupt,
     };
@@ -433,7 +434,7 @@ boot_host(const BootOptions *options, GError **error)
         return NULL;
     if (start(boot, &parts, options->log_dir, FALSE, &hang))
         return g_steal_pointer(&boot);
-    if (!g_error_matches(hang, HB_ERROR, HB_GUEST_HANG)) {
+    if (options->once || !g_error_matches(hang, HB_ERROR, HB_GUEST_HANG)) {
         g_propagate_error(error, g_steal_pointer(&hang));
         return NULL;
     }

@@ -3,8 +3,8 @@
  * From a plan to a running host that said HELLO: acceleration decided, kernel found,
  * image made, emulator started, agent met. The wait follows the host's progress, not the
  * clock: a slow host is waited for, one that stands still is a hang. A host that hangs
- * before its agent speaks is started once more, and that is reported (one boot of some
- * fifteen under emulation hung for no reason that was found: FACTS.md).
+ * before its agent speaks is started once more (unless .once), and that is reported (one
+ * boot of some fifteen under emulation hung for no reason that was found: FACTS.md).
  */
 #pragma once
 
@@ -37,6 +37,8 @@ typedef struct {
     gboolean kvm;               /* and those of KVM, with an emulator */
     const char
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
+    gboolean once;    /* a host that hangs before its agent speaks is not started again */
+    gboolean capture; /* what is on the host's networks is kept beside the logs */
     const char *cmdline_extra; /* or NULL */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */

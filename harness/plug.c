@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plug.h"
 
-#include <fcntl.h>
-#include <glib-unix.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "emit.h"
 #include "plug-wire.h"
 
@@ -23,33 +18,18 @@ struct Plugs {
     void *host;
     GArray *places;
     gboolean changed; /* something came, or what was there from the start has left */
-    int fds[2];
-    char line[PLUG_LINE_MAX];
-    gsize used; /* of the line; more than fits: it is none of ours */
+    Requests *requests;
 };
 
 /* ---- answers
  * ----------------------------------------------------------------------------------- */
 
-/* Who asks without reading the answers loses them. */
-static void
-answer(Plugs *plugs, const char *address, const char *word, const char *reason)
-{
-    char line[PLUG_LINE_MAX];
-    g_snprintf(line, sizeof line - 1, "%s %s%s%s", address, word, reason ? " " : "",
-               reason ? reason : "");
-    g_strdelimit(line, "\r\n", ' ');
-    strcat(line, "\n");
-    if (write(plugs->fds[1], line, strlen(line)) < 0)
-        return;
-}
-
 static void
 answer_about(const Place *place, const char *word, const char *reason)
 {
     char address[PCI_ADDRESS_SIZE];
-    answer(place->plugs, pci_address_text(place->function->address, address), word,
-           reason);
+    requests_answer(place->plugs->requests,
+                    pci_address_text(place->function->address, address), word, reason);
 }
 
 /* ---- the emulator
@@ -160,8 +140,9 @@ await(Place *place)
 }
 
 static void
-obey(Plugs *plugs, const char *request)
+obey(const char *request, gpointer user_data)
 {
+    Plugs *plugs = user_data;
     static const struct {
         const char *word;
         void (*act)(Place *place);
@@ -169,7 +150,7 @@ obey(Plugs *plugs, const char *request)
     g_auto(GStrv) words = g_strsplit(request, " ", 3);
     Place *place = g_strv_length(words) == 2 ? find(plugs, words[1]) : NULL;
     if (!place) {
-        answer(plugs, "?", "refused", "no NIC of the plan was named");
+        requests_answer(plugs->requests, "?", "refused", "no NIC of the plan was named");
         return;
     }
     if (!plugs->driver->ask) {
@@ -183,24 +164,6 @@ obey(Plugs *plugs, const char *request)
         }
     }
     answer_about(place, "refused", "one can plug, unplug and await it");
-}
-
-void
-plugs_hear(Plugs *plugs, const guint8 *data, gsize length)
-{
-    for (gsize i = 0; i < length; i++) {
-        if (data[i] != '\n') {
-            if (plugs->used < sizeof plugs->line)
-                plugs->line[plugs->used++] = (char)data[i];
-            continue;
-        }
-        gboolean fits =
-            plugs->used < sizeof plugs->line && !memchr(plugs->line, '\0', plugs->used);
-        plugs->line[fits ? plugs->used : 0] = '\0';
-        plugs->used = 0;
-        if (g_str_has_prefix(plugs->line, PLUG_REQUEST))
-            obey(plugs, plugs->line + strlen(PLUG_REQUEST));
-    }
 }
 
 /* ---- its life
@@ -218,10 +181,7 @@ plugs_new(const Plan *plan, const SessionDriver *driver, void *host)
         const Place place = {.plugs = plugs, .function = functions->pdata[i]};
         g_array_append_val(plugs->places, place);
     }
-    if (!g_unix_open_pipe(plugs->fds, FD_CLOEXEC, NULL))
-        plugs->fds[0] = plugs->fds[1] = -1;
-    else
-        g_unix_set_fd_nonblocking(plugs->fds[1], TRUE, NULL);
+    plugs->requests = requests_new(obey, plugs);
     if (driver->listen)
         driver->listen(host, on_event, plugs);
     return plugs;
@@ -243,17 +203,15 @@ plugs_settle(Plugs *plugs)
 void
 plugs_free(Plugs *plugs)
 {
-    for (int i = 0; i < 2; i++)
-        if (plugs->fds[i] >= 0)
-            close(plugs->fds[i]);
+    requests_free(plugs->requests);
     g_array_unref(plugs->places);
     g_free(plugs);
 }
 
-int
-plugs_fd(const Plugs *plugs)
+Requests *
+plugs_requests(const Plugs *plugs)
 {
-    return plugs->fds[0];
+    return plugs->requests;
 }
 
 char *

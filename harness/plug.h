@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "requests.h"
 #include "session.h"
 
 typedef struct Plugs Plugs;
@@ -16,10 +17,8 @@ Plugs *plugs_new(const Plan *plan, const SessionDriver *driver, void *host);
 void plugs_free(Plugs *plugs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plugs, plugs_free)
 
-/* The suite's standard input. */
-int plugs_fd(const Plugs *plugs);
-/* What it printed on its standard output. */
-void plugs_hear(Plugs *plugs, const guint8 *data, gsize length);
+/* How the suite is heard and answered. */
+Requests *plugs_requests(const Plugs *plugs);
 /* Nothing more is heard of the host. FALSE: something was plugged or has left, so that it
  * is not as it was at its start, or it may still answer; it has to be ended. (Also when
  * all is out again: Linux takes I/O windows from the neighbours for what comes, and they

@@ -12,17 +12,19 @@ on_step(const char *what, gpointer user_data)
         options->step(what, options->user_data);
 }
 
-/* Modules that no suite uses would only make the image larger. */
+/* Modules that no suite uses would only make the image larger, and what nobody counts
+ * need not be captured. */
 static void
 find_uses(const SessionOptions *options, BootOptions *boot)
 {
     for (guint i = 0; i < options->suites->len; i++) {
         const Suite *suite = options->suites->pdata[i];
-        if (!suite->uses_vfio && !suite->uses_kvm)
+        if (!suite->uses_vfio && !suite->uses_kvm && !suite->counts)
             continue;
         g_autofree char *unmet = suite_unmet(suite, options->plan);
         boot->vfio |= suite->uses_vfio && !unmet;
         boot->kvm |= suite->uses_kvm && !unmet;
+        boot->capture |= suite->counts && !unmet;
     }
 }
 
@@ -87,6 +89,8 @@ start(const SessionOptions *options, const char *log_dir, GError **error)
         .tools = *commands != NULL,
         .suites = TRUE,
         .log_dir = log_dir,
+        .capture = options->capture,
+        .once = options->once,
         .extra_args = options->extra_args,
         .interrupt = options->interrupt,
         .step = on_step,
@@ -165,6 +169,12 @@ sound(void *host, GError **error)
     return FALSE;
 }
 
+static const char *
+captures(void *host)
+{
+    return ((Boot *)host)->log_dir;
+}
+
 static void
 ask(void *host, const char *command, JsonObject *arguments, QmpReply reply,
     gpointer user_data)
@@ -189,6 +199,7 @@ const SessionDriver session_boot_driver = {
     .put = put,
     .run = run,
     .sound = sound,
+    .captures = captures,
     .ask = ask,
     .listen = listen,
 };

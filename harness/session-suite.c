@@ -3,6 +3,7 @@
  * One suite of a session: its program run in the host, what it prints kept and read as
  * results.
  */
+#include "count.h"
 #include "emit.h"
 #include "plug.h"
 #include "session-private.h"
@@ -17,7 +18,17 @@ typedef struct {
     LogFile *tap_log, *stderr_log;
     GString *errors; /* the end of standard error */
     Plugs *plugs;    /* or NULL */
+    Counts *counts;  /* or NULL */
 } Listener;
+
+/* How it asks for what only we can do, or NULL. */
+static Requests *
+requests_of(const Listener *listener)
+{
+    if (listener->plugs)
+        return plugs_requests(listener->plugs);
+    return listener->counts ? counts_requests(listener->counts) : NULL;
+}
 
 static void
 listen(int stream, const guint8 *data, gsize length, gpointer user_data)
@@ -28,8 +39,9 @@ listen(int stream, const guint8 *data, gsize length, gpointer user_data)
         tap_reader_feed(listener->reader, data, length);
         if (listener->tap_log)
             log_file_write(listener->tap_log, data, length);
-        if (listener->plugs)
-            plugs_hear(listener->plugs, data, length);
+        Requests *requests = requests_of(listener);
+        if (requests)
+            requests_hear(requests, data, length);
         return;
     }
     if (listener->stderr_log)
@@ -69,6 +81,7 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->stderr_log, log_file_free);
     g_string_free(listener->errors, TRUE);
     g_clear_pointer(&listener->plugs, plugs_free);
+    g_clear_pointer(&listener->counts, counts_free);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listener, listener_close)
@@ -135,6 +148,30 @@ prepare_foreign(Session *session, const Suite *suite, GStrv *argv, GStrv *enviro
     return *argv != NULL;
 }
 
+static void
+add_word(GStrv *words, const char *word)
+{
+    g_auto(GStrv) before = g_steal_pointer(words);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_addv(builder, (const char **)before);
+    g_strv_builder_add(builder, word);
+    *words = g_strv_builder_end(builder);
+}
+
+/* What a suite that counts gets besides, where there is something to count. */
+static void
+prepare_counts(const Session *session, Listener *listener, GStrv *environment)
+{
+    const SessionOptions *options = session->options;
+    g_autofree char *counted = counts_environment(options->plan);
+    const char *dir =
+        options->driver->captures ? options->driver->captures(session->host) : NULL;
+    if (!counted || !dir)
+        return;
+    add_word(environment, counted);
+    listener->counts = counts_new(options->plan, dir);
+}
+
 /* What a suite that plugs gets besides. */
 static gboolean
 prepare_plugs(Session *session, Listener *listener, GStrv *environment, GError **error)
@@ -146,13 +183,9 @@ prepare_plugs(Session *session, Listener *listener, GStrv *environment, GError *
     if (!options->driver->put(session->host, SUITE_FILLED_PATH, content, error))
         return FALSE;
     g_autofree char *pluggable = plugs_environment(options->plan);
-    char **with = g_environ_setenv(g_steal_pointer(environment), "HOSTBED_MANIFEST",
-                                   SUITE_FILLED_PATH, TRUE);
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    g_strv_builder_addv(builder, (const char **)with);
-    g_strv_builder_add(builder, pluggable);
-    g_strfreev(with);
-    *environment = g_strv_builder_end(builder);
+    *environment = g_environ_setenv(g_steal_pointer(environment), "HOSTBED_MANIFEST",
+                                    SUITE_FILLED_PATH, TRUE);
+    add_word(environment, pluggable);
     listener->plugs = plugs_new(options->plan, options->driver, session->host);
     return TRUE;
 }
@@ -167,6 +200,8 @@ prepare_program(Session *session, const Suite *suite, Listener *listener, GStrv 
     const char *const words[] = {program, NULL};
     *argv = g_strdupv((char **)words);
     *environment = suite_environment(session->options->plan);
+    if (suite->counts)
+        prepare_counts(session, listener, environment);
     return !suite->plugs || prepare_plugs(session, listener, environment, error);
 }
 
@@ -193,12 +228,13 @@ run_program(Session *session, const Suite *suite, guint try)
     listener_open(&listener, session, suite, try);
     if (!prepare_program(session, suite, &listener, &argv, &environment, &error))
         return after_loss(session, suite, listener.reader, error);
+    const Requests *requests = requests_of(&listener);
     const GuestCommand command = {
         .argv = (const char *const *)argv,
         .env = (const char *const *)environment,
         .cwd = suite->command ? session->options->folder : NULL,
         .core_dumps = suite->command && session->options->out,
-        .stdin_fd = listener.plugs ? plugs_fd(listener.plugs) : -1,
+        .stdin_fd = requests ? requests_fd(requests) : -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
         .output = listen,

@@ -31,6 +31,9 @@ typedef struct {
                     GError **error);
     /* FALSE: something was seen from outside that no suite may pass with. */
     gboolean (*sound)(void *host, GError **error);
+    /* For suites that count (count.h): the folder with what is captured of the host's
+     * networks, or NULL; NULL for a kind of hosts that has none. */
+    const char *(*captures)(void *host);
     /* For suites that plug (plug.h); NULL: nothing can be plugged. ASK sends the host's
      * emulator a command with ARGUMENTS (taken) and gives its answer to REPLY later,
      * unless the host is stopped before. LISTEN has HANDLER told of the emulator's
@@ -52,6 +55,7 @@ struct SessionOptions {
     const char *kernel;
     const char *const *modules;
     const char *const *extra_args;
+    gboolean capture; /* also where no suite counts */
     /* for suites with a command: */
     const char *const *programs; /* this and the next two are as in boot.h */
     const char *const *copies;
@@ -64,6 +68,7 @@ struct SessionOptions {
     const GPtrArray *suites; /* const Suite *, those to run; the check is always made */
     const Selection *selection;
     guint retries;    /* how often what failed is tried again, on a host started anew */
+    gboolean once;    /* as in boot.h */
     gboolean no_skip; /* a skip is a failure */
     gboolean even_if_different; /* suites run also where the check failed */
     gint64 deadline_us; /* g_get_monotonic_time() by when all must be done; 0: none */

@@ -88,6 +88,7 @@ const Suite suites[] = {
             "and no other",
         .needs_iommu = TRUE,
         .needs_nic = TRUE,
+        .counts = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 120,
     },

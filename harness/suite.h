@@ -13,6 +13,7 @@
  *   HOSTBED_NETWORKS   "ADDRESS=NETWORK …" of the functions that are on a network
  *   HOSTBED_TAINTED    "1" if raw emulator arguments may have made it another one
  *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
+ *   HOSTBED_COUNTED    for a suite that counts: see count-wire.h
  */
 #pragma once
 
@@ -36,6 +37,7 @@ typedef struct {
     gboolean needs_nic;    /* a network function that is no virtual one */
     gboolean needs_vfs;    /* virtual functions that are there at start */
     gboolean plugs;        /* it asks for NICs in ports that are empty, and needs one */
+    gboolean counts;       /* it asks what frames there were on the lab's networks */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     gboolean uses_kvm;     /* and KVM's, and the machine's emulator */
     guint needs_nodes;     /* at least so many nodes */

@@ -17,6 +17,7 @@
 #include "boot.h"
 #include "cli-program.h"
 #include "cli.h"
+#include "emit.h"
 #include "log-dir.h"
 #include "outbox.h"
 #include "resources.h"
@@ -33,7 +34,7 @@ typedef struct {
     char *host, *log_dir;
     GStrv modules;
     double timeout_s;
-    gboolean tty, verbose;
+    gboolean tty, capture, no_retry, verbose;
 } Options;
 
 static void
@@ -323,6 +324,30 @@ wanted_modules(const Session *session)
     return g_strv_builder_end(builder);
 }
 
+static void
+tell_captured(const Plan *plan, const char *dir)
+{
+    g_autoptr(GPtrArray) networks = plan_networks(plan);
+    for (guint i = 0; i < networks->len; i++) {
+        g_autofree char *file = emit_capture_file(dir, networks->pdata[i]);
+        fprintf(stderr, "hostbed: captured: %s\n", file);
+    }
+}
+
+/* --capture of nothing is a mistake. */
+static gboolean
+check_capture(const Options *options, const Plan *plan, GError **error)
+{
+    g_autoptr(GPtrArray) networks = plan_networks(plan);
+    if (!options->capture || networks->len > 0)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_USAGE,
+                "--capture: no NIC of the host '%s' is on a network; <nic network='…'> "
+                "puts it on one",
+                plan->host_id);
+    return FALSE;
+}
+
 /* Boots PLAN and runs the command in it; the host is gone when this returns. */
 static int
 run_in_host(Session *session, const Plan *plan, const char *emulator, Accel accel,
@@ -343,6 +368,8 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
         .modules = (const char *const *)modules,
         .tools = image_command_wants_tools(session->argv),
         .log_dir = log_dir,
+        .capture = options->capture,
+        .once = options->no_retry,
         .interrupt = session->interrupt,
         .step = on_step,
         .user_data = session,
@@ -353,9 +380,11 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
     if (session->boot) {
         clear_progress(session);
         report_boot(session);
-        session->keep_logs = session->boot->retried != NULL;
+        session->keep_logs = session->boot->retried != NULL || options->capture;
         if (run_command(session, &result, &error))
             collect(session, &result, &error);
+        if (options->capture)
+            tell_captured(plan, session->boot->log_dir);
         g_clear_pointer(&session->boot, boot_free);
     }
     if (error ? error->code != HB_INTERRUPTED : result.timed_out)
@@ -403,6 +432,10 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
          "End it after so long, boot included (status 4)", "SECONDS"},
         {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &options->log_dir,
          "Keep the host's logs in a new folder in DIR", "DIR"},
+        {"capture", 0, 0, G_OPTION_ARG_NONE, &options->capture,
+         "Keep what passes on the host's networks, NETWORK.pcap beside the logs", NULL},
+        {"no-retry", 0, 0, G_OPTION_ARG_NONE, &options->no_retry,
+         "A host that hangs when it is started is not started again", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
          "Tell on standard error what is being done", NULL},
         G_OPTION_ENTRY_NULL,
@@ -493,7 +526,7 @@ run_lab(Session *session, const char *filename, Accel accel)
     if (!plan)
         return status;
     g_autoptr(Bindings) bindings = bind_for_command(session, plan, &error);
-    if (!bindings || !check_memory(plan, &error))
+    if (!bindings || !check_capture(options, plan, &error) || !check_memory(plan, &error))
         return cli_fail(error);
     const char *out = options->program.out;
     g_autoptr(Outbox) outbox = out ? outbox_open(out, &error) : NULL;

@@ -371,6 +371,10 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_option(argv, "retry", retry);
     g_autofree char *deadline = g_strdup_printf("%" G_GINT64_FORMAT, run->deadline_us);
     add_option(argv, "worker-deadline", deadline);
+    if (o->no_retry)
+        g_strv_builder_add(argv, "--no-retry");
+    if (o->capture)
+        g_strv_builder_add(argv, "--capture");
     if (o->no_skip)
         g_strv_builder_add(argv, "--no-skip");
     if (o->even_if_different)

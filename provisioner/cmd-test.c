@@ -98,6 +98,10 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
         {"repeat", 0, 0, G_OPTION_ARG_INT, &o->repeat, "Run everything N times", "N"},
         {"retry", 0, 0, G_OPTION_ARG_INT, &o->retry,
          "Try again what failed, N times; what then passes is flaky", "N"},
+        {"no-retry", 0, 0, G_OPTION_ARG_NONE, &o->no_retry,
+         "Nothing is tried again, nor a host that hangs when it is started", NULL},
+        {"capture", 0, 0, G_OPTION_ARG_NONE, &o->capture,
+         "Keep what passes on each host's networks, NETWORK.pcap beside its logs", NULL},
         {"shard", 0, 0, G_OPTION_ARG_STRING, &o->shard_text,
          "Run the Kth of N equal parts", "K/N"},
         {"deadline", 0, 0, G_OPTION_ARG_DOUBLE, &o->deadline_seconds,
@@ -161,6 +165,9 @@ check_options(TestOptions *o, int *status)
         *status = cli_fail_with(HB_USAGE, "--repeat %d: 1 or more times", o->repeat);
     else if (o->retry < 0 || o->retry > 1000)
         *status = cli_fail_with(HB_USAGE, "--retry %d: from 0 to 1000 times", o->retry);
+    else if (o->no_retry && o->retry > 0)
+        *status =
+            cli_fail_with(HB_USAGE, "--no-retry and --retry %d: one of them", o->retry);
     else if (o->jobs < 1 && o->jobs != JOBS_AUTO)
         *status = cli_fail_with(HB_USAGE, "--jobs %d: 1 or more hosts at the same time",
                                 o->jobs);

@@ -29,7 +29,7 @@ typedef struct {
     int jobs;                /* below 1: as cores and memory allow */
     double deadline_seconds; /* 0: none */
     gint64 deadline_us;      /* g_get_monotonic_time(), the same in every process; or 0 */
-    gboolean list, no_skip, even_if_different, quiet, verbose;
+    gboolean list, capture, no_retry, no_skip, even_if_different, quiet, verbose;
 
     /* between us and our workers, and for tests */
     int worker_fd;       /* -1: we are none */

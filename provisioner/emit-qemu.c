@@ -18,6 +18,7 @@ typedef struct {
     const char *kernel, *initrd, *cmdline_extra;
     const char *qmp_fd, *agent_fd, *console_fd;
     GStrv memory_fds; /* one for each cell with memory, in order */
+    const char *capture_dir;
     gboolean sandbox;
 } Words;
 
@@ -307,17 +308,54 @@ write_agent_port(Writer *writer, const PlanFunction *function)
 /* ---- PCI
  * ----------------------------------------------------------------------------------- */
 
+static void
+add_hub_port(Writer *writer, const char *id, guint hub, const char *peer)
+{
+    JsonObject *netdev = object_new("type", "hubport", "id", id);
+    json_object_set_int_member(netdev, "hubid", hub);
+    if (peer)
+        json_object_set_string_member(netdev, "netdev", peer);
+    add_json(writer, "-netdev", netdev);
+}
+
+/* A port of the network's hub sees each frame once. It needs a peer that takes frames, or
+ * gets none: a port of a hub of its own, on which another one leads nowhere. */
+static void
+write_capture(Writer *writer, const char *network, guint hub, guint sink)
+{
+    g_autofree char *end = g_strdup_printf("hostbed-sink-end-%u", hub);
+    g_autofree char *peer = g_strdup_printf("hostbed-sink-%u", hub);
+    g_autofree char *port = g_strdup_printf("hostbed-capture-%u", hub);
+    g_autofree char *id = g_strdup_printf("hostbed-dump-%u", hub);
+    g_autofree char *file = emit_capture_file(writer->words->capture_dir, network);
+    add_hub_port(writer, end, sink, NULL);
+    add_hub_port(writer, peer, sink, NULL);
+    add_hub_port(writer, port, hub, peer);
+    JsonObject *dump = object_new("qom-type", "filter-dump", "id", id);
+    json_object_set_string_member(dump, "netdev", port);
+    json_object_set_string_member(dump, "file", file);
+    json_object_set_int_member(dump, "maxlen", EMIT_CAPTURE_MAX);
+    add_json(writer, "-object", dump);
+}
+
+static void
+write_captures(Writer *writer)
+{
+    if (!writer->words->capture_dir)
+        return;
+    g_autoptr(GPtrArray) networks = plan_networks(writer->plan);
+    for (guint hub = 0; hub < networks->len; hub++)
+        write_capture(writer, networks->pdata[hub], hub, networks->len + hub);
+}
+
 /* Networks are numbered in the order of their names. */
 static guint
 hub_of(const Plan *plan, const char *network)
 {
-    g_autoptr(GHashTable) before = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < plan->functions->len; i++) {
-        const PlanFunction *function = g_ptr_array_index(plan->functions, i);
-        if (function->network && strcmp(function->network, network) < 0)
-            g_hash_table_add(before, function->network);
-    }
-    return g_hash_table_size(before);
+    guint hub = 0;
+    g_autoptr(GPtrArray) networks = plan_networks(plan);
+    g_ptr_array_find_with_equal_func(networks, network, g_str_equal, &hub);
+    return hub;
 }
 
 /* No network, no peer: a NIC without one has no netdev at all. */
@@ -327,9 +365,7 @@ write_network(Writer *writer, const PlanFunction *function, JsonObject *device)
     if (!function->network || json_object_has_member(device, "netdev"))
         return;
     g_autofree char *id = g_strconcat("hostbed-net-", function->id, NULL);
-    JsonObject *netdev = object_new("type", "hubport", "id", id);
-    json_object_set_int_member(netdev, "hubid", hub_of(writer->plan, function->network));
-    add_json(writer, "-netdev", netdev);
+    add_hub_port(writer, id, hub_of(writer->plan, function->network), NULL);
     json_object_set_string_member(device, "netdev", id);
 }
 
@@ -439,6 +475,7 @@ write_options(const Plan *plan, const Words *words)
     write_cells(&writer);
     write_channels(&writer);
     write_functions(&writer);
+    write_captures(&writer);
     write_generic_initiators(&writer);
     JsonObject *panic = object_new("driver", "pvpanic", NULL, NULL);
     add_json(&writer, "-device", panic);
@@ -446,6 +483,12 @@ write_options(const Plan *plan, const Words *words)
     for (guint i = 0; i < plan->raw_args->len; i++)
         add(&writer, g_ptr_array_index(plan->raw_args, i), NULL);
     return options;
+}
+
+char *
+emit_capture_file(const char *dir, const char *network)
+{
+    return g_strdup_printf("%s/%s.pcap", dir, network);
 }
 
 static char *
@@ -485,6 +528,7 @@ emit_qemu_args(const Plan *plan, const EmitRuntime *runtime)
         .agent_fd = agent_fd,
         .console_fd = console_fd,
         .memory_fds = memory_fds,
+        .capture_dir = runtime->capture_dir,
         .sandbox = runtime->sandbox,
     };
     g_autoptr(GPtrArray) options = write_options(plan, &words);

@@ -47,9 +47,15 @@ typedef struct {
     const char *kernel, *initrd;
     const char *cmdline_extra; /* appended to Plan.cmdline, or NULL */
     int qmp_fd, agent_fd, console_fd;
-    GArray *memory_fds; /* int per cell with memory, or NULL: anonymous memory */
+    GArray *memory_fds;      /* int per cell with memory, or NULL: anonymous memory */
+    const char *capture_dir; /* each network's frames go to a file in it; or NULL */
     gboolean sandbox;
 } EmitRuntime;
+
+/* The file (pcap) that gets all frames of NETWORK, each once, from their first byte on as
+ * many as this. Owned by the caller. */
+#define EMIT_CAPTURE_MAX 65536
+char *emit_capture_file(const char *dir, const char *network);
 
 /* The emulator's arguments without argv[0]: a list, never a string to be split again. */
 GStrv emit_qemu_args(const Plan *plan, const EmitRuntime *runtime);

@@ -149,6 +149,7 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
         .qmp_fd = channels->qmp[1],
         .agent_fd = channels->agent[1],
         .console_fd = channels->console[1],
+        .capture_dir = options->capture ? options->log_dir : NULL,
         .sandbox = TRUE,
     };
     g_auto(GStrv) argv = build_argv(options, &runtime);

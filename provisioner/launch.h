@@ -26,6 +26,7 @@ typedef struct {
     const char *kernel, *initrd;  /* paths */
     const char *cmdline_extra;    /* or NULL */
     const char *log_dir;          /* exists, ours alone */
+    gboolean capture; /* each network's frames go to emit_capture_file() there */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
     GCancellable *interrupt; /* fires on SIGINT and the like; borrowed, or NULL */

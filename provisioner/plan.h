@@ -198,6 +198,10 @@ const PlanFunction *plan_function(const Plan *plan, const char *id);
  * fills its .parent. */
 GPtrArray *plan_pluggable(const Plan *plan);
 
+/* The names of the networks that functions are on, each once, sorted; borrowed from PLAN.
+ */
+GPtrArray *plan_networks(const Plan *plan);
+
 /* Memory that starting this host takes on the machine, in bytes: the guest's own and the
  * emulator's. */
 gint64 plan_memory_needed(const Plan *plan);

@@ -110,6 +110,8 @@
     CASE(mappings_of_1_gib_are_reached) \
     CASE(memory_of_each_node_is_reached) \
     CASE(frames_are_counted_by_the_nic) \
+    CASE(frames_are_counted_outside) \
+    CASE(blocked_content_does_not_leave) \
     CASE(unmapped_memory_is_not_written) \
     CASE(unmapped_memory_is_not_read) \
     CASE(blocked_writes_are_reported) \

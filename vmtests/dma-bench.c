@@ -338,8 +338,14 @@ needs_an_iommu_that_translates(void)
 Nic *
 open_nic(Bench *bench, unsigned which)
 {
-    Nic *nic = &bench->nic[which];
-    nic->address = choose_nic(which);
+    return open_nic_at(bench, which, choose_nic(which));
+}
+
+Nic *
+open_nic_at(Bench *bench, unsigned number, const char *address)
+{
+    Nic *nic = &bench->nic[number];
+    nic->address = address;
     needs_an_iommu_that_translates();
     vfio_trust_interrupts();
     must(pci_bind(nic->address, "vfio-pci"), nic->address, "bound to vfio-pci");

@@ -50,6 +50,8 @@ typedef struct {
 /* NIC number WHICH of those that are alone in their group, taken from its driver and
  * started; skips the case if the lab has no such NIC, or an IOMMU that is not Intel's. */
 Nic *open_nic(Bench *bench, unsigned which);
+/* The same with the function at ADDRESS, as number NUMBER of the bench. */
+Nic *open_nic_at(Bench *bench, unsigned number, const char *address);
 
 /* Zeroed memory of its own pages; drop_memory() gives it back. */
 unsigned char *new_memory(size_t size);

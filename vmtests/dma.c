@@ -363,9 +363,11 @@ main(void)
 {
     const struct CMUnitTest tests[] = {DMA_CASES(DMA_CASE)};
     int status = vfio_suite_run("dma", tests);
-    for (unsigned i = 0; suite_is_live() && status != 77 && i < NICS; i++) {
-        const char *address = vfio_choose(E1000E_ID, i);
-        if (address)
+    const char *address;
+    for (unsigned i = 0; suite_is_live() && status != 77; i++) {
+        if (!(address = vfio_choose(E1000E_ID, i)))
+            break;
+        if (strcmp(pci_driver(address) ?: "", "vfio-pci") == 0)
             pci_bind(address, NULL);
     }
     return status;

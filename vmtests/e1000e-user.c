@@ -148,7 +148,8 @@ e1000e_restart(E1000e *nic)
     set_ring(nic, RDBAL, nic->rings_iova + E1000E_RINGS_BYTES / 2);
     e1000e_write(nic, E1000E_TIPG, TIPG_COPPER);
     e1000e_write(nic, RCTL,
-                 RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_LBM_MAC | RCTL_SECRC);
+                 RCTL_EN | RCTL_UPE | RCTL_MPE | RCTL_BAM | RCTL_SECRC |
+                     (nic->wired ? 0 : RCTL_LBM_MAC));
     e1000e_write(nic, TCTL, TCTL_EN | TCTL_PSP | TCTL_CT | TCTL_COLD);
     return wait_for_register(nic, E1000E_STATUS, STATUS_LU, STATUS_LU);
 }

@@ -38,6 +38,7 @@ typedef struct {
     volatile uint32_t *registers; /* BAR 0 */
     unsigned char *rings;         /* E1000E_RINGS_BYTES */
     uint64_t rings_iova;
+    bool wired; /* frames leave it and come from its network; else it is looped back */
     unsigned next_sent, sent;         /* transmit descriptors: next to use, next to end */
     unsigned next_offered, completed; /* receive descriptors, likewise */
 } E1000e;
@@ -47,7 +48,8 @@ typedef struct {
  * reset or has no link. REGISTERS and RINGS stay the caller's. */
 bool
 e1000e_start(E1000e *nic, volatile uint32_t *registers, void *rings, uint64_t rings_iova);
-/* The same again: descriptors that the NIC still had are forgotten. */
+/* The same again, as .wired now says: descriptors that the NIC still had are forgotten.
+ */
 bool e1000e_restart(E1000e *nic);
 /* After this it does no DMA. */
 void e1000e_stop(E1000e *nic);

@@ -12,6 +12,7 @@
 #include "inner.h"
 #include "kvm-guest.h"
 #include "net.h"
+#include "networks.h"
 #include "suite.h"
 #include "vfio-device.h"
 #include "vfio-use.h"
@@ -223,25 +224,6 @@ guest_memory_is_huge_pages_of_the_nics_node(void **state)
 /* ---- frames
  * ---------------------------------------------------------------------------------------
  */
-
-/* What HOSTBED_NETWORKS says of the function: a word "ADDRESS=NETWORK", from its network
- * on. NULL: it is on none. */
-static const char *
-network_of(const char *address)
-{
-    const char *networks = getenv("HOSTBED_NETWORKS");
-    const char *at = networks ? strstr(networks, address) : NULL;
-    return at ? at + strlen(address) + 1 : NULL;
-}
-
-static bool
-are_wired(const char *one, const char *other)
-{
-    const char *network = network_of(one), *another = network_of(other);
-    size_t length = network ? strcspn(network, " ") : 0;
-    return network && another && strcspn(another, " ") == length &&
-           strncmp(network, another, length) == 0;
-}
 
 static void
 choose_wired(const char **first, const char **second)

@@ -2,11 +2,11 @@
 #include "plug.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "net.h"
 #include "plug-wire.h"
 
@@ -18,10 +18,10 @@ static struct {
     bool is_read;
     int count;
     char *address[PLUGS_MAX];
-    char answer[PLUGS_MAX][PLUG_LINE_MAX]; /* empty: none has come yet */
-    bool there[PLUGS_MAX];                 /* as the harness said last */
-    bool is_to_go[PLUGS_MAX];              /* when the case ends */
-    char line[PLUG_LINE_MAX];              /* of the input, so far */
+    char answer[PLUGS_MAX][ASK_LINE_MAX]; /* empty: none has come yet */
+    bool there[PLUGS_MAX];                /* as the harness said last */
+    bool is_to_go[PLUGS_MAX];             /* when the case ends */
+    char line[ASK_LINE_MAX];              /* of the input, so far */
     size_t used;
 } plugs;
 
@@ -59,55 +59,34 @@ void
 plug_ask(const char *word, int number)
 {
     plugs.answer[number][0] = '\0';
-    printf("%s%s %s\n", PLUG_REQUEST, word, plugs.address[number]);
-    fflush(stdout);
+    ask_harness(word, plugs.address[number]);
 }
 
 static void
-take_line(void)
+take_answer(const char *about, const char *answer)
 {
-    char *blank = strchr(plugs.line, ' ');
-    if (!blank)
-        fail_msg("the harness said '%s', which is no answer", plugs.line);
-    *blank = '\0';
     for (int i = 0; i < plugs.count; i++) {
-        if (strcmp(plugs.line, plugs.address[i]) != 0)
+        if (strcmp(about, plugs.address[i]) != 0)
             continue;
-        snprintf(plugs.answer[i], PLUG_LINE_MAX, "%s", blank + 1);
-        if (strcmp(plugs.answer[i], "there") == 0)
+        snprintf(plugs.answer[i], ASK_LINE_MAX, "%s", answer);
+        if (strcmp(answer, "there") == 0)
             plugs.there[i] = true;
-        if (strcmp(plugs.answer[i], "gone") == 0)
+        if (strcmp(answer, "gone") == 0)
             plugs.there[i] = false;
     }
-}
-
-/* Reads what has come. FALSE: there is no harness any more. */
-static bool
-read_answers(void)
-{
-    char bytes[256];
-    ssize_t got = read(STDIN_FILENO, bytes, sizeof bytes);
-    for (ssize_t i = 0; i < got; i++) {
-        bool ends = bytes[i] == '\n' || plugs.used == sizeof plugs.line - 1;
-        plugs.line[plugs.used] = ends ? '\0' : bytes[i];
-        plugs.used = ends ? 0 : plugs.used + 1;
-        if (ends)
-            take_line();
-    }
-    return got > 0 || (got < 0 && errno == EINTR);
 }
 
 /* NULL: none came, not even by now. */
 static const char *
 answer_within(int number, int limit_ms)
 {
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     int64_t end = net_now_ms() + limit_ms;
     while (!plugs.answer[number][0]) {
         int64_t left = end - net_now_ms();
-        int ready = poll(&input, 1, left > 0 ? (int)left : 0);
-        if ((ready == 0 && left <= 0) || (ready > 0 && !read_answers()))
+        const char *about, *answer;
+        if (!ask_answer(left > 0 ? (int)left : 0, &about, &answer))
             return NULL;
+        take_answer(about, answer);
     }
     return plugs.answer[number];
 }

@@ -177,7 +177,7 @@ make_world(World *world, const char *folder, const char *name)
 }
 
 static Boot *
-boot(const World *world, const char *scene, GError **error)
+boot_so_often(const World *world, const char *scene, gboolean once, GError **error)
 {
     g_autofree char *play_scene = g_strconcat("--play=", scene, NULL);
     const char *extra[] = {play_scene, NULL};
@@ -188,9 +188,16 @@ boot(const World *world, const char *scene, GError **error)
         .kernel = world->kernel,
         .log_dir = world->log_dir,
         .extra_args = extra,
+        .once = once,
         .stall_ms = STALL_MS,
     };
     return boot_host(&options, error);
+}
+
+static Boot *
+boot(const World *world, const char *scene, GError **error)
+{
+    return boot_so_often(world, scene, FALSE, error);
 }
 
 static void
@@ -244,6 +251,21 @@ a_hang_is_followed_by_a_second_start(void **state)
     assert_true(late->boot_us < STALL_MS * 1000); /* of the start that lives */
 }
 
+/* The same host, where nobody wants it so. */
+static void
+a_hang_can_be_the_end(void **state)
+{
+    need_busybox();
+    g_auto(World) world = {0};
+    make_world(&world, *state, "once");
+    g_autoptr(GError) error = NULL;
+    assert_null(boot_so_often(&world, "late", TRUE, &error));
+    assert_int_equal(hb_error_status(error), HB_GUEST_HANG);
+    assert_words(error->message, "stood still for 2 s before its agent spoke");
+    g_autofree char *again = g_build_filename(world.log_dir, "retry", NULL);
+    assert_false(g_file_test(again, G_FILE_TEST_EXISTS));
+}
+
 static void
 a_second_hang_is_the_end(void **state)
 {
@@ -287,6 +309,7 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_moves_is_waited_for),
         cmocka_unit_test(a_hang_is_followed_by_a_second_start),
+        cmocka_unit_test(a_hang_can_be_the_end),
         cmocka_unit_test(a_second_hang_is_the_end),
         cmocka_unit_test(a_second_start_has_its_own_outcome),
     };

@@ -89,7 +89,7 @@ teardown(void **state)
 static void
 say(const Scene *scene, const char *text)
 {
-    plugs_hear(scene->plugs, (const guint8 *)text, strlen(text));
+    requests_hear(plugs_requests(scene->plugs), (const guint8 *)text, strlen(text));
 }
 
 /* What the emulator was asked since the last look; "" for nothing. */
@@ -125,8 +125,8 @@ answered(const Scene *scene, const char *text)
     char buffer[4096];
     gsize used = 0;
     while (used < strlen(text)) {
-        gssize got =
-            read(plugs_fd(scene->plugs), buffer + used, sizeof buffer - 1 - used);
+        gssize got = read(requests_fd(plugs_requests(scene->plugs)), buffer + used,
+                          sizeof buffer - 1 - used);
         assert_true(got > 0);
         used += (gsize)got;
     }
@@ -262,7 +262,8 @@ only_what_the_plan_has(void **state)
         answered(scene, "? refused no NIC of the plan was named\n");
     }
     static const char with_nul[] = "# hostbed: plug " A "\0 or so\n";
-    plugs_hear(scene->plugs, (const guint8 *)with_nul, sizeof with_nul - 1);
+    requests_hear(plugs_requests(scene->plugs), (const guint8 *)with_nul,
+                  sizeof with_nul - 1);
     say(scene, "# hostbed: explode " A "\n");
     answered(scene, A " refused one can plug, unplug and await it\n");
     asked(scene, "", "");
@@ -287,7 +288,7 @@ static void
 lines_are_taken_as_they_come(void **state)
 {
     Scene *scene = *state;
-    g_autofree char *flood = g_strnfill(3 * PLUG_LINE_MAX, 'x');
+    g_autofree char *flood = g_strnfill(3 * ASK_LINE_MAX, 'x');
     say(scene, "ok 1 - plug " A "\n # hostbed: plug " A "\n# hostbed:plug " A "\n");
     say(scene, "# hostbed: plug " A);
     say(scene, flood);

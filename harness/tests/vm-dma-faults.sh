@@ -14,6 +14,8 @@ fault dma/mappings_of_2_mib_are_reached $lab "a mapping of 2048 KiB: .* $elsewhe
 fault dma/mappings_of_1_gib_are_reached $lab "a mapping of 1048576 KiB: .* $elsewhere"
 fault dma/memory_of_each_node_is_reached $lab 'bound to node 0, is on node 1'
 fault dma/frames_are_counted_by_the_nic $lab 'counts [0-9]+ frames in TPT; there were [0-9]+'
+fault dma/frames_are_counted_outside $lab 'sent: outside, [0-9]+ frames were counted on wire; there were [0-9]+'
+fault dma/blocked_content_does_not_leave $lab 'blocked: outside, 1 frames were counted on wire with something in them'
 fault dma/unmapped_memory_is_not_written $lab 'changed byte [0-9]+ of memory that was unmapped'
 fault dma/unmapped_memory_is_not_read $lab 'read byte [0-9]+ of memory that was unmapped'
 fault dma/blocked_writes_are_reported $lab "the kernel's log has no fault; blocked was a write of 0x[0-9a-f]+ by 0000:21:00.0"

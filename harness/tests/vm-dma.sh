@@ -15,6 +15,7 @@ for emulator in $(emulators); do
     # shellcheck disable=SC2086  # the names are words
     passes dma berrange-2017 $everywhere
     # shellcheck disable=SC2086
-    passes dma 2socket-smt-hugepages $everywhere mappings_of_2_mib_are_reached mappings_of_1_gib_are_reached
+    passes dma 2socket-smt-hugepages $everywhere mappings_of_2_mib_are_reached mappings_of_1_gib_are_reached \
+        frames_are_counted_outside blocked_content_does_not_leave
 done
 done_testing

@@ -50,6 +50,19 @@ odd=$'a b\tc,"\'\\$(x)\n%s=;\xc3\xa4'
 run "$lab" -- printf %s "$odd" >"$out" 2>"$err"
 is "arguments arrive as they are" "$(cat "$out")" "$odd"
 
+# What passes on a network: a question of ARP, from 192.0.2.2 about 192.0.2.1.
+sed 's|<host|<network id="wire"/><host|; s|<nic/>|<nic network="wire"/>|' "$lab" >"$tap_dir/wired.xml"
+run --capture "$tap_dir/wired.xml" -- sh -c \
+    'ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up; arping -c 1 -I eth0 192.0.2.1; true' >"$out" 2>"$err"
+is "what a network carries is captured" $? 0
+capture=$(sed -n 's/^hostbed: captured: //p' "$err")
+od -An -v -tx1 "$capture" | tr -d ' \n' >"$tap_dir/hex"
+has "to a file as tools read it" "$tap_dir/hex" '^d4c3b2a102000400'
+has "and the frame is there" "$tap_dir/hex" 'ffffffffffff.{12}08060001080006040001.{12}c0000202.{12}c0000201'
+is "once for each time that it was sent" "$(grep -oE 'c0000202.{12}c0000201' "$tap_dir/hex" | wc -l)" "$(grep -c '^Sent 1 probe' "$out")"
+run --capture "$lab" -- true >"$out" 2>"$err"
+is "where there is no network nothing is captured" "$? $(grep -c 'no NIC of the host .l1. is on a network' "$err")" "2 1"
+
 # Ctrl-C belongs to the command.
 run --timeout 120 "$lab" -- sh -c 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 1; done' >"$out" 2>"$err" &
 pid=$!

@@ -108,6 +108,40 @@ what_a_start_leaves_out_is_left_out(void **state)
     }
 }
 
+/* Each network's hub gets a port with a file, and frames lead nowhere from there. */
+static void
+networks_are_captured(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    EmitRuntime runtime = no_runtime;
+    runtime.capture_dir = "/logs/a,b";
+    g_auto(GStrv) none = emit_qemu_args(plan, &runtime);
+    assert_int_equal(count_of(none, "-netdev"), 0);
+
+    static const char *const networks[] = {"wire", "fabric", "wire"};
+    for (guint i = 0, n = 0; i < plan->functions->len && n < 3; i++) {
+        PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (function->mac)
+            function->network = g_strdup(networks[n++]);
+    }
+    g_auto(GStrv) silent = emit_qemu_args(plan, &no_runtime);
+    assert_int_equal(count_of(silent, "-netdev"), 3);
+    g_auto(GStrv) args = emit_qemu_args(plan, &runtime);
+    g_autofree char *all = g_strjoinv("\n", args);
+    assert_int_equal(count_of(args, "-netdev"), 3 + 2 * 3);
+    static const char *const wanted[] = {
+        "\"id\":\"hostbed-capture-0\",\"hubid\":0,\"netdev\":\"hostbed-sink-0\"}",
+        "\"id\":\"hostbed-capture-1\",\"hubid\":1,\"netdev\":\"hostbed-sink-1\"}",
+        "\"id\":\"hostbed-sink-1\",\"hubid\":3}",
+        "\"netdev\":\"hostbed-capture-0\",\"file\":\"/logs/a,b/fabric.pcap\"",
+        "\"netdev\":\"hostbed-capture-1\",\"file\":\"/logs/a,b/wire.pcap\"",
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(wanted); i++)
+        if (!strstr(all, wanted[i]))
+            fail_msg("there is no %s", wanted[i]);
+}
+
 static void
 a_start_names_its_files_and_descriptors(void **state)
 {
@@ -442,6 +476,7 @@ main(void)
         cmocka_unit_test(cpu_lists_are_the_kernels),
         cmocka_unit_test(devices_stand_where_the_plan_has_them),
         cmocka_unit_test(what_a_start_leaves_out_is_left_out),
+        cmocka_unit_test(networks_are_captured),
         cmocka_unit_test(a_start_names_its_files_and_descriptors),
         cmocka_unit_test(emulation_has_words_of_its_own),
         cmocka_unit_test(efi_keeps_system_management_mode),

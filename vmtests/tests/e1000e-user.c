@@ -77,6 +77,19 @@ it_starts_looped_back(void **state)
 }
 
 static void
+it_can_be_wired(void **state)
+{
+    static Played played;
+    start(&played, LINK_UP);
+    played.nic.wired = true;
+    played.registers[E1000E_CTRL / 4] = 0;
+    pthread_create(&played.thread, NULL, end_reset, &played);
+    assert_true(e1000e_restart(&played.nic));
+    pthread_join(played.thread, NULL);
+    assert_int_equal(of(&played, 0x100) & (1u << 1 | 3u << 6), 1u << 1);
+}
+
+static void
 it_needs_a_link(void **state)
 {
     static Played played;
@@ -126,6 +139,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_starts_looped_back),
+        cmocka_unit_test(it_can_be_wired),
         cmocka_unit_test(it_needs_a_link),
         cmocka_unit_test(a_frame_is_a_descriptor),
         cmocka_unit_test(a_buffer_is_a_descriptor),

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What a suite asks of the harness, and what it is answered, in the form of
+ * vmtests/ask-wire.h: lines are found in what it prints, answers are its standard input.
+ * What the lines say is for whoever obeys them (plug.h, count.h), and hostile.
+ */
+#pragma once
+
+#include <glib.h>
+
+typedef struct Requests Requests;
+
+/* LINE is what follows the prefix. */
+typedef void (*RequestsObey)(const char *line, gpointer user_data);
+
+Requests *requests_new(RequestsObey obey, gpointer user_data);
+void requests_free(Requests *requests);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Requests, requests_free)
+
+/* The suite's standard input. */
+int requests_fd(const Requests *requests);
+/* What it printed on its standard output. */
+void requests_hear(Requests *requests, const guint8 *data, gsize length);
+/* "ABOUT WORD MORE"; MORE may be NULL. It is never waited for a suite that does not read:
+ * it loses answers. */
+void requests_answer(Requests *requests, const char *about, const char *word,
+                     const char *more);
