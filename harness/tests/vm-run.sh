@@ -52,8 +52,9 @@ is "arguments arrive as they are" "$(cat "$out")" "$odd"
 
 # What passes on a network: a question of ARP, from 192.0.2.2 about 192.0.2.1.
 sed 's|<host|<network id="wire"/><host|; s|<nic/>|<nic network="wire"/>|' "$lab" >"$tap_dir/wired.xml"
-run --capture "$tap_dir/wired.xml" -- sh -c \
-    'ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up; arping -c 1 -I eth0 192.0.2.1; true' >"$out" 2>"$err"
+run --timeout 300 --capture "$tap_dir/wired.xml" -- sh -c 'ip addr add 192.0.2.2/24 dev eth0; ip link set eth0 up
+    until grep -q 1 /sys/class/net/eth0/carrier; do sleep 0.1; done
+    arping -c 1 -I eth0 192.0.2.1; true' >"$out" 2>"$err"
 is "what a network carries is captured" $? 0
 capture=$(sed -n 's/^hostbed: captured: //p' "$err")
 od -An -v -tx1 "$capture" | tr -d ' \n' >"$tap_dir/hex"
