@@ -39,6 +39,7 @@ typedef struct {
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
     gboolean once;    /* a host that hangs before its agent speaks is not started again */
     gboolean capture; /* what is on the host's networks is kept beside the logs */
+    gboolean freezable; /* its memory is such that a template can be made of it */
     const char *cmdline_extra; /* or NULL */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
@@ -48,15 +49,19 @@ typedef struct {
     gpointer user_data;
 } BootOptions;
 
+typedef struct BootRecipe BootRecipe; /* boot-private.h */
+
 typedef struct {
+    BootRecipe *recipe;
     Machine *machine;
     Guest *guest;
-    AccelVerdict *accel;
-    Kernel *kernel;
-    char *log_dir;  /* of the start that lives */
-    char *retried;  /* why the host was started a second time, one sentence; NULL: it was
-                       not */
-    gint64 boot_us; /* from spawn to HELLO */
+    const AccelVerdict *accel; /* this and the next are the recipe's */
+    const Kernel *kernel;
+    char *log_dir;   /* of the start that lives */
+    char *retried;   /* why the host was started a second time, one sentence; NULL: it was
+                        not */
+    gint64 start_us; /* when it was spawned, by the monotonic clock */
+    gint64 boot_us;  /* from spawn to HELLO */
     LogFile *agent_log;
 } Boot;
 

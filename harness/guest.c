@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest-call.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "error.h"
 #include "printable.h"
@@ -221,6 +223,54 @@ gboolean
 guest_wait_hello(Guest *guest, GCancellable *cancellable, GError **error)
 {
     return wait_until(guest, &guest->met, NULL, cancellable, error);
+}
+
+#define SEED_BYTES 64
+
+static void
+append_word(GByteArray *payload, const char *word)
+{
+    g_byte_array_append(payload, (const guint8 *)word, (guint)strlen(word) + 1);
+}
+
+static gboolean
+append_resume(GByteArray *payload, GError **error)
+{
+    guint8 seed[SEED_BYTES];
+    if (getrandom(seed, sizeof seed, 0) != sizeof seed) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "no random numbers: %s",
+                    g_strerror(errno));
+        return FALSE;
+    }
+    g_autoptr(GString) seed_word = g_string_new("seed=");
+    for (gsize i = 0; i < sizeof seed; i++)
+        g_string_append_printf(seed_word, "%02x", seed[i]);
+    append_word(payload, seed_word->str);
+    gint64 now_us = g_get_real_time();
+    g_autofree char *clock_word =
+        g_strdup_printf("clock=%" G_GINT64_FORMAT ".%06" G_GINT64_FORMAT,
+                        now_us / G_USEC_PER_SEC, now_us % G_USEC_PER_SEC);
+    append_word(payload, clock_word);
+    return TRUE;
+}
+
+gboolean
+guest_greet(Guest *guest, gboolean restored, GCancellable *cancellable, GError **error)
+{
+    g_return_val_if_fail(guest->call == NULL, FALSE);
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+    guint32 version_le = GUINT32_TO_LE(HB_WIRE_VERSION);
+    g_byte_array_append(payload, (const guint8 *)&version_le, sizeof version_le);
+    if (restored && !append_resume(payload, error))
+        return FALSE;
+    guest->met = FALSE;
+    g_ptr_array_set_size(guest->hello, 0);
+    g_hash_table_remove_all(guest->abandoned);
+    wire_watch(guest->wire, TRUE);
+    wire_send(guest->wire, HB_FRAME_HELLO, 0, payload->data, payload->len);
+    gboolean ok = wait_until(guest, &guest->met, NULL, cancellable, error);
+    wire_watch(guest->wire, FALSE);
+    return ok;
 }
 
 const char *

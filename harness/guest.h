@@ -23,6 +23,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Guest, guest_free)
 
 /* Waits for HELLO. */
 gboolean guest_wait_hello(Guest *guest, GCancellable *cancellable, GError **error);
+/* Has the agent forget all that was, end its commands, and say HELLO again: then
+ * everything that was sent before has been read, on both sides. RESTORED: the host is
+ * told what time it is, and gets a seed of its own for its random numbers. */
+gboolean
+guest_greet(Guest *guest, gboolean restored, GCancellable *cancellable, GError **error);
 /* A word of HELLO ("kernel", "nonce"), or NULL; of several with this key ("trouble") the
  * INDEXth. */
 const char *guest_hello(const Guest *guest, const char *key);

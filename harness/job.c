@@ -50,6 +50,8 @@ job_tell_facts(int fd, const JobFacts *facts)
     set_string(object, "accel", facts->accel);
     set_string(object, "kernel", facts->kernel);
     set_string(object, "log_dir", facts->log_dir);
+    set_string(object, "cold", facts->cold);
+    set_string(object, "template", facts->template);
     tell(fd, "facts", object);
 }
 
@@ -153,6 +155,8 @@ take_line(Job *job, const char *line)
         replace_string(&job->report->accel, object, "accel");
         replace_string(&job->report->kernel, object, "kernel");
         replace_string(&job->report->log_dir, object, "log_dir");
+        replace_string(&job->report->cold, object, "cold");
+        replace_string(&job->report->template, object, "template");
     } else if (g_strcmp0(type, "end") == 0) {
         job->told_end = TRUE;
         job->report->status = (HbStatus)json_object_get_int_member_with_default(

@@ -16,6 +16,7 @@
 
 typedef struct {
     const char *emulator, *accel, *kernel, *log_dir; /* each may be NULL */
+    const char *template, *cold;                     /* as in Report */
 } JobFacts;
 
 void job_tell_facts(int fd, const JobFacts *facts);

@@ -63,6 +63,8 @@ report_to_json(const Report *report)
     set_string(object, "emulator", report->emulator);
     set_string(object, "accel", report->accel);
     set_string(object, "kernel", report->kernel);
+    set_string(object, "template", report->template);
+    set_string(object, "cold", report->cold);
     set_string(object, "log_dir", report->log_dir);
     json_object_set_int_member(object, "started_us", report->started_us);
     json_object_set_int_member(object, "duration_us", report->duration_us);

@@ -82,6 +82,8 @@ write_properties(Writer *xml, const Report *report)
     property(xml, "emulator", report->emulator);
     property(xml, "accelerator", report->accel);
     property(xml, "kernel", report->kernel);
+    property(xml, "template", report->template);
+    property(xml, "cold", report->cold);
     property(xml, "log-dir", report->log_dir);
     property(xml, "tainted", report->tainted ? "true" : "false");
     property(xml, "complete", report->complete ? "true" : "false");

@@ -44,6 +44,8 @@ report_free(Report *report)
     g_free(report->lab);
     g_free(report->emulator);
     g_free(report->accel);
+    g_free(report->template);
+    g_free(report->cold);
     g_free(report->kernel);
     g_free(report->log_dir);
     g_free(report);
@@ -63,6 +65,8 @@ gather_part(Report *whole, const Report *part)
         g_ptr_array_add(whole->results, case_result_copy(part->results->pdata[i]));
     keep_first(&whole->emulator, part->emulator);
     keep_first(&whole->accel, part->accel);
+    keep_first(&whole->template, part->template);
+    keep_first(&whole->cold, part->cold);
     keep_first(&whole->kernel, part->kernel);
     if (part->started_us && (!whole->started_us || part->started_us < whole->started_us))
         whole->started_us = part->started_us;

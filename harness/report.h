@@ -16,8 +16,10 @@ typedef struct {
     char *lab;                       /* its name; of a repeated run "NAME[run=2]" */
     char *emulator, *accel, *kernel; /* what it ran on, or NULL: not known (yet) */
     char *log_dir;                   /* or NULL */
-    gint64 started_us, duration_us;  /* real time, of the run; microseconds since 1970 */
-    gboolean complete; /* FALSE: the run was ended early, or still goes on */
+    char *template; /* how the hosts' template was made, or NULL: none was */
+    char *cold;     /* why hosts were no clones of one, or NULL */
+    gint64 started_us, duration_us; /* real time, of the run; microseconds since 1970 */
+    gboolean complete;              /* FALSE: the run was ended early, or still goes on */
     gboolean tainted;
     gboolean
         selected;    /* suites were asked for by name: none but skips is then a failure */

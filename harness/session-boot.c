@@ -3,6 +3,7 @@
  * The driver of real hosts: boot.h and guest.h behind what a session needs.
  */
 #include "session.h"
+#include "template.h"
 
 static void
 on_step(const char *what, gpointer user_data)
@@ -72,7 +73,8 @@ commands_of(const GPtrArray *list)
 }
 
 static void *
-start(const SessionOptions *options, const char *log_dir, GError **error)
+start(const SessionOptions *options, gboolean freezable, const char *log_dir,
+      GError **error)
 {
     g_auto(GStrv) modules = wanted_modules(options);
     g_auto(GStrv) commands = commands_of(options->suites);
@@ -88,6 +90,7 @@ start(const SessionOptions *options, const char *log_dir, GError **error)
         .commands = (const char *const *)commands,
         .tools = *commands != NULL,
         .suites = TRUE,
+        .freezable = freezable,
         .log_dir = log_dir,
         .capture = options->capture,
         .once = options->once,
@@ -190,6 +193,25 @@ listen(void *host, QmpEvent handler, gpointer user_data)
     machine_set_listener(boot->machine, handler, user_data);
 }
 
+static void *
+freeze(void **host, GError **error)
+{
+    return template_freeze((Boot **)host, error);
+}
+
+static void *
+clone_one(const void *template, const char *log_dir, GCancellable *interrupt,
+          GError **error)
+{
+    return template_clone(template, log_dir, interrupt, error);
+}
+
+static void
+discard(void *template)
+{
+    template_free(template);
+}
+
 const SessionDriver session_boot_driver = {
     .start = start,
     .stop = stop,
@@ -202,4 +224,7 @@ const SessionDriver session_boot_driver = {
     .captures = captures,
     .ask = ask,
     .listen = listen,
+    .freeze = freeze,
+    .clone = clone_one,
+    .discard = discard,
 };

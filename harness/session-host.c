@@ -15,19 +15,22 @@
  * ---------------------------------------------------------------------------------------
  */
 
+void
+session_choose_log_dir(Session *session, const char *name)
+{
+    g_free(session->log_dir);
+    session->log_dir = g_build_filename(session->options->log_dir, name, NULL);
+    mkdir(session->log_dir, 0700);
+}
+
 /* The first start writes into the host's folder, a later one into one of its own below
  * it. */
 static void
 choose_log_dir(Session *session)
 {
-    g_free(session->log_dir);
-    if (session->starts == 1) {
-        session->log_dir = g_strdup(session->options->log_dir);
-        return;
-    }
-    session->log_dir =
-        g_strdup_printf("%s/start-%u", session->options->log_dir, session->starts);
-    mkdir(session->log_dir, 0700);
+    g_autofree char *name =
+        session->starts == 1 ? NULL : g_strdup_printf("start-%u", session->starts);
+    session_choose_log_dir(session, name);
 }
 
 /* ---- the host
@@ -65,7 +68,8 @@ start_host(Session *session, GError **error)
         g_autoptr(GError) failure = NULL;
         session->starts++;
         choose_log_dir(session);
-        session->host = options->driver->start(options, session->log_dir, &failure);
+        session->host = options->driver->start(options, session_wants_template(session),
+                                               session->log_dir, &failure);
         if (session->host)
             break;
         if (try >= options->retries || is_final(session, failure)) {
@@ -86,8 +90,8 @@ start_host(Session *session, GError **error)
 /* ---- the check
  * ------------------------------------------------------------------------------------ */
 
-static GPtrArray *
-compare_host(Session *session, GError **error)
+GPtrArray *
+session_compare_host(Session *session, GError **error)
 {
     const SessionOptions *options = session->options;
     gint64 before = g_get_monotonic_time();
@@ -121,7 +125,7 @@ start_and_compare(Session *session, GError **error)
         g_bytes_new_static(options->manifest, strlen(options->manifest));
     GPtrArray *results = NULL;
     if (options->driver->put(session->host, SUITE_MANIFEST_PATH, manifest, error))
-        results = compare_host(session, error);
+        results = session_compare_host(session, error);
     if (!results)
         session_stop_host(session);
     return results;
@@ -181,8 +185,12 @@ deliver_check(Session *session, GPtrArray *results, gboolean is_first)
 gboolean
 session_ensure_host(Session *session, GError **error)
 {
-    if (session->host)
+    if (session->host || session_clone_host(session))
         return TRUE;
+    if (session_interrupted(session)) {
+        g_set_error_literal(error, HB_ERROR, HB_INTERRUPTED, "interrupted");
+        return FALSE;
+    }
     gboolean is_first = session->starts == 0;
     GPtrArray *results = start_and_compare(session, error);
     if (!results)
@@ -190,7 +198,9 @@ session_ensure_host(Session *session, GError **error)
     gboolean runs = retry_check(session, results, error);
     session->differs = session_any_bad(results);
     deliver_check(session, results, is_first);
-    return runs;
+    if (runs && session_host_counts(session) && session_wants_template(session))
+        session_freeze_host(session);
+    return runs && (session->host || session_ensure_host(session, error));
 }
 
 gboolean

@@ -10,8 +10,10 @@
 
 typedef struct {
     const SessionOptions *options;
-    void *host; /* NULL: not started, or ended */
-    guint starts;
+    void *host;            /* NULL: not started, or ended */
+    void *template;        /* what hosts are clones of; or NULL */
+    gboolean cold;         /* there will be none */
+    guint starts;          /* and clones */
     char *log_dir;         /* of the present start */
     gboolean late;         /* the deadline passed */
     gboolean check_failed; /* in all tries of a host */
@@ -44,6 +46,27 @@ gboolean session_ensure_host(Session *session, GError **error);
 /* Whether what suites find in the host proves anything. */
 gboolean session_host_counts(const Session *session);
 void session_stop_host(Session *session);
+
+/* What the host is in, compared with the manifest, that in its logs: the check's results.
+ * NULL: it does not answer. */
+GPtrArray *session_compare_host(Session *session, GError **error);
+/* Makes the folder NAME for the logs of the host to come. */
+void session_choose_log_dir(Session *session, const char *name);
+
+/* ---- session-template.c */
+
+/* Whether hosts are to be clones, so that the first is started as freezable. */
+gboolean session_wants_template(const Session *session);
+/* Makes a template of the host, which was checked; the host is gone then. Without success
+ * it stays, and all is as if nobody had asked. */
+void session_freeze_host(Session *session);
+/* A host, from the template. FALSE: there is none, so that one has to be started. */
+gboolean session_clone_host(Session *session);
+/* Whoever comes next gets a host of its own, if that was asked for. */
+void session_isolate(Session *session);
+/* Whether each case of SUITE gets one. */
+gboolean session_isolates_cases(const Session *session, const Suite *suite);
+void session_discard_template(Session *session);
 
 /* ---- session-suite.c */
 

@@ -190,9 +190,10 @@ prepare_plugs(Session *session, Listener *listener, GStrv *environment, GError *
     return TRUE;
 }
 
+/* ONLY: the case that is to run, or NULL: all. */
 static gboolean
-prepare_program(Session *session, const Suite *suite, Listener *listener, GStrv *argv,
-                GStrv *environment, GError **error)
+prepare_program(Session *session, const Suite *suite, const char *only,
+                Listener *listener, GStrv *argv, GStrv *environment, GError **error)
 {
     if (suite->command)
         return prepare_foreign(session, suite, argv, environment, error);
@@ -202,6 +203,8 @@ prepare_program(Session *session, const Suite *suite, Listener *listener, GStrv 
     *environment = suite_environment(session->options->plan);
     if (suite->counts)
         prepare_counts(session, listener, environment);
+    if (only)
+        *environment = g_environ_setenv(*environment, "HOSTBED_CASE", only, TRUE);
     return !suite->plugs || prepare_plugs(session, listener, environment, error);
 }
 
@@ -219,14 +222,14 @@ collect_results(Session *session, const Suite *suite, GError **error)
 
 /* NULL: interrupted. */
 static GPtrArray *
-run_program(Session *session, const Suite *suite, guint try)
+run_program(Session *session, const Suite *suite, const char *only, guint try)
 {
     const SessionDriver *driver = session->options->driver;
     g_auto(GStrv) argv = NULL, environment = NULL;
     g_auto(Listener) listener = {0};
     g_autoptr(GError) error = NULL;
     listener_open(&listener, session, suite, try);
-    if (!prepare_program(session, suite, &listener, &argv, &environment, &error))
+    if (!prepare_program(session, suite, only, &listener, &argv, &environment, &error))
         return after_loss(session, suite, listener.reader, error);
     const Requests *requests = requests_of(&listener);
     const GuestCommand command = {
@@ -263,10 +266,11 @@ run_program(Session *session, const Suite *suite, guint try)
     return results;
 }
 
-GPtrArray *
-session_run_suite(Session *session, const Suite *suite)
+/* NULL: interrupted. */
+static GPtrArray *
+run_tries(Session *session, const Suite *suite, const char *only)
 {
-    g_autoptr(GPtrArray) results = run_program(session, suite, 0);
+    g_autoptr(GPtrArray) results = run_program(session, suite, only, 0);
     for (guint try = 1;
          results && try <= session->options->retries && session_any_bad(results); try++) {
         /* What made it fail may be the host itself. */
@@ -278,10 +282,55 @@ session_run_suite(Session *session, const Suite *suite)
         }
         if (!session_host_counts(session))
             break;
-        g_autoptr(GPtrArray) again = run_program(session, suite, try);
+        g_autoptr(GPtrArray) again = run_program(session, suite, only, try);
         if (!again)
             return NULL;
         session_merge_retry(results, again);
     }
     return g_steal_pointer(&results);
+}
+
+/* What a case is told that got no host. */
+static void
+add_without_host(Session *session, const Suite *suite, const char *name,
+                 GPtrArray *results, const GError *error)
+{
+    CaseResult *result = session_case(session, suite->name, name, OUTCOME_FAIL);
+    session_set_verdict(session, result, error);
+    g_ptr_array_add(results, result);
+}
+
+/* Each of those meant on a host of its own. NULL: interrupted. */
+static GPtrArray *
+run_cases(Session *session, const Suite *suite)
+{
+    const SessionOptions *options = session->options;
+    g_auto(GStrv) cases = suite_cases(suite, options->plan);
+    g_autoptr(GPtrArray) results = case_results_new();
+    for (char **name = cases; *name; name++) {
+        if (!selection_has_case(options->selection, options->lab, options->plan->host_id,
+                                suite->name, *name))
+            continue;
+        g_autoptr(GError) error = NULL;
+        if (results->len > 0)
+            session_stop_host(session);
+        if (!session_ensure_host(session, &error)) {
+            if (session_interrupted(session))
+                return NULL;
+            add_without_host(session, suite, *name, results, error);
+            continue;
+        }
+        g_autoptr(GPtrArray) one = run_tries(session, suite, *name);
+        if (!one)
+            return NULL;
+        g_ptr_array_extend_and_steal(results, g_steal_pointer(&one));
+    }
+    return g_steal_pointer(&results);
+}
+
+GPtrArray *
+session_run_suite(Session *session, const Suite *suite)
+{
+    return session_isolates_cases(session, suite) ? run_cases(session, suite)
+                                                  : run_tries(session, suite, NULL);
 }

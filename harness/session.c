@@ -70,6 +70,7 @@ do_suite(Session *session, const Suite *suite, HbStatus *status)
         return FALSE;
     }
     session_deliver(session, results);
+    session_isolate(session);
     return TRUE;
 }
 
@@ -110,6 +111,7 @@ session_run(const SessionOptions *options)
             break;
     }
     session_stop_host(&session);
+    session_discard_template(&session);
     if (source)
         g_source_remove(source);
     g_free(session.log_dir);

@@ -20,7 +20,9 @@ typedef struct SessionOptions SessionOptions;
 /* How a session gets at a host; tests play one. ERROR says what happened as
  * boot_explain() does. */
 typedef struct {
-    void *(*start)(const SessionOptions *options, const char *log_dir, GError **error);
+    /* FREEZABLE: as in boot.h. */
+    void *(*start)(const SessionOptions *options, gboolean freezable, const char *log_dir,
+                   GError **error);
     void (*stop)(void *host);
     /* Why it took more than one start, or NULL. */
     const char *(*retried)(void *host);
@@ -41,7 +43,21 @@ typedef struct {
     void (*ask)(void *host, const char *command, JsonObject *arguments, QmpReply reply,
                 gpointer user_data);
     void (*listen)(void *host, QmpEvent handler, gpointer user_data);
+    /* Templates (template.h); all NULL: each host is started. FREEZE makes one of *HOST,
+     * which is gone then, or says why not, and the host goes on. */
+    void *(*freeze)(void **host, GError **error);
+    void *(*clone)(const void *template, const char *log_dir, GCancellable *interrupt,
+                   GError **error);
+    void (*discard)(void *template);
 } SessionDriver;
+
+/* Who gets a host of its own. */
+typedef enum {
+    SESSION_ISOLATE_AUTO,  /* suites, where hosts are clones; else nobody */
+    SESSION_ISOLATE_NONE,  /* one host serves all, as long as it lives */
+    SESSION_ISOLATE_SUITE, /* each suite */
+    SESSION_ISOLATE_CASE,  /* each case of our suites, and each other suite */
+} SessionIsolation;
 
 extern const SessionDriver session_boot_driver; /* real hosts; "host" is a Boot */
 
@@ -71,12 +87,18 @@ struct SessionOptions {
     gboolean once;    /* as in boot.h */
     gboolean no_skip; /* a skip is a failure */
     gboolean even_if_different; /* suites run also where the check failed */
-    gint64 deadline_us; /* g_get_monotonic_time() by when all must be done; 0: none */
+    SessionIsolation isolation;
+    gboolean cold;         /* no templates: each host is started */
+    gboolean check_clones; /* compare clones with the manifest, too */
+    gint64 deadline_us;    /* g_get_monotonic_time() by when all must be done; 0: none */
     GCancellable *interrupt; /* the session also fires it itself, at the deadline */
 
     /* Called as things happen; the first two may be NULL. */
     void (*started)(const void *host, gpointer user_data);
     void (*step)(const char *what, gpointer user_data);
+    /* Hosts are clones from here on, and HOW that was done; or (COLD) they are not, and
+     * why. May be NULL. */
+    void (*frozen)(gboolean cold, const char *how, gpointer user_data);
     void (*results)(const GPtrArray *results /* CaseResult */, gpointer user_data);
     gpointer user_data;
 };

@@ -106,6 +106,18 @@ print_logs(const TestLab *lab)
     }
 }
 
+/* Why it took longer than it might, or shared what others changed. */
+static void
+print_cold(const TestLab *lab)
+{
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        const TestHost *host = lab->hosts->pdata[i];
+        if (host->part->cold)
+            fprintf(stderr, "hostbed: %s/%s is no clone of a template: %s\n", lab->name,
+                    host->id, host->part->cold);
+    }
+}
+
 static void
 print_summary(const Run *run)
 {
@@ -119,8 +131,10 @@ print_summary(const Run *run)
         fprintf(stderr, ", %u of the passed flaky", count.flaky);
     fprintf(stderr, " in %.1f s\n",
             (double)(g_get_monotonic_time() - run->started_us) / 1e6);
-    for (guint i = 0; i < run->labs->len; i++)
+    for (guint i = 0; i < run->labs->len; i++) {
+        print_cold(run->labs->pdata[i]);
         print_logs(run->labs->pdata[i]);
+    }
 }
 
 /* ---- reports
@@ -375,6 +389,11 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
         g_strv_builder_add(argv, "--no-retry");
     if (o->capture)
         g_strv_builder_add(argv, "--capture");
+    add_option(argv, "isolate", o->isolate_text);
+    if (o->cold)
+        g_strv_builder_add(argv, "--cold");
+    if (o->check_clones)
+        g_strv_builder_add(argv, "--check-clones");
     if (o->no_skip)
         g_strv_builder_add(argv, "--no-skip");
     if (o->even_if_different)

@@ -52,6 +52,14 @@ on_started(const void *host, gpointer user_data)
 }
 
 static void
+on_frozen(gboolean cold, const char *how, gpointer user_data)
+{
+    const Worker *worker = user_data;
+    const JobFacts facts = {.cold = cold ? how : NULL, .template = cold ? NULL : how};
+    job_tell_facts(worker->options->worker_fd, &facts);
+}
+
+static void
 on_step(const char *what, gpointer user_data)
 {
     const Worker *worker = user_data;
@@ -146,10 +154,14 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
         .capture = options->capture,
         .no_skip = options->no_skip,
         .even_if_different = options->even_if_different,
+        .isolation = options->isolation,
+        .cold = options->cold,
+        .check_clones = options->check_clones,
         .deadline_us = options->deadline_us,
         .interrupt = interrupt,
         .started = on_started,
         .step = on_step,
+        .frozen = on_frozen,
         .results = on_results,
         .user_data = worker,
     };

@@ -33,6 +33,7 @@ options_clear(TestOptions *options)
     cli_program_clear(&options->program);
     g_strfreev(options->modules);
     g_free(options->shard_text);
+    g_free(options->isolate_text);
     g_free(options->worker_name);
     g_free(options->worker_lab);
     g_strfreev(options->worker_units);
@@ -95,6 +96,12 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "NAME"},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
          "Hosts at the same time (default: as cores and memory allow)", "N"},
+        {"isolate", 0, 0, G_OPTION_ARG_STRING, &o->isolate_text,
+         "Who gets a host of its own: suite (default), case, none", "WHAT"},
+        {"cold", 0, 0, G_OPTION_ARG_NONE, &o->cold,
+         "Start hosts; clone none from a template", NULL},
+        {"check-clones", 0, 0, G_OPTION_ARG_NONE, &o->check_clones,
+         "Compare each clone with its manifest, too", NULL},
         {"repeat", 0, 0, G_OPTION_ARG_INT, &o->repeat, "Run everything N times", "N"},
         {"retry", 0, 0, G_OPTION_ARG_INT, &o->retry,
          "Try again what failed, N times; what then passes is flaky", "N"},
@@ -155,6 +162,24 @@ check_suites(TestOptions *o, int *status)
     return FALSE;
 }
 
+static gboolean
+parse_isolation(TestOptions *o)
+{
+    static const char *const words[] = {
+        [SESSION_ISOLATE_AUTO] = NULL,
+        [SESSION_ISOLATE_NONE] = "none",
+        [SESSION_ISOLATE_SUITE] = "suite",
+        [SESSION_ISOLATE_CASE] = "case",
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        if (g_strcmp0(words[i], o->isolate_text) == 0) {
+            o->isolation = (SessionIsolation)i;
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
 /* FALSE: *STATUS is set, and the reason printed. */
 static gboolean
 check_options(TestOptions *o, int *status)
@@ -175,6 +200,9 @@ check_options(TestOptions *o, int *status)
         *status = cli_fail_with(HB_USAGE, "--deadline: a number of seconds from now");
     else if (g_strcmp0(o->junit, "-") == 0 && g_strcmp0(o->json, "-") == 0)
         *status = cli_fail_with(HB_USAGE, "only one report can go to standard output");
+    else if (!parse_isolation(o))
+        *status =
+            cli_fail_with(HB_USAGE, "--isolate %s: suite, case or none", o->isolate_text);
     else if (o->shard_text && !shard_parse(o->shard_text, &o->shard, &error))
         *status = cli_fail(error);
     else

@@ -10,6 +10,7 @@
 #include "cli.h"
 #include "job.h"
 #include "selection.h"
+#include "session.h"
 
 typedef struct {
     CliMachine machine;
@@ -29,6 +30,9 @@ typedef struct {
     int jobs;                /* below 1: as cores and memory allow */
     double deadline_seconds; /* 0: none */
     gint64 deadline_us;      /* g_get_monotonic_time(), the same in every process; or 0 */
+    char *isolate_text;
+    SessionIsolation isolation;
+    gboolean cold, check_clones;
     gboolean list, capture, no_retry, no_skip, even_if_different, quiet, verbose;
 
     /* between us and our workers, and for tests */

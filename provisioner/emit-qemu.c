@@ -19,7 +19,7 @@ typedef struct {
     const char *qmp_fd, *agent_fd, *console_fd;
     GStrv memory_fds; /* one for each cell with memory, in order */
     const char *capture_dir;
-    gboolean sandbox;
+    gboolean clone, sandbox;
 } Words;
 
 /* The list being written. Its elements are options: argument vectors of one or two words.
@@ -213,7 +213,10 @@ write_memory(Writer *writer)
             g_autofree char *path =
                 g_strdup_printf("/proc/self/fd/%s", fds[with_memory++]);
             json_object_set_string_member(backend, "mem-path", path);
-            json_object_set_boolean_member(backend, "share", TRUE);
+            json_object_set_boolean_member(backend, "share", !writer->words->clone);
+            /* Of a copy that shares almost all nothing can be set aside beforehand. */
+            if (writer->words->clone)
+                json_object_set_boolean_member(backend, "reserve", FALSE);
         }
         add_json(writer, "-object", backend);
     }
@@ -480,6 +483,10 @@ write_options(const Plan *plan, const Words *words)
     JsonObject *panic = object_new("driver", "pvpanic", NULL, NULL);
     add_json(&writer, "-device", panic);
     write_kernel(&writer);
+    if (words->clone) {
+        add(&writer, "-incoming", "defer");
+        add(&writer, "-S", NULL);
+    }
     for (guint i = 0; i < plan->raw_args->len; i++)
         add(&writer, g_ptr_array_index(plan->raw_args, i), NULL);
     return options;
@@ -529,6 +536,7 @@ emit_qemu_args(const Plan *plan, const EmitRuntime *runtime)
         .console_fd = console_fd,
         .memory_fds = memory_fds,
         .capture_dir = runtime->capture_dir,
+        .clone = runtime->clone,
         .sandbox = runtime->sandbox,
     };
     g_autoptr(GPtrArray) options = write_options(plan, &words);

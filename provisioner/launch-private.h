@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What launch*.c share. A machine is started by launch.c, watched by launch-watch.c, and
- * the command of its log written by launch-command.c.
+ * What launch*.c share. A machine is started by launch.c, watched by launch-watch.c,
+ * frozen and thawed by launch-freeze.c, and the command of its log written by
+ * launch-command.c.
  */
 #pragma once
 
@@ -39,6 +40,8 @@ struct Machine {
     guint settling; /* source: after it, what has not arrived will not */
     GError *failure;
 
+    gboolean migration_ended, migration_failed;
+
     guint sampler; /* source, or 0 */
     gboolean sample_pending;
     guint64 sampled_bytes; /* of the console at the last turn */
@@ -56,6 +59,9 @@ void machine_errors_came(gsize bytes, gpointer user_data);
 /* The emulator is known not to work; why, with its standard error and what became of it.
  */
 GError *machine_start_error(Machine *machine, const GError *reason);
+
+/* launch-freeze.c: what the emulator says of the state that goes or comes. */
+void machine_migration_came(Machine *machine, const char *status);
 
 /* launch-command.c: the file `command`, a script that starts the same machine by hand. */
 void machine_write_command(const MachineOptions *options, const char *const *argv,

@@ -210,6 +210,8 @@ on_event(const char *event, JsonObject *data, gpointer user_data)
         on_io_error(machine, data);
     else if (strcmp(event, "WATCHDOG") == 0)
         note_cause(machine, CAUSE_WATCHDOG);
+    else if (strcmp(event, "MIGRATION") == 0)
+        machine_migration_came(machine, string_member(data, "status"));
     if (machine->listener)
         machine->listener(event, data, machine->listener_data);
 }

@@ -150,17 +150,23 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
         .agent_fd = channels->agent[1],
         .console_fd = channels->console[1],
         .capture_dir = options->capture ? options->log_dir : NULL,
+        .memory_fds = options->memory_fds,
+        .clone = options->clone,
         .sandbox = TRUE,
     };
     g_auto(GStrv) argv = build_argv(options, &runtime);
     g_auto(GStrv) envp = build_environment();
-    const int fds[] = {channels->qmp[1], channels->agent[1], channels->console[1],
+    const int own[] = {channels->qmp[1], channels->agent[1], channels->console[1],
                        channels->firmware_vars};
+    g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
+    g_array_append_vals(fds, own, channels->firmware_vars >= 0 ? 4 : 3);
+    if (options->memory_fds)
+        g_array_append_vals(fds, options->memory_fds->data, options->memory_fds->len);
     const LaunchChild child = {
         .argv = (const char *const *)argv,
         .envp = (const char *const *)envp,
-        .fds = fds,
-        .n_fds = channels->firmware_vars >= 0 ? 4 : 3,
+        .fds = (const int *)(const void *)fds->data,
+        .n_fds = fds->len,
         .stderr_fd = channels->errors[1],
         /* An emulated boot touches few bytes of many huge pages, and the time to clear
          * those was a tenth of it. With KVM they are what makes a guest fast. */

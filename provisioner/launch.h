@@ -25,8 +25,12 @@ typedef struct {
     const char *accel;            /* "kvm" or "tcg", decided by accel.h */
     const char *kernel, *initrd;  /* paths */
     const char *cmdline_extra;    /* or NULL */
-    const char *log_dir;          /* exists, ours alone */
     gboolean capture; /* each network's frames go to emit_capture_file() there */
+    /* Descriptors of the cells' memory, an int for each cell with memory; borrowed. NULL:
+     * memory is the emulator's own, and the host cannot be frozen. */
+    GArray *memory_fds;
+    gboolean clone;      /* of what is in memory_fds; then machine_thaw() */
+    const char *log_dir; /* exists, ours alone */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
     GCancellable *interrupt; /* fires on SIGINT and the like; borrowed, or NULL */
@@ -39,6 +43,20 @@ Machine *machine_start(const MachineOptions *options, GError **error);
 /* Ends the emulator (SIGKILL after asking by QMP) and waits until it is gone. */
 void machine_free(Machine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
+
+/* Stops the guest and writes all of its state that is not memory to STATE_FD; then the
+ * machine is of no more use. HB_UNSUPPORTED: it cannot be written, with the emulator's
+ * words. */
+gboolean machine_freeze(Machine *machine, int state_fd, GError **error);
+/* What keeps the machine from being frozen, in the emulator's words, as far as it is
+ * known beforehand (query-migrate's blocked-reasons); NULL: nothing. Owned by the caller.
+ */
+char *machine_freeze_obstacle(Machine *machine);
+/* Lets a machine go on that could not be frozen. */
+void machine_resume(Machine *machine);
+/* Gives a clone the state that was frozen, read from the beginning of STATE_FD, and lets
+ * it run. */
+gboolean machine_thaw(Machine *machine, int state_fd, GError **error);
 
 /* The agent's channel; taken by the caller, once. */
 int machine_take_agent_fd(Machine *machine);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/module.h>
+#include <linux/random.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MODULES_LIST "/etc/hostbed/modules"
@@ -388,6 +390,56 @@ init_wait_harness(Agent *agent, int port)
     }
     close(edges);
     return number;
+}
+
+/* ---- restored
+ * ------------------------------------------------------------------------------------ */
+
+static void
+set_clock(Agent *agent, const char *text)
+{
+    long long seconds;
+    long microseconds;
+    if (sscanf(text, "%lld.%6ld", &seconds, &microseconds) != 2)
+        return;
+    const struct timespec now = {(time_t)seconds, microseconds * 1000};
+    if (clock_settime(CLOCK_REALTIME, &now) < 0)
+        agent_log(agent, 3, "cannot set the clock: %s", strerror(errno));
+}
+
+/* What is mixed in counts as random, and the generators of all CPUs take it at once. */
+static void
+seed_random(Agent *agent, const char *text)
+{
+    struct {
+        int entropy_count, buf_size;
+        uint8_t bytes[64];
+    } pool = {0};
+    unsigned value;
+    while (pool.buf_size < (int)sizeof pool.bytes && sscanf(text, "%2x", &value) == 1) {
+        pool.bytes[pool.buf_size++] = (uint8_t)value;
+        text += text[1] ? 2 : 1;
+    }
+    pool.entropy_count = pool.buf_size * 8;
+    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+        agent_log(agent, 3, "cannot seed the random numbers: %s", strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+void
+init_resume(Agent *agent, const Frame *frame)
+{
+    Cursor cursor = {frame->payload, frame->length, false};
+    cursor_u32(&cursor);
+    while (cursor.left > 0 && !cursor.bad) {
+        const char *word = cursor_string(&cursor);
+        if (strncmp(word, "clock=", 6) == 0)
+            set_clock(agent, word + 6);
+        else if (strncmp(word, "seed=", 5) == 0)
+            seed_random(agent, word + 5);
+    }
 }
 
 /* ---- the end

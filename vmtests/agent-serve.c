@@ -228,6 +228,8 @@ handle(Agent *agent, const Frame *frame)
     Channel *channel = channel_find(agent, frame->channel);
     switch (frame->type) {
     case HB_FRAME_HELLO:
+        if (agent->is_init)
+            init_resume(agent, frame);
         serve_begin(agent);
         break;
     case HB_FRAME_PING:

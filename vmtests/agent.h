@@ -236,5 +236,7 @@ int init_open_port(Agent *agent);
 /* Waits until the harness has the port open. Orphans are reaped meanwhile; returns a
  * signal's number like serve(), or 0. */
 int init_wait_harness(Agent *agent, int port);
+/* Takes the words of the harness's HELLO. */
+void init_resume(Agent *agent, const Frame *frame);
 /* Ends the machine as SIGNAL_NUMBER says. Does not return. */
 void init_shutdown(Agent *agent, int signal_number) __attribute__((noreturn));

@@ -419,6 +419,9 @@ suite_main(const char *name, const struct CMUnitTest *tests, size_t count)
         printf("1..0 # SKIP no manifest: HOSTBED_MANIFEST names none\n");
         return 77;
     }
+    const char *only = getenv("HOSTBED_CASE");
+    if (only)
+        cmocka_set_test_filter(only);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return _cmocka_run_group_tests(name, tests, count, NULL, NULL) == 0 ? 0 : 1;
 }

@@ -72,7 +72,8 @@ typedef enum {
 
     /* both */
     HB_FRAME_HELLO = 1,       /* agent: u32 version, then strings "key=value", see below.
-                               * harness: u32 version; forget all and say HELLO again */
+                               * harness: u32 version; forget all, take the strings "key=value"
+                               * that follow as below, and say HELLO again */
     HB_FRAME_DATA = 8,        /* a piece of a file; empty, from the harness: end of file */
     HB_FRAME_CREDIT = 64,     /* u16 stream type (STDIN, STDOUT, STDERR, DATA), u16 0, u32 bytes consumed */
     HB_FRAME_PING = 65,       /* u64, sent back as PONG: a sign of life */
@@ -92,6 +93,13 @@ typedef enum {
  *   uptime=SECONDS   of the host, with two decimals
  *   trouble=TEXT     one for each thing that went wrong while the host came up (a module, huge
  *                    pages that the kernel did not give, …)
+ */
+
+/* Words of the harness's HELLO, for a host that was restored and does not know it:
+ *   clock=SECONDS.MICROSECONDS   of the day, since 1970: what its clock is set to
+ *   seed=HEX                     for the kernel's random numbers, which else would be those of
+ *                                its twins
+ * Unknown ones mean nothing.
  */
 
 /* What `/init --pack FOLDER` writes to its standard output, and so into STDOUT frames:

@@ -393,6 +393,41 @@ start_drain(pid_t *child)
 }
 
 static void
+hear_greetings(int fd)
+{
+    say_hello(fd);
+    const Frame *frame = expect(fd, HB_FRAME_HELLO);
+    if (frame->length != 4)
+        _exit(20);
+    say_hello(fd);
+    frame = expect(fd, HB_FRAME_HELLO);
+    const char *seed = (const char *)frame->payload + 4;
+    if (frame->length <= 4 || frame->payload[frame->length - 1] != '\0' ||
+        strncmp(seed, "seed=", 5) != 0 || strlen(seed) != 5 + 128)
+        _exit(21);
+    const char *clock = seed + strlen(seed) + 1;
+    gint64 seconds = g_get_real_time() / G_USEC_PER_SEC;
+    if (strncmp(clock, "clock=", 6) != 0 || seconds - atoll(clock + 6) > 60 ||
+        atoll(clock + 6) > seconds)
+        _exit(22);
+    say_hello(fd);
+}
+
+static void
+a_greeting_begins_anew(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    Peer peer = play_and_meet(hear_greetings);
+    for (int restored = FALSE; restored <= TRUE; restored++) {
+        if (!guest_greet(peer.guest, restored, NULL, &error))
+            fail_msg("%s", error->message);
+        assert_non_null(guest_hello(peer.guest, "nonce"));
+        assert_null(guest_hello_nth(peer.guest, "nonce", 1));
+    }
+    part(&peer);
+}
+
+static void
 floods_pass_unharmed(void **state)
 {
     int status;
@@ -762,6 +797,7 @@ main(void)
         cmocka_unit_test(hello_tells_its_words),
         cmocka_unit_test(bad_hellos_are_refused),
         cmocka_unit_test(output_and_status_come_apart),
+        cmocka_unit_test(a_greeting_begins_anew),
         cmocka_unit_test(floods_pass_unharmed),
         cmocka_unit_test(a_flood_without_credit_is_refused),
         cmocka_unit_test(lies_end_the_conversation),

@@ -23,7 +23,9 @@ typedef struct {
     const char *const *observations;
     const char *const
         *programs; /* TAP; "!died", "!timeout", "!unsound", "!deadline", "!interrupt" */
-    guint started, stopped, observed, ran;
+    const char *const *clones; /* "ok", "dead"; NULL: hosts cannot be frozen */
+    guint started, stopped, observed, ran, frozen, cloned, discarded;
+    gboolean asked_freezable;
     GCancellable *interrupt;
     GString *log; /* what was reported */
     gboolean put;
@@ -45,10 +47,12 @@ refuse(GError **error, HbStatus status, const char *message)
 }
 
 static void *
-start(const SessionOptions *options, const char *log_dir, GError **error)
+start(const SessionOptions *options, gboolean freezable, const char *log_dir,
+      GError **error)
 {
     Script *script = options->user_data;
     const char *what = next(script->starts, &script->started);
+    script->asked_freezable |= freezable;
     assert_true(g_file_test(log_dir, G_FILE_TEST_IS_DIR));
     if (g_str_equal(what, "ok"))
         return script;
@@ -120,6 +124,10 @@ run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
             g_main_context_iteration(NULL, TRUE);
         return refuse(error, HB_INTERRUPTED, "interrupted");
     }
+    const char *only = g_environ_getenv((char **)command->env, "HOSTBED_CASE");
+    g_autofree char *of_case = only ? g_strdup_printf("1..1\nok 1 - %s\n", only) : NULL;
+    if (of_case && g_str_equal(what, "!case"))
+        what = of_case;
     if (g_str_equal(what, "!unsound"))
         what = "1..1\nok 1 - a\n";
     command->output(1, (const guint8 *)what, strlen(what), command->user_data);
@@ -137,8 +145,57 @@ sound(void *host, GError **error)
            refuse(error, HB_GUEST_PANIC, "it panicked at the end");
 }
 
-static const SessionDriver driver = {start,   stop, retried, accel,
-                                     observe, put,  run,     sound};
+static void *
+freeze(void **host, GError **error)
+{
+    Script *script = *host;
+    script->frozen++;
+    if (!script->clones) {
+        refuse(error, HB_UNSUPPORTED, "nvme has no state");
+        return NULL;
+    }
+    stop(script);
+    *host = NULL;
+    return script;
+}
+
+static void *
+restore(const void *template, const char *log_dir, GCancellable *interrupt,
+        GError **error)
+{
+    Script *script = (Script *)template;
+    assert_true(g_file_test(log_dir, G_FILE_TEST_IS_DIR));
+    if (g_str_equal(next(script->clones, &script->cloned), "ok"))
+        return script;
+    refuse(error, HB_EMULATOR_DIED, "the emulator died");
+    return NULL;
+}
+
+static void
+discard(void *template)
+{
+    ((Script *)template)->discarded++;
+}
+
+static const SessionDriver driver = {.start = start,
+                                     .stop = stop,
+                                     .retried = retried,
+                                     .accel = accel,
+                                     .observe = observe,
+                                     .put = put,
+                                     .run = run,
+                                     .sound = sound,
+                                     .freeze = freeze,
+                                     .clone = restore,
+                                     .discard = discard};
+
+static void
+on_frozen(gboolean cold, const char *how, gpointer user_data)
+{
+    Script *script = user_data;
+    if (cold)
+        g_string_append_printf(script->log, "cold: %s\n", how);
+}
 
 static void
 on_results(const GPtrArray *results, gpointer user_data)
@@ -166,6 +223,8 @@ typedef struct {
     const char *pattern;            /* or NULL */
     guint retries;
     gboolean no_skip, even_if_different, tainted;
+    SessionIsolation isolation; /* AUTO here: none, since most tests are not about it */
+    gboolean warm, check_clones;
     gint64 deadline_ms;
 } Setup;
 
@@ -220,7 +279,11 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
         .even_if_different = setup.even_if_different,
         .deadline_us =
             setup.deadline_ms ? g_get_monotonic_time() + setup.deadline_ms * 1000 : 0,
+        .isolation = setup.isolation,
+        .cold = !setup.warm,
+        .check_clones = setup.check_clones,
         .interrupt = interrupt,
+        .frozen = on_frozen,
         .results = on_results,
         .user_data = script,
     };
@@ -237,6 +300,20 @@ expect(Script script, Setup setup, HbStatus status, guint hosts, const char *exp
 {
     play(&script, setup, status, expected);
     assert_int_equal(script.stopped, hosts);
+    assert_int_equal(script.frozen, 0);
+    assert_false(script.asked_freezable);
+}
+
+/* … and every template discarded. */
+static void
+expect_warm(Script script, Setup setup, guint starts, guint clones, const char *expected)
+{
+    setup.warm = TRUE;
+    play(&script, setup, HB_OK, expected);
+    assert_int_equal(script.started, starts);
+    assert_int_equal(script.cloned, clones);
+    assert_int_equal(script.discarded, script.clones ? script.frozen : 0);
+    assert_true(script.asked_freezable || script.frozen == 0);
 }
 
 #define GOOD "1..1\nok 1 - a\n"
@@ -314,6 +391,77 @@ a_program_has_its_time(void **state)
            CHECKED
            "pass numa/a\ntimeout numa/[program]: did not end within 300 s, after 1 "
            "results\npass pci/a\n");
+}
+
+static void
+suites_get_clones(void **state)
+{
+    const char both[] = CHECKED "pass numa/a\npass pci/a\n";
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST(GOOD), LIST("ok")}, (Setup){0},
+                1, 2, both);
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST(GOOD), LIST("ok")},
+                (Setup){.isolation = SESSION_ISOLATE_NONE}, 1, 0, both);
+    /* a lost clone costs its suite only, and the next one is another clone anyway */
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST("!died", GOOD), LIST("ok")},
+                (Setup){0}, 1, 2,
+                CHECKED "emulator-died numa/[host]: the emulator died\npass pci/a\n");
+    /* for one suite there is nothing to be won */
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST(GOOD), LIST("ok")},
+                (Setup){.suite_names = LIST("manifest", "numa")}, 1, 0,
+                CHECKED "pass numa/a\n");
+}
+
+static void
+hosts_that_cannot_be_frozen_go_on(void **state)
+{
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST(GOOD)}, (Setup){0}, 1, 0,
+                CHECKED "cold: it cannot be frozen: nvme has no state\n"
+                        "pass numa/a\npass pci/a\n");
+    /* asked for by name they are fresh all the same */
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST(GOOD)},
+                (Setup){.isolation = SESSION_ISOLATE_SUITE}, 2, 0,
+                CHECKED "cold: it cannot be frozen: nvme has no state\n"
+                        "pass numa/a\npass pci/a\n");
+}
+
+#define DEAD_CLONE                                                                       \
+    "pass(flaky) host/clone: a clone did not live, and a host was started: %s\n"         \
+    "cold: a clone did not live: %s\n"
+
+static void
+a_dead_clone_is_replaced_by_a_start(void **state)
+{
+    g_autofree char *expected =
+        g_strdup_printf(CHECKED "pass numa/a\n" DEAD_CLONE "pass pci/a\n",
+                        "the emulator died", "the emulator died");
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST(GOOD), LIST("ok", "dead")},
+                (Setup){0}, 2, 2, expected);
+}
+
+static void
+clones_are_checked_on_request(void **state)
+{
+    const char why[] = "it is not the host that was frozen: not there: nothing was found "
+                       "of it; lab.xml:5 asks for it";
+    g_autofree char *expected =
+        g_strdup_printf(CHECKED DEAD_CLONE "pass numa/a\npass pci/a\n", why, why);
+    expect_warm((Script){LIST("ok"), LIST(manifest, "cpus 0\n", manifest), LIST(GOOD),
+                         LIST("ok")},
+                (Setup){.check_clones = TRUE}, 2, 1, expected);
+}
+
+static void
+each_case_gets_a_host(void **state)
+{
+    const Setup setup = {.suite_names = LIST("manifest", "hugepages", "numa"),
+                         .pattern = "numa/*_node*",
+                         .isolation = SESSION_ISOLATE_CASE};
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST("!case"), LIST("ok")}, setup, 1,
+                5,
+                "pass numa/every_node_is_online\npass numa/cpus_belong_to_their_nodes\n"
+                "pass numa/bound_memory_is_on_its_node\n"
+                "pass numa/preferred_memory_is_on_its_node\n"
+                "pass numa/interleaved_memory_is_on_all_nodes\n");
 }
 
 static void
@@ -452,6 +600,11 @@ main(void)
         cmocka_unit_test(a_lost_host_fails_its_suite_only),
         cmocka_unit_test(a_later_host_is_checked_too),
         cmocka_unit_test(a_program_has_its_time),
+        cmocka_unit_test(suites_get_clones),
+        cmocka_unit_test(hosts_that_cannot_be_frozen_go_on),
+        cmocka_unit_test(a_dead_clone_is_replaced_by_a_start),
+        cmocka_unit_test(clones_are_checked_on_request),
+        cmocka_unit_test(each_case_gets_a_host),
         cmocka_unit_test(tells_why_no_host_came),
         cmocka_unit_test(retries_make_flaky),
         cmocka_unit_test(retries_forget_what_went),

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What boot*.c and template.c share. A host is started by boot.c, waited for by
+ * boot-wait.c; template.c starts clones of one by the same recipe.
+ */
+#pragma once
+
+#include "boot.h"
+
+#define BOOT_FIRMWARE_LOG "firmware.log"
+
+/* How a host was started, which is what its clones have in common with it. Counted
+ * references; the plan is the caller's. */
+struct BootRecipe {
+    const Plan *plan;
+    char *emulator, *kernel_file, *initrd_file, *cmdline;
+    GStrv extra_args;
+    gboolean capture;
+    GArray *memory_fds; /* int, ours; NULL: the emulator's own memory */
+    AccelVerdict *accel;
+    Kernel *kernel;
+};
+
+void boot_recipe_unref(BootRecipe *recipe);
+
+/* Starts the emulator of BOOT, whose recipe is set, with logs in LOG_DIR, and begins to
+ * listen to its agent. CLONE: its memory is a copy of the recipe's. */
+gboolean boot_start(Boot *boot, const char *log_dir, gboolean clone,
+                    GCancellable *interrupt, GError **error);
+/* Ends what boot_start() began; the recipe stays. */
+void boot_stop(Boot *boot);
+/* Waits until the agent has spoken; STALL_MS as in BootOptions. */
+gboolean boot_wait_hello(Boot *boot, guint stall_ms, GError **error);
+/* A GuestTrace that writes to a LogFile. */
+void boot_log_frame(gboolean to_guest, guint type, guint channel, const guint8 *payload,
+                    gsize length, gpointer log_file);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "template.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot-private.h"
+#include "error.h"
+
+struct Template {
+    BootRecipe *recipe;
+    int state_fd;
+    char *nonce; /* of the host: who has it was not booted again */
+};
+
+/* ---- freezing
+ * ------------------------------------------------------------------------------------ */
+
+char *
+template_obstacle(Boot *boot)
+{
+    if (boot->retried)
+        return g_strdup("it was started with other arguments, because it hung at first");
+    if (!boot->recipe->memory_fds)
+        return g_strdup("its memory is the emulator's own");
+    return machine_freeze_obstacle(boot->machine);
+}
+
+/* From here on nobody changes what clones are made of. */
+static gboolean
+seal(int fd, GError **error)
+{
+    if (fcntl(fd, F_ADD_SEALS,
+              F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == 0)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "a template cannot be sealed: %s",
+                g_strerror(errno));
+    return FALSE;
+}
+
+static gboolean
+seal_all(const Template *template, GError **error)
+{
+    const GArray *fds = template->recipe->memory_fds;
+    for (guint i = 0; i < fds->len; i++)
+        if (!seal(g_array_index(fds, int, i), error))
+            return FALSE;
+    return seal(template->state_fd, error);
+}
+
+/* The agent's last word is read and it waits for ours, so that nothing is on the way when
+ * the host stops. */
+static gboolean
+freeze_machine(Boot *boot, Template *template, GError **error)
+{
+    if (!guest_greet(boot->guest, FALSE, boot_cancellable(boot), error))
+        return FALSE;
+    template->nonce = g_strdup(guest_hello(boot->guest, "nonce"));
+    return machine_freeze(boot->machine, template->state_fd, error);
+}
+
+Template *
+template_freeze(Boot **boot, GError **error)
+{
+    g_autofree char *obstacle = template_obstacle(*boot);
+    if (obstacle) {
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
+        return NULL;
+    }
+    g_autoptr(Template) template = g_new0(Template, 1);
+    template->recipe = g_rc_box_acquire((*boot)->recipe);
+    template->state_fd = memfd_create("hostbed-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (template->state_fd < 0) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "no file for a template: %s",
+                    g_strerror(errno));
+        return NULL;
+    }
+    if (!freeze_machine(*boot, template, error)) {
+        machine_resume((*boot)->machine);
+        return NULL;
+    }
+    g_clear_pointer(boot, boot_free);
+    return seal_all(template, error) ? g_steal_pointer(&template) : NULL;
+}
+
+void
+template_free(Template *template)
+{
+    if (!template)
+        return;
+    if (template->state_fd >= 0)
+        close(template->state_fd);
+    boot_recipe_unref(template->recipe);
+    g_free(template->nonce);
+    g_free(template);
+}
+
+gint64
+template_bytes(const Template *template)
+{
+    const GArray *fds = template->recipe->memory_fds;
+    struct stat file;
+    gint64 bytes = fstat(template->state_fd, &file) == 0 ? file.st_size : 0;
+    for (guint i = 0; i < fds->len; i++)
+        if (fstat(g_array_index(fds, int, i), &file) == 0)
+            bytes += (gint64)file.st_blocks * 512;
+    return bytes;
+}
+
+/* ---- clones
+ * --------------------------------------------------------------------------------------
+ */
+
+static gboolean
+is_the_one(const Template *template, const Boot *clone, GError **error)
+{
+    const char *nonce = guest_hello(clone->guest, "nonce");
+    if (nonce && template->nonce && strcmp(nonce, template->nonce) == 0)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_FAIL,
+                "the clone is not the host that was frozen; logs: %s", clone->log_dir);
+    return FALSE;
+}
+
+static gboolean
+wake(const Template *template, Boot *clone, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    if (machine_thaw(clone->machine, template->state_fd, &reason) &&
+        guest_greet(clone->guest, TRUE, boot_cancellable(clone), &reason) &&
+        is_the_one(template, clone, &reason))
+        return TRUE;
+    boot_explain(clone, &reason);
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return FALSE;
+}
+
+Boot *
+template_clone(const Template *template, const char *log_dir, GCancellable *interrupt,
+               GError **error)
+{
+    g_autoptr(Boot) clone = g_new0(Boot, 1);
+    clone->recipe = g_rc_box_acquire(template->recipe);
+    clone->accel = clone->recipe->accel;
+    clone->kernel = clone->recipe->kernel;
+    if (!boot_start(clone, log_dir, TRUE, interrupt, error) ||
+        !wake(template, clone, error))
+        return NULL;
+    clone->boot_us = g_get_monotonic_time() - clone->start_us;
+    machine_note(clone->machine, "the clone's agent said HELLO after %.3f s",
+                 (double)clone->boot_us / G_USEC_PER_SEC);
+    return g_steal_pointer(&clone);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A host frozen, and a clone brought to life: the emulator's migration to and from a
+ * file, without memory, which stays in the descriptors that it was given (capability
+ * x-ignore-shared). Both ends are inherited descriptors, since a sandboxed emulator may
+ * run no program and open no file (QEMU docs/devel/migration).
+ */
+#include "launch-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#define STATE_NAME "hostbed-state"
+/* State is a few MiB; what takes so long is not moving. */
+#define CALL_MS 60000
+
+void
+machine_migration_came(Machine *machine, const char *status)
+{
+    machine->migration_failed =
+        strcmp(status, "failed") == 0 || strcmp(status, "cancelled") == 0;
+    machine->migration_ended =
+        machine->migration_failed || strcmp(status, "completed") == 0;
+}
+
+/* Takes ARGUMENTS. */
+static gboolean
+call(Machine *machine, const char *command, JsonObject *arguments, int fd, GError **error)
+{
+    g_autoptr(JsonNode) result =
+        qmp_call(machine->qmp, command, arguments, fd, CALL_MS, error);
+    return result != NULL;
+}
+
+static JsonObject *
+capabilities(void)
+{
+    static const char *const names[] = {"events", "x-ignore-shared"};
+    JsonArray *list = json_array_new();
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        JsonObject *capability = json_object_new();
+        json_object_set_string_member(capability, "capability", names[i]);
+        json_object_set_boolean_member(capability, "state", TRUE);
+        json_array_add_object_element(list, capability);
+    }
+    JsonObject *arguments = json_object_new();
+    json_object_set_array_member(arguments, "capabilities", list);
+    return arguments;
+}
+
+static JsonObject *
+one_argument(const char *name, const char *value)
+{
+    JsonObject *arguments = json_object_new();
+    json_object_set_string_member(arguments, name, value);
+    return arguments;
+}
+
+/* The emulator's own words, or NULL. */
+static char *
+why_failed(Machine *machine)
+{
+    g_autoptr(JsonNode) result =
+        qmp_call(machine->qmp, "query-migrate", NULL, -1, CALL_MS, NULL);
+    JsonObject *object =
+        result && JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
+    return object && json_object_has_member(object, "error-desc")
+               ? g_strdup(json_object_get_string_member(object, "error-desc"))
+               : NULL;
+}
+
+static JsonArray *
+blocked_reasons(JsonNode *status)
+{
+    JsonObject *object =
+        status && JSON_NODE_HOLDS_OBJECT(status) ? json_node_get_object(status) : NULL;
+    JsonNode *reasons = object ? json_object_get_member(object, "blocked-reasons") : NULL;
+    return reasons && JSON_NODE_HOLDS_ARRAY(reasons) ? json_node_get_array(reasons)
+                                                     : NULL;
+}
+
+char *
+machine_freeze_obstacle(Machine *machine)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonNode) status =
+        qmp_call(machine->qmp, "query-migrate", NULL, -1, CALL_MS, &error);
+    if (!status)
+        return g_strdup(error->message);
+    JsonArray *reasons = blocked_reasons(status);
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; reasons && i < json_array_get_length(reasons); i++) {
+        const char *reason = json_array_get_string_element(reasons, i);
+        g_string_append_printf(text, "%s%s", i > 0 ? "; " : "", reason ? reason : "?");
+    }
+    return text->len > 0 ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
+void
+machine_resume(Machine *machine)
+{
+    call(machine, "cont", NULL, -1, NULL);
+}
+
+static gboolean
+wait_for_state(Machine *machine, const char *what, GError **error)
+{
+    while (!machine->migration_ended && !machine->failure)
+        g_main_context_iteration(NULL, TRUE);
+    if (machine->migration_ended && !machine->migration_failed)
+        return TRUE;
+    if (machine->failure) {
+        g_propagate_error(error, g_error_copy(machine->failure));
+        return FALSE;
+    }
+    g_autofree char *why = why_failed(machine);
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED, "the emulator cannot %s: %s", what,
+                why ? why : "it does not say why");
+    return FALSE;
+}
+
+/* Each direction has its commands; the rest is the same. */
+static gboolean
+move_state(Machine *machine, int fd, const char *command, const char *what,
+           GError **error)
+{
+    machine->migration_ended = machine->migration_failed = FALSE;
+    return call(machine, "migrate-set-capabilities", capabilities(), -1, error) &&
+           call(machine, "getfd", one_argument("fdname", STATE_NAME), fd, error) &&
+           call(machine, command, one_argument("uri", "fd:" STATE_NAME), -1, error) &&
+           wait_for_state(machine, what, error);
+}
+
+gboolean
+machine_freeze(Machine *machine, int state_fd, GError **error)
+{
+    return call(machine, "stop", NULL, -1, error) &&
+           move_state(machine, state_fd, "migrate", "write the host's state", error);
+}
+
+/* A descriptor of its own, since the place where it is read from goes with it. */
+static int
+open_again(int fd)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+gboolean
+machine_thaw(Machine *machine, int state_fd, GError **error)
+{
+    int fd = open_again(state_fd);
+    if (fd < 0) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "the state of the template cannot be opened: %s", g_strerror(errno));
+        return FALSE;
+    }
+    gboolean moved =
+        move_state(machine, fd, "migrate-incoming", "read the host's state", error);
+    close(fd);
+    return moved && call(machine, "cont", NULL, -1, error);
+}
