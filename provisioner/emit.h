@@ -48,7 +48,7 @@ typedef struct {
     const char *cmdline_extra; /* appended to Plan.cmdline, or NULL */
     int qmp_fd, agent_fd, console_fd;
     const char *capture_dir; /* each network's frames go to a file in it; or NULL */
-    GArray *memory_fds; /* int per cell with memory, or NULL: anonymous memory */
+    GArray *memory_fds;      /* int per cell with memory, or NULL: anonymous memory */
     /* A clone: what it writes to memory is its own, and it waits for the rest of its
      * state. */
     gboolean clone;

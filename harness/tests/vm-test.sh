@@ -18,7 +18,7 @@ has "the plan is there" "$tap_dir/tap" '^1\.\.[1-9]'
 xmllint --noout "$tap_dir/r.xml" && ok "the JUnit report is XML" || not_ok "the JUnit report is XML"
 has "the JSON report is complete" "$tap_dir/r.json" '"complete" : true'
 for file in command console.log manifest observation manifest.diff numa.tap; do
-    [ -e "$(echo "$logs"/*/"$file")" ] && ok "$file is in the logs" || not_ok "$file is in the logs"
+    [ -n "$(find "$logs" -name "$file")" ] && ok "$file is in the logs" || not_ok "$file is in the logs"
 done
 
 sed 's/memory="[^"]*"/memory="384 MiB"/' "$lab" >"$tap_dir/other.xml"

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Hosts that are clones of a template: the same host for everybody, and yet each one's own.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?run this by make check-vm}/harness/tests/tap.sh"
+
+lab="$source_dir/topologies/berrange-2017.xml"
+
+# What a suite must not find of the one before, and what makes it another host.
+cat >"$tap_dir/first" <<'SCRIPT'
+#!/bin/sh
+echo 1..1
+echo "# random $(od -An -N16 -tx1 /dev/urandom | tr -d ' ')"
+echo "# clock $(date +%s)"
+if mkdir /tmp/mark 2>/dev/null && echo 7 >/proc/sys/vm/swappiness; then echo "ok 1 - untouched"
+else echo "not ok 1 - untouched"; fi
+SCRIPT
+chmod +x "$tap_dir/first"
+cp "$tap_dir/first" "$tap_dir/second"
+cp "$tap_dir/first" "$tap_dir/third"
+
+# said WORD: what each suite said of it
+said() { sed -n "s/^# $1 //p" "$logs"/*/clone-*/*.tap; }
+nonces() { cat "$logs"/*/agent.log "$logs"/*/clone-*/agent.log | grep -o 'nonce=[0-9a-f]*'; }
+
+clones_are_whole() { # EMULATOR
+    local version before after
+    version=$(emulator_version "$1")
+    logs="$tap_dir/logs-$version"
+    before=$(date +%s)
+    hostbed test --accel tcg --emulator "$1" --check-clones --log-dir "$logs" --json "$tap_dir/json" "$lab" \
+        --suite "$tap_dir/first" --suite "$tap_dir/second" --suite "$tap_dir/third" >"$tap_dir/tap" 2>"$tap_dir/err"
+    is "suites find the host as it was at first, with QEMU $version" $? 0
+    after=$(date +%s)
+    has "it is said how the template was made" "$tap_dir/json" '"template" : "frozen in [0-9.]+ s"'
+    is "each suite had a clone" "$(ls -d "$logs"/*/clone-* | wc -l)" 3
+    is "whose observation is the first host's, byte for byte" "$(cat "$logs"/*/observation "$logs"/*/clone-*/observation |
+        cmp - <(for _ in 1 2 3 4; do cat "$logs"/berrange-2017-l1/observation; done) && echo same)" same
+    is "they are one host that was not booted again" "$(nonces | sort -u | wc -l)" 1
+    is "they do not repeat each other's random numbers" "$(said random | sort -u | wc -l)" 3
+    is "their clocks are right" "$(said clock | awk -v b="$before" -v a="$after" '$1 >= b - 1 && $1 <= a + 1' | wc -l)" 3
+}
+
+while read -r emulator; do
+    clones_are_whole "$emulator"
+done < <(emulators)
+
+# Each case on a host of its own, and one host for all.
+hostbed test --accel tcg --isolate case --log-dir "$tap_dir/cases" "$lab" 'numa/*_node*' >"$tap_dir/tap" 2>"$tap_dir/err"
+is "cases run on hosts of their own" $? 0
+is "as many as there are cases" "$(ls -d "$tap_dir"/cases/*/clone-* | wc -l)" "$(grep -c '^ok' "$tap_dir/tap")"
+hostbed test --accel tcg --isolate none --log-dir "$tap_dir/none" "$lab" \
+    --suite "$tap_dir/first" --suite "$tap_dir/second" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "who asks for no isolation gets none" $? 1
+has "and a suite finds what another left" "$tap_dir/tap" '^not ok .*second/untouched'
+hostbed test --accel tcg --cold --isolate suite --log-dir "$tap_dir/cold" "$lab" \
+    --suite "$tap_dir/first" --suite "$tap_dir/second" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "without templates isolation costs a start" $? 0
+is "of which there are two" "$(find "$tap_dir/cold" -name command | wc -l)" 2
+
+# What cannot be frozen.
+sed 's|</host>|<qemu><arg value="-device"/><arg value="nvme,serial=x,addr=1c.0"/></qemu></host>|' \
+    "$source_dir/topologies/smallest.xml" >"$tap_dir/nvme.xml"
+hostbed test --accel tcg --log-dir "$tap_dir/nvme" "$tap_dir/nvme.xml" numa pci >"$tap_dir/tap" 2>"$tap_dir/err"
+is "a host whose state cannot be written serves all suites itself" $? 0
+has "and the emulator's reason is told" "$tap_dir/err" 'is no clone of a template: it cannot be frozen: .*nvme'
+is "it was started once" "$(find "$tap_dir/nvme" -name command | wc -l)" 1
+
+# Whatever dies: nothing is left.
+cat >"$tap_dir/waits" <<'SCRIPT'
+#!/bin/sh
+echo 1..1
+sleep 1000
+SCRIPT
+chmod +x "$tap_dir/waits"
+"$build_dir/run" hostbed test --accel tcg --log-dir "$tap_dir/killed" "$lab" \
+    --suite "$tap_dir/first" --suite "$tap_dir/waits" >"$tap_dir/tap" 2>"$tap_dir/err" &
+pid=$!
+until grep -qs '^1\.\.1' "$tap_dir"/killed/*/clone-2/waits.tap || ! kill -0 $pid 2>/dev/null; do sleep 0.2; done
+clone=$(sed -n 's/.* as process \([0-9]*\)$/\1/p' "$tap_dir"/killed/*/clone-2/command)
+kill -0 "$clone" && ok "a clone runs" || not_ok "a clone runs" "$tap_dir/err"
+kill -KILL $pid
+for _ in $(seq 300); do kill -0 "$clone" 2>/dev/null || break; sleep 0.1; done
+kill -0 "$clone" 2>/dev/null && not_ok "it ends with hostbed" || ok "it ends with hostbed"
+
+done_testing
