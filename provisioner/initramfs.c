@@ -12,7 +12,7 @@
 #include "unpack.h"
 
 /* Part of the key: raised when the same tree becomes other bytes. */
-#define FORMAT "hostbed initramfs 3"
+#define FORMAT "hostbed initramfs 4"
 #define BLOCK (128 * 1024)
 
 typedef struct {
@@ -174,6 +174,7 @@ fail_output(struct archive *archive, const char *place, GError **error)
 typedef struct {
     const char *last_name; /* the one that comes with the content */
     guint names;
+    guint mode;   /* what any of the names allows */
     gint64 inode; /* in the archive; 0: not met yet */
 } Shared;
 
@@ -227,12 +228,13 @@ initramfs_key(const Initramfs *image, GError **error)
     return walk.failed ? NULL : g_strndup(g_checksum_get_string(sum), 32);
 }
 
-/* What files have in common that can be one file in the image. */
+/* What is one file here is one in the image: programs that load a library by two of its
+ * names would have it twice otherwise, as DPDK its plug-ins. */
 static char *
-identity(const struct stat *st, guint mode)
+identity(const struct stat *st)
 {
-    return g_strdup_printf("%llx:%llx %o", (unsigned long long)st->st_dev,
-                           (unsigned long long)st->st_ino, mode);
+    return g_strdup_printf("%llx:%llx", (unsigned long long)st->st_dev,
+                           (unsigned long long)st->st_ino);
 }
 
 static gboolean
@@ -243,7 +245,7 @@ count_names(gpointer path, gpointer data, gpointer user_data)
     struct stat st;
     if (!node->source || stat(node->source, &st) != 0)
         return FALSE;
-    g_autofree char *key = identity(&st, node->mode);
+    g_autofree char *key = identity(&st);
     Shared *shared = g_hash_table_lookup(walk->shared, key);
     if (!shared) {
         shared = g_new0(Shared, 1);
@@ -252,6 +254,7 @@ count_names(gpointer path, gpointer data, gpointer user_data)
     }
     shared->last_name = path;
     shared->names++;
+    shared->mode |= node->mode;
     return FALSE;
 }
 
@@ -267,9 +270,9 @@ initramfs_size(const Initramfs *image)
 
 /* The file that is open as ST; NULL: it is not the one that had the name before. */
 static Shared *
-shared_file(Walk *walk, const Node *node, const struct stat *st)
+shared_file(Walk *walk, const struct stat *st)
 {
-    g_autofree char *key = identity(st, node->mode);
+    g_autofree char *key = identity(st);
     Shared *shared = g_hash_table_lookup(walk->shared, key);
     if (shared && shared->inode == 0)
         shared->inode = ++walk->inode;
@@ -283,7 +286,7 @@ write_header(Walk *walk, const char *path, const Node *node, const Shared *share
 {
     struct archive_entry *entry = archive_entry_clear(walk->entry);
     archive_entry_set_pathname(entry, path + 1);
-    archive_entry_set_mode(entry, node->mode);
+    archive_entry_set_mode(entry, shared ? shared->mode : node->mode);
     archive_entry_set_ino64(entry, shared ? shared->inode : ++walk->inode);
     archive_entry_set_nlink(entry, shared ? shared->names : S_ISDIR(node->mode) ? 2 : 1);
     archive_entry_set_mtime(entry, 0, 0);
@@ -315,7 +318,7 @@ write_source(Walk *walk, const char *path, const Node *node)
     if (!S_ISREG(st.st_mode) || st.st_size >= G_MAXUINT32)
         return fail_source(node->source, "it is not a file of less than 4 GiB",
                            walk->error);
-    Shared *shared = shared_file(walk, node, &st);
+    Shared *shared = shared_file(walk, &st);
     if (!shared)
         return fail_source(node->source, "it changed meanwhile", walk->error);
     /* As archivers do: of a file with several names the last one has the content. */

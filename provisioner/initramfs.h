@@ -7,7 +7,8 @@
  * The tree has one place for programs and one for libraries: /bin and /sbin are links to
  * usr/bin, /lib and /lib64 to usr/lib and usr/lib64, as in today's distributions, and
  * paths that are added are put where these links lead. A file of this machine that is
- * added under several names is in the archive once (hard links).
+ * added under several names is in the archive once (hard links), with all permissions
+ * that it got under any of them.
  */
 #pragma once
 
