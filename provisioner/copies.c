@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,8 +16,30 @@ typedef struct {
     Initramfs *image;
     Programs *programs;
     const char *argument; /* as given */
+    const char *target;   /* where all of it goes, in the host */
     guint entries;
 } Copy;
+
+/* Whether PATH is FOLDER or below it. */
+static gboolean
+is_within(const char *path, const char *folder)
+{
+    gsize length = strlen(folder);
+    return strncmp(path, folder, length) == 0 &&
+           (path[length] == '\0' || path[length] == '/');
+}
+
+/* Where the host has what no file of this machine may replace; NULL: PATH is elsewhere.
+ */
+static const char *
+taken_by_host(const char *path)
+{
+    static const char *const taken[] = {"/dev", "/proc", "/sys", "/init", "/etc/hostbed"};
+    for (guint i = 0; i < G_N_ELEMENTS(taken); i++)
+        if (is_within(path, taken[i]))
+            return taken[i];
+    return NULL;
+}
 
 static gboolean
 fail_path(const char *path, const char *why, GError **error)
@@ -51,6 +74,24 @@ add_file(Copy *copy, const char *source, const char *target, guint mode, GError 
     return TRUE;
 }
 
+/* The file of this machine that the link SOURCE leads to, where the link at TARGET leads
+ * to in the host: plug-ins are often links to libraries elsewhere. What the copy or the
+ * image has anyway, folders, and what is not here are left as they are. */
+static gboolean
+add_end_of_link(Copy *copy, const char *source, const char *target, const char *leads_to,
+                GError **error)
+{
+    struct stat status;
+    g_autofree char *folder = g_path_get_dirname(target);
+    g_autofree char *place = g_canonicalize_filename(leads_to, folder);
+    if (is_within(place, copy->target) || taken_by_host(place) ||
+        initramfs_has(copy->image, place) || stat(source, &status) != 0 ||
+        !S_ISREG(status.st_mode) || access(source, R_OK) != 0)
+        return TRUE;
+    g_autofree char *end = realpath(source, NULL);
+    return !end || add_file(copy, end, place, status.st_mode, error);
+}
+
 static gboolean
 add_link(Copy *copy, const char *source, const char *target, GError **error)
 {
@@ -61,7 +102,7 @@ add_link(Copy *copy, const char *source, const char *target, GError **error)
     /* Where the image has a folder, such as one of its own links' targets, it stays. */
     if (!initramfs_has(copy->image, target))
         initramfs_add_link(copy->image, target, leads_to);
-    return TRUE;
+    return add_end_of_link(copy, source, target, leads_to, error);
 }
 
 static gboolean
@@ -107,20 +148,15 @@ add(Copy *copy, const char *source, const char *target, gboolean follow, GError 
     return follow ? fail_path(source, "it is neither a file nor a folder", error) : TRUE;
 }
 
-/* Where the host has what no file of this machine may replace. */
 static gboolean
 check_target(const char *argument, const char *target, GError **error)
 {
-    static const char *const taken[] = {"/dev", "/proc", "/sys", "/init", "/etc/hostbed"};
-    for (guint i = 0; i < G_N_ELEMENTS(taken); i++) {
-        gsize length = strlen(taken[i]);
-        if (strncmp(target, taken[i], length) != 0 ||
-            (target[length] != '\0' && target[length] != '/'))
-            continue;
+    const char *taken = taken_by_host(target);
+    if (taken) {
         g_set_error(error, HB_ERROR, HB_USAGE,
                     "--copy %s: %s in the host is its own; choose another place with "
                     "PATH:TARGET",
-                    argument, taken[i]);
+                    argument, taken);
         return FALSE;
     }
     if (target[1] != '\0')
@@ -146,6 +182,7 @@ add_argument(Initramfs *image, Programs *programs, const char *argument, GError 
     }
     g_autofree char *source = g_canonicalize_filename(path, NULL);
     g_autofree char *target = g_canonicalize_filename(colon ? colon + 1 : source, "/");
+    copy.target = target;
     return check_target(argument, target, error) &&
            add(&copy, source, target, TRUE, error);
 }

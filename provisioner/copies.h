@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Files and folders of this machine put into an image as they are: links stay links,
- * modes stay, programs bring the libraries that they need, as far as there are any. What
- * is neither file, folder nor link is left out.
+ * Files and folders of this machine put into an image as they are: links stay links and
+ * bring the file that they lead to, modes stay, programs bring the libraries that they
+ * need, as far as there are any. What is neither file, folder nor link is left out.
  */
 #pragma once
 

@@ -104,6 +104,40 @@ programs_of_a_tree_bring_their_libraries(void **state)
     assert_true(initramfs_has(target.image, other));
 }
 
+/* As DPDK's plug-ins are: ROOT/dpdk/pmds/librte_net.so -> ../../librte_net.so. */
+static void
+links_bring_the_file_that_they_lead_to(void **state)
+{
+    static const char *const nothing[] = {NULL};
+    static const char *const needs[] = {"libdeep.so", NULL};
+    g_autoptr(GBytes) library = fake_elf(&(FakeElf){.needed = nothing});
+    g_autofree char *deep = fake_write(*state, "link/deep/libdeep.so", library);
+    g_autoptr(GBytes) elf =
+        fake_elf(&(FakeElf){.needed = needs, .runpath = "$ORIGIN/deep"});
+    g_autofree char *plug_in = fake_write(*state, "link/librte_net.so", elf);
+    g_autofree char *inner = fake_write_text(*state, "link/dpdk/pmds/inner", "x");
+    g_autofree char *pmds = g_path_get_dirname(inner);
+    g_autofree char *link = g_build_filename(pmds, "librte_net.so", NULL);
+    g_autofree char *folder_link = g_build_filename(pmds, "folder", NULL);
+    g_autofree char *device_link = g_build_filename(pmds, "device", NULL);
+    assert_int_equal(symlink("../../librte_net.so", link), 0);
+    assert_int_equal(symlink("/etc", folder_link), 0);
+    assert_int_equal(symlink("/dev/null", device_link), 0);
+
+    g_auto(Target) target = target_new();
+    assert_true(copy(&target, pmds, NULL));
+    assert_true(initramfs_has(target.image, link));
+    assert_true(initramfs_has(target.image, plug_in));
+    assert_true(initramfs_has(target.image, deep));
+    assert_true(initramfs_has(target.image, folder_link));
+    assert_false(initramfs_has(target.image, "/etc/passwd"));
+    assert_false(initramfs_has(target.image, "/dev/null"));
+    /* Where the link leads to in the host, which is another place there. */
+    g_autofree char *moved = g_strconcat(pmds, ":/opt/x/pmds", NULL);
+    assert_true(copy(&target, moved, NULL));
+    assert_true(initramfs_has(target.image, "/opt/librte_net.so"));
+}
+
 static void
 what_cannot_be_copied_is_told(void **state)
 {
@@ -149,6 +183,7 @@ main(void)
         cmocka_unit_test(a_file_keeps_its_place_or_gets_another),
         cmocka_unit_test(a_folder_comes_with_all_that_is_plain),
         cmocka_unit_test(programs_of_a_tree_bring_their_libraries),
+        cmocka_unit_test(links_bring_the_file_that_they_lead_to),
         cmocka_unit_test(what_cannot_be_copied_is_told),
         cmocka_unit_test(what_the_host_needs_is_not_replaced),
         cmocka_unit_test(links_of_the_image_stay),
