@@ -29,6 +29,9 @@ add_skeleton(Initramfs *image)
         initramfs_add_folder(image, folders[i], 0755);
     initramfs_add_folder(image, "/root", 0700);
     initramfs_add_folder(image, "/tmp", 01777);
+    /* As distributions have it, and programs that put sockets there rely on. */
+    initramfs_add_link(image, "/var/run", "../run");
+    initramfs_add_folder(image, "/var/tmp", 01777);
     /* The kernel opens the console for /init before anything can mount /dev. */
     initramfs_add_device(image, "/dev/console", 5, 1, 0600);
     initramfs_add_device(image, "/dev/null", 1, 3, 0666);

@@ -305,6 +305,7 @@ void
 init_machine(Agent *agent)
 {
     reboot(RB_DISABLE_CAD); /* Ctrl-Alt-Del becomes SIGINT */
+    chmod("/", 0755);       /* the kernel lets all write there; careful programs refuse */
     for (size_t i = 0; i < sizeof mount_points / sizeof mount_points[0]; i++)
         mount_one(agent, &mount_points[i]);
     mkdir("/run/hostbed", 0755); /* for what is put into the host: the manifest */

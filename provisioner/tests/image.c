@@ -283,6 +283,8 @@ an_image_has_all_a_host_needs(void **state)
     check_member(cpio, "usr/lib/modules/6.1.0-world/modules.dep",
                  "100644 0:0 0 kernel/below.ko:\nkernel/above.ko: kernel/below.ko\n");
     check_member(cpio, "usr/bin/sh", "120777 0:0 0 busybox");
+    check_member(cpio, "var/run", "120777 0:0 0 ../run");
+    check_member(cpio, "var/tmp", "41777 0:0 0 ");
     static const char *const there[] = {"init",
                                         "usr/bin/busybox",
                                         "dev/console",
@@ -359,6 +361,8 @@ a_command_goes_in_unless_the_image_has_it(void **state)
     check_there(cpio, place + 1);
     check_there(cpio, "made/here");
     check_member(cpio, "usr/bin/sh", "120777 0:0 0 busybox");
+    check_member(cpio, "var/run", "120777 0:0 0 ../run");
+    check_member(cpio, "var/tmp", "41777 0:0 0 ");
     check_member(cpio, "usr/bin/ls", "120777 0:0 0 busybox");
 }
 
