@@ -338,6 +338,16 @@ guest_signal(Guest *guest, int signal_number)
 }
 
 void
+guest_time_out(Guest *guest)
+{
+    Run *run = (Run *)running_command(guest);
+    if (!run || run->last_signal != 0)
+        return;
+    g_clear_handle_id(&run->timer, g_source_remove);
+    on_timeout(run);
+}
+
+void
 guest_resize(Guest *guest, guint rows, guint columns)
 {
     Call *call = running_command(guest);

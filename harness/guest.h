@@ -73,6 +73,8 @@ gboolean guest_run(Guest *guest, const GuestCommand *command, GuestExit *result,
                    GCancellable *cancellable, GError **error);
 /* To the command that is running; no effect if there is none. */
 void guest_signal(Guest *guest, int signal_number);
+/* As if its .timeout_ms had passed. */
+void guest_time_out(Guest *guest);
 /* The size of its terminal. */
 void guest_resize(Guest *guest, guint rows, guint columns);
 

@@ -13,6 +13,7 @@ struct Requests {
     gpointer user_data;
     int fds[2];
     char line[ASK_LINE_MAX];
+    guint count;
     gsize used; /* of the line; more than fits: it is none of ours */
 };
 
@@ -44,6 +45,12 @@ requests_fd(const Requests *requests)
     return requests->fds[0];
 }
 
+guint
+requests_count(const Requests *requests)
+{
+    return requests->count;
+}
+
 void
 requests_answer(Requests *requests, const char *about, const char *word, const char *more)
 {
@@ -69,7 +76,9 @@ requests_hear(Requests *requests, const guint8 *data, gsize length)
                         !memchr(requests->line, '\0', requests->used);
         requests->line[fits ? requests->used : 0] = '\0';
         requests->used = 0;
-        if (g_str_has_prefix(requests->line, ASK_PREFIX))
-            requests->obey(requests->line + strlen(ASK_PREFIX), requests->user_data);
+        if (!g_str_has_prefix(requests->line, ASK_PREFIX))
+            continue;
+        requests->count++;
+        requests->obey(requests->line + strlen(ASK_PREFIX), requests->user_data);
     }
 }

@@ -21,6 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Requests, requests_free)
 int requests_fd(const Requests *requests);
 /* What it printed on its standard output. */
 void requests_hear(Requests *requests, const guint8 *data, gsize length);
+/* How many requests it made. */
+guint requests_count(const Requests *requests);
 /* "ABOUT WORD MORE"; MORE may be NULL. It is never waited for a suite that does not read:
  * it loses answers. */
 void requests_answer(Requests *requests, const char *about, const char *word,

@@ -172,6 +172,24 @@ sound(void *host, GError **error)
     return FALSE;
 }
 
+static gint64
+boot_us(void *host)
+{
+    return ((Boot *)host)->boot_us;
+}
+
+static gint64
+starved_us(void *host)
+{
+    return machine_starved_us(((Boot *)host)->machine);
+}
+
+static void
+time_out(void *host)
+{
+    guest_time_out(((Boot *)host)->guest);
+}
+
 static const char *
 captures(void *host)
 {
@@ -221,6 +239,9 @@ const SessionDriver session_boot_driver = {
     .put = put,
     .run = run,
     .sound = sound,
+    .boot_us = boot_us,
+    .starved_us = starved_us,
+    .time_out = time_out,
     .captures = captures,
     .ask = ask,
     .listen = listen,

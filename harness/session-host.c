@@ -79,6 +79,8 @@ start_host(Session *session, GError **error)
         if (!first)
             first = g_steal_pointer(&failure);
     }
+    if (options->driver->boot_us)
+        session->boot_us = options->driver->boot_us(session->host);
     const char *why = first ? first->message : options->driver->retried(session->host);
     if (why)
         tell_flaky_start(session, why);

@@ -15,6 +15,7 @@ typedef struct {
     gboolean cold;         /* there will be none */
     guint starts;          /* and clones */
     char *log_dir;         /* of the present start */
+    gint64 boot_us;        /* of the last start, that of a clone left out */
     gboolean late;         /* the deadline passed */
     gboolean check_failed; /* in all tries of a host */
     gboolean differs;      /* the host, from its manifest */

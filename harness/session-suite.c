@@ -3,6 +3,7 @@
  * One suite of a session: its program run in the host, what it prints kept and read as
  * results.
  */
+#include "case-limit.h"
 #include "count.h"
 #include "emit.h"
 #include "plug.h"
@@ -13,12 +14,22 @@
 #define TAP_LOG_MAX (16 * 1024 * 1024)
 #define STDERR_TAIL 4096
 
+/* Of one run of a suite, as the machine is. */
+typedef struct {
+    double slowness;
+    gint64 case_ms; /* 0: none */
+    guint suite_ms;
+} Limits;
+
 typedef struct {
     TapReader *reader;
     LogFile *tap_log, *stderr_log;
     GString *errors; /* the end of standard error */
     Plugs *plugs;    /* or NULL */
     Counts *counts;  /* or NULL */
+    Limits limits;
+    CaseLimit *limit; /* or NULL */
+    guint seen;       /* results and requests */
 } Listener;
 
 /* How it asks for what only we can do, or NULL. */
@@ -28,6 +39,18 @@ requests_of(const Listener *listener)
     if (listener->plugs)
         return plugs_requests(listener->plugs);
     return listener->counts ? counts_requests(listener->counts) : NULL;
+}
+
+/* A result ends a case, and what it asks of us shows that it gets on. */
+static void
+restart_limit(Listener *listener)
+{
+    const Requests *requests = requests_of(listener);
+    guint seen =
+        tap_reader_count(listener->reader) + (requests ? requests_count(requests) : 0);
+    if (listener->limit && seen != listener->seen && !case_limit_passed(listener->limit))
+        case_limit_restart(listener->limit);
+    listener->seen = seen;
 }
 
 static void
@@ -42,6 +65,7 @@ listen(int stream, const guint8 *data, gsize length, gpointer user_data)
         Requests *requests = requests_of(listener);
         if (requests)
             requests_hear(requests, data, length);
+        restart_limit(listener);
         return;
     }
     if (listener->stderr_log)
@@ -80,6 +104,7 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->tap_log, log_file_free);
     g_clear_pointer(&listener->stderr_log, log_file_free);
     g_string_free(listener->errors, TRUE);
+    g_clear_pointer(&listener->limit, case_limit_free);
     g_clear_pointer(&listener->plugs, plugs_free);
     g_clear_pointer(&listener->counts, counts_free);
 }
@@ -115,6 +140,42 @@ after_loss(Session *session, const Suite *suite, TapReader *reader, const GError
     session_set_verdict(session, result, error);
     g_ptr_array_add(results, result);
     return results;
+}
+
+/* The case that ran when COUNT had ended. What is not selected, or not known by its name,
+ * is called as what is about the whole program is. */
+static char *
+name_of_case(const Session *session, const Suite *suite, const char *only, guint count)
+{
+    const SessionOptions *options = session->options;
+    guint known = g_strv_length((char **)suite->cases);
+    const char *name = only ? only : count < known ? suite->cases[count] : NULL;
+    if (name && selection_has_case(options->selection, options->lab,
+                                   options->plan->host_id, suite->name, name))
+        return g_strdup(name);
+    return name ? g_strdup_printf("[%s]", name) : g_strdup_printf("[case %u]", count + 1);
+}
+
+static void
+add_long_case(const Session *session, const Suite *suite, const Listener *listener,
+              const char *name, const char *words, GPtrArray *results)
+{
+    const Limits *limits = &listener->limits;
+    CaseResult *result = session_case(session, suite->name, name, OUTCOME_TIMEOUT);
+    double starved = (double)case_limit_starved_us(listener->limit) / G_USEC_PER_SEC;
+    g_autofree char *idle =
+        starved < 1
+            ? g_strdup("")
+            : g_strdup_printf(", and %.0f s without a processor do not count", starved);
+    case_result_set_message(
+        result,
+        "took longer than %.1f s (the machine was measured %.1f times "
+        "slower than the reference%s), and the suite was ended; "
+        "logs: %s",
+        (double)limits->case_ms / 1000, limits->slowness, idle, session->log_dir);
+    if (words)
+        case_result_set_output(result, words, -1);
+    g_ptr_array_add(results, result);
 }
 
 static GPtrArray *
@@ -220,6 +281,51 @@ collect_results(Session *session, const Suite *suite, GError **error)
     return outbox && wrap_collect_out(options->driver, session->host, outbox, error);
 }
 
+/* Who set a limit for his own program meant that long, but of a case: on the reference
+ * machine. */
+static Limits
+find_limits(const Session *session, const Suite *suite)
+{
+    const SessionOptions *options = session->options;
+    const SessionDriver *driver = options->driver;
+    Accel accel = driver->accel(session->host);
+    Limits limits = {.slowness = 1, .suite_ms = suite_timeout_ms(suite, accel)};
+    if (!driver->time_out)
+        return limits;
+    limits.slowness = case_limit_slowness(options->plan, accel, session->boot_us);
+    gint64 case_ms = options->case_timeout_ms >= 0 ? options->case_timeout_ms
+                                                   : suite_case_timeout_ms(suite, accel);
+    limits.case_ms = (gint64)((double)case_ms * limits.slowness);
+    if (!suite->command)
+        limits.suite_ms =
+            (guint)MIN((double)limits.suite_ms * limits.slowness, (double)G_MAXINT);
+    return limits;
+}
+
+/* What the program, or that it was not to be had any more (not RAN, and ERROR), left.
+ * NULL: interrupted. */
+static GPtrArray *
+conclude(Session *session, const Suite *suite, const char *only, const Listener *listener,
+         gboolean ran, const GuestExit *end, const GError *error)
+{
+    TapReader *reader = listener->reader;
+    gboolean long_case = listener->limit && case_limit_passed(listener->limit);
+    g_autofree char *name = name_of_case(session, suite, only, tap_reader_count(reader));
+    g_autofree char *words = tap_reader_last_words(reader);
+    GPtrArray *results;
+    if (!ran)
+        results = after_loss(session, suite, reader, error);
+    else if (long_case)
+        results = tap_reader_abandon(reader);
+    else if (end->timed_out)
+        results = after_timeout(session, suite, reader, listener->limits.suite_ms);
+    else
+        results = tap_reader_finish(reader, end->status, end->signal);
+    if (results && long_case)
+        add_long_case(session, suite, listener, name, words, results);
+    return results;
+}
+
 /* NULL: interrupted. */
 static GPtrArray *
 run_program(Session *session, const Suite *suite, const char *only, guint try)
@@ -232,6 +338,9 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
     if (!prepare_program(session, suite, only, &listener, &argv, &environment, &error))
         return after_loss(session, suite, listener.reader, error);
     const Requests *requests = requests_of(&listener);
+    listener.limits = find_limits(session, suite);
+    if (listener.limits.case_ms > 0)
+        listener.limit = case_limit_new(driver, session->host, listener.limits.case_ms);
     const GuestCommand command = {
         .argv = (const char *const *)argv,
         .env = (const char *const *)environment,
@@ -242,17 +351,12 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
         .stderr_fd = -1,
         .output = listen,
         .user_data = &listener,
-        .timeout_ms = suite_timeout_ms(suite, driver->accel(session->host)),
+        .timeout_ms = listener.limits.suite_ms,
     };
     GuestExit end = {0};
-    GPtrArray *results;
-    if (!driver->run(session->host, &command, &end, &error) ||
-        !driver->sound(session->host, &error))
-        results = after_loss(session, suite, listener.reader, error);
-    else if (end.timed_out)
-        results = after_timeout(session, suite, listener.reader, command.timeout_ms);
-    else
-        results = tap_reader_finish(listener.reader, end.status, end.signal);
+    gboolean ran = driver->run(session->host, &command, &end, &error) &&
+                   driver->sound(session->host, &error);
+    GPtrArray *results = conclude(session, suite, only, &listener, ran, &end, error);
     if (results)
         attach_errors(results, listener.errors);
     if (listener.plugs && session->host && !plugs_settle(listener.plugs))
@@ -263,6 +367,9 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
         session_set_verdict(session, result, error);
         g_ptr_array_add(results, result);
     }
+    /* What it left half done is nothing for the next suite. */
+    if (listener.limit && case_limit_passed(listener.limit))
+        session_stop_host(session);
     return results;
 }
 

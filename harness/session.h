@@ -33,6 +33,12 @@ typedef struct {
                     GError **error);
     /* FALSE: something was seen from outside that no suite may pass with. */
     gboolean (*sound)(void *host, GError **error);
+    /* For limits of cases (case-limit.h); TIME_OUT is NULL: there are none. How long the
+     * host's start took, which of a clone says nothing; as machine_starved_us(); ends the
+     * program that runs, which then has timed out. */
+    gint64 (*boot_us)(void *host);
+    gint64 (*starved_us)(void *host);
+    void (*time_out)(void *host);
     /* For suites that count (count.h): the folder with what is captured of the host's
      * networks, or NULL; NULL for a kind of hosts that has none. */
     const char *(*captures)(void *host);
@@ -83,9 +89,11 @@ struct SessionOptions {
     const char *log_dir;     /* exists, ours alone */
     const GPtrArray *suites; /* const Suite *, those to run; the check is always made */
     const Selection *selection;
-    guint retries;    /* how often what failed is tried again, on a host started anew */
-    gboolean once;    /* as in boot.h */
-    gboolean no_skip; /* a skip is a failure */
+    guint retries; /* how often what failed is tried again, on a host started anew */
+    /* Of a case, on the reference machine; 0: none; below: each suite's own. */
+    gint64 case_timeout_ms;
+    gboolean once;              /* as in boot.h */
+    gboolean no_skip;           /* a skip is a failure */
     gboolean even_if_different; /* suites run also where the check failed */
     SessionIsolation isolation;
     gboolean cold;         /* no templates: each host is started */

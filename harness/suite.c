@@ -35,6 +35,7 @@ const Suite suites[] = {
             "cells, CPUs, memory, distances; memory comes from the node it is asked of",
         .needs_nodes = 1,
         .timeout_seconds = 60,
+        .case_seconds = 40,
     },
     {
         .name = "numa-moves",
@@ -42,18 +43,21 @@ const Suite suites[] = {
         .summary = "policies of tasks and memory; memory that moves from node to node",
         .needs_nodes = 2,
         .timeout_seconds = 60,
+        .case_seconds = 40,
     },
     {
         .name = "numa-cpus",
         .cases = numa_cpus_cases,
         .summary = "tasks and interrupts on their CPUs; CPUs that go and come back",
         .timeout_seconds = 60,
+        .case_seconds = 40,
     },
     {
         .name = "pci",
         .cases = pci_cases,
         .summary = "every function: parent, ids, node, local CPUs, driver",
         .timeout_seconds = 60,
+        .case_seconds = 40,
     },
     {
         .name = "iommu",
@@ -61,6 +65,7 @@ const Suite suites[] = {
         .summary = "the kernel uses the IOMMU, and every group has its members",
         .needs_iommu = TRUE,
         .timeout_seconds = 60,
+        .case_seconds = 40,
     },
     {
         .name = "hugepages",
@@ -68,6 +73,7 @@ const Suite suites[] = {
         .summary = "huge pages: reserved, faulted in, on the right node",
         .needs_hugepages = TRUE,
         .timeout_seconds = 120,
+        .case_seconds = 40,
     },
     {
         .name = "vfio",
@@ -79,6 +85,7 @@ const Suite suites[] = {
         .needs_nic = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 60,
+        .case_seconds = 40,
     },
     {
         .name = "dma",
@@ -91,6 +98,7 @@ const Suite suites[] = {
         .counts = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 120,
+        .case_seconds = 60,
     },
     {
         .name = "sriov",
@@ -99,6 +107,7 @@ const Suite suites[] = {
         .needs_vfs = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 60,
+        .case_seconds = 40,
     },
     {
         .name = "hotplug",
@@ -110,6 +119,7 @@ const Suite suites[] = {
         .plugs = TRUE,
         .uses_vfio = TRUE,
         .timeout_seconds = 400,
+        .case_seconds = 150,
     },
     {
         .name = "nested",
@@ -121,6 +131,7 @@ const Suite suites[] = {
         .uses_vfio = TRUE,
         .uses_kvm = TRUE,
         .timeout_seconds = 300,
+        .case_seconds = 150,
     },
     {NULL},
 };
@@ -292,11 +303,23 @@ suite_cases(const Suite *suite, const Plan *plan)
     return compare_subjects(manifest->str);
 }
 
+static guint
+limit_ms(const Suite *suite, guint seconds, Accel accel)
+{
+    gboolean as_given = accel == ACCEL_KVM || suite->command;
+    return seconds * 1000 * (as_given ? 1 : SUITE_TCG_FACTOR);
+}
+
 guint
 suite_timeout_ms(const Suite *suite, Accel accel)
 {
-    gboolean as_given = accel == ACCEL_KVM || suite->command;
-    return suite->timeout_seconds * 1000 * (as_given ? 1 : SUITE_TCG_FACTOR);
+    return limit_ms(suite, suite->timeout_seconds, accel);
+}
+
+guint
+suite_case_timeout_ms(const Suite *suite, Accel accel)
+{
+    return limit_ms(suite, suite->case_seconds, accel);
 }
 
 /* Which functions are wired to each other, as no one inside can see; NULL: none. */

@@ -44,6 +44,8 @@ typedef struct {
     guint needs_nodes;     /* at least so many nodes */
     guint needs_mib;       /* at least so much memory */
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */
+    guint case_seconds; /* the same for one of its cases, on the reference machine; 0: no
+                           limit of its own */
     char **command; /* somebody else's program with its arguments, whose limit is the same
                        everywhere; NULL: one of ours */
 } Suite;
@@ -63,6 +65,8 @@ char *suite_unmet(const Suite *suite, const Plan *plan);
 /* The cases that SUITE has on PLAN's host, in order. Owned by the caller. */
 GStrv suite_cases(const Suite *suite, const Plan *plan);
 guint suite_timeout_ms(const Suite *suite, Accel accel);
+/* Of a case; 0: none. */
+guint suite_case_timeout_ms(const Suite *suite, Accel accel);
 GStrv suite_environment(const Plan *plan);
 
 /* ---- shards

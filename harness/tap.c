@@ -67,6 +67,19 @@ tap_reader_count(const TapReader *reader)
     return reader->cases->len;
 }
 
+char *
+tap_reader_last_words(const TapReader *reader)
+{
+    g_autofree char *all =
+        g_strconcat(reader->after->str, reader->pending->str, reader->line->str, NULL);
+    gsize length = strlen(all);
+    if (length <= TAP_LAST_WORDS)
+        return length > 0 ? g_steal_pointer(&all) : NULL;
+    const char *end = all + length - TAP_LAST_WORDS;
+    const char *newline = strchr(end, '\n');
+    return g_strdup(newline && newline[1] ? newline + 1 : end);
+}
+
 void
 tap_reader_problem(TapReader *reader, const char *format, ...)
 {

@@ -40,6 +40,10 @@ void tap_reader_clock(TapReader *reader, gint64 now_us);
 void tap_reader_feed(TapReader *reader, const guint8 *data, gsize length);
 /* Results so far, for progress. */
 guint tap_reader_count(const TapReader *reader);
+/* What was printed since the last result, at most the last TAP_LAST_WORDS bytes, from the
+ * start of a line on; or NULL. Owned by the caller. */
+#define TAP_LAST_WORDS 2048
+char *tap_reader_last_words(const TapReader *reader);
 /* At the program's end: GPtrArray of CaseResult, at least one, each with a name of its
  * own. STATUS is its exit status (77: the whole suite is skipped), SIGNAL what ended it
  * or 0. */

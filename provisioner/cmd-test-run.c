@@ -371,6 +371,10 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     g_strv_builder_addv(argv, (const char **)program);
     g_autofree char *suite_timeout = g_strdup_printf("%.3f", o->suite_timeout);
     add_option(argv, "suite-timeout", suite_timeout);
+    if (o->case_timeout >= 0) {
+        g_autofree char *case_timeout = g_strdup_printf("%.3f", o->case_timeout);
+        add_option(argv, "case-timeout", case_timeout);
+    }
     add_options(argv, "select", o->patterns);
     add_option(argv, "worker-name", lab->name);
     add_option(argv, "worker-lab", lab->path);

@@ -150,6 +150,8 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
         .suites = list,
         .selection = selection,
         .retries = (guint)options->retry,
+        .case_timeout_ms =
+            options->case_timeout < 0 ? -1 : (gint64)(options->case_timeout * 1000),
         .once = options->no_retry,
         .capture = options->capture,
         .no_skip = options->no_skip,

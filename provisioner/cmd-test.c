@@ -18,6 +18,8 @@
 
 /* --jobs was not given. */
 #define JOBS_AUTO G_MININT
+/* Nor was --case-timeout: each suite has its own. */
+#define CASE_AUTO (-1e300)
 
 static void
 options_clear(TestOptions *options)
@@ -84,6 +86,9 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "COMMAND"},
         {"suite-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->suite_timeout,
          "End each --suite after so long (default: 600)", "SECONDS"},
+        {"case-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->case_timeout,
+         "End a suite of which one case takes so long, longer on a slow machine; 0: none",
+         "SECONDS"},
         {"list", 0, 0, G_OPTION_ARG_NONE, &o->list, "Print what would be run", NULL},
         {"junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit,
          "Write JUnit XML; '-': to stdout", "FILE"},
@@ -193,6 +198,10 @@ check_options(TestOptions *o, int *status)
     else if (o->no_retry && o->retry > 0)
         *status =
             cli_fail_with(HB_USAGE, "--no-retry and --retry %d: one of them", o->retry);
+    else if (!(o->case_timeout == CASE_AUTO ||
+               (o->case_timeout >= 0 && o->case_timeout <= 1e6)))
+        *status = cli_fail_with(HB_USAGE,
+                                "--case-timeout takes seconds, from 0 (none) to 1000000");
     else if (o->jobs < 1 && o->jobs != JOBS_AUTO)
         *status = cli_fail_with(HB_USAGE, "--jobs %d: 1 or more hosts at the same time",
                                 o->jobs);
@@ -610,8 +619,11 @@ prepare_labs(TestOptions *options, const GPtrArray *filenames, GPtrArray *labs)
 int
 cmd_test(int argc, char **argv)
 {
-    g_auto(TestOptions)
-        options = {.repeat = 1, .jobs = JOBS_AUTO, .worker_fd = -1, .suite_timeout = 600};
+    g_auto(TestOptions) options = {.repeat = 1,
+                                   .jobs = JOBS_AUTO,
+                                   .worker_fd = -1,
+                                   .suite_timeout = 600,
+                                   .case_timeout = CASE_AUTO};
     int status = HB_OK;
     if (!parse_options(&options, argc, argv, &status) ||
         !check_options(&options, &status) || !check_suites(&options, &status))

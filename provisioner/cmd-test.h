@@ -21,6 +21,7 @@ typedef struct {
     char *log_dir;
     char **suites;        /* --suite: command lines of other people's programs */
     double suite_timeout; /* seconds, of each of them */
+    double case_timeout;  /* of a case, on the reference machine; below 0: not given */
     GPtrArray *foreign;   /* Suite, of these */
     CliProgram program;   /* what they get */
     char **modules;

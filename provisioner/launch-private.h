@@ -47,6 +47,7 @@ struct Machine {
     guint64 sampled_bytes; /* of the console at the last turn */
     GHashTable *pages;     /* set of guint64: pages of code the first CPU was seen in */
     guint64 events_seen;
+    GHashTable *waits; /* thread → gint64 *: nanoseconds that it had waited, or NULL */
     guint64 instruction; /* where the first CPU was seen last */
     gboolean instruction_known;
 };

@@ -384,6 +384,51 @@ machine_cpu_time_us(const Machine *machine)
     return (gint64)(user + kernel) * G_USEC_PER_SEC / sysconf(_SC_CLK_TCK);
 }
 
+/* The second number of a thread's schedstat: nanoseconds that it was ready and did not
+ * run. */
+static gint64
+thread_waited_ns(GPid pid, const char *thread)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/task/%s/schedstat", pid, thread);
+    g_autofree char *text = NULL;
+    gint64 waited_ns = 0;
+    if (!g_file_get_contents(path, &text, NULL, NULL) ||
+        sscanf(text, "%*u %" G_GINT64_FORMAT, &waited_ns) != 1)
+        return 0;
+    return waited_ns;
+}
+
+/* Since the last time; a thread that was not there then has waited for no one. */
+static gint64
+thread_waited_more(Machine *machine, const char *thread)
+{
+    gint64 now = thread_waited_ns(machine->pid, thread);
+    gint64 *before = g_hash_table_lookup(machine->waits, thread);
+    gint64 more = before ? now - *before : 0;
+    if (before)
+        *before = now;
+    else
+        g_hash_table_insert(machine->waits, g_strdup(thread),
+                            g_memdup2(&now, sizeof now));
+    return more;
+}
+
+gint64
+machine_starved_us(Machine *machine)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/task", machine->pid);
+    g_autoptr(GDir) threads = machine->pid ? g_dir_open(path, 0, NULL) : NULL;
+    if (!machine->waits)
+        machine->waits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    const char *thread;
+    gint64 most_ns = 0;
+    while (threads && (thread = g_dir_read_name(threads))) {
+        gint64 more_ns = thread_waited_more(machine, thread);
+        most_ns = MAX(most_ns, more_ns);
+    }
+    return most_ns / 1000;
+}
+
 char *
 machine_whereabouts(const Machine *machine)
 {

@@ -256,6 +256,7 @@ machine_free(Machine *machine)
     log_file_free(machine->qmp_log);
     g_clear_error(&machine->failure);
     g_object_unref(machine->gone);
+    g_clear_pointer(&machine->waits, g_hash_table_unref);
     g_free(machine->cause_detail);
     g_free(machine->emulator);
     g_free(machine->log_dir);

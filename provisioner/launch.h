@@ -84,6 +84,9 @@ void machine_sample(Machine *machine, gboolean on);
 /* Time that the emulator has computed: how much of a standstill was the machine's own
  * doing. */
 gint64 machine_cpu_time_us(const Machine *machine);
+/* How long, since the last such call, that of its threads which waited longest for a
+ * processor did so (proc(5), schedstat); 0 where the machine does not tell. */
+gint64 machine_starved_us(Machine *machine);
 /* Where the guest was seen last, for a person: "in the firmware (…)", or NULL. Owned by
  * the caller. */
 char *machine_whereabouts(const Machine *machine);

@@ -22,13 +22,15 @@ typedef struct {
     const char *const *starts; /* "ok", "panic", "unsupported", "interrupt" */
     const char *const *observations;
     const char *const
-        *programs; /* TAP; "!died", "!timeout", "!unsound", "!deadline", "!interrupt" */
+        *programs; /* TAP; "!died", "!timeout", "!unsound", "!deadline", "!interrupt",
+                      "!hang", "!endless" */
     const char *const *clones; /* "ok", "dead"; NULL: hosts cannot be frozen */
     guint started, stopped, observed, ran, frozen, cloned, discarded;
     gboolean asked_freezable;
     GCancellable *interrupt;
     GString *log; /* what was reported */
-    gboolean put;
+    gboolean put, timed_out;
+    char *log_dir; /* "LOGS" in what was reported */
 } Script;
 
 static const char *
@@ -128,6 +130,15 @@ run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
     g_autofree char *of_case = only ? g_strdup_printf("1..1\nok 1 - %s\n", only) : NULL;
     if (of_case && g_str_equal(what, "!case"))
         what = of_case;
+    if (g_str_equal(what, "!hang") || g_str_equal(what, "!endless")) {
+        static const char first[] = "1..3\nok 1 - a\n# so far\nand on";
+        command->output(1, (const guint8 *)first, strlen(first), command->user_data);
+        for (script->timed_out = FALSE; !script->timed_out;)
+            g_main_context_iteration(NULL, TRUE);
+        result->timed_out = TRUE;
+        return g_str_equal(what, "!hang") ||
+               refuse(error, HB_GUEST_HANG, "it did not end although it was killed");
+    }
     if (g_str_equal(what, "!unsound"))
         what = "1..1\nok 1 - a\n";
     command->output(1, (const guint8 *)what, strlen(what), command->user_data);
@@ -143,6 +154,20 @@ sound(void *host, GError **error)
     guint last = MIN(script->ran, g_strv_length((char **)script->programs)) - 1;
     return !g_str_equal(script->programs[last], "!unsound") ||
            refuse(error, HB_GUEST_PANIC, "it panicked at the end");
+}
+
+/* Twice what the reference machine takes; of a clone it tells nothing. */
+static gint64
+boot_us(void *host)
+{
+    const Script *script = host;
+    return script->cloned > 0 ? 1000 : 8 * G_USEC_PER_SEC;
+}
+
+static void
+time_out(void *host)
+{
+    ((Script *)host)->timed_out = TRUE;
 }
 
 static void *
@@ -185,6 +210,8 @@ static const SessionDriver driver = {.start = start,
                                      .put = put,
                                      .run = run,
                                      .sound = sound,
+                                     .boot_us = boot_us,
+                                     .time_out = time_out,
                                      .freeze = freeze,
                                      .clone = restore,
                                      .discard = discard};
@@ -210,7 +237,10 @@ on_results(const GPtrArray *results, gpointer user_data)
         if (result->message)
             g_string_append_printf(script->log, ": %s", result->message);
         g_string_append_c(script->log, '\n');
+        if (result->outcome == OUTCOME_TIMEOUT && result->output)
+            g_string_append(script->log, result->output);
     }
+    g_string_replace(script->log, script->log_dir, "LOGS", 0);
 }
 
 /* ---- running one
@@ -225,7 +255,7 @@ typedef struct {
     gboolean no_skip, even_if_different, tainted;
     SessionIsolation isolation; /* AUTO here: none, since most tests are not about it */
     gboolean warm, check_clones;
-    gint64 deadline_ms;
+    gint64 deadline_ms, case_timeout_ms;
 } Setup;
 
 static void
@@ -266,6 +296,7 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
                        .tainted = setup.tainted};
     script->interrupt = interrupt;
     script->log = g_string_new(NULL);
+    script->log_dir = log_dir;
     const SessionOptions options = {
         .plan = &plan,
         .lab = "lab",
@@ -275,6 +306,7 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
         .suites = chosen,
         .selection = selection,
         .retries = setup.retries,
+        .case_timeout_ms = setup.case_timeout_ms,
         .no_skip = setup.no_skip,
         .even_if_different = setup.even_if_different,
         .deadline_us =
@@ -389,8 +421,41 @@ a_program_has_its_time(void **state)
     expect((Script){LIST("ok"), LIST(manifest), LIST("!timeout", GOOD)}, (Setup){0},
            HB_OK, 1,
            CHECKED
-           "pass numa/a\ntimeout numa/[program]: did not end within 300 s, after 1 "
+           "pass numa/a\ntimeout numa/[program]: did not end within 600 s, after 1 "
            "results\npass pci/a\n");
+}
+
+#define TOO_LONG(logs)                                                                   \
+    "took longer than 0.1 s (the machine was measured 2.0 times slower than the "        \
+    "reference), and the suite was ended; logs: " logs "\n# so far\nand on"
+
+/* The one that hangs is named, where all were asked for; the host is not used again. */
+static void
+a_case_has_its_time(void **state)
+{
+    Setup setup = {.case_timeout_ms = 50};
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!hang", GOOD)}, setup, HB_OK, 2,
+           CHECKED "pass numa/a\ntimeout numa/cpus_belong_to_their_nodes: " TOO_LONG(
+               "LOGS") "pass pci/a\n");
+    setup.pattern = "numa/every_node_is_online";
+    setup.suite_names = LIST("numa");
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!hang")}, setup, HB_OK, 1,
+           "timeout numa/[cpus_belong_to_their_nodes]: " TOO_LONG("LOGS"));
+    setup.pattern = NULL;
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!endless")}, setup, HB_OK, 1,
+           "pass numa/a\nguest-hang numa/[host]: it did not end although it was killed\n"
+           "timeout numa/cpus_belong_to_their_nodes: " TOO_LONG("LOGS"));
+}
+
+/* The machine is as slow as the template's start was, and each case knows its name. */
+static void
+a_case_of_a_clone_has_its_time(void **state)
+{
+    Setup setup = {.case_timeout_ms = 50};
+    expect_warm((Script){LIST("ok"), LIST(manifest), LIST("!hang", GOOD), LIST("ok")},
+                setup, 1, 2,
+                CHECKED "pass numa/a\ntimeout numa/cpus_belong_to_their_nodes: " TOO_LONG(
+                    "LOGS/clone-1") "pass pci/a\n");
 }
 
 static void
@@ -600,6 +665,8 @@ main(void)
         cmocka_unit_test(a_lost_host_fails_its_suite_only),
         cmocka_unit_test(a_later_host_is_checked_too),
         cmocka_unit_test(a_program_has_its_time),
+        cmocka_unit_test(a_case_has_its_time),
+        cmocka_unit_test(a_case_of_a_clone_has_its_time),
         cmocka_unit_test(suites_get_clones),
         cmocka_unit_test(hosts_that_cannot_be_frozen_go_on),
         cmocka_unit_test(a_dead_clone_is_replaced_by_a_start),

@@ -20,6 +20,8 @@ script() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod +x "$1"; }
     script skips 'echo "# no such device"; exit 77'
     script unfinished 'echo 1..3; echo ok 1 - a'
     script late 'sleep 600'
+    script hangs 'echo 1..3; echo ok 1 - one; echo "# about to hang"; sleep 600; echo ok 2 - two; echo ok 3 - three'
+    script steady 'echo 1..3; for i in 1 2 3; do sleep 2; echo ok $i - $i; done'
 }
 mkdir sub && script sub/plain 'test ! -e $HOSTBED_OUT/kept'
 
@@ -53,6 +55,18 @@ is "no suite of ours is run" "$(grep -Ec 'smallest/l1/(numa|pci|iommu)/' "$out")
 is "results come back, those of a suite to its own folder" "$(cat results/smallest-l1/plain/kept)" kept
 is "and core dumps" "$(find results/smallest-l1/crashes -name 'core.*' | wc -l)" 1
 
+# Each case has its time, and the machine's slowness is its own.
+run_suites --suite ./steady --suite ./hangs --suite ./fails --case-timeout 5 --suite-timeout 500 --log-dir logs "$lab"
+is "a case that hangs has its status" $? 4
+result "steady/3" pass
+result "hangs/one" pass
+result "hangs/[case 2]" timeout
+result "fails/[program]" fail
+has "it is said how long it was allowed, and why" "$out" \
+    '^# timeout: took longer than [0-9.]+ s \(the machine was measured [0-9.]+ times slower than the reference.*; logs: logs/smallest-l1'
+has "and what it printed last" "$out" '^# .*about to hang'
+is "the next one gets another host" "$(find logs -name start-2 | wc -l)" 1
+
 run_suites --suite ./skips --no-skip "$lab"
 is "--no-skip makes a skip a failure" $? 1
 
@@ -72,5 +86,6 @@ refused "quotes that do not end" "is no command" --suite "a 'b" "$lab"
 refused "a selection with --suite" "nothing is selected" --suite true numa "$lab"
 refused "functions that the lab has not" "smallest.xml: --bind nic:2: there is 1" --suite true --bind nic:2 "$lab"
 refused "a place-holder for nothing" "no --bind was given" --suite 'echo {bind:1.address}' "$lab"
+refused "no time for a case" "--case-timeout takes seconds" --case-timeout=-1 "$lab"
 refused "no time" "--suite-timeout takes seconds" --suite true --suite-timeout 0 "$lab"
 done_testing
