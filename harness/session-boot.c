@@ -59,15 +59,18 @@ wanted_modules(const SessionOptions *options)
     return g_strv_builder_end(builder);
 }
 
-/* The programs of somebody else's suites. */
+/* The programs of somebody else's suites, and of what they start from. */
 static GStrv
-commands_of(const GPtrArray *list)
+commands_of(const SessionOptions *options)
 {
+    const GPtrArray *const lists[] = {options->prepare, options->suites};
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    for (guint i = 0; i < list->len; i++) {
-        const Suite *suite = list->pdata[i];
-        if (suite->command)
-            g_strv_builder_add(builder, suite->command[0]);
+    for (gsize n = 0; n < G_N_ELEMENTS(lists); n++) {
+        for (guint i = 0; lists[n] && i < lists[n]->len; i++) {
+            const Suite *suite = lists[n]->pdata[i];
+            if (suite->command)
+                g_strv_builder_add(builder, suite->command[0]);
+        }
     }
     return g_strv_builder_end(builder);
 }
@@ -77,7 +80,7 @@ start(const SessionOptions *options, gboolean freezable, const char *log_dir,
       GError **error)
 {
     g_auto(GStrv) modules = wanted_modules(options);
-    g_auto(GStrv) commands = commands_of(options->suites);
+    g_auto(GStrv) commands = commands_of(options);
     BootOptions boot = {
         .plan = options->plan,
         .emulator = options->emulator,

@@ -200,6 +200,10 @@ session_ensure_host(Session *session, GError **error)
     gboolean runs = retry_check(session, results, error);
     session->differs = session_any_bad(results);
     deliver_check(session, results, is_first);
+    if (runs && session_host_counts(session) && !session_prepare_host(session, error)) {
+        session_stop_host(session);
+        return FALSE;
+    }
     if (runs && session_host_counts(session) && session_wants_template(session))
         session_freeze_host(session);
     return runs && (session->host || session_ensure_host(session, error));

@@ -69,7 +69,18 @@ void session_isolate(Session *session);
 gboolean session_isolates_cases(const Session *session, const Suite *suite);
 void session_discard_template(Session *session);
 
+/* ---- session-prepare.c */
+
+/* Runs what is to be done in each host that is started before suites come. FALSE: one of
+ * the commands failed. */
+gboolean session_prepare_host(Session *session, GError **error);
+
 /* ---- session-suite.c */
+
+/* Binds what SUITE, somebody else's, wants bound; its arguments and environment with what
+ * is then known. */
+gboolean session_prepare_foreign(Session *session, const Suite *suite, GStrv *argv,
+                                 GStrv *environment, GError **error);
 
 /* SUITE's results; tries what failed again, each time on a new host. NULL: interrupted.
  */

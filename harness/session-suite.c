@@ -190,9 +190,9 @@ after_timeout(Session *session, const Suite *suite, TapReader *reader, guint tim
 }
 
 /* Somebody else's program: what it wants bound, where its results go, what it is told. */
-static gboolean
-prepare_foreign(Session *session, const Suite *suite, GStrv *argv, GStrv *environment,
-                GError **error)
+gboolean
+session_prepare_foreign(Session *session, const Suite *suite, GStrv *argv,
+                        GStrv *environment, GError **error)
 {
     const SessionOptions *options = session->options;
     Bindings *bindings = options->bindings;
@@ -257,7 +257,7 @@ prepare_program(Session *session, const Suite *suite, const char *only,
                 Listener *listener, GStrv *argv, GStrv *environment, GError **error)
 {
     if (suite->command)
-        return prepare_foreign(session, suite, argv, environment, error);
+        return session_prepare_foreign(session, suite, argv, environment, error);
     g_autofree char *program = g_build_filename(SUITE_PROGRAMS_PATH, suite->name, NULL);
     const char *const words[] = {program, NULL};
     *argv = g_strdupv((char **)words);

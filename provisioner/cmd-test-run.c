@@ -368,6 +368,7 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_options(argv, "module", o->modules);
     add_options(argv, "extra-arg", o->extra_args);
     add_options(argv, "suite", o->suites);
+    add_options(argv, "prepare", o->prepare_commands);
     g_strv_builder_addv(argv, (const char **)program);
     g_autofree char *suite_timeout = g_strdup_printf("%.3f", o->suite_timeout);
     add_option(argv, "suite-timeout", suite_timeout);

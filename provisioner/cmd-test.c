@@ -32,6 +32,8 @@ options_clear(TestOptions *options)
     g_free(options->log_dir);
     g_strfreev(options->suites);
     g_clear_pointer(&options->foreign, g_ptr_array_unref);
+    g_strfreev(options->prepare_commands);
+    g_clear_pointer(&options->prepare, g_ptr_array_unref);
     cli_program_clear(&options->program);
     g_strfreev(options->modules);
     g_free(options->shard_text);
@@ -89,6 +91,10 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
         {"case-timeout", 0, 0, G_OPTION_ARG_DOUBLE, &o->case_timeout,
          "End a suite of which one case takes so long, longer on a slow machine; 0: none",
          "SECONDS"},
+        {"prepare", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->prepare_commands,
+         "Run this program in each host that is started, before the suites; may be "
+         "repeated",
+         "COMMAND"},
         {"list", 0, 0, G_OPTION_ARG_NONE, &o->list, "Print what would be run", NULL},
         {"junit", 0, 0, G_OPTION_ARG_FILENAME, &o->junit,
          "Write JUnit XML; '-': to stdout", "FILE"},
@@ -153,13 +159,18 @@ static gboolean
 check_suites(TestOptions *o, int *status)
 {
     g_autoptr(GError) error = NULL;
-    const char *alone = o->suites ? NULL : cli_program_given(&o->program);
+    const char *alone =
+        o->suites || o->prepare_commands ? NULL : cli_program_given(&o->program);
     if (alone)
-        *status = cli_fail_with(HB_USAGE, "--%s is for programs of --suite", alone);
+        *status = cli_fail_with(HB_USAGE, "--%s is for programs of --suite and --prepare",
+                                alone);
     else if (!(o->suite_timeout > 0 && o->suite_timeout <= 1e6))
         *status =
             cli_fail_with(HB_USAGE, "--suite-timeout takes seconds, from 1 to 1000000");
     else if (!(o->foreign = suites_foreign((const char *const *)o->suites,
+                                           (guint)MAX(o->suite_timeout, 1), &error)))
+        *status = cli_fail(error);
+    else if (!(o->prepare = suites_foreign((const char *const *)o->prepare_commands,
                                            (guint)MAX(o->suite_timeout, 1), &error)))
         *status = cli_fail(error);
     else

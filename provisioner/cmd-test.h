@@ -23,6 +23,8 @@ typedef struct {
     double suite_timeout; /* seconds, of each of them */
     double case_timeout;  /* of a case, on the reference machine; below 0: not given */
     GPtrArray *foreign;   /* Suite, of these */
+    char **prepare_commands; /* --prepare: the same */
+    GPtrArray *prepare;      /* Suite, of these */
     CliProgram program;   /* what they get */
     char **modules;
     char *shard_text;

@@ -26,7 +26,8 @@ typedef struct {
                       "!hang", "!endless" */
     const char *const *clones; /* "ok", "dead"; NULL: hosts cannot be frozen */
     guint started, stopped, observed, ran, frozen, cloned, discarded;
-    gboolean asked_freezable;
+    gboolean asked_freezable, prepare_fails;
+    guint prepared;
     GCancellable *interrupt;
     GString *log; /* what was reported */
     gboolean put, timed_out;
@@ -109,6 +110,12 @@ run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
 {
     Script *script = host;
     const char *what = next(script->programs, &script->ran);
+    if (g_str_equal(command->argv[0], "prepares")) {
+        script->ran--;
+        script->prepared++;
+        result->status = script->prepare_fails ? 3 : 0;
+        return TRUE;
+    }
     assert_non_null(strstr(command->argv[0], "/vmtests/"));
     if (g_str_equal(what, "!died"))
         return refuse(error, HB_EMULATOR_DIED, "the emulator died");
@@ -152,7 +159,7 @@ sound(void *host, GError **error)
 {
     const Script *script = host;
     guint last = MIN(script->ran, g_strv_length((char **)script->programs)) - 1;
-    return !g_str_equal(script->programs[last], "!unsound") ||
+    return script->ran == 0 || !g_str_equal(script->programs[last], "!unsound") ||
            refuse(error, HB_GUEST_PANIC, "it panicked at the end");
 }
 
@@ -254,7 +261,7 @@ typedef struct {
     guint retries;
     gboolean no_skip, even_if_different, tainted;
     SessionIsolation isolation; /* AUTO here: none, since most tests are not about it */
-    gboolean warm, check_clones;
+    gboolean warm, check_clones, prepare;
     gint64 deadline_ms, case_timeout_ms;
 } Setup;
 
@@ -294,6 +301,9 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
                        .functions = functions,
                        .node_count = 1,
                        .tainted = setup.tainted};
+    g_autoptr(GPtrArray) prepare =
+        suites_foreign(setup.prepare ? LIST("prepares") : LIST(NULL), 10, NULL);
+    g_autoptr(Bindings) bindings = bindings_new(&plan, LIST(NULL), NULL);
     script->interrupt = interrupt;
     script->log = g_string_new(NULL);
     script->log_dir = log_dir;
@@ -303,6 +313,8 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
         .manifest = manifest,
         .driver = &driver,
         .log_dir = log_dir,
+        .bindings = bindings,
+        .prepare = prepare,
         .suites = chosen,
         .selection = selection,
         .retries = setup.retries,
@@ -320,7 +332,11 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
         .user_data = script,
     };
     HbStatus status = session_run(&options);
-    assert_string_equal(script->log->str, expected);
+    if (expected)
+        assert_string_equal(script->log->str, expected);
+    else
+        assert_non_null(strstr(script->log->str, "fail host/boot: 'prepares', which was to "
+                                                 "prepare the host, ended with status 3"));
     assert_int_equal(status, expected_status);
     g_string_free(script->log, TRUE);
     remove_tree(log_dir);
@@ -504,6 +520,25 @@ a_dead_clone_is_replaced_by_a_start(void **state)
 }
 
 static void
+hosts_are_prepared_once(void **state)
+{
+    Script script = {LIST("ok"), LIST(manifest), LIST(GOOD), LIST("ok")};
+    play(&script, (Setup){.warm = TRUE, .prepare = TRUE}, HB_OK,
+         CHECKED "pass numa/a\npass pci/a\n");
+    assert_int_equal(script.prepared, 1);
+    /* started anew they are prepared anew */
+    Script cold = {LIST("ok"), LIST(manifest), LIST("!died", GOOD)};
+    play(&cold, (Setup){.prepare = TRUE}, HB_OK,
+         CHECKED "emulator-died numa/[host]: the emulator died\npass pci/a\n");
+    assert_int_equal(cold.prepared, 2);
+    Script bad = {LIST("ok"), LIST(manifest), LIST(GOOD), .prepare_fails = TRUE};
+    play(&bad, (Setup){.prepare = TRUE, .suite_names = LIST("manifest", "numa")}, HB_OK,
+         NULL);
+    assert_int_equal(bad.ran, 0);
+    assert_int_equal(bad.stopped, bad.started);
+}
+
+static void
 clones_are_checked_on_request(void **state)
 {
     const char why[] = "it is not the host that was frozen: not there: nothing was found "
@@ -670,6 +705,7 @@ main(void)
         cmocka_unit_test(suites_get_clones),
         cmocka_unit_test(hosts_that_cannot_be_frozen_go_on),
         cmocka_unit_test(a_dead_clone_is_replaced_by_a_start),
+        cmocka_unit_test(hosts_are_prepared_once),
         cmocka_unit_test(clones_are_checked_on_request),
         cmocka_unit_test(each_case_gets_a_host),
         cmocka_unit_test(tells_why_no_host_came),

@@ -58,6 +58,28 @@ hostbed test --accel tcg --cold --isolate suite --log-dir "$tap_dir/cold" "$lab"
 is "without templates isolation costs a start" $? 0
 is "of which there are two" "$(find "$tap_dir/cold" -name command | wc -l)" 2
 
+# What suites start from is made once, processes included.
+cat >"$tap_dir/prepares" <<'SCRIPT'
+#!/bin/sh
+echo once >>/tmp/prepared
+setsid sleep 100000 </dev/null >/dev/null 2>&1 &
+echo $! >/tmp/sleeper
+SCRIPT
+cat >"$tap_dir/prepared" <<'SCRIPT'
+#!/bin/sh
+[ "$(cat /tmp/prepared)" = once ] && kill -0 "$(cat /tmp/sleeper)" && kill "$(cat /tmp/sleeper)"
+SCRIPT
+chmod +x "$tap_dir/prepares" "$tap_dir/prepared"
+hostbed test --accel tcg --prepare "$tap_dir/prepares" --log-dir "$tap_dir/prepare" "$lab" \
+    --suite "$tap_dir/prepared" --suite "$tap_dir/prepared again" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "suites start from what was prepared" $? 0
+is "each of them in a clone" "$(find "$tap_dir/prepare" -path '*/clone-*/command' | wc -l)" 2
+printf '#!/bin/sh\necho "there is no flux" >&2\nexit 3\n' >"$tap_dir/prepares"
+hostbed test --accel tcg --prepare "$tap_dir/prepares" "$source_dir/topologies/smallest.xml" \
+    --suite "$tap_dir/prepared" >"$tap_dir/tap" 2>"$tap_dir/err"
+is "a host that cannot be prepared is a failure" $? 1
+has "that says why" "$tap_dir/tap" "which was to prepare the host, ended with status 3; it said last: there is no flux"
+
 # What cannot be frozen.
 sed 's|</host>|<qemu><arg value="-device"/><arg value="nvme,serial=x,addr=1c.0"/></qemu></host>|' \
     "$source_dir/topologies/smallest.xml" >"$tap_dir/nvme.xml"
