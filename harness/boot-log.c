@@ -66,9 +66,9 @@ boot_log_frame(gboolean to_guest, guint type, guint channel, const guint8 *paylo
     if (is_flow(type, length))
         return;
     /* Our own HELLO has a seed for random numbers in it, which is the host's alone. */
-    gboolean has_text = (type == HB_FRAME_HELLO && !to_guest) || type == HB_FRAME_FAILED ||
-                        type == HB_FRAME_RUN || type == HB_FRAME_PUT ||
-                        type == HB_FRAME_GET;
+    gboolean has_text = (type == HB_FRAME_HELLO && !to_guest) ||
+                        type == HB_FRAME_FAILED || type == HB_FRAME_RUN ||
+                        type == HB_FRAME_PUT || type == HB_FRAME_GET;
     g_autofree char *text = has_text ? printable(payload, length, 2000) : NULL;
     log_file_line(user_data, "%s %s channel %u, %zu bytes%s%s", to_guest ? "->" : "<-",
                   frame_name(type), channel, length, text ? ": " : "", text ? text : "");

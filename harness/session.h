@@ -86,9 +86,9 @@ struct SessionOptions {
     Bindings *bindings;     /* NULL where there is no such suite */
     const char *out;        /* folder for their results, one for each in it; or NULL */
 
-    const char *log_dir;     /* exists, ours alone */
-    /* const Suite *, with commands: run in each host that is started, before the suites, and
-     * what they make of it is what suites start from; or NULL */
+    const char *log_dir; /* exists, ours alone */
+    /* const Suite *, with commands: run in each host that is started, before the suites,
+     * and what they make of it is what suites start from; or NULL */
     const GPtrArray *prepare;
     const GPtrArray *suites; /* const Suite *, those to run; the check is always made */
     const Selection *selection;

@@ -19,13 +19,13 @@ typedef struct {
     char **patterns;    /* --select, and the arguments that are no labs */
     char *junit, *json; /* files, "-": standard output; or NULL */
     char *log_dir;
-    char **suites;        /* --suite: command lines of other people's programs */
-    double suite_timeout; /* seconds, of each of them */
-    double case_timeout;  /* of a case, on the reference machine; below 0: not given */
-    GPtrArray *foreign;   /* Suite, of these */
+    char **suites;           /* --suite: command lines of other people's programs */
+    double suite_timeout;    /* seconds, of each of them */
+    double case_timeout;     /* of a case, on the reference machine; below 0: not given */
+    GPtrArray *foreign;      /* Suite, of these */
     char **prepare_commands; /* --prepare: the same */
     GPtrArray *prepare;      /* Suite, of these */
-    CliProgram program;   /* what they get */
+    CliProgram program;      /* what they get */
     char **modules;
     char *shard_text;
     Shard shard;
