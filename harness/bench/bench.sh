@@ -66,9 +66,28 @@ compare_boots() { # EMULATOR
     ratio "$version: run LAB -- true: virtme-ng runs true" "$at/run" "$at/vng" "at most 0.25"
 }
 
+# Each suite gets a clone of a host that was started first; both are timed from spawn to the agent's first word.
+compare_clones() { # EMULATOR
+    local version at suites=()
+    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    at=$(mktemp -d "$dir/clones.XXXXXX")
+    for ((i = 0; i < runs; i++)); do suites+=(--suite "true $i"); done
+    for _ in 1 2 3; do
+        hostbed test -q --accel tcg --emulator "$1" --log-dir "$at/log" "$lab" "${suites[@]}" >/dev/null 2>"$dir/err" ||
+            { tail -n 3 "$dir/err" >&2; return 1; }
+        said_hello "$at"/log/*/events.log >>"$at/start"
+        said_hello "$at"/log/*/clone-*/events.log >>"$at/clone"
+        rm -rf "$at/log"
+    done
+    ratio "$version: a clone, spawn to first answer: its start" "$at/clone" "$at/start" "at most 0.067, and 300 ms"
+}
+said_hello() { sed -n 's/.* said HELLO after \([0-9]*\)\.\([0-9]*\) s$/\1\2/p' "$@" | sed 's/^0*\([0-9]\)/\1/'; }
+
 row "median of $runs, milliseconds" "hostbed" "peer" "ratio"
 compare_boots "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
 [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_boots "$HOSTBED_SECOND_EMULATOR" || exit 1
+compare_clones "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
+[ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_clones "$HOSTBED_SECOND_EMULATOR" || exit 1
 
 for largest in 112nic-packed 128cell-2cpu; do
     for _ in $(seq "$runs"); do
