@@ -150,6 +150,16 @@ open_again(int fd)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* An emulator that takes a guest over tells the switches where its NICs are, by frames
+ * that no guest sent. */
+static JsonObject *
+no_announcements(void)
+{
+    JsonObject *arguments = json_object_new();
+    json_object_set_int_member(arguments, "announce-rounds", 0);
+    return arguments;
+}
+
 gboolean
 machine_thaw(Machine *machine, int state_fd, GError **error)
 {
@@ -160,6 +170,7 @@ machine_thaw(Machine *machine, int state_fd, GError **error)
         return FALSE;
     }
     gboolean moved =
+        call(machine, "migrate-set-parameters", no_announcements(), -1, error) &&
         move_state(machine, fd, "migrate-incoming", "read the host's state", error);
     close(fd);
     return moved && call(machine, "cont", NULL, -1, error);

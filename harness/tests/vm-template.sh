@@ -45,6 +45,17 @@ while read -r emulator; do
     clones_are_whole "$emulator"
 done < <(emulators)
 
+# A clone wakes up in silence: on its networks there is nothing that its guest did not send.
+sed 's|<host|<network id="wire"/><host|; s|<nic/>|<nic network="wire"/>|' "$source_dir/topologies/smallest.xml" \
+    >"$tap_dir/wired.xml"
+while read -r emulator; do
+    logs="$tap_dir/wired-$(emulator_version "$emulator")"
+    hostbed test --accel tcg --emulator "$emulator" --capture --log-dir "$logs" "$tap_dir/wired.xml" \
+        --suite 'sleep 2' --suite 'sleep 2' >"$tap_dir/tap" 2>"$tap_dir/err"
+    is "clones are captured" "$? $(find "$logs" -path '*/clone-*' -name wire.pcap | wc -l)" "0 2"
+    is "and send nothing by themselves" "$(find "$logs" -name wire.pcap -size +24c)" ""
+done < <(emulators)
+
 # Each case on a host of its own, and one host for all.
 hostbed test --accel tcg --isolate case --log-dir "$tap_dir/cases" "$lab" 'numa/*_node*' >"$tap_dir/tap" 2>"$tap_dir/err"
 is "cases run on hosts of their own" $? 0
