@@ -56,5 +56,8 @@ fails() {
     [ -z "${4-}" ] || has "$2 says why" "$out" "^# *.*$4"
 }
 
+# shellcheck disable=SC1091
+. "$source_dir/harness/tests/demands.sh"
+
 # Most faults are the suite's own: fault SUITE/CASE LAB [SENTENCE]
 fault() { fails "fault=${1#*/}" "$@"; }
