@@ -110,6 +110,7 @@ make_parts(BootRecipe *recipe, const BootOptions *options, GError **error)
         return FALSE;
     g_autofree char *agent = libexec_path("hostbed-agent");
     g_autofree char *suites = options->suites ? libexec_path("suites") : NULL;
+    g_autofree char *inner = options->inner ? libexec_path("hostbed-guest") : NULL;
     g_autoptr(GPtrArray) modules = wanted_modules(options);
     const ImageOptions image = {
         .kernel = recipe->kernel,
@@ -122,6 +123,7 @@ make_parts(BootRecipe *recipe, const BootOptions *options, GError **error)
         .tools = options->tools,
         .vfio = options->vfio,
         .kvm = options->kvm,
+        .inner_init = inner,
         .agent = agent,
         .suites_dir = suites,
         .memory_bytes = options->plan->memory_bytes,

@@ -35,6 +35,7 @@ typedef struct {
     gboolean suites;            /* put the suites into the host, where image.h says */
     gboolean vfio;              /* and the modules of VFIO, where there are any */
     gboolean kvm;               /* and those of KVM, with an emulator */
+    gboolean inner;             /* and a kernel for guests inside, as in image.h */
     const char
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
     gboolean once;    /* a host that hangs before its agent speaks is not started again */

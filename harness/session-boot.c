@@ -13,6 +13,14 @@ on_step(const char *what, gpointer user_data)
         options->step(what, options->user_data);
 }
 
+/* Plain emulation of several CPUs runs no Linux inside for long (docs/facts.rst), and the
+ * kernel for it would be half of the image. */
+static gboolean
+may_run_linux(const SessionOptions *options)
+{
+    return options->accel != ACCEL_TCG || options->plan->cpu_count == 1;
+}
+
 /* Modules that no suite uses would only make the image larger, and what nobody counts
  * need not be captured. */
 static void
@@ -25,6 +33,7 @@ find_uses(const SessionOptions *options, BootOptions *boot)
         g_autofree char *unmet = suite_unmet(suite, options->plan);
         boot->vfio |= suite->uses_vfio && !unmet;
         boot->kvm |= suite->uses_kvm && !unmet;
+        boot->inner |= boot->kvm && may_run_linux(options);
         boot->capture |= suite->counts && !unmet;
     }
 }

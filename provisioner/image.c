@@ -12,6 +12,7 @@
 #include "elf-file.h"
 #include "error.h"
 #include "image.h"
+#include "image-parts.h"
 #include "initramfs.h"
 #include "modules.h"
 #include "programs.h"
@@ -168,8 +169,8 @@ modules_at_hand(const ImageOptions *options)
     return g_strv_builder_end(builder);
 }
 
-static gboolean
-add_modules(Initramfs *image, const ImageOptions *options, GError **error)
+gboolean
+image_add_modules(Initramfs *image, const ImageOptions *options, GError **error)
 {
     g_auto(GStrv) at_hand = modules_at_hand(options);
     const ModuleNames names = {.wanted = options->modules,
@@ -329,7 +330,7 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
     g_autoptr(Programs) programs = programs_new(image);
     add_skeleton(image);
     if (!add_busybox(image, error) || !add_agent(image, options->agent, error) ||
-        !add_modules(image, options, error))
+        !image_add_modules(image, options, error))
         return FALSE;
     if (options->suites_dir && !add_suites(programs, options->suites_dir, error))
         return FALSE;
@@ -337,6 +338,8 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
         add_tools(image, programs);
     if (options->kvm)
         add_emulator(programs);
+    if (options->inner_init && !image_add_inner(image, options, error))
+        return FALSE;
     if (options->folder && !initramfs_has(image, options->folder))
         initramfs_add_folder(image, options->folder, 0777);
     return add_programs(programs, options->programs, error) &&
@@ -361,15 +364,12 @@ check_room(const Initramfs *image, gint64 memory_bytes, GError **error)
 }
 
 char *
-image_build(const ImageOptions *options, GError **error)
+image_store(const Initramfs *image, const Kernel *kernel, GError **error)
 {
-    g_autoptr(Initramfs) image = initramfs_new();
-    if (!fill(image, options, error) || !check_room(image, options->memory_bytes, error))
-        return NULL;
     g_autofree char *key = initramfs_key(image, error);
     if (!key)
         return NULL;
-    g_autofree char *name = g_strdup_printf("%s-%s.cpio", options->kernel->release, key);
+    g_autofree char *name = g_strdup_printf("%s-%s.cpio", kernel->release, key);
     char *cached = cache_lookup(KIND, name);
     if (cached)
         return cached;
@@ -380,4 +380,13 @@ image_build(const ImageOptions *options, GError **error)
     char *path = cache_writer_commit(writer, error);
     cache_prune(KIND, MAXIMUM_CACHE);
     return path;
+}
+
+char *
+image_build(const ImageOptions *options, GError **error)
+{
+    g_autoptr(Initramfs) image = initramfs_new();
+    if (!fill(image, options, error) || !check_room(image, options->memory_bytes, error))
+        return NULL;
+    return image_store(image, options->kernel, error);
 }

@@ -39,6 +39,10 @@ char *kernel_boot_file(const Kernel *kernel, GError **error);
 /* The path of KERNEL as EFI firmware starts it: a bzImage, which is a program for it. */
 char *kernel_efi_file(const Kernel *kernel, GError **error);
 
+/* What guests inside start with, each where this machine has it: kernel, initramfs, and
+ * the firmware for the emulator's -L. */
+#define IMAGE_INNER_PATH "/usr/lib/hostbed/inner"
+
 typedef struct {
     const Kernel *kernel;
     GPtrArray *modules;          /* char *: to be loaded; dependencies are added */
@@ -49,10 +53,12 @@ typedef struct {
     const char *const *commands; /* what will be run: is put in, if this machine has it
                                     and the image has not; or NULL */
     const char *folder;          /* an absolute path that there is to be; or NULL */
-    gboolean tools;    /* numactl, lspci and the modules of VFIO, where there are any */
-    gboolean vfio;     /* those modules alone; not loaded */
-    gboolean kvm;      /* KVM's modules, not loaded, and an emulator, if there is one */
-    const char *agent; /* path of the built agent */
+    gboolean tools; /* numactl, lspci and the modules of VFIO, where there are any */
+    gboolean vfio;  /* those modules alone; not loaded */
+    gboolean kvm;   /* KVM's modules, not loaded, and an emulator, if there is one */
+    const char *inner_init; /* path of the first program of guests inside, which get this
+                               kernel: with firmware, in IMAGE_INNER_PATH; or NULL */
+    const char *agent;      /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs, or NULL */
     gint64 memory_bytes;    /* of the host: more than fits is HB_USAGE; 0: any */
 } ImageOptions;

@@ -147,5 +147,9 @@
     CASE(function_of_a_killed_guest_is_the_hosts_again) \
     CASE(guest_memory_is_huge_pages_of_the_nics_node) \
     CASE(frames_pass_between_guests) \
-    CASE(function_is_plugged_into_a_running_guest)
+    CASE(function_is_plugged_into_a_running_guest) \
+    CASE(linux_drives_its_function) \
+    CASE(frames_pass_between_linux_and_the_host) \
+    CASE(linux_takes_a_plugged_function) \
+    CASE(linux_drives_a_virtual_function)
 /* clang-format on */

@@ -15,13 +15,23 @@
 #include "net.h"
 
 #define EMULATOR "/usr/bin/qemu-system-x86_64"
+#define LINUX_PATH "/usr/lib/hostbed/inner"
 #define ROM_PATH "/tmp/hostbed-guest.rom"
 #define ERRORS_PATH "/tmp/hostbed-guest%ld.errors"
 #define MONITOR_FD 3
-#define ARGUMENTS_MAX 40
+#define ARGUMENTS_MAX 60
 /* An answer takes milliseconds; on a machine that does much else, a thousand times that.
  */
 #define ANSWER_MS 60000
+/* Linux computes for seconds before it says a word, and its drivers sleep. */
+#define LINUX_ANSWER_MS 300000
+/* pci=noearly: Linux on an AMD CPU looks for a northbridge at each of 65536 addresses,
+ * each an exit or two, else (15 s under emulation within emulation). loglevel,
+ * earlyprintk: a panic is said, and nothing else. noxsave: sizes that an emulated CPU
+ * tells do not agree. */
+#define LINUX_WORDS                                                                      \
+    "loglevel=1 earlyprintk=ttyS0,115200,keep 8250.nr_uarts=0 panic=-1 pci=noearly "     \
+    "no_timer_check mitigations=off cryptomgr.notests noxsave"
 
 static Inner inners[INNER_GUESTS];
 
@@ -29,6 +39,12 @@ bool
 inner_is_possible(void)
 {
     return access(EMULATOR, X_OK) == 0;
+}
+
+bool
+inner_has_linux(void)
+{
+    return access(LINUX_PATH "/kernel", R_OK) == 0;
 }
 
 /* ---- the emulator
@@ -111,30 +127,69 @@ unused_inner(void)
     fail_msg("a case has %d guests at most", INNER_GUESTS);
 }
 
-Inner *
-inner_start(const char *function, const char *const *memory)
+static void
+append(const char **arguments, const char *const *words)
+{
+    int count = 0;
+    while (arguments[count])
+        count++;
+    while (words && *words && count < ARGUMENTS_MAX - 1)
+        arguments[count++] = *words++;
+}
+
+/* KIND: the machine and what it starts; MORE: or NULL. */
+static Inner *
+start(const char *function, const char *const *kind, const char *const *more)
 {
     char device[100];
     const char *arguments[ARGUMENTS_MAX] = {
         EMULATOR,
         /* Nothing that is not named. */
         "-nodefaults", "-no-user-config", "-display", "none", "-global",
-        "kvm-apic.vapic=off", "-accel", "kvm", "-cpu", "host", "-machine", "pc", "-m",
-        "32", "-bios", ROM_PATH, "-chardev", "stdio,id=serial,signal=off", "-serial",
-        "chardev:serial", "-chardev", "socket,id=monitor,fd=3", "-mon",
-        "chardev=monitor,mode=readline"};
-    int count = 0;
-    while (arguments[count])
-        count++;
+        "kvm-apic.vapic=off", "-accel", "kvm", "-cpu", "host", "-chardev",
+        "stdio,id=serial,signal=off", "-serial", "chardev:serial", "-chardev",
+        "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=readline"};
     snprintf(device, sizeof device, "vfio-pci,host=%s,id=assigned,rombar=0", function);
-    arguments[count++] = "-device";
-    arguments[count++] = device;
-    while (memory && *memory && count < ARGUMENTS_MAX - 1)
-        arguments[count++] = *memory++;
-    write_rom();
+    append(arguments, kind);
+    append(arguments, (const char *const[]){"-device", device, NULL});
+    append(arguments, more);
     Inner *inner = unused_inner();
+    inner->patience_ms = ANSWER_MS;
     run_emulator(inner, arguments);
+    return inner;
+}
+
+Inner *
+inner_start(const char *function, const char *const *memory)
+{
+    static const char *const kind[] = {"-machine", "pc",     "-m", "32",
+                                       "-bios",    ROM_PATH, NULL};
+    write_rom();
+    Inner *inner = start(function, kind, memory);
     inner_hear(inner);
+    return inner;
+}
+
+Inner *
+inner_start_linux(const char *function, const char *const *memory)
+{
+    static const char *const kind[] = {"-machine",
+                                       "pc,hpet=off",
+                                       "-m",
+                                       "128",
+                                       "-no-reboot",
+                                       "-L",
+                                       LINUX_PATH,
+                                       "-kernel",
+                                       LINUX_PATH "/kernel",
+                                       "-initrd",
+                                       LINUX_PATH "/initramfs",
+                                       "-append",
+                                       LINUX_WORDS,
+                                       NULL};
+    Inner *inner = start(function, kind, memory);
+    inner->patience_ms = LINUX_ANSWER_MS;
+    inner_await(inner, "linux");
     return inner;
 }
 
@@ -166,7 +221,7 @@ is_whole(const char *answer, size_t length)
 const char *
 inner_hear(Inner *inner)
 {
-    const int64_t end_ms = net_now_ms() + ANSWER_MS;
+    const int64_t end_ms = net_now_ms() + inner->patience_ms;
     size_t length = 0;
     inner->answer[0] = '\0';
     while (!is_whole(inner->answer, length)) {
@@ -183,6 +238,22 @@ inner_hear(Inner *inner)
     }
     inner->answer[length - 2] = '\0';
     return inner->answer;
+}
+
+/* The last line of the answer: words of the kernel itself may stand before it. */
+const char *
+inner_await(Inner *inner, const char *word)
+{
+    const size_t length = strlen(word);
+    for (;;) {
+        inner_hear(inner);
+        char *line = inner->answer, *end = strchr(line, '\0');
+        if (end > line)
+            end[-1] = '\0';
+        line = strrchr(line, '\n') ? strrchr(line, '\n') + 1 : line;
+        if (strncmp(line, word, length) == 0 && line[length] == ' ')
+            return line + length + 1;
+    }
 }
 
 const char *

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Guests inside: QEMU with KVM, the ROM of guest.c, and functions of the host by VFIO.
- * They end with the case that started them. All fail the case themselves where they
- * cannot; what a guest does not answer within minutes is a failure too.
+ * Guests inside: QEMU with KVM, functions of the host by VFIO, and either the ROM of
+ * guest.c or Linux with the program of guest-init.c. They end with the case that started
+ * them. All fail the case themselves where they cannot; what a guest does not answer
+ * within minutes is a failure too.
  */
 #pragma once
 
@@ -15,16 +16,25 @@
 typedef struct {
     pid_t emulator;
     int serial, monitor;
+    int patience_ms;   /* so long may an answer take */
     char answer[2000]; /* the last one, without its last line */
 } Inner;
 
 /* Whether the host has an emulator. */
 bool inner_is_possible(void);
 
+/* And a kernel for guests (provisioner/image.h). */
+bool inner_has_linux(void);
+
 /* Starts a guest and waits for its first word. FUNCTION: the address of the one that it
  * gets, which vfio-pci has already. MEMORY: further options of the emulator for the
  * guest's memory, ended by NULL; or NULL. */
 Inner *inner_start(const char *function, const char *const *memory);
+/* The same of a guest with Linux, which has come to its first program then. */
+Inner *inner_start_linux(const char *function, const char *const *memory);
+/* Waits until a guest with Linux says a line that begins with WORD, and returns what is
+ * behind it and a blank. */
+const char *inner_await(Inner *inner, const char *word);
 /* Ends the emulator as a crash would. */
 void inner_kill(Inner *inner);
 

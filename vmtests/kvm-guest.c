@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "kvm-guest.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -44,6 +45,14 @@ kvm_load(void)
     modprobe("kvm_amd");
     modprobe("kvm_intel");
     return access("/dev/kvm", R_OK | W_OK) == 0;
+}
+
+bool
+kvm_is_emulated(void)
+{
+    unsigned eax, name[3];
+    __cpuid(0x40000000, eax, name[0], name[1], name[2]);
+    return memcmp(name, "TCGTCGTCGTCG", sizeof name) == 0;
 }
 
 /* ---- the machine

@@ -7,17 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cases.h"
 #include "e1000e.h"
-#include "inner.h"
 #include "kvm-guest.h"
+#include "nested-suite.h"
 #include "net.h"
 #include "networks.h"
-#include "suite.h"
 #include "vfio-device.h"
 #include "vfio-use.h"
 
-#define DEVICES "/sys/bus/pci/devices"
 #define DRIVER "e1000e"
 #define DRIVER_MS 100000
 #define NICS 8
@@ -40,14 +37,13 @@ needs_kvm(void)
     skip();
 }
 
-/* Number NUMBER of the NICs that can be assigned alone, or NULL. */
-static const char *
+const char *
 any_nic(unsigned number)
 {
     return vfio_choose(E1000E_ID, number);
 }
 
-static void
+void
 needs_guests(void)
 {
     needs_kvm();
@@ -60,6 +56,11 @@ needs_guests(void)
         skip();
     }
     vfio_trust_interrupts();
+}
+
+void
+needs_nic(void)
+{
     if (!any_nic(0)) {
         print_message("no e1000e of the lab shares its IOMMU group with bridges only\n");
         skip();
@@ -79,7 +80,7 @@ give_back(long number)
     taken_count--;
 }
 
-static void
+void
 take(const char *address)
 {
     if (taken_count == NICS)
@@ -91,7 +92,7 @@ take(const char *address)
         fail_msg("%s is not taken by vfio-pci: %s", address, strerror(-result));
 }
 
-static const char *
+const char *
 asked(const char *address, const char *what)
 {
     const Fact *fact = suite_fact("pci %s %s", address, what);
@@ -115,7 +116,7 @@ mac_inside(Inner *inner)
  * -------------------------------------------------------------------------------------
  */
 
-static void
+void
 kvm_runs_guest_code(void **state)
 {
     needs_kvm();
@@ -124,10 +125,11 @@ kvm_runs_guest_code(void **state)
         fail_msg("%s", why);
 }
 
-static void
+void
 guest_drives_its_function(void **state)
 {
     needs_guests();
+    needs_nic();
     const char *address = any_nic(0), *given = address;
     if (suite_has_fault("guest_drives_its_function"))
         given = any_nic(1);
@@ -146,10 +148,11 @@ driver_is_back(const char *address)
     return driver && strcmp(driver, DRIVER) == 0;
 }
 
-static void
+void
 function_of_a_killed_guest_is_the_hosts_again(void **state)
 {
     needs_guests();
+    needs_nic();
     const char *address = any_nic(0);
     NetInterface before, after;
     if (!net_of_function(address, &before))
@@ -195,10 +198,11 @@ nic_by_pages(int *node)
     return NULL;
 }
 
-static void
+void
 guest_memory_is_huge_pages_of_the_nics_node(void **state)
 {
     needs_guests();
+    needs_nic();
     int node = -1;
     const char *address = nic_by_pages(&node);
     int bound = node;
@@ -225,7 +229,7 @@ guest_memory_is_huge_pages_of_the_nics_node(void **state)
  * ---------------------------------------------------------------------------------------
  */
 
-static void
+void
 choose_wired(const char **first, const char **second)
 {
     for (unsigned i = 0; (*first = any_nic(i)); i++)
@@ -247,10 +251,11 @@ is_from(Inner *inner, const char *address)
                  asked(address, "mac"));
 }
 
-static void
+void
 frames_pass_between_guests(void **state)
 {
     needs_guests();
+    needs_nic();
     const char *first, *second;
     choose_wired(&first, &second);
     take(first);
@@ -289,10 +294,11 @@ wait_for_nics(Inner *inner, int wanted, const char *what)
                      nics_inside(inner), what, wanted);
 }
 
-static void
+void
 function_is_plugged_into_a_running_guest(void **state)
 {
     needs_guests();
+    needs_nic();
     const char *first = any_nic(0), *second = any_nic(1);
     if (!second) {
         print_message("the lab has one NIC\n");

@@ -13,4 +13,13 @@ fault nested/function_of_a_killed_guest_is_the_hosts_again nested 'is driven by 
 fault nested/guest_memory_is_huge_pages_of_the_nics_node nested 'uses 0 huge pages of node 0, asked were 16'
 fault nested/frames_pass_between_guests nested 'the other one has 52:54:00:aa:00:01'
 fault nested/function_is_plugged_into_a_running_guest nested 'the guest does not answer'
+
+fault nested/linux_drives_its_function nested-linux 'asked was "e1000e 52:54:00:aa:00:01"'
+fault nested/frames_pass_between_linux_and_the_host nested-linux 'asked was "52:54:00:aa:00:01 from 52:54:00:bb:00:01"'
+fault nested/linux_takes_a_plugged_function nested-linux 'asked was "e1000e 52:54:00:aa:00:02"'
+for emulator in $(emulators); do
+    hostbed check --emulator "$emulator" "$source_dir/topologies/nested-igb.xml" >"$out" 2>&1 || continue
+    make_wrapper "$emulator"
+    fault nested/linux_drives_a_virtual_function nested-igb 'asked was "igbvf 02:00:00:00:02:01"'
+done
 done_testing

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the files of the suite nested share: what its cases need, and functions that they
+ * give to guests. All skip or fail the case themselves.
+ */
+#pragma once
+
+#include "cases.h"
+#include "inner.h"
+#include "suite.h"
+
+#define DEVICES "/sys/bus/pci/devices"
+
+/* KVM, an emulator and VFIO. */
+void needs_guests(void);
+/* Number NUMBER of the NICs (e1000e) that can be assigned alone, or NULL. */
+const char *any_nic(unsigned number);
+void needs_nic(void);
+/* Two of them that are on one network. */
+void choose_wired(const char **first, const char **second);
+/* Gives the function to vfio-pci until the case ends. */
+void take(const char *address);
+/* A fact of the function in the manifest ("node"), or "". */
+const char *asked(const char *address, const char *what);
+
+#define DECLARE_CASE(name) void name(void **state);
+NESTED_CASES(DECLARE_CASE)
+#undef DECLARE_CASE
