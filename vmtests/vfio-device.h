@@ -84,7 +84,8 @@ typedef struct {
 /* A container of VFIO's own kind, still without a group. */
 int vfio_container_open(VfioContainer *container);
 /* The same by iommufd, with an IOAS of its own; -ENOENT where the kernel has no
- * /dev/iommu or no /dev/vfio/devices. */
+ * /dev/iommu. Functions may have no devices for it all the same: /dev/vfio/devices is
+ * there as soon as one that has is bound to vfio-pci. */
 int vfio_iommufd_open(VfioContainer *container);
 void vfio_container_close(VfioContainer *container);
 

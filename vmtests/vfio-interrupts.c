@@ -354,9 +354,7 @@ interrupt_moves_to_another_cpu(void **state)
 void
 iommufd_delivers_intx(void **state)
 {
-    open_nic_by_iommufd(*state);
-    if (is_behind_expander(((Bench *)*state)->device.address))
-        no_intx();
+    open_function_by_iommufd(*state, nic_without_expander());
     intx_arrives(*state, "iommufd_delivers_intx");
 }
 

@@ -52,10 +52,11 @@ void must_at(const char *file, int line, int result, const char *format, ...)
 void must_refuse_at(const char *file, int line, int result, int wanted,
                     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* The function, taken and opened in a container of VFIO's kind. */
+/* The function, taken and opened in a container of VFIO's or of iommufd's kind; skips
+ * where the kernel has not the latter. */
 const VfioDevice *open_function(Bench *bench, const char *address);
-/* nic(), taken and opened in a container of VFIO's or of iommufd's kind; skips where the
- * kernel has not the latter. */
+const VfioDevice *open_function_by_iommufd(Bench *bench, const char *address);
+/* The same of nic(). */
 const VfioDevice *open_nic(Bench *bench);
 const VfioDevice *open_nic_by_iommufd(Bench *bench);
 

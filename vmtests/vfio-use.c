@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vfio-device.h"
 
 #define TRUST "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+#define TRUST_IOMMUFD "/sys/module/iommufd/parameters/allow_unsafe_interrupts"
 
 int
 vfio_suite_main(const char *name, const struct CMUnitTest *tests, size_t count)
@@ -21,7 +23,10 @@ vfio_suite_main(const char *name, const struct CMUnitTest *tests, size_t count)
 bool
 vfio_trust(bool trust)
 {
-    return suite_write(trust ? "Y" : "N", TRUST) == 0;
+    const char *value = trust ? "Y" : "N";
+    bool has_iommufd = access(TRUST_IOMMUFD, F_OK) == 0;
+    return suite_write(value, TRUST) == 0 &&
+           (!has_iommufd || suite_write(value, TRUST_IOMMUFD) == 0);
 }
 
 static void

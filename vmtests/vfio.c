@@ -109,19 +109,28 @@ open_nic(Bench *bench)
 }
 
 const VfioDevice *
-open_nic_by_iommufd(Bench *bench)
+open_function_by_iommufd(Bench *bench, const char *address)
 {
-    const char *address = nic();
     int result = vfio_iommufd_open(&bench->container);
     if (result == -ENOENT) {
-        print_message("the kernel has no iommufd, or no devices for it\n");
+        print_message("the kernel has no iommufd\n");
         skip();
     }
     must(result, "/dev/iommu cannot be used");
     take(bench, address);
+    if (access("/dev/vfio/devices", F_OK) < 0) {
+        print_message("the kernel's VFIO has no devices for iommufd\n");
+        skip();
+    }
     must(vfio_device_open(&bench->device, &bench->container, address),
          "%s cannot be opened by iommufd", address);
     return &bench->device;
+}
+
+const VfioDevice *
+open_nic_by_iommufd(Bench *bench)
+{
+    return open_function_by_iommufd(bench, nic());
 }
 
 /* ---- asking
