@@ -6,7 +6,11 @@
  *   reason 0x05] PTE Write access is not set
  *
  * as one line; 5.10 "[DMA Write] Request device [b5:00.0] PASID ffffffff fault addr
- * 7b2a4000 [fault reason 05]".
+ * 7b2a4000 [fault reason 05]". Of virtio's unit Linux 6.12 tells
+ *
+ *   virtio_iommu virtio0: page fault from EP 8448 at 0x44b649e132 [W]
+ *
+ * with bus, slot and function as one number, and R, W or nothing in brackets.
  */
 #include "dmar.h"
 
@@ -30,8 +34,28 @@ after(const char *text, const char *word)
     return at ? at + strlen(word) : NULL;
 }
 
-bool
-dmar_parse(const char *line, DmarFault *fault)
+static bool
+parse_virtio(const char *line, DmarFault *fault)
+{
+    unsigned endpoint;
+    unsigned long long address;
+    char access[8] = "";
+    const char *text = after(line, " fault from EP ");
+    if (!text || sscanf(text, "%u at %llx [%7[RWX]", &endpoint, &address, access) < 2 ||
+        endpoint > 0xffff)
+        return false;
+    *fault = (DmarFault){
+        .is_write = strchr(access, 'W') != NULL,
+        .is_read = strchr(access, 'R') != NULL,
+        .page = address & PAGE_MASK,
+    };
+    snprintf(fault->function, sizeof fault->function, "%02x:%02x.%x",
+             endpoint >> 8 & 0xff, endpoint >> 3 & 0x1f, endpoint & 7);
+    return true;
+}
+
+static bool
+parse_intel(const char *line, DmarFault *fault)
 {
     const char *direction = after(line, "DMAR: [DMA ");
     const char *function = after(direction, "Request device [");
@@ -44,11 +68,18 @@ dmar_parse(const char *line, DmarFault *fault)
         return false;
     *fault = (DmarFault){
         .is_write = is_write,
+        .is_read = !is_write,
         .page = strtoull(address, NULL, 16) & PAGE_MASK,
         .reason = (unsigned)strtoul(reason, NULL, 16),
     };
     memcpy(fault->function, function, 7);
     return true;
+}
+
+bool
+dmar_parse(const char *line, DmarFault *fault)
+{
+    return parse_intel(line, fault) || parse_virtio(line, fault);
 }
 
 int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Faults that an Intel IOMMU reports, as Linux writes them into its log. libc only.
+ * Faults that an IOMMU of Intel's or of virtio's kind reports, as Linux writes them into
+ * its log. libc only.
  */
 #pragma once
 
@@ -9,9 +10,10 @@
 
 typedef struct {
     bool is_write;    /* the device wanted to write memory */
+    bool is_read;     /* it wanted to read; neither: virtio's unit may not tell */
     char function[8]; /* "b5:00.0" */
     uint64_t page;    /* I/O address, of a whole page of 4 KiB */
-    unsigned reason;  /* the specification's fault reason: 5 no write access, 6 no read */
+    unsigned reason; /* Intel's fault reason: 5 no write access, 6 no read; 0: virtio's */
 } DmarFault;
 
 /* Reads LINE, a record of /dev/kmsg or a line of dmesg's; FALSE: it tells of no such

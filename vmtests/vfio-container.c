@@ -32,8 +32,8 @@ vfio_container_open(VfioContainer *container)
 int
 vfio_iommufd_open(VfioContainer *container)
 {
-    *container = (VfioContainer){.fd = open("/dev/iommu", O_RDWR | O_CLOEXEC),
-                                 .is_iommufd = true};
+    *container =
+        (VfioContainer){.fd = open("/dev/iommu", O_RDWR | O_CLOEXEC), .is_iommufd = true};
     if (container->fd < 0)
         return -errno;
     IommuIoasAlloc alloc = {.size = sizeof alloc};

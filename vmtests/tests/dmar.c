@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "dmar.h"
@@ -52,6 +53,28 @@ an_older_kernels_line_is_read(void **state)
 }
 
 static void
+virtios_faults_are_read(void **state)
+{
+    static const struct {
+        const char *access;
+        bool is_write, is_read;
+    } kinds[] = {{"[W]", true, false}, {"[R]", false, true}, {"[]", false, false}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char line[120];
+        DmarFault fault;
+        snprintf(line, sizeof line,
+                 "3,822,16557917,-;virtio_iommu virtio0: page fault from EP 8721 at "
+                 "0x44b649e132 %s\n",
+                 kinds[i].access);
+        assert_true(dmar_parse(line, &fault));
+        assert_int_equal(fault.is_write, kinds[i].is_write);
+        assert_int_equal(fault.is_read, kinds[i].is_read);
+        assert_string_equal(fault.function, "22:02.1");
+        assert_int_equal(fault.page, 0x44b649e000);
+    }
+}
+
+static void
 other_lines_are_no_faults(void **state)
 {
     static const char *const lines[] = {
@@ -65,6 +88,9 @@ other_lines_are_no_faults(void **state)
         "DMAR: [DMA Write] Request device [00:02.0",
         "DMAR: [DMA Write] Request device [0000:00:02.0] fault addr 1 [fault reason 5]",
         "[fault reason 0x05] fault addr 0x1000 Request device [00:02.0] DMAR: [DMA Read]",
+        "virtio_iommu virtio0: domain fault from EP 8448 flags 0x2",
+        "virtio_iommu virtio0: page fault from EP 65536 at 0x1000 [W]",
+        "virtio_iommu virtio0: page fault from EP  at 0x1000 [W]",
     };
     DmarFault fault;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
@@ -78,6 +104,7 @@ main(void)
         cmocka_unit_test(a_write_is_read),
         cmocka_unit_test(a_read_beyond_32_bits_is_read),
         cmocka_unit_test(an_older_kernels_line_is_read),
+        cmocka_unit_test(virtios_faults_are_read),
         cmocka_unit_test(other_lines_are_no_faults),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
