@@ -295,8 +295,7 @@ is_fault_of(const DmarFault *fault, const Nic *nic, bool is_write, uint64_t iova
            !(is_write ? fault->is_read : fault->is_write);
 }
 
-/* QEMU's amd-iommu writes an event that says which, and then sets the wrong bit of its
- * status, so that Linux never looks (docs/facts.rst). */
+/* Of what QEMU's amd-iommu blocks there is no line in Linux's log (docs/facts.rst). */
 static void
 needs_an_iommu_that_reports(void)
 {
@@ -340,8 +339,8 @@ expect_fault(Nic *nic, const Frame *frame, Spot from, Spot to, bool is_write,
 
 /* QEMU's amd-iommu takes what is behind a port for another function, that of the number
  * on bus 0, and translates nothing for it (docs/facts.rst). */
-static const char *
-choose_translated(unsigned which)
+const char *
+dma_choose(unsigned which)
 {
     const char *address;
     for (unsigned i = 0; (address = vfio_choose(E1000E_ID, i)); i++) {
@@ -356,7 +355,7 @@ choose_translated(unsigned which)
 static const char *
 choose_nic(unsigned which)
 {
-    const char *address = suite_is_live() ? choose_translated(which) : NULL;
+    const char *address = suite_is_live() ? dma_choose(which) : NULL;
     if (!suite_is_live()) {
         print_message("a recorded tree has no NIC to drive\n");
         skip();

@@ -47,8 +47,10 @@ typedef struct {
     uint64_t iova;
 } Spot;
 
-/* NIC number WHICH of those that are alone in their group, taken from its driver and
- * started; skips the case if the lab has no such NIC, or an IOMMU that is not Intel's. */
+/* The address of NIC number WHICH of those that are alone in their group and that the
+ * IOMMU translates for; NULL: there are no more. */
+const char *dma_choose(unsigned which);
+/* This NIC, taken from its driver and started; skips the case if there is none. */
 Nic *open_nic(Bench *bench, unsigned which);
 /* The same with the function at ADDRESS, as number NUMBER of the bench. */
 Nic *open_nic_at(Bench *bench, unsigned number, const char *address);

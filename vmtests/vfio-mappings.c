@@ -139,11 +139,9 @@ asked_width(void)
 }
 
 static void
-addresses_end(const Bench *bench, unsigned width, const char *fault)
+addresses_end(const Bench *bench, unsigned width)
 {
     void *page = pages(PAGE);
-    if (suite_has_fault(fault))
-        width--;
     uint64_t end = UINT64_C(1) << width;
     must(map_page(bench, page, end - PAGE), "the last page of %u bits", width);
     if (map_page(bench, page, end) >= 0)
@@ -155,7 +153,7 @@ addresses_end_at_the_asked_width(void **state)
 {
     unsigned width = asked_width();
     open_nic(*state);
-    addresses_end(*state, width, "addresses_end_at_the_asked_width");
+    addresses_end(*state, width);
 }
 
 /* ---- what is refused
@@ -378,7 +376,7 @@ iommufd_ends_at_the_asked_width(void **state)
 {
     unsigned width = asked_width();
     open_nic_by_iommufd(*state);
-    addresses_end(*state, width, "iommufd_ends_at_the_asked_width");
+    addresses_end(*state, suite_has_fault(__func__) ? width - 1 : width);
 }
 
 void

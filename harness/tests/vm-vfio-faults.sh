@@ -34,4 +34,18 @@ fault vfio/interrupt_moves_to_another_cpu vfio 'was moved to CPU 1, and came the
 fault vfio/function_reset_restores_registers vfio 'after the reset the register 00170 is 00005aa5'
 fault vfio/hot_reset_names_the_functions_of_the_bus vfio 'does not name'
 fault vfio/hot_reset_needs_all_groups vfio 'a hot reset without a group: it was not refused'
+
+# Those of iommufd, with a kernel that has it.
+if [ -n "${HOSTBED_SECOND_KERNEL-}" ]; then
+    export HOSTBED_KERNEL=$HOSTBED_SECOND_KERNEL
+    fault vfio/iommufd_leaves_out_the_interrupt_window vfio 'has reserved addresses, 0xfee00000'
+    fault vfio/iommufd_ends_at_the_asked_width vfio 'the page after 38 bits takes a mapping'
+    fault vfio/iommufd_refuses_overlaps vfio 'the same pages again: it was not refused'
+    fault vfio/iommufd_refuses_misaligned_mappings vfio 'an address within a page: it was not refused'
+    fault vfio/iommufd_delivers_intx vfio 'INTx does not arrive'
+    fault vfio/iommufd_delivers_msix vfio 'an MSI-X does not arrive'
+    fault vfio/iommufd_resets_the_function vfio 'after the reset the register 00170 is 00005aa5'
+else
+    skip 'the cases of iommufd can fail' 'there is no kernel with iommufd (build-aux/second-kernel)'
+fi
 done_testing
