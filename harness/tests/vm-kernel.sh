@@ -4,6 +4,8 @@
 # beside it; and what only a later kernel does with AMD's. docs/suites.rst has the table.
 # shellcheck disable=SC1091
 . "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
+# shellcheck disable=SC1091
+. "$source_dir/harness/tests/demands.sh"
 [ -n "$(emulators)" ] || skip_all "qemu-system-x86_64 is not there"
 [ -n "${HOSTBED_SECOND_KERNEL-}" ] || skip_all "there is no kernel with iommufd (build-aux/second-kernel)"
 
@@ -22,10 +24,14 @@ reports="blocked_writes_are_reported blocked_reads_are_reported"
 # cases SUITE CASE…: as they are named
 cases() { printf "$1/%s\n" "${@:2}"; }
 
-# passes EMULATOR LAB-FILE SUITE/CASE…: the suites of these cases pass, and none of the cases is skipped
-passes() {
-    local lab name suites
+# all_pass EMULATOR LAB-FILE SUITE/CASE…: the suites of these cases pass in one host, and none of the cases is skipped
+all_pass() {
+    local lab name suites case
     lab=$(basename "$2" .xml)
+    if [ -n "${HOSTBED_DEMANDS-}" ]; then
+        for case in "${@:3}"; do passes "${case%/*}" "$lab" "${case#*/}"; done
+        return
+    fi
     mapfile -t suites < <(printf '%s\n' "${@:3}" | cut -d / -f 1 | uniq)
     name="${suites[*]} on $lab, $(emulator_version "$1")"
     hostbed test --accel tcg --quiet --emulator "$1" --kernel "$HOSTBED_SECOND_KERNEL" "$2" manifest "${suites[@]}" \
@@ -49,14 +55,14 @@ last=$(emulators | tail -n 1)
 for emulator in $(emulators); do
     # What does not depend on the emulator is tried on one.
     [ "$emulator" = "$last" ] && more=$(cases dma $frames $reports) || more=
-    passes "$emulator" "$source_dir/topologies/vfio.xml" $(cases vfio $mappings intx_is_delivered $iommufd \
+    all_pass "$emulator" "$source_dir/topologies/vfio.xml" $(cases vfio $mappings intx_is_delivered $iommufd \
         iommufd_ends_at_the_asked_width iommufd_delivers_intx)
-    passes "$emulator" "$source_dir/topologies/iommu-virtio.xml" pci/every_function_is_there \
+    all_pass "$emulator" "$source_dir/topologies/iommu-virtio.xml" pci/every_function_is_there \
         $(cases iommu $groups) $(cases vfio $mappings $iommufd) $more
 done
 # shellcheck disable=SC2046,SC2086 # words
 {
-    passes "$last" "$amd" $(cases iommu $groups) $(cases dma $frames)
-    passes "$last" "$remapped" $(cases iommu $groups) $(cases vfio $mappings $iommufd)
+    all_pass "$last" "$amd" $(cases iommu $groups) $(cases dma $frames)
+    all_pass "$last" "$remapped" $(cases iommu $groups) $(cases vfio $mappings $iommufd)
 }
 done_testing

@@ -36,7 +36,7 @@ fault vfio/hot_reset_names_the_functions_of_the_bus vfio 'does not name'
 fault vfio/hot_reset_needs_all_groups vfio 'a hot reset without a group: it was not refused'
 
 # Those of iommufd, with a kernel that has it.
-if [ -n "${HOSTBED_SECOND_KERNEL-}" ]; then
+if [ -n "${HOSTBED_SECOND_KERNEL-}${HOSTBED_DEMANDS-}" ]; then
     export HOSTBED_KERNEL=$HOSTBED_SECOND_KERNEL
     fault vfio/iommufd_leaves_out_the_interrupt_window vfio 'has reserved addresses, 0xfee00000'
     fault vfio/iommufd_ends_at_the_asked_width vfio 'the page after 38 bits takes a mapping'
