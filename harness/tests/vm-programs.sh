@@ -81,7 +81,7 @@ lost() { # FILE: frames that one port sent and the other did not receive; nothin
 testpmd() { # VERSION
     by_hand
     is "dpdk-testpmd on $1 forwards until it is told to stop, and ends well" "$status" 0
-    shows "dpdk-testpmd on $1" 1 '(packets|missed|bytes|total|pps|bps): *\d+'
+    shows "dpdk-testpmd on $1" 1 '^[A-Z_]+:' '(packets|missed|bytes|total|pps|bps): *\d+'
     manifest pair.xml >manifest
     is "dpdk-testpmd on $1: its sockets are the lab's nodes" "$(sockets found)" "$(nics <manifest)"
     # CPUs 0 and 1 are node 0's, 2 and 3 node 1's

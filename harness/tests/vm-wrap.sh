@@ -33,8 +33,11 @@ has "all functions are listed" "$out" '^0000:21:00.0 node=0 interface=eth0 id=ce
 
 # shellcheck disable=SC2016
 run --bind 21:00.0 "$labs/merged-groups.xml" -- sh -c 'echo $HOSTBED_BIND_COUNT; for i in 21 22 41; do
-    basename "$(readlink /sys/bus/pci/devices/0000:$i:00.0/driver)"; done' >"$out" 2>"$err"
-is "what shares a group is bound with it, and nothing else" "$(paste -sd' ' "$out")" "1 vfio-pci vfio-pci e1000e"
+    basename "$(readlink /sys/bus/pci/devices/0000:$i:00.0/driver)"; done
+    ls /sys/bus/pci/devices/0000:41:00.0/net; sed -n "s/^0000:41:00.0 .*interface=\([a-z0-9]*\).*/\1/p" $HOSTBED_FUNCTIONS' \
+    >"$out" 2>"$err"
+is "what shares a group is bound with it, and nothing else" "$(head -n 4 "$out" | paste -sd' ')" "1 vfio-pci vfio-pci e1000e"
+is "an interface has the name that was foretold" "$(tail -n +5 "$out" | paste -sd' ')" "eth2 eth2"
 
 # refused NAME STATUS PATTERN ARGUMENT…: before anything is started
 refused() {
