@@ -118,7 +118,7 @@ else
     cp "$numademo" .
     if follow numademo 1; then
         shows numademo 1 'Avg .*'
-        manifest topologies/memory-only-cpu-only.xml >manifest
+        manifest topologies/4cell-asymmetric.xml >manifest
         is "numademo: the nodes that it allocates on are the cells with memory" \
             "$(sed -nE 's/^memory on node ([0-9]+) .*/\1/p' found | sort -u | paste -sd' ')" \
             "$(awk '$1 == "node" && $3 == "memory" && $4 > 0 { print $2 }' manifest | sort -u | paste -sd' ')"
@@ -132,7 +132,7 @@ if ! command -v stress-ng >/dev/null; then
 else
     open_page stress-ng
     if follow stress-ng 1; then
-        shows stress-ng 1 '\[\d+\]' '[\d.]+s\b.*' 'pgmigrate_(success|fail) \d+' 'maximum \d+'
+        shows stress-ng 1 '\[\d+\]' 'in [\d.]+ ?s.*' 'pgmigrate_(success|fail) \d+' 'maximum \d+ memory NUMA nodes.*'
         is "stress-ng: it knows all cells with memory" "$(sed -nE 's/.*system has ([0-9]+) of .*/\1/p' found)" \
             "$(manifest topologies/4cell-asymmetric.xml | grep -Ec '^node [0-9]+ memory [1-9]')"
         is "stress-ng: the kernel has moved its pages" "$(awk '/pgmigrate_success/ { print ($2 > 1000) }' found)" 1
