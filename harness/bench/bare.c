@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * bare LOG-DIR [--kernel FILE]: the emulator alone. Starts it with the arguments that
- * hostbed left in the log directory of a run, waits for the agent, has it run `true`, and
- * prints the milliseconds from spawn to the command's exit as seen outside. No hostbed
- * code is in the way: this is what the benchmark compares hostbed with.
+ * bare LOG-DIR [--kernel FILE] [--run SCRIPT]: the emulator alone. Starts it with the
+ * arguments that hostbed left in the log directory of a run, waits for the agent, has it
+ * run `true` or what is in the file SCRIPT, and prints the milliseconds from spawn to the
+ * command's exit as seen outside. No hostbed code is in the way: this is what the
+ * benchmark compares hostbed with.
  */
 #include <errno.h>
 #include <glib.h>
@@ -128,12 +129,22 @@ send_frame(int fd, uint16_t type, uint16_t channel, const void *payload, uint32_
         die("the agent's channel is closed");
 }
 
+/* What the shell of the host is to do. */
+static char *script;
+
 static void
-run_true(int fd)
+run_script(int fd)
 {
-    static const char payload[] = "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-                                  "/\0true";
-    send_frame(fd, HB_FRAME_RUN, 1, payload, sizeof payload);
+    static const char begin[] = "\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                                "/\0sh\0-c";
+    static const char run_true[] = "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+                                   "/\0true";
+    g_autoptr(GByteArray) payload = g_byte_array_new();
+    g_byte_array_append(payload, (const guint8 *)(script ? begin : run_true),
+                        script ? sizeof begin : sizeof run_true);
+    if (script)
+        g_byte_array_append(payload, (const guint8 *)script, strlen(script) + 1);
+    send_frame(fd, HB_FRAME_RUN, 1, payload->data, payload->len);
     send_frame(fd, HB_FRAME_STDIN, 1, "", 0);
 }
 
@@ -153,10 +164,13 @@ take_frames(int fd, GByteArray *buffer)
         if (buffer->len < 8 + length)
             break;
         if (GUINT16_FROM_LE(type) == HB_FRAME_HELLO)
-            run_true(fd);
+            run_script(fd);
         if (GUINT16_FROM_LE(type) == HB_FRAME_FAILED)
             die("the agent could not run the command");
         done = GUINT16_FROM_LE(type) == HB_FRAME_EXIT;
+        static const guint8 well[8]; /* status and signal */
+        if (done && (length != 8 || memcmp(buffer->data + 8, well, 8) != 0))
+            die("the command failed");
         g_byte_array_remove_range(buffer, 0, 8 + length);
     }
     return done;
@@ -177,7 +191,7 @@ talk(GArray *channels)
             die("the emulator closed its monitor");
     }
     for (;;) {
-        if (poll(polls, count, 30000) <= 0)
+        if (poll(polls, count, script ? 300000 : 30000) <= 0)
             die("nothing happens");
         for (guint i = 0; i < count; i++) {
             guint8 bytes[4096];
@@ -197,18 +211,29 @@ talk(GArray *channels)
     }
 }
 
+static void
+replace_kernel(char **command, const char *path)
+{
+    for (char **arg = command; *arg; arg++)
+        if (strcmp(*arg, "-kernel") == 0 && arg[1]) {
+            g_free(arg[1]);
+            arg[1] = g_strdup(path);
+        }
+}
+
 int
 main(int argc, char **argv)
 {
-    if (argc < 2)
-        die("usage: bare LOG-DIR [--kernel FILE]");
+    if (argc < 2 || argc % 2 != 0)
+        die("usage: bare LOG-DIR [--kernel FILE] [--run SCRIPT]");
     g_auto(GStrv) command = read_command(argv[1]);
-    if (argc == 4 && strcmp(argv[2], "--kernel") == 0)
-        for (char **arg = command; *arg; arg++)
-            if (strcmp(*arg, "-kernel") == 0 && arg[1]) {
-                g_free(arg[1]);
-                arg[1] = g_strdup(argv[3]);
-            }
+    for (char **option = argv + 2; *option; option += 2) {
+        g_autoptr(GError) error = NULL;
+        if (strcmp(*option, "--kernel") == 0)
+            replace_kernel(command, option[1]);
+        else if (!g_file_get_contents(option[1], &script, NULL, &error))
+            die(error->message);
+    }
     g_autoptr(GArray) channels = open_channels(command);
     console = g_string_new(NULL);
     gint64 started = g_get_monotonic_time();

@@ -81,6 +81,23 @@ compare_clones() { # EMULATOR
     done
     ratio "$version: a clone, spawn to first answer: its start" "$at/clone" "$at/start" "at most 0.067, and 300 ms"
 }
+# A guest inside with an assigned NIC, from nothing to its first frame: a suite's case, and a script in the bare emulator's
+# host, of the same image.
+compare_inner() { # EMULATOR
+    local version at log case=nested/frames_pass_between_linux_and_the_host
+    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    at=$(mktemp -d "$dir/inner.XXXXXX")
+    inner_case() { hostbed test -q --no-skip --no-retry --accel tcg --emulator "$1" "$inner_lab" -s "$case" "${@:2}"; }
+    inner_case "$1" --log-dir "$at/log" >"$at/out" 2>&1 || { tail -n 3 "$at/out" >&2; return; }
+    log=$(dirname "$(find "$at/log" -name command | head -n 1)")
+    for _ in 1 2 3; do
+        milliseconds "$at/case" inner_case "$1"
+        "$build_dir/harness/bench/bare" "$log" --run "$source_dir/harness/bench/inner.sh" >>"$at/bare" 2>>"$at/err" ||
+            tail -n 3 "$at/err" >&2
+    done
+    ratio "$version: a guest inside, its first frame: by hand" "$at/case" "$at/bare" "at most 1.25"
+}
+inner_lab=$source_dir/topologies/nested-linux.xml
 said_hello() { sed -n 's/.* said HELLO after \([0-9]*\)\.\([0-9]*\) s$/\1\2/p' "$@" | sed 's/^0*\([0-9]\)/\1/'; }
 
 row "median of $runs, milliseconds" "hostbed" "peer" "ratio"
@@ -88,6 +105,8 @@ compare_boots "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
 [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_boots "$HOSTBED_SECOND_EMULATOR" || exit 1
 compare_clones "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
 [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_clones "$HOSTBED_SECOND_EMULATOR" || exit 1
+compare_inner "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}"
+[ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_inner "$HOSTBED_SECOND_EMULATOR"
 
 for largest in 112nic-packed 128cell-2cpu; do
     for _ in $(seq "$runs"); do
