@@ -98,9 +98,22 @@ no_intx(void)
     skip();
 }
 
+/* QEMU's amd-iommu, 10.0: an INTx that was remapped comes again for ever, and the host
+ * does nothing else (docs/facts.rst). */
+static bool
+intx_never_ends(void)
+{
+    const Fact *model = suite_fact("iommu model");
+    return suite_fact("iommu intremap") && strcmp(model->word[2], "amd") == 0;
+}
+
 static const char *
 nic_without_expander(void)
 {
+    if (intx_never_ends()) {
+        print_message("INTx that the emulated AMD IOMMU remaps never ends\n");
+        skip();
+    }
     const char *address = nic();
     for (unsigned i = 0; address && is_behind_expander(address); i++)
         address = vfio_choose(E1000E_ID, i);
