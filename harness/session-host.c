@@ -92,8 +92,8 @@ start_host(Session *session, GError **error)
 /* ---- the check
  * ------------------------------------------------------------------------------------ */
 
-GPtrArray *
-session_compare_host(Session *session, GError **error)
+static GPtrArray *
+compare_host(Session *session, GError **error)
 {
     const SessionOptions *options = session->options;
     gint64 before = g_get_monotonic_time();
@@ -127,7 +127,7 @@ start_and_compare(Session *session, GError **error)
         g_bytes_new_static(options->manifest, strlen(options->manifest));
     GPtrArray *results = NULL;
     if (options->driver->put(session->host, SUITE_MANIFEST_PATH, manifest, error))
-        results = session_compare_host(session, error);
+        results = compare_host(session, error);
     if (!results)
         session_stop_host(session);
     return results;
@@ -184,6 +184,29 @@ deliver_check(Session *session, GPtrArray *results, gboolean is_first)
     session_deliver(session, results);
 }
 
+/* Prepares it, and others in its place if that fails. */
+static gboolean
+prepare_host(Session *session, GError **error)
+{
+    for (guint try = 0;; try++) {
+        g_autoptr(GError) failure = NULL;
+        if (session_prepare_host(session, &failure))
+            return TRUE;
+        session_stop_host(session);
+        if (try >= session->options->retries || is_final(session, failure)) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return FALSE;
+        }
+        g_autoptr(GPtrArray) results = start_and_compare(session, error);
+        if (!results)
+            return FALSE;
+        if (session_any_bad(results)) {
+            session->differs = TRUE;
+            return TRUE;
+        }
+    }
+}
+
 gboolean
 session_ensure_host(Session *session, GError **error)
 {
@@ -200,10 +223,8 @@ session_ensure_host(Session *session, GError **error)
     gboolean runs = retry_check(session, results, error);
     session->differs = session_any_bad(results);
     deliver_check(session, results, is_first);
-    if (runs && session_host_counts(session) && !session_prepare_host(session, error)) {
-        session_stop_host(session);
+    if (runs && session_host_counts(session) && !prepare_host(session, error))
         return FALSE;
-    }
     if (runs && session_host_counts(session) && session_wants_template(session))
         session_freeze_host(session);
     return runs && (session->host || session_ensure_host(session, error));

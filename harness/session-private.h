@@ -10,16 +10,21 @@
 
 typedef struct {
     const SessionOptions *options;
-    void *host;            /* NULL: not started, or ended */
-    void *template;        /* what hosts are clones of; or NULL */
-    gboolean cold;         /* there will be none */
-    guint starts;          /* and clones */
-    char *log_dir;         /* of the present start */
-    gint64 boot_us;        /* of the last start, that of a clone left out */
-    gboolean late;         /* the deadline passed */
-    gboolean check_failed; /* in all tries of a host */
-    gboolean differs;      /* the host, from its manifest */
+    void *host;               /* NULL: not started, or ended */
+    void *template;           /* what hosts are clones of; or NULL */
+    gboolean cold;            /* there will be none */
+    char *frozen_observation; /* of the host that was frozen, where clones are checked */
+    guint starts;             /* and clones */
+    char *log_dir;            /* of the present start */
+    gint64 boot_us;           /* of the last start, that of a clone left out */
+    gboolean late;            /* the deadline passed */
+    gboolean check_failed;    /* in all tries of a host */
+    gboolean differs;         /* the host, from its manifest */
 } Session;
+
+/* Why something was not run. */
+#define SESSION_NOT_RUN_LATE "not run: the deadline of the run had passed"
+#define SESSION_NOT_RUN_DIFFERS "the host is not the machine that was asked for"
 
 /* Asked to end from outside; the deadline is no interruption. */
 gboolean session_interrupted(const Session *session);
@@ -48,9 +53,6 @@ gboolean session_ensure_host(Session *session, GError **error);
 gboolean session_host_counts(const Session *session);
 void session_stop_host(Session *session);
 
-/* What the host is in, compared with the manifest, that in its logs: the check's results.
- * NULL: it does not answer. */
-GPtrArray *session_compare_host(Session *session, GError **error);
 /* Makes the folder NAME for the logs of the host to come. */
 void session_choose_log_dir(Session *session, const char *name);
 

@@ -357,6 +357,9 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
     gboolean ran = driver->run(session->host, &command, &end, &error) &&
                    driver->sound(session->host, &error);
     GPtrArray *results = conclude(session, suite, only, &listener, ran, &end, error);
+    /* What is left to do is no case. */
+    gboolean long_case = listener.limit && case_limit_passed(listener.limit);
+    g_clear_pointer(&listener.limit, case_limit_free);
     if (results)
         attach_errors(results, listener.errors);
     if (listener.plugs && session->host && !plugs_settle(listener.plugs))
@@ -368,7 +371,7 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
         g_ptr_array_add(results, result);
     }
     /* What it left half done is nothing for the next suite. */
-    if (listener.limit && case_limit_passed(listener.limit))
+    if (long_case)
         session_stop_host(session);
     return results;
 }
@@ -397,42 +400,54 @@ run_tries(Session *session, const Suite *suite, const char *only)
     return g_steal_pointer(&results);
 }
 
-/* What a case is told that got no host. */
-static void
-add_without_host(Session *session, const Suite *suite, const char *name,
-                 GPtrArray *results, const GError *error)
+/* Why the case NAME cannot be run now; NULL: it can. */
+static CaseResult *
+not_to_run(Session *session, const Suite *suite, const char *name)
 {
-    CaseResult *result = session_case(session, suite->name, name, OUTCOME_FAIL);
-    session_set_verdict(session, result, error);
-    g_ptr_array_add(results, result);
+    g_autoptr(GError) error = NULL;
+    CaseResult *result = session_case(session, suite->name, name, OUTCOME_TIMEOUT);
+    if (session->late) {
+        case_result_set_message(result, SESSION_NOT_RUN_LATE);
+    } else if (!session_ensure_host(session, &error)) {
+        result->outcome = OUTCOME_FAIL;
+        session_set_verdict(session, result, error);
+    } else if (!session_host_counts(session)) {
+        result->outcome = OUTCOME_SKIP;
+        case_result_set_message(result, SESSION_NOT_RUN_DIFFERS);
+    } else {
+        g_clear_pointer(&result, case_result_free);
+    }
+    return result;
 }
 
-/* Each of those meant on a host of its own. NULL: interrupted. */
+/* Each of those meant on a host of its own, told as they come. What no host could be had
+ * for ends them, since the next would get none either. NULL: interrupted. */
 static GPtrArray *
 run_cases(Session *session, const Suite *suite)
 {
     const SessionOptions *options = session->options;
     g_auto(GStrv) cases = suite_cases(suite, options->plan);
-    g_autoptr(GPtrArray) results = case_results_new();
     for (char **name = cases; *name; name++) {
         if (!selection_has_case(options->selection, options->lab, options->plan->host_id,
                                 suite->name, *name))
             continue;
-        g_autoptr(GError) error = NULL;
-        if (results->len > 0)
-            session_stop_host(session);
-        if (!session_ensure_host(session, &error)) {
-            if (session_interrupted(session))
-                return NULL;
-            add_without_host(session, suite, *name, results, error);
-            continue;
+        CaseResult *why_not = not_to_run(session, suite, *name);
+        if (session_interrupted(session)) {
+            case_result_free(why_not);
+            return NULL;
         }
-        g_autoptr(GPtrArray) one = run_tries(session, suite, *name);
+        gboolean ends = why_not && why_not->outcome == OUTCOME_FAIL;
+        GPtrArray *one = why_not ? case_results_new() : run_tries(session, suite, *name);
         if (!one)
             return NULL;
-        g_ptr_array_extend_and_steal(results, g_steal_pointer(&one));
+        if (why_not)
+            g_ptr_array_add(one, why_not);
+        session_deliver(session, one);
+        session_stop_host(session);
+        if (ends)
+            break;
     }
-    return g_steal_pointer(&results);
+    return case_results_new();
 }
 
 GPtrArray *

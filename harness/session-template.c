@@ -6,10 +6,12 @@
  */
 #include <string.h>
 
+#include "compare.h"
 #include "error.h"
+#include "log-dir.h"
 #include "session-private.h"
 
-/* Those that will have a host; it takes as long to freeze one as to clone it. */
+/* Those that will have a host. */
 static guint
 programs_to_run(const Session *session)
 {
@@ -42,37 +44,56 @@ tell(const Session *session, const char *how)
         session->options->frozen(session->cold, how, session->options->user_data);
 }
 
+/* What the host sees of itself, kept in its logs; NULL: it does not answer. */
+static char *
+observe(Session *session, GError **error)
+{
+    char *text = session->options->driver->observe(session->host, error);
+    if (text)
+        log_dir_put(session->log_dir, "observation", text, 0600);
+    return text;
+}
+
 void
 session_freeze_host(Session *session)
 {
+    const SessionDriver *driver = session->options->driver;
     g_autoptr(GError) error = NULL;
     session_step(session, "freezing the host");
     gint64 before = g_get_monotonic_time();
-    session->template = session->options->driver->freeze(&session->host, &error);
+    if (session->options->check_clones)
+        session->frozen_observation = observe(session, &error);
+    if (!error)
+        session->template = driver->freeze(&session->host, &error);
     double seconds = (double)(g_get_monotonic_time() - before) / G_USEC_PER_SEC;
     session->cold = session->template == NULL;
+    /* It may have died of it. */
+    if (session->cold && session->host && !driver->sound(session->host, NULL))
+        session_stop_host(session);
     g_autofree char *how =
         session->cold ? g_strdup_printf("it cannot be frozen: %s", error->message)
                       : g_strdup_printf("frozen in %.2f s", seconds);
-    tell(session, how);
+    if (!session_interrupted(session) && !session->late)
+        tell(session, how);
 }
 
-/* Tells only what is wrong. */
+/* Byte for byte. */
 static gboolean
 check_clone(Session *session, GError **error)
 {
-    if (!session->options->check_clones)
+    if (!session->frozen_observation)
         return TRUE;
-    g_autoptr(GPtrArray) results = session_compare_host(session, error);
-    for (guint i = 0; results && i < results->len; i++) {
-        const CaseResult *result = results->pdata[i];
-        if (!outcome_is_bad(result->outcome))
-            continue;
-        g_set_error(error, HB_ERROR, HB_FAIL, "it is not the host that was frozen: %s",
-                    result->message ? result->message : result->name);
+    g_autofree char *observation = observe(session, error);
+    if (!observation)
         return FALSE;
-    }
-    return results != NULL;
+    if (strcmp(observation, session->frozen_observation) == 0)
+        return TRUE;
+    g_autofree char *diff = compare_diff(session->frozen_observation, observation);
+    log_dir_put(session->log_dir, "observation.diff", diff, 0600);
+    g_set_error(error, HB_ERROR, HB_FAIL,
+                "it is not the host that was frozen: see %s/observation.diff",
+                session->log_dir);
+    return FALSE;
 }
 
 gboolean
@@ -124,4 +145,5 @@ void
 session_discard_template(Session *session)
 {
     g_clear_pointer(&session->template, session->options->driver->discard);
+    g_clear_pointer(&session->frozen_observation, g_free);
 }

@@ -38,8 +38,8 @@ do_suite(Session *session, const Suite *suite, HbStatus *status)
         return TRUE;
     }
     if (session->late) {
-        session_deliver(session, not_run(session, suite, OUTCOME_TIMEOUT,
-                                         "not run: the deadline of the run had passed"));
+        session_deliver(session,
+                        not_run(session, suite, OUTCOME_TIMEOUT, SESSION_NOT_RUN_LATE));
         return TRUE;
     }
     g_autoptr(GError) error = NULL;
@@ -59,8 +59,7 @@ do_suite(Session *session, const Suite *suite, HbStatus *status)
         return TRUE;
     if (!session_host_counts(session)) {
         session_deliver(session,
-                        not_run(session, suite, OUTCOME_SKIP,
-                                "the host is not the machine that was asked for"));
+                        not_run(session, suite, OUTCOME_SKIP, SESSION_NOT_RUN_DIFFERS));
         return TRUE;
     }
     session_step(session, suite->name);

@@ -224,7 +224,8 @@ make_absolute(char **word)
 }
 
 GPtrArray *
-suites_foreign(const char *const *commands, guint timeout_seconds, GError **error)
+suites_foreign(const char *option, const char *const *commands, guint timeout_seconds,
+               GError **error)
 {
     static const char *const none[] = {NULL};
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(foreign_free);
@@ -232,7 +233,7 @@ suites_foreign(const char *const *commands, guint timeout_seconds, GError **erro
         g_autoptr(GError) reason = NULL;
         g_auto(GStrv) words = NULL;
         if (!g_shell_parse_argv(*commands, NULL, &words, &reason) || *words[0] == '\0') {
-            g_set_error(error, HB_ERROR, HB_USAGE, "--suite '%s' is no command: %s",
+            g_set_error(error, HB_ERROR, HB_USAGE, "%s '%s' is no command: %s", option,
                         *commands, reason ? reason->message : "its name is empty");
             return NULL;
         }

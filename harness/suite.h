@@ -56,9 +56,10 @@ extern const Suite suites[]; /* ends with name NULL; the check is the first */
 const Suite *suite_find(const char *name); /* NULL if unknown */
 
 /* Suites of COMMANDS (NULL-terminated), each a command line as a shell would split it,
- * the name that of its program, made unique: GPtrArray of Suite. HB_USAGE: it is none. */
-GPtrArray *
-suites_foreign(const char *const *commands, guint timeout_seconds, GError **error);
+ * the name that of its program, made unique: GPtrArray of Suite. HB_USAGE: it is none;
+ * OPTION is where it was given, "--suite". */
+GPtrArray *suites_foreign(const char *option, const char *const *commands,
+                          guint timeout_seconds, GError **error);
 
 /* Why PLAN cannot have SUITE, one sentence; NULL: it can. Owned by the caller. */
 char *suite_unmet(const Suite *suite, const Plan *plan);

@@ -10,6 +10,7 @@
 
 #include "boot-private.h"
 #include "error.h"
+#include "resources.h"
 
 struct Template {
     BootRecipe *recipe;
@@ -20,14 +21,47 @@ struct Template {
 /* ---- freezing
  * ------------------------------------------------------------------------------------ */
 
-char *
-template_obstacle(Boot *boot)
+/* Bytes of the files FDS that were ever used. */
+static gint64
+used_bytes(const GArray *fds)
+{
+    struct stat file;
+    gint64 bytes = 0;
+    for (guint i = 0; i < fds->len; i++)
+        if (fstat(g_array_index(fds, int, i), &file) == 0)
+            bytes += (gint64)file.st_blocks * 512;
+    return bytes;
+}
+
+/* A clone that writes to all of its memory has it beside the template's. */
+static char *
+no_room(const BootRecipe *recipe)
+{
+    g_autoptr(Resources) resources = resources_read("");
+    gint64 used = used_bytes(recipe->memory_fds);
+    gint64 needed = plan_memory_needed(recipe->plan);
+    if (resources->usable_bytes == 0 || needed <= resources->usable_bytes)
+        return NULL;
+    return g_strdup_printf("a clone beside it (%" G_GINT64_FORMAT
+                           " MiB are in use) may need %" G_GINT64_FORMAT
+                           " MiB, and %" G_GINT64_FORMAT " MiB are left",
+                           used >> 20, needed >> 20, resources->usable_bytes >> 20);
+}
+
+static char *
+obstacle_of(Boot *boot)
 {
     if (boot->retried)
         return g_strdup("it was started with other arguments, because it hung at first");
     if (!boot->recipe->memory_fds)
         return g_strdup("its memory is the emulator's own");
-    return machine_freeze_obstacle(boot->machine);
+    char *of_the_emulator = machine_freeze_obstacle(boot->machine);
+    if (of_the_emulator)
+        return of_the_emulator;
+    if (boot->recipe->plan->raw_args->len > 0)
+        return g_strdup("what raw arguments make of it may be such that clones cannot "
+                        "share it");
+    return no_room(boot->recipe);
 }
 
 /* From here on nobody changes what clones are made of. */
@@ -66,7 +100,7 @@ freeze_machine(Boot *boot, Template *template, GError **error)
 Template *
 template_freeze(Boot **boot, GError **error)
 {
-    g_autofree char *obstacle = template_obstacle(*boot);
+    g_autofree char *obstacle = obstacle_of(*boot);
     if (obstacle) {
         g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
         return NULL;
@@ -79,8 +113,11 @@ template_freeze(Boot **boot, GError **error)
                     g_strerror(errno));
         return NULL;
     }
-    if (!freeze_machine(*boot, template, error)) {
+    g_autoptr(GError) reason = NULL;
+    if (!freeze_machine(*boot, template, &reason)) {
         machine_resume((*boot)->machine);
+        boot_explain(*boot, &reason);
+        g_propagate_error(error, g_steal_pointer(&reason));
         return NULL;
     }
     g_clear_pointer(boot, boot_free);
@@ -97,18 +134,6 @@ template_free(Template *template)
     boot_recipe_unref(template->recipe);
     g_free(template->nonce);
     g_free(template);
-}
-
-gint64
-template_bytes(const Template *template)
-{
-    const GArray *fds = template->recipe->memory_fds;
-    struct stat file;
-    gint64 bytes = fstat(template->state_fd, &file) == 0 ? file.st_size : 0;
-    for (guint i = 0; i < fds->len; i++)
-        if (fstat(g_array_index(fds, int, i), &file) == 0)
-            bytes += (gint64)file.st_blocks * 512;
-    return bytes;
 }
 
 /* ---- clones

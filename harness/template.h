@@ -12,12 +12,9 @@
 
 typedef struct Template Template;
 
-/* Why the host of BOOT cannot be frozen, as the emulator says, one sentence; NULL: it
- * can. Owned by the caller. */
-char *template_obstacle(Boot *boot);
-
 /* Freezes the host of *BOOT, which was started with `freezable` and where no command
- * runs; *BOOT is freed then. NULL: it could not be frozen, and goes on. */
+ * runs; *BOOT is freed then. NULL: it could not be frozen, and goes on, unless it died of
+ * it (machine_failure()) or *BOOT is NULL: then what was frozen is of no use. */
 Template *template_freeze(Boot **boot, GError **error);
 void template_free(Template *template);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Template, template_free)
@@ -26,6 +23,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Template, template_free)
  * template. */
 Boot *template_clone(const Template *template, const char *log_dir,
                      GCancellable *interrupt, GError **error);
-
-/* Bytes that the template holds: memory that was used, and state. */
-gint64 template_bytes(const Template *template);

@@ -81,10 +81,12 @@ wrap_bind(const SessionDriver *driver, void *host, Bindings *bindings, GError **
     g_strv_builder_add_many(builder, AGENT, "--bind", NULL);
     g_strv_builder_addv(builder, (const char **)addresses);
     g_auto(GStrv) argv = g_strv_builder_end(builder);
-    g_autofree char *groups = ask_agent(driver, host, (const char *const *)argv, error);
-    if (!groups || !bindings_take_groups(bindings, groups, error)) {
-        if (*error && (*error)->code == HB_INFRASTRUCTURE)
-            g_prefix_error(error, "functions cannot be bound to vfio-pci: ");
+    g_autoptr(GError) reason = NULL;
+    g_autofree char *groups = ask_agent(driver, host, (const char *const *)argv, &reason);
+    if (!groups || !bindings_take_groups(bindings, groups, &reason)) {
+        if (reason->code == HB_INFRASTRUCTURE)
+            g_prefix_error(&reason, "functions cannot be bound to vfio-pci: ");
+        g_propagate_error(error, g_steal_pointer(&reason));
         return FALSE;
     }
     g_autofree char *list = bindings_list(bindings);

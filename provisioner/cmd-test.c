@@ -167,11 +167,12 @@ check_suites(TestOptions *o, int *status)
     else if (!(o->suite_timeout > 0 && o->suite_timeout <= 1e6))
         *status =
             cli_fail_with(HB_USAGE, "--suite-timeout takes seconds, from 1 to 1000000");
-    else if (!(o->foreign = suites_foreign((const char *const *)o->suites,
+    else if (!(o->foreign = suites_foreign("--suite", (const char *const *)o->suites,
                                            (guint)MAX(o->suite_timeout, 1), &error)))
         *status = cli_fail(error);
-    else if (!(o->prepare = suites_foreign((const char *const *)o->prepare_commands,
-                                           (guint)MAX(o->suite_timeout, 1), &error)))
+    else if (!(o->prepare =
+                   suites_foreign("--prepare", (const char *const *)o->prepare_commands,
+                                  (guint)MAX(o->suite_timeout, 1), &error)))
         *status = cli_fail(error);
     else
         return cli_program_check(&o->program, status);
@@ -419,6 +420,19 @@ plan_file(const char *filename, const Emulator *emulator, Findings *findings, ch
     return *path ? g_steal_pointer(&plans) : NULL;
 }
 
+static gboolean
+check_placeholders(Bindings *bindings, const GPtrArray *list, GError **error)
+{
+    for (guint i = 0; i < list->len; i++) {
+        const Suite *suite = list->pdata[i];
+        g_auto(GStrv) filled =
+            bindings_fill(bindings, (const char *const *)suite->command, error);
+        if (!filled)
+            return FALSE;
+    }
+    return TRUE;
+}
+
 /* What --bind and place-holders mean in each host is known before one is started. */
 static gboolean
 check_bindings(const TestOptions *options, const GPtrArray *plans, GError **error)
@@ -428,13 +442,9 @@ check_bindings(const TestOptions *options, const GPtrArray *plans, GError **erro
             plans->pdata[i], (const char *const *)options->program.bind, error);
         if (!bindings)
             return FALSE;
-        for (guint j = 0; j < options->foreign->len; j++) {
-            const Suite *suite = options->foreign->pdata[j];
-            g_auto(GStrv) filled =
-                bindings_fill(bindings, (const char *const *)suite->command, error);
-            if (!filled)
-                return FALSE;
-        }
+        if (!check_placeholders(bindings, options->prepare, error) ||
+            !check_placeholders(bindings, options->foreign, error))
+            return FALSE;
     }
     return TRUE;
 }

@@ -19,11 +19,32 @@ append_word(GString *text, const char *word)
     g_string_append(text, is_plain ? word : quoted);
 }
 
+/* Memory that is no inherited descriptor; or NULL: ARGUMENT is none. */
+static char *
+own_memory(const char *argument)
+{
+    g_autoptr(JsonNode) node = *argument == '{' ? json_from_string(argument, NULL) : NULL;
+    JsonObject *object =
+        node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    const char *path =
+        object ? json_object_get_string_member_with_default(object, "mem-path", NULL)
+               : NULL;
+    if (!path || !g_str_has_prefix(path, "/proc/self/fd/"))
+        return NULL;
+    json_object_set_string_member(object, "qom-type", "memory-backend-ram");
+    json_object_remove_member(object, "mem-path");
+    json_object_remove_member(object, "share");
+    return json_to_string(node, FALSE);
+}
+
 /* An argument as it works without us: no inherited descriptors; the console on the
  * terminal. */
 static char *
 by_hand(const char *argument)
 {
+    char *memory = own_memory(argument);
+    if (memory)
+        return memory;
     const char *fd = strstr(argument, ",fd=");
     if (!g_str_has_prefix(argument, "socket,id=") || !fd)
         return g_strdup(argument);
@@ -37,6 +58,11 @@ static void
 append_command(GString *text, const char *const *argv, gboolean as_it_was)
 {
     for (gsize i = 0; argv[i]; i++) {
+        /* Of a clone: by hand it starts from the beginning. */
+        if (!as_it_was && g_str_equal(argv[i], "-incoming") && argv[i + 1]) {
+            i += g_strcmp0(argv[i + 2], "-S") == 0 ? 2 : 1;
+            continue;
+        }
         g_autofree char *word = as_it_was ? g_strdup(argv[i]) : by_hand(argv[i]);
         gboolean is_option = argv[i][0] == '-';
         g_string_append(text, i == 0 ? "" : is_option && !as_it_was ? " \\\n    " : " ");

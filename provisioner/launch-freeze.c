@@ -17,6 +17,7 @@
 #define STATE_NAME "hostbed-state"
 /* State is a few MiB; what takes so long is not moving. */
 #define CALL_MS 60000
+#define STATE_MS 120000
 
 void
 machine_migration_came(Machine *machine, const char *status)
@@ -107,19 +108,41 @@ machine_resume(Machine *machine)
 }
 
 static gboolean
+on_late(gpointer user_data)
+{
+    gboolean *late = user_data;
+    *late = TRUE;
+    return G_SOURCE_CONTINUE;
+}
+
+/* An emulator that cannot read a state ends; then its last words say why. */
+static GError *
+state_error(Machine *machine, const char *what)
+{
+    g_autofree char *why = machine->failure ? NULL : why_failed(machine);
+    const GError *failure = why ? NULL : machine_settle(machine);
+    if (failure)
+        return g_error_copy(failure);
+    return g_error_new(HB_ERROR, HB_UNSUPPORTED, "the emulator cannot %s: %s", what,
+                       why ? why : "it does not say why");
+}
+
+static gboolean
 wait_for_state(Machine *machine, const char *what, GError **error)
 {
-    while (!machine->migration_ended && !machine->failure)
+    gboolean late = FALSE;
+    guint timer = g_timeout_add(STATE_MS, on_late, &late);
+    while (!machine->migration_ended && !machine->failure && !late)
         g_main_context_iteration(NULL, TRUE);
+    g_source_remove(timer);
     if (machine->migration_ended && !machine->migration_failed)
         return TRUE;
-    if (machine->failure) {
-        g_propagate_error(error, g_error_copy(machine->failure));
-        return FALSE;
-    }
-    g_autofree char *why = why_failed(machine);
-    g_set_error(error, HB_ERROR, HB_UNSUPPORTED, "the emulator cannot %s: %s", what,
-                why ? why : "it does not say why");
+    if (late)
+        g_set_error(error, HB_ERROR, HB_EMULATOR_DIED,
+                    "the emulator did not %s within %d s; logs: %s", what,
+                    STATE_MS / 1000, machine->log_dir);
+    else
+        g_propagate_error(error, state_error(machine, what));
     return FALSE;
 }
 

@@ -301,8 +301,8 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
                        .functions = functions,
                        .node_count = 1,
                        .tainted = setup.tainted};
-    g_autoptr(GPtrArray) prepare =
-        suites_foreign(setup.prepare ? LIST("prepares") : LIST(NULL), 10, NULL);
+    g_autoptr(GPtrArray) prepare = suites_foreign(
+        "--prepare", setup.prepare ? LIST("prepares") : LIST(NULL), 10, NULL);
     g_autoptr(Bindings) bindings = bindings_new(&plan, LIST(NULL), NULL);
     script->interrupt = interrupt;
     script->log = g_string_new(NULL);
@@ -542,12 +542,12 @@ hosts_are_prepared_once(void **state)
 static void
 clones_are_checked_on_request(void **state)
 {
-    const char why[] = "it is not the host that was frozen: not there: nothing was found "
-                       "of it; lab.xml:5 asks for it";
+    const char why[] =
+        "it is not the host that was frozen: see LOGS/clone-1/observation.diff";
     g_autofree char *expected =
         g_strdup_printf(CHECKED DEAD_CLONE "pass numa/a\npass pci/a\n", why, why);
-    expect_warm((Script){LIST("ok"), LIST(manifest, "cpus 0\n", manifest), LIST(GOOD),
-                         LIST("ok")},
+    expect_warm((Script){LIST("ok"), LIST(manifest, manifest, "cpus 0\n", manifest),
+                         LIST(GOOD), LIST("ok")},
                 (Setup){.check_clones = TRUE}, 2, 1, expected);
 }
 
@@ -563,6 +563,42 @@ each_case_gets_a_host(void **state)
                 "pass numa/bound_memory_is_on_its_node\n"
                 "pass numa/preferred_memory_is_on_its_node\n"
                 "pass numa/interleaved_memory_is_on_all_nodes\n");
+}
+
+static void
+cases_run_only_in_the_host_that_was_asked_for(void **state)
+{
+    const Setup setup = {.suite_names = LIST("manifest", "numa"),
+                         .pattern = "numa/*_are_as_asked",
+                         .isolation = SESSION_ISOLATE_CASE};
+    Setup three = setup;
+    three.pattern = "numa/*_node";
+    expect(
+        (Script){LIST("ok"), LIST(manifest, "cpus 0\n"), LIST("!case")}, three, HB_OK, 2,
+        "pass numa/bound_memory_is_on_its_node\n"
+        "fail manifest/node 0 (start 2): not there: nothing was found of it; lab.xml:5 "
+        "asks for it\n"
+        "skip numa/preferred_memory_is_on_its_node: " DIFFERENT);
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!case")}, setup, HB_OK, 1,
+           "pass numa/distances_are_as_asked\n");
+    /* one that never comes is not waited for by each case */
+    three.warm = FALSE;
+    expect((Script){LIST("ok", "panic"), LIST(manifest), LIST("!case")}, three, HB_OK, 1,
+           "pass numa/bound_memory_is_on_its_node\n"
+           "guest-panic numa/preferred_memory_is_on_its_node: the kernel panicked\n");
+}
+
+static void
+the_deadline_ends_cases(void **state)
+{
+    const Setup setup = {.suite_names = LIST("manifest", "numa"),
+                         .pattern = "numa/*_node",
+                         .isolation = SESSION_ISOLATE_CASE,
+                         .deadline_ms = 300};
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!deadline")}, setup, HB_OK, 1,
+           "timeout numa/[host]: the deadline of the run passed\n"
+           "timeout numa/preferred_memory_is_on_its_node: not run: the deadline of the "
+           "run had passed\n");
 }
 
 static void
@@ -709,6 +745,8 @@ main(void)
         cmocka_unit_test(hosts_are_prepared_once),
         cmocka_unit_test(clones_are_checked_on_request),
         cmocka_unit_test(each_case_gets_a_host),
+        cmocka_unit_test(cases_run_only_in_the_host_that_was_asked_for),
+        cmocka_unit_test(the_deadline_ends_cases),
         cmocka_unit_test(tells_why_no_host_came),
         cmocka_unit_test(retries_make_flaky),
         cmocka_unit_test(retries_forget_what_went),

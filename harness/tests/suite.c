@@ -155,7 +155,7 @@ other_peoples_suites_are_named_after_their_programs(void **state)
     const char *const commands[] = {"prog -v 'a b'", "/opt/x/prog", "numa",
                                     "/bin/sh -c x",  "numa 2",      NULL};
     const char *const names[] = {"prog", "prog[2]", "numa[2]", "sh", "numa[3]"};
-    g_autoptr(GPtrArray) list = suites_foreign(commands, 30, NULL);
+    g_autoptr(GPtrArray) list = suites_foreign("--suite", commands, 30, NULL);
     assert_int_equal(list->len, G_N_ELEMENTS(names));
     for (guint i = 0; i < list->len; i++) {
         const Suite *suite = list->pdata[i];
@@ -175,7 +175,7 @@ what_is_no_command_is_told(void **state)
     for (guint i = 0; i < G_N_ELEMENTS(wrong); i++) {
         const char *const commands[] = {"true", wrong[i], NULL};
         g_autoptr(GError) error = NULL;
-        assert_null(suites_foreign(commands, 30, &error));
+        assert_null(suites_foreign("--suite", commands, 30, &error));
         assert_int_equal(hb_error_status(error), HB_USAGE);
     }
 }

@@ -18,27 +18,32 @@ SCRIPT
 chmod +x "$tap_dir/first"
 cp "$tap_dir/first" "$tap_dir/second"
 cp "$tap_dir/first" "$tap_dir/third"
+# So that the second one's clock, were it not set, would be behind.
+echo 'sleep 10' >>"$tap_dir/first"
 
 # said WORD: what each suite said of it
 said() { sed -n "s/^# $1 //p" "$logs"/*/clone-*/*.tap; }
 nonces() { cat "$logs"/*/agent.log "$logs"/*/clone-*/agent.log | grep -o 'nonce=[0-9a-f]*'; }
 
 clones_are_whole() { # EMULATOR
-    local version before after
+    local version tap wrong=
     version=$(emulator_version "$1")
     logs="$tap_dir/logs-$version"
-    before=$(date +%s)
     hostbed test --accel tcg --emulator "$1" --check-clones --log-dir "$logs" --json "$tap_dir/json" "$lab" \
         --suite "$tap_dir/first" --suite "$tap_dir/second" --suite "$tap_dir/third" >"$tap_dir/tap" 2>"$tap_dir/err"
     is "suites find the host as it was at first, with QEMU $version" $? 0
-    after=$(date +%s)
     has "it is said how the template was made" "$tap_dir/json" '"template" : "frozen in [0-9.]+ s"'
     is "each suite had a clone" "$(ls -d "$logs"/*/clone-* | wc -l)" 3
     is "whose observation is the first host's, byte for byte" "$(cat "$logs"/*/observation "$logs"/*/clone-*/observation |
         cmp - <(for _ in 1 2 3 4; do cat "$logs"/berrange-2017-l1/observation; done) && echo same)" same
     is "they are one host that was not booted again" "$(nonces | sort -u | wc -l)" 1
     is "they do not repeat each other's random numbers" "$(said random | sort -u | wc -l)" 3
-    is "their clocks are right" "$(said clock | awk -v b="$before" -v a="$after" '$1 >= b - 1 && $1 <= a + 1' | wc -l)" 3
+    # The file "command" is written when the clone is spawned.
+    for tap in "$logs"/*/clone-*/*.tap; do
+        awk -v clock="$(sed -n 's/^# clock //p' "$tap")" -v spawned="$(stat -c %Y "${tap%/*}/command")" \
+            'BEGIN { exit !(clock >= spawned - 2 && clock <= spawned + 100) }' || wrong="$wrong $tap"
+    done
+    is "their clocks are right" "$wrong" ""
 }
 
 while read -r emulator; do

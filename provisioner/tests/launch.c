@@ -24,50 +24,10 @@
 #include "error.h"
 #include "launch.h"
 #include "log-dir.h"
-
-#define GREETING "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n"
+#include "played-emulator.h"
 
 /* ---- the emulator's side
  * ------------------------------------------------------------------------ */
-
-static int
-find_fd(char **argv, const char *id)
-{
-    g_autofree char *prefix = g_strdup_printf("socket,id=%s,fd=", id);
-    for (; *argv; argv++)
-        if (g_str_has_prefix(*argv, prefix))
-            return atoi(*argv + strlen(prefix));
-    exit(90);
-}
-
-static void
-say(int fd, const char *text)
-{
-    for (gsize left = strlen(text); left > 0;) {
-        ssize_t n = write(fd, text, left);
-        if (n <= 0)
-            exit(91);
-        text += n;
-        left -= (gsize)n;
-    }
-}
-
-static void
-hear_line(int fd)
-{
-    char c = 0;
-    while (c != '\n')
-        if (read(fd, &c, 1) != 1)
-            exit(92);
-}
-
-static void
-say_event(int qmp, const char *event, const char *data)
-{
-    g_autofree char *line =
-        g_strdup_printf("{\"event\": \"%s\", \"data\": {%s}}\n", event, data);
-    say(qmp, line);
-}
 
 static void
 live(void)
@@ -91,7 +51,7 @@ play_before_greeting(const char *scene, int qmp)
     } else if (g_str_equal(scene, "mute")) {
         live();
     } else if (g_str_equal(scene, "nonsense")) {
-        say(qmp, "Hello, this is no QMP\n");
+        played_say(qmp, "Hello, this is no QMP\n");
         live();
     } else if (g_str_equal(scene, "count")) {
         int open_fds = 0;
@@ -111,22 +71,26 @@ static void
 play_after_greeting(const char *scene, int qmp, int console)
 {
     if (g_str_equal(scene, "panic")) {
-        say(console,
+        played_say(
+            console,
             "all was well\nKernel panic - not syncing: no \033[31minit\n---[ end ]---\n");
-        say_event(qmp, "GUEST_PANICKED", "\"action\": \"pause\"");
-        say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-panic\"");
+        played_say_event(qmp, "GUEST_PANICKED", "\"action\": \"pause\"");
+        played_say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-panic\"");
     } else if (g_str_equal(scene, "reset")) {
-        say(console, "rebooting");
-        say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-reset\"");
+        played_say(console, "rebooting");
+        played_say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-reset\"");
     } else if (g_str_equal(scene, "power-off")) {
-        say_event(qmp, "SHUTDOWN", "\"guest\": true, \"reason\": \"guest-shutdown\"");
+        played_say_event(qmp, "SHUTDOWN",
+                         "\"guest\": true, \"reason\": \"guest-shutdown\"");
     } else if (g_str_equal(scene, "io-error")) {
-        say_event(qmp, "BLOCK_IO_ERROR", "\"device\": \"disk\", \"action\": \"report\"");
-        say_event(qmp, "BLOCK_IO_ERROR",
-                  "\"device\": \"disk\", \"action\": \"stop\", \"reason\": \"No space\"");
+        played_say_event(qmp, "BLOCK_IO_ERROR",
+                         "\"device\": \"disk\", \"action\": \"report\"");
+        played_say_event(
+            qmp, "BLOCK_IO_ERROR",
+            "\"device\": \"disk\", \"action\": \"stop\", \"reason\": \"No space\"");
         live();
     } else if (g_str_equal(scene, "abort")) {
-        say(console, "[    0.1] booting\n");
+        played_say(console, "[    0.1] booting\n");
         fputs("error: failed to set MSR 0x10a\n", stderr);
         for (int i = 0; i < 6; i++) /* what is harmless does not push the cause out */
             fprintf(stderr, "qemu: warning: nic virtio-net-pci.%d has no peer\n", i);
@@ -136,8 +100,8 @@ play_after_greeting(const char *scene, int qmp, int console)
         exit(1);
     } else if (g_str_equal(scene, "flood")) {
         g_autofree char *line = g_strnfill(3000000, 'x');
-        say(console, line);
-        say(console, "\nlast\n");
+        played_say(console, line);
+        played_say(console, "\nlast\n");
         live();
     } else {
         live();
@@ -147,15 +111,16 @@ play_after_greeting(const char *scene, int qmp, int console)
 static int
 play(const char *scene, char **argv)
 {
-    int qmp = find_fd(argv, "hostbed-qmp"), console = find_fd(argv, "hostbed-console");
-    find_fd(argv, "hostbed-agent");
+    int qmp = played_find_fd(argv, "hostbed-qmp"),
+        console = played_find_fd(argv, "hostbed-console");
+    played_find_fd(argv, "hostbed-agent");
     setvbuf(stderr, NULL, _IOLBF, 0);
     play_before_greeting(scene, qmp);
-    say(qmp, GREETING);
+    played_say(qmp, PLAYED_GREETING);
     if (g_str_equal(scene, "refuse"))
         play_after_greeting(scene, qmp, console);
-    hear_line(qmp);
-    say(qmp, "{\"return\": {}, \"id\": 1}\n");
+    played_hear_line(qmp);
+    played_say(qmp, "{\"return\": {}, \"id\": 1}\n");
     play_after_greeting(scene, qmp, console);
     return 0;
 }
@@ -169,29 +134,11 @@ typedef struct {
     char *dir, *self;
 } World;
 
-static Plan *
-empty_plan(void)
-{
-    Plan *plan = g_new0(Plan, 1);
-    plan->lab_name = g_strdup("lab");
-    plan->host_id = g_strdup("host");
-    plan->machine = g_strdup("pc-q35-7.2");
-    plan->cpu_model = g_strdup("max");
-    plan->cmdline = g_strdup("console=ttyS0");
-    GPtrArray **lists[] = {&plan->machine_properties, &plan->cpu_features, &plan->cells,
-                           &plan->iommu.properties,   &plan->functions,    &plan->roots,
-                           &plan->interconnects,      &plan->groups,       &plan->modules,
-                           &plan->optional_modules,   &plan->raw_args};
-    for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
-        *lists[i] = g_ptr_array_new_with_free_func(g_free);
-    return plan;
-}
-
 static int
 set_up(void **state)
 {
     World *world = g_new0(World, 1);
-    world->plan = empty_plan();
+    world->plan = played_plan();
     world->dir = g_dir_make_tmp("hostbed-test-XXXXXX", NULL);
     world->self = g_file_read_link("/proc/self/exe", NULL);
     *state = world;
