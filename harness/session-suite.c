@@ -262,6 +262,9 @@ prepare_program(Session *session, const Suite *suite, const char *only,
     const char *const words[] = {program, NULL};
     *argv = g_strdupv((char **)words);
     *environment = suite_environment(session->options->plan);
+    char slowness[G_ASCII_DTOSTR_BUF_SIZE];
+    g_ascii_formatd(slowness, sizeof slowness, "%.1f", listener->limits.slowness);
+    *environment = g_environ_setenv(*environment, "HOSTBED_SLOWNESS", slowness, TRUE);
     if (suite->counts)
         prepare_counts(session, listener, environment);
     if (only)
@@ -335,10 +338,10 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
     g_auto(Listener) listener = {0};
     g_autoptr(GError) error = NULL;
     listener_open(&listener, session, suite, try);
+    listener.limits = find_limits(session, suite);
     if (!prepare_program(session, suite, only, &listener, &argv, &environment, &error))
         return after_loss(session, suite, listener.reader, error);
     const Requests *requests = requests_of(&listener);
-    listener.limits = find_limits(session, suite);
     if (listener.limits.case_ms > 0)
         listener.limit = case_limit_new(driver, session->host, listener.limits.case_ms);
     const GuestCommand command = {
