@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "clock.h"
 #include "wire.h"
 
 /* ---- agent-wire.c: frames in and out over one descriptor that does not block
@@ -195,7 +196,6 @@ void file_pump(Agent *agent, Channel *channel); /* GET: sends as credit and room
 /* ---- agent-uevents.c: what wakes us when the kernel finds something
  * --------------------- */
 
-int64_t now_ms(void); /* of a clock that nobody sets */
 int uevents_open(void);
 /* Waits for the kernel to tell anything; FALSE when TIMEOUT_MS have passed without. */
 bool uevents_wait(int fd, int timeout_ms);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "suite.h"
@@ -20,14 +19,6 @@ ask_harness(const char *word, const char *about)
 {
     printf("%s%s %s\n", ASK_PREFIX, word, about);
     fflush(stdout);
-}
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 /* A line comes as a whole, and few at a time: byte by byte is quick enough, and nothing

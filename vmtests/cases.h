@@ -95,6 +95,7 @@
     CASE(function_reset_restores_registers) \
     CASE(hot_reset_names_the_functions_of_the_bus) \
     CASE(hot_reset_needs_all_groups) \
+    CASE(hot_reset_hits_each_function_of_a_device) \
     CASE(iommufd_leaves_out_the_interrupt_window) \
     CASE(iommufd_ends_at_the_asked_width) \
     CASE(iommufd_refuses_overlaps) \

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A frame through the NIC and the end of one that is blocked, under emulation on a busy
@@ -21,14 +20,6 @@
 
 /* Ethernet's type for experiments (IEEE 802): nobody takes such a frame for his. */
 #define EXPERIMENTAL_TYPE 0x88b5
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
 
 static void
 must(int result, const char *address, const char *what)
@@ -82,7 +73,8 @@ static bool
 was_used(const Bench *bench, uint64_t iova, uint64_t size)
 {
     for (unsigned i = 0; i < bench->used_count; i++)
-        if (bench->used[i] - iova < size)
+        if (bench->used[i].first - iova < size ||
+            iova - bench->used[i].first < bench->used[i].size)
             return true;
     return false;
 }
@@ -98,8 +90,10 @@ fresh_iova_within(Bench *bench, const Nic *nic, uint64_t size, uint64_t first,
                      (unsigned long long)first, (unsigned long long)last,
                      (unsigned long long)size);
     } while (was_used(bench, iova, size));
-    for (uint64_t at = 0; at < size && bench->used_count < RANGES_USED_MAX; at += PAGE)
-        bench->used[bench->used_count++] = iova + at;
+    if (bench->used_count == RANGES_USED_MAX)
+        fail_msg("a case uses %d ranges of addresses at most", RANGES_USED_MAX);
+    bench->used[bench->used_count].first = iova;
+    bench->used[bench->used_count++].size = size;
     return iova;
 }
 
@@ -215,9 +209,9 @@ move_frame(Random *random, Nic *nic, const Frame *frame, Spot from, Spot to,
     memcpy(wanted, frame->bytes, frame->length);
     e1000e_offer(&nic->driver, to.iova);
     e1000e_send(&nic->driver, from.iova, frame->length);
-    if (!e1000e_wait_sent(&nic->driver, ARRIVAL_MS))
+    if (!e1000e_wait_sent(&nic->driver, suite_ms(ARRIVAL_MS)))
         return say(why, "was not sent", from, to);
-    if (!e1000e_wait_received(&nic->driver, ARRIVAL_MS, &length))
+    if (!e1000e_wait_received(&nic->driver, suite_ms(ARRIVAL_MS), &length))
         return say(why, "was not received", from, to);
     if (length != frame->length)
         return say(why, "was received with another length", from, to);
@@ -318,7 +312,7 @@ expect_fault(Nic *nic, const Frame *frame, Spot from, Spot to, bool is_write,
     DmarFault fault;
     char seen[120] = "no fault";
     bool found = false;
-    while (!found && dmar_next(watch, FAULT_MS, &fault)) {
+    while (!found && dmar_next(watch, suite_ms(FAULT_MS), &fault)) {
         found = is_fault_of(&fault, nic, is_write, iova);
         snprintf(seen, sizeof seen, "a %s of %#llx by %s",
                  fault.is_write  ? "write"

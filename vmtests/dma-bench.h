@@ -30,7 +30,9 @@ typedef struct {
 typedef struct {
     Random random;
     Nic nic[NICS];
-    uint64_t used[RANGES_USED_MAX]; /* addresses that were given out */
+    struct {
+        uint64_t first, size;
+    } used[RANGES_USED_MAX]; /* addresses that were given out */
     unsigned used_count;
 } Bench;
 

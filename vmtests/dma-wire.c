@@ -43,8 +43,8 @@ count_outside(const Wire *wire)
     unsigned long long sum;
     Sent counted;
     ask_harness("count", wire->network);
-    if (!ask_answer(COUNT_MS, &about, &answer))
-        fail_msg("the harness does not count within %d s", COUNT_MS / 1000);
+    if (!ask_answer(suite_ms(COUNT_MS), &about, &answer))
+        fail_msg("the harness does not count within %d s", suite_ms(COUNT_MS) / 1000);
     if (strcmp(about, wire->network) != 0 ||
         sscanf(answer, "counted %u %llx", &counted.frames, &sum) != 2)
         fail_msg("the harness was to count, and says: %s %s", about, answer);
@@ -141,8 +141,9 @@ static void
 expect_received(Nic *nic, const Frame *frame, Spot at)
 {
     size_t length = 0;
-    if (!e1000e_wait_received(&nic->driver, ARRIVAL_MS, &length))
-        fail_msg("%s received no frame within %d s", nic->address, ARRIVAL_MS / 1000);
+    if (!e1000e_wait_received(&nic->driver, suite_ms(ARRIVAL_MS), &length))
+        fail_msg("%s received no frame within %d s", nic->address,
+                 suite_ms(ARRIVAL_MS) / 1000);
     if (length != frame->length || memcmp(at.at, frame->bytes, length) != 0)
         fail_msg("%s received another frame, of %zu bytes; sent were %zu", nic->address,
                  length, frame->length);
@@ -159,8 +160,9 @@ pass_frame(const Wire *wire, int from, Sent *sent)
     write_frame(&wire->bench->random, source, &frame);
     e1000e_offer(&receiver->driver, target.iova);
     e1000e_send(&sender->driver, source.iova, frame.length);
-    if (!e1000e_wait_sent(&sender->driver, ARRIVAL_MS))
-        fail_msg("%s sent no frame within %d s", sender->address, ARRIVAL_MS / 1000);
+    if (!e1000e_wait_sent(&sender->driver, suite_ms(ARRIVAL_MS)))
+        fail_msg("%s sent no frame within %d s", sender->address,
+                 suite_ms(ARRIVAL_MS) / 1000);
     expect_received(receiver, &frame, target);
     *sent = with_frame(*sent, frame.bytes, frame.length);
 }

@@ -14,7 +14,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BOTH_WAYS (VFIO_READ | VFIO_WRITE)
@@ -158,7 +157,7 @@ mappings_of_1_gib_are_reached(void **state)
  * ---------------------------------------------------------------------------------------
  */
 
-/* for_each_node() has no place for it. */
+/* try_nodes() has no place for it. */
 static Bench *nodes_bench;
 
 static void
@@ -170,11 +169,11 @@ expect_on_node(const char *page, int node)
                  nodes_bench->nic[0].address, node, found);
 }
 
-static void
+static bool
 node_is_reached(int node, const Fact *fact)
 {
     if (!node_has_room(node))
-        return;
+        return false;
     Nic *nic = &nodes_bench->nic[0];
     char what[40], *pages = written_pages_on(node);
     misplace_for_fault("memory_of_each_node_is_reached", pages + PAGE);
@@ -187,6 +186,7 @@ node_is_reached(int node, const Fact *fact)
     expect_on_node(pages + PAGE, node);
     unmap(nic, &mapping);
     drop_pages(pages);
+    return true;
 }
 
 void
@@ -194,7 +194,7 @@ memory_of_each_node_is_reached(void **state)
 {
     nodes_bench = *state;
     open_nic(nodes_bench, 0);
-    for_each_node(node_is_reached);
+    skip_unless_tried(try_nodes(ALL_NODES, node_is_reached), "node with memory");
 }
 
 /* ---- the NIC's own count
@@ -243,6 +243,7 @@ frames_are_counted_by_the_nic(void **state)
 /* ---- changes under traffic
  * ---------------------------------------------------------------------- */
 
+/* As many as there is time for, and the least that has to be, however long it takes. */
 #define CHANGES 300
 #define CHANGES_MIN 30
 #define CHANGES_MS 30000
@@ -321,14 +322,6 @@ change_once(Bench *bench, Nic *nic, unsigned char *memory, bool is_to_fail)
     unmap(nic, &mapping);
 }
 
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 void
 mappings_change_under_traffic(void **state)
 {
@@ -338,7 +331,7 @@ mappings_change_under_traffic(void **state)
     begin_traffic(bench, nic);
     int64_t end_ms = now_ms() + CHANGES_MS;
     int changes = 0;
-    for (; changes < CHANGES && now_ms() < end_ms; changes++)
+    for (; changes < CHANGES && (changes < CHANGES_MIN || now_ms() < end_ms); changes++)
         change_once(bench, nic, memory, changes == 7 && suite_has_fault(__func__));
     end_traffic(0);
     if (traffic.why[0])
@@ -346,9 +339,8 @@ mappings_change_under_traffic(void **state)
                  traffic.why);
     print_message("%d mappings came and went beside %u frames\n", changes,
                   traffic.frames);
-    if (changes < CHANGES_MIN || traffic.frames == 0)
-        fail_msg("only %d mappings came and went beside %u frames in %d s", changes,
-                 traffic.frames, CHANGES_MS / 1000);
+    if (traffic.frames == 0)
+        fail_msg("%d mappings came and went, and no frame beside them", changes);
 }
 
 /* ---- the suite

@@ -14,13 +14,14 @@
  */
 #include "dmar.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RECORD_MAX_BYTES 8192
@@ -89,14 +90,6 @@ dmar_watch(void)
     if (watch < 0 || lseek(watch, 0, SEEK_END) < 0)
         return -errno;
     return watch;
-}
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 bool

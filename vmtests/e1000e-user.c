@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "e1000e-user.h"
 
+#include "clock.h"
+
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RCTL 0x00100
@@ -40,7 +41,8 @@
 #define COMMAND_RS (1u << 3) /* the NIC sets DD when it is done */
 #define STATUS_DD (1u << 0)
 
-#define READY_MS 20000
+/* Of a register: far longer than any machine takes. */
+#define READY_MS 120000
 
 typedef struct {
     uint64_t address;
@@ -86,14 +88,6 @@ e1000e_write(const E1000e *nic, unsigned offset, uint32_t value)
 
 /* ---- waiting
  * ------------------------------------------------------------------------------------ */
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
 
 /* Waits until the BITS of a register are WANTED. */
 static bool

@@ -10,7 +10,6 @@
 #include "vfio-device.h"
 
 #define DEVICES "/sys/bus/pci/devices"
-#define HELD_MAX 32 /* as many as a suite can have plugged */
 
 typedef struct {
     VfioContainer container;

@@ -46,10 +46,8 @@ is_at_its_address(int number)
     NetInterface interface;
     if (!net_of_function(address, &interface))
         fail_msg("%s has no interface", address);
-    char text[18];
-    const unsigned char *m = interface.mac;
-    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
-             m[4], m[5]);
+    char text[NET_MAC_TEXT];
+    net_mac_text(text, interface.mac);
     if (strcmp(text, mac->word[3]) != 0)
         fail_msg("%s has the address %s, asked was %s", address, text, mac->word[3]);
 }
@@ -133,7 +131,7 @@ a_plugged_function_is_in_its_group(void **state)
  * --------------------------------------------------------------------------------------
  */
 
-static Held held[HELD_MAX];
+static Held held[PLUGS_MAX];
 
 static void
 release_held(long number)
@@ -174,7 +172,7 @@ static int
 hold_all(void)
 {
     plug_all();
-    int count = plug_count() < HELD_MAX ? plug_count() : HELD_MAX;
+    int count = plug_count();
     for (int i = 0; i < count; i++) {
         held[i] = HELD_NONE;
         suite_at_end(release_held, i);
@@ -198,13 +196,12 @@ hotplug_has_its_mac(const Held *what)
 {
     const Fact *mac = suite_fact("pci %s mac", what->device.address);
     unsigned char bytes[8] = {0};
-    char text[18];
+    char text[NET_MAC_TEXT];
     for (unsigned i = 0; i < 2; i++)
         if (vfio_region_read(&what->device, VFIO_PCI_BAR0_REGION_INDEX,
                              E1000E_RAL0 + 4 * i, bytes + 4 * i, 4) < 0)
             fail_msg("the registers of %s cannot be read", what->device.address);
-    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1],
-             bytes[2], bytes[3], bytes[4], bytes[5]);
+    net_mac_text(text, bytes);
     if (!mac || strcmp(text, mac->word[3]) != 0)
         fail_msg("%s has the address %s in its registers, asked was %s",
                  what->device.address, text, mac ? mac->word[3] : "none");
@@ -222,9 +219,9 @@ interrupts(const Held *what)
         vfio_config16_write(&what->device, PCI_COMMAND, PCI_COMMAND_MEMORY);
     write_register(what, E1000E_IMS, E1000E_CAUSE_LSC);
     write_register(what, E1000E_ICS, E1000E_CAUSE_LSC);
-    if (vfio_eventfd_wait(what->event, ARRIVAL_MS) == 0)
+    if (vfio_eventfd_wait(what->event, suite_ms(ARRIVAL_MS)) == 0)
         fail_msg("no interrupt of %s arrives within %d s", what->device.address,
-                 ARRIVAL_MS / 1000);
+                 suite_ms(ARRIVAL_MS) / 1000);
 }
 
 static void
@@ -253,8 +250,8 @@ let_be_asked_back(int number)
 static int
 wait_until_asked_back(int count)
 {
-    int64_t end = net_now_ms() + PLUG_LIMIT_MS;
-    while (net_now_ms() < end)
+    int64_t end = now_ms() + PLUG_LIMIT_MS;
+    while (now_ms() < end)
         for (int i = 0; i < count; i++)
             if (held[i].event >= 0 && vfio_eventfd_wait(held[i].event, TURN_MS) > 0)
                 return i;
@@ -283,9 +280,15 @@ a_function_is_asked_back(void **state)
 /* ---- its end
  * ----------------------------------------------------------------------------------- */
 
+/* What a function had while it was plugged. */
+typedef struct {
+    int group;     /* -ENOENT: none, as the lab has no IOMMU */
+    int interface; /* the index, which no other gets */
+} Had;
+
 /* CASE_NAME's fault fills the port again. */
 static void
-all_are_gone(const char *case_name, const int *groups)
+all_are_gone(const char *case_name, const Had *had)
 {
     for (int i = 0; i < plug_count(); i++) {
         const char *address = plug_address(i);
@@ -299,39 +302,47 @@ all_are_gone(const char *case_name, const int *groups)
         const Fact *parent = suite_fact("pci %s parent", address);
         if (!parent || !suite_read(DEVICES "/%s/vendor", parent->word[3]))
             fail_msg("the port of %s has gone with it", address);
-        if (access(
-                suite_path("/sys/kernel/iommu_groups/%d/devices/%s", groups[i], address),
-                F_OK) == 0)
+        char name[IF_NAMESIZE];
+        if (if_indextoname((unsigned)had[i].interface, name))
+            fail_msg("%s is gone, and its interface %s is there", address, name);
+        if (had[i].group >= 0 &&
+            access(suite_path("/sys/kernel/iommu_groups/%d/devices/%s", had[i].group,
+                              address),
+                   F_OK) == 0)
             fail_msg("%s is gone, and its group still has it", address);
     }
 }
 
 /* Of all that are plugged. */
 static void
-note_groups(int *groups)
+note_all(Had *had)
 {
-    for (int i = 0; i < plug_count() && i < HELD_MAX; i++)
-        groups[i] = pci_group(plug_address(i));
+    NetInterface interface;
+    for (int i = 0; i < plug_count(); i++) {
+        if (!net_of_function(plug_address(i), &interface))
+            fail_msg("%s has no interface", plug_address(i));
+        had[i] = (Had){pci_group(plug_address(i)), interface.index};
+    }
 }
 
 static void
 an_unplugged_function_is_gone(void **state)
 {
-    int groups[HELD_MAX];
+    Had had[PLUGS_MAX];
     plug_all();
-    note_groups(groups);
+    note_all(had);
     plug_unplug_all();
-    all_are_gone("an_unplugged_function_is_gone", groups);
+    all_are_gone("an_unplugged_function_is_gone", had);
 }
 
 static void
 the_host_powers_the_slot_off(void **state)
 {
-    int groups[HELD_MAX];
+    Had had[PLUGS_MAX];
     plug_all();
-    note_groups(groups);
+    note_all(had);
     plug_power_all_off();
-    all_are_gone("the_host_powers_the_slot_off", groups);
+    all_are_gone("the_host_powers_the_slot_off", had);
     plug_all();
 }
 

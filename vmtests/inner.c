@@ -221,12 +221,12 @@ is_whole(const char *answer, size_t length)
 const char *
 inner_hear(Inner *inner)
 {
-    const int64_t end_ms = net_now_ms() + inner->patience_ms;
+    const int64_t end_ms = now_ms() + inner->patience_ms;
     size_t length = 0;
     inner->answer[0] = '\0';
     while (!is_whole(inner->answer, length)) {
         struct pollfd poller = {.fd = inner->serial, .events = POLLIN};
-        int64_t left_ms = end_ms - net_now_ms();
+        int64_t left_ms = end_ms - now_ms();
         if (left_ms <= 0 || poll(&poller, 1, (int)left_ms) == 0)
             fail_silent(inner, "does not answer");
         ssize_t got = read(inner->serial, inner->answer + length,

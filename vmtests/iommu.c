@@ -34,7 +34,7 @@ remapping_is_active(void **state)
     } signs[] = {
         {"intel", "DMAR: Intel(R) Virtualization Technology for Directed I/O", NULL},
         {"amd", "AMD-Vi: Found IOMMU", "AMD-Vi: Extended features"},
-        {"virtio", "virtio_iommu", NULL},
+        {"virtio", ": input address: ", NULL}, /* "probe failed" has the driver's name */
     };
     const char *asked = model();
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)

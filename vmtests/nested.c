@@ -287,9 +287,9 @@ nics_inside(Inner *inner)
 static void
 wait_for_nics(Inner *inner, int wanted, const char *what)
 {
-    const int64_t end_ms = net_now_ms() + DRIVER_MS;
+    const int64_t end_ms = now_ms() + DRIVER_MS;
     while (nics_inside(inner) != wanted)
-        if (net_now_ms() > end_ms)
+        if (now_ms() > end_ms)
             fail_msg("the guest sees %d NICs after one was %s, asked were %d",
                      nics_inside(inner), what, wanted);
 }

@@ -9,17 +9,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CARRIER_MS 20000
 
-int64_t
-net_now_ms(void)
+void
+net_mac_text(char text[NET_MAC_TEXT], const unsigned char mac[6])
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    snprintf(text, NET_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+             mac[3], mac[4], mac[5]);
 }
 
 /* ---- interfaces
@@ -54,21 +52,36 @@ net_of_function(const char *address, NetInterface *interface)
         return false;
     interface->index = (int)if_nametoindex(interface->name);
     memcpy(ifreq.ifr_name, interface->name, sizeof ifreq.ifr_name);
-    if (request(SIOCGIFHWADDR, &ifreq) != 0)
-        fail_msg("%s tells no address: %s", interface->name, strerror(errno));
+    /* Its folder is there before its name is, and after. */
+    if (interface->index == 0 || request(SIOCGIFHWADDR, &ifreq) != 0)
+        return false;
     memcpy(interface->mac, ifreq.ifr_hwaddr.sa_data, sizeof interface->mac);
     return true;
 }
 
 static int
+get_flags(int index, struct ifreq *ifreq)
+{
+    *ifreq = (struct ifreq){0};
+    return if_indextoname((unsigned)index, ifreq->ifr_name) ? request(SIOCGIFFLAGS, ifreq)
+                                                            : -1;
+}
+
+static int
 change_up(int index, bool up)
 {
-    struct ifreq ifreq = {0};
-    if (!if_indextoname((unsigned)index, ifreq.ifr_name) ||
-        request(SIOCGIFFLAGS, &ifreq) != 0)
+    struct ifreq ifreq;
+    if (get_flags(index, &ifreq) != 0)
         return -1;
     ifreq.ifr_flags = (short)(up ? ifreq.ifr_flags | IFF_UP : ifreq.ifr_flags & ~IFF_UP);
     return request(SIOCSIFFLAGS, &ifreq);
+}
+
+static bool
+is_up(int index)
+{
+    struct ifreq ifreq;
+    return get_flags(index, &ifreq) == 0 && (ifreq.ifr_flags & IFF_UP);
 }
 
 /* A function that was unbound meanwhile took its interface along. */
@@ -81,16 +94,17 @@ take_down(long index)
 void
 net_up(const NetInterface *interface)
 {
-    suite_at_end(take_down, interface->index);
+    if (!is_up(interface->index))
+        suite_at_end(take_down, interface->index);
     if (change_up(interface->index, true) != 0)
         fail_msg("%s does not go up: %s", interface->name, strerror(errno));
-    for (int64_t end = net_now_ms() + CARRIER_MS; net_now_ms() < end; usleep(10000)) {
+    for (int64_t end = now_ms() + suite_ms(CARRIER_MS); now_ms() < end; usleep(10000)) {
         const char *carrier = suite_read("/sys/class/net/%s/carrier", interface->name);
         if (carrier && *carrier == '1')
             return;
     }
     fail_msg("%s is up and has no carrier after %d s", interface->name,
-             CARRIER_MS / 1000);
+             suite_ms(CARRIER_MS) / 1000);
 }
 
 /* ---- frames
@@ -136,8 +150,8 @@ net_receive(int socket, const char *text, unsigned char to[6], unsigned char fro
             int ms)
 {
     unsigned char frame[2048];
-    int64_t end = net_now_ms() + ms;
-    for (int64_t left = ms; left >= 0; left = end - net_now_ms()) {
+    int64_t end = now_ms() + ms;
+    for (int64_t left = ms; left >= 0; left = end - now_ms()) {
         struct pollfd wait = {.fd = socket, .events = POLLIN};
         struct sockaddr_ll address;
         socklen_t size = sizeof address;

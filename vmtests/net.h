@@ -9,6 +9,10 @@
 
 #include <net/if.h>
 
+/* An address (MAC) as text, with its end. */
+#define NET_MAC_TEXT 18
+void net_mac_text(char text[NET_MAC_TEXT], const unsigned char mac[6]);
+
 /* The ethertype of frames for experiments, which no host sends by itself. */
 #define NET_ETHERTYPE 0x88b5
 
@@ -19,11 +23,11 @@ typedef struct {
 } NetInterface;
 
 /* The interface of the function at ADDRESS ("0000:b5:00.0"). Returns false if it has
- * none.
- */
+ * none, or one that is still coming or already going. */
 bool net_of_function(const char *address, NetInterface *interface);
 
-/* Brings the interface up until the case ends, and waits until it has a carrier. */
+/* Brings the interface up, until the case ends if it was down, and waits until it has a
+ * carrier. */
 void net_up(const NetInterface *interface);
 
 /* A socket for frames of NET_ETHERTYPE on the interface, closed when the case ends. */
@@ -35,6 +39,3 @@ void net_send(int socket, const NetInterface *from, const unsigned char mac[6],
  * false if there was none for MS milliseconds. Others are dropped. */
 bool net_receive(int socket, const char *text, unsigned char to[6], unsigned char from[6],
                  int ms);
-
-/* Milliseconds of a clock that only goes forward. */
-int64_t net_now_ms(void);

@@ -64,15 +64,6 @@ try_nodes(int most, bool (*each)(int node, const Fact *fact))
     return tried;
 }
 
-void
-skip_unless_tried(int tried, const char *what)
-{
-    if (tried == 0) {
-        print_message("the host has no %s\n", what);
-        skip();
-    }
-}
-
 const char *
 cpus_of(const Fact *fact)
 {

@@ -17,8 +17,6 @@ void for_each_node(void (*each)(int node, const Fact *fact));
  * the node, and is called until it has on MOST of them. Returns on how many it has. */
 #define ALL_NODES 1024
 int try_nodes(int most, bool (*each)(int node, const Fact *fact));
-/* Skips the case if nothing was TRIED, since the host has no WHAT. */
-void skip_unless_tried(int tried, const char *what);
 /* A node's list of CPUs or "none", from its fact. */
 const char *cpus_of(const Fact *fact);
 /* The manifest's; 0 if the node has none. */

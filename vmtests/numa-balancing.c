@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BALANCED_PAGES 256
@@ -17,14 +16,6 @@
  * until others come. */
 #define IN_HAND_PAGES 16
 #define BALANCE_MS 20000
-
-static int64_t
-now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int
 count_on(char *pages, int count, int node)
@@ -51,7 +42,7 @@ use_from_afar(int cpu_there, int cpu_here, int here)
         _exit(3);
     if (stay_on_cpu(cpu_here) != 0)
         _exit(4);
-    int64_t end = now_ms() + BALANCE_MS;
+    int64_t end = now_ms() + suite_ms(BALANCE_MS);
     while (now_ms() < end) {
         for (int64_t until = now_ms() + 50; now_ms() < until;)
             for (size_t at = 0; at < bytes; at += 64)
@@ -131,7 +122,7 @@ balancing_brings_pages_to_their_task(void **state)
         fail_msg("the task that uses memory from afar did not end by itself");
     if (WEXITSTATUS(status) == 1)
         fail_msg("memory on node %d did not come to the task on node %d in %d s",
-                 node_found[0], node_found[1], BALANCE_MS / 1000);
+                 node_found[0], node_found[1], suite_ms(BALANCE_MS) / 1000);
     if (WEXITSTATUS(status) != 0)
         fail_msg("a task could not have memory on node %d and go to node %d (%d)",
                  node_found[0], node_found[1], WEXITSTATUS(status));

@@ -11,7 +11,6 @@
 #include "plug-wire.h"
 
 #define SLOTS "/sys/bus/pci/slots"
-#define PLUGS_MAX 32
 #define TURN_MS 20
 
 static struct {
@@ -80,9 +79,9 @@ take_answer(const char *about, const char *answer)
 static const char *
 answer_within(int number, int limit_ms)
 {
-    int64_t end = net_now_ms() + limit_ms;
+    int64_t end = now_ms() + limit_ms;
     while (!plugs.answer[number][0]) {
-        int64_t left = end - net_now_ms();
+        int64_t left = end - now_ms();
         const char *about, *answer;
         if (!ask_answer(left > 0 ? (int)left : 0, &about, &answer))
             return NULL;
@@ -123,8 +122,8 @@ plug_is_there(int number)
 static bool
 waits(bool (*is)(int number), bool wanted, int number)
 {
-    for (int64_t end = net_now_ms() + PLUG_LIMIT_MS; is(number) != wanted;) {
-        if (net_now_ms() > end)
+    for (int64_t end = now_ms() + PLUG_LIMIT_MS; is(number) != wanted;) {
+        if (now_ms() > end)
             return false;
         usleep(TURN_MS * 1000);
     }
@@ -184,10 +183,10 @@ plug_slot(int number, const char *file)
 int
 plug_power_off(int number)
 {
-    int64_t end = net_now_ms() + PLUG_LIMIT_MS;
+    int64_t end = now_ms() + PLUG_LIMIT_MS;
     while (suite_write("0", SLOTS "/%s/power", slot_name(number)) != 0) {
         int result = -errno;
-        if (result != -ENODEV || net_now_ms() > end || plug_slot(number, "adapter") != 1)
+        if (result != -ENODEV || now_ms() > end || plug_slot(number, "adapter") != 1)
             return result;
         usleep(TURN_MS * 1000);
     }

@@ -12,7 +12,9 @@
  * button is pressed, and five seconds later it counts), many more on a busy machine. */
 #define PLUG_LIMIT_MS 120000
 
-/* How many there are; skips the case if there are none. */
+#define PLUGS_MAX 32
+
+/* How many there are, PLUGS_MAX at most; skips the case if there are none. */
 int plug_count(void);
 const char *plug_address(int number);
 

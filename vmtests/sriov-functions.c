@@ -96,9 +96,9 @@ group_size(const char *address)
 void
 wait_for_interface(const char *vf, NetInterface *interface)
 {
-    for (int64_t end = net_now_ms() + DRIVER_MS; !net_of_function(vf, interface);
+    for (int64_t end = now_ms() + suite_ms(DRIVER_MS); !net_of_function(vf, interface);
          usleep(10000))
-        if (net_now_ms() > end)
+        if (now_ms() > end)
             fail_msg("%s has no interface %d s after its driver was to take it", vf,
-                     DRIVER_MS / 1000);
+                     suite_ms(DRIVER_MS) / 1000);
 }

@@ -118,11 +118,13 @@ address_set_through_the_physical_function(void **state)
     for (int i = 0; i < nic.count; i++) {
         rebind(&nic, i);
         const unsigned char *mac = nic.vf[i].mac;
+        char text[NET_MAC_TEXT];
         if (memcmp(mac, (const unsigned char[]){2, 0, 0, 0, 1, (unsigned char)(i + 1)},
-                   6) != 0)
-            fail_msg("%s has the address %02x:%02x:%02x:%02x:%02x:%02x, which its "
-                     "physical function did not give it",
-                     nic.address[i], mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+                   6) != 0) {
+            net_mac_text(text, mac);
+            fail_msg("%s has the address %s, which its physical function did not give it",
+                     nic.address[i], text);
+        }
     }
 }
 
@@ -133,15 +135,15 @@ expect_passage(const NetInterface *from, int from_socket, const NetInterface *to
                int to_socket, const char *text)
 {
     unsigned char to_mac[6], from_mac[6];
-    int64_t end = net_now_ms() + FRAMES_MS;
+    int64_t end = now_ms() + suite_ms(FRAMES_MS);
     bool came = false;
-    while (!came && net_now_ms() < end) {
+    while (!came && now_ms() < end) {
         net_send(from_socket, from, to->mac, text);
         came = net_receive(to_socket, text, to_mac, from_mac, SILENCE_MS);
     }
     if (!came)
         fail_msg("no frame of %s came to %s in %d s", from->name, to->name,
-                 FRAMES_MS / 1000);
+                 suite_ms(FRAMES_MS) / 1000);
     if (memcmp(to_mac, to->mac, 6) != 0 || memcmp(from_mac, from->mac, 6) != 0)
         fail_msg("the frame of %s came to %s with other addresses", from->name, to->name);
 }
@@ -165,7 +167,7 @@ frames_pass_between_functions(void **state)
     expect_passage(&nic.vf[0], fd[0], &nic.vf[1], fd[1], "first to second");
     expect_passage(&nic.vf[1], fd[1], &nic.vf[0], fd[0], "second to first");
     net_send(fd[0], &nic.vf[0], nic.vf[1].mac, "for the second");
-    if (!net_receive(fd[1], "for the second", to, from, FRAMES_MS))
+    if (!net_receive(fd[1], "for the second", to, from, suite_ms(FRAMES_MS)))
         fail_msg("no frame of %s came to %s", nic.vf[0].name, nic.vf[1].name);
     if (net_receive(fd[2], "for the second", to, from, SILENCE_MS))
         fail_msg("a frame of %s for %s came to %s, too", nic.vf[0].name, nic.vf[1].name,

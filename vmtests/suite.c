@@ -23,6 +23,15 @@ suite_is_live(void)
     return !root || !*root;
 }
 
+void
+skip_unless_tried(int tried, const char *what)
+{
+    if (tried == 0) {
+        print_message("the host has no %s\n", what);
+        skip();
+    }
+}
+
 static const char *
 path_v(const char *format, va_list args)
 {
@@ -125,13 +134,29 @@ suite_log_has(const char *text)
     int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     bool found = false;
     ssize_t got;
-    while (fd >= 0 && !found && (got = read(fd, record, sizeof record - 1)) > 0) {
-        record[got] = '\0';
+    /* EPIPE: some records were overwritten; the next one is behind them. */
+    while (fd >= 0 && !found &&
+           ((got = read(fd, record, sizeof record - 1)) > 0 ||
+            (got < 0 && errno == EPIPE))) {
+        record[got > 0 ? got : 0] = '\0';
         found = strstr(record, text) != NULL;
     }
     if (fd >= 0)
         close(fd);
     return found;
+}
+
+/* ---- time
+ * ---------------------------------------------------------------------------------- */
+
+int
+suite_ms(int ms)
+{
+    const char *text = getenv("HOSTBED_SLOWNESS");
+    double slowness = text ? strtod(text, NULL) : 1;
+    if (!(slowness > 1))
+        return ms;
+    return slowness * ms < INT_MAX ? (int)(slowness * ms) : INT_MAX;
 }
 
 /* ---- changes

@@ -6,10 +6,14 @@
  *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
  *   HOSTBED_TAINTED    set: raw emulator arguments may have changed the host
  *   HOSTBED_ROOT       root of a recorded tree; not set: the running host
+ *   HOSTBED_SLOWNESS   how many times slower than the reference the machine is; not set:
+ * 1
  *
  * A suite is skipped whole (exit status 77) when there is no manifest.
  */
 #pragma once
+
+#include "clock.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
@@ -49,6 +53,9 @@ bool suite_is_live(void);
         }                                                                                \
     } while (0)
 
+/* Skips the case if nothing was TRIED, since the host has no WHAT. */
+void skip_unless_tried(int tried, const char *what);
+
 /* PATH below the root of the tree; in one of a few static buffers. */
 const char *suite_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The content of a file of the tree without its last newline, in one of a few static
@@ -74,6 +81,13 @@ void suite_set(const char *value, const char *format, ...)
 bool list_has(const char *list, int number);
 /* The next number of a kernel list that is greater than AFTER, or -1. */
 int list_next(const char *list, int after);
+
+/* ---- time
+ * ---------------------------------------------------------------------------------- */
+
+/* MS milliseconds of the reference machine, on this one (HOSTBED_SLOWNESS): how long to
+ * wait for what should come. */
+int suite_ms(int ms);
 
 /* ---- the end of a case
  * --------------------------------------------------------------------- */

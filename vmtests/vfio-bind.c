@@ -8,8 +8,6 @@
 #include "suite.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,17 +66,6 @@ vfio_choose(const char *id, unsigned which)
  * -------------------------------------------------------------------------------------------
  */
 
-static int
-write_text(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int result = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-    close(fd);
-    return result;
-}
-
 int
 vfio_load(void)
 {
@@ -99,7 +86,7 @@ pci_driver(const char *address)
 int
 pci_unbind(const char *address)
 {
-    int result = write_text(suite_path(DEVICES "/%s/driver/unbind", address), address);
+    int result = vfio_result(suite_write(address, DEVICES "/%s/driver/unbind", address));
     return result == -ENOENT ? 0 : result;
 }
 
@@ -107,8 +94,8 @@ pci_unbind(const char *address)
 static int
 set_override(const char *address, const char *driver)
 {
-    return write_text(suite_path(DEVICES "/%s/driver_override", address),
-                      driver ? driver : "\n");
+    return vfio_result(
+        suite_write(driver ? driver : "\n", DEVICES "/%s/driver_override", address));
 }
 
 int
@@ -123,7 +110,7 @@ pci_bind(const char *address, const char *driver)
     result = pci_unbind(address);
     if (result < 0)
         return result;
-    result = write_text("/sys/bus/pci/drivers_probe", address);
+    result = vfio_result(suite_write(address, "/sys/bus/pci/drivers_probe"));
     present = pci_driver(address);
     if (!present || (driver && strcmp(present, driver) != 0))
         return result < 0 ? result : -ENODEV;

@@ -16,12 +16,6 @@
 /* More than the kernel says of one container: a few ranges and a number. */
 #define INFO_MAX_BYTES 4096
 
-static int
-result_of(int value)
-{
-    return value < 0 ? -errno : value;
-}
-
 int
 vfio_container_open(VfioContainer *container)
 {
@@ -37,7 +31,7 @@ vfio_iommufd_open(VfioContainer *container)
     if (container->fd < 0)
         return -errno;
     IommuIoasAlloc alloc = {.size = sizeof alloc};
-    int result = result_of(ioctl(container->fd, IOMMU_IOAS_ALLOC, &alloc));
+    int result = vfio_result(ioctl(container->fd, IOMMU_IOAS_ALLOC, &alloc));
     if (result < 0)
         vfio_container_close(container);
     container->ioas = alloc.out_ioas_id;
@@ -48,11 +42,11 @@ int
 vfio_iommufd_attach(int device_fd, const VfioContainer *container)
 {
     VfioBindIommufd bind = {.argsz = sizeof bind, .iommufd = container->fd};
-    int result = result_of(ioctl(device_fd, VFIO_DEVICE_BIND_IOMMUFD, &bind));
+    int result = vfio_result(ioctl(device_fd, VFIO_DEVICE_BIND_IOMMUFD, &bind));
     if (result < 0)
         return result;
     VfioAttachPt attach = {.argsz = sizeof attach, .pt_id = container->ioas};
-    return result_of(ioctl(device_fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
+    return vfio_result(ioctl(device_fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach));
 }
 
 void
@@ -80,7 +74,7 @@ iommufd_map(const VfioContainer *container, void *memory, uint64_t iova, uint64_
         .length = size,
         .iova = iova,
     };
-    return result_of(ioctl(container->fd, IOMMU_IOAS_MAP, &map));
+    return vfio_result(ioctl(container->fd, IOMMU_IOAS_MAP, &map));
 }
 
 int
@@ -96,7 +90,7 @@ vfio_map(const VfioContainer *container, void *memory, uint64_t iova, uint64_t s
         .iova = iova,
         .size = size,
     };
-    return result_of(ioctl(container->fd, VFIO_IOMMU_MAP_DMA, &map));
+    return vfio_result(ioctl(container->fd, VFIO_IOMMU_MAP_DMA, &map));
 }
 
 static int
@@ -105,7 +99,7 @@ iommufd_unmap(const VfioContainer *container, uint64_t iova, uint64_t size,
 {
     IommuIoasUnmap unmap = {
         .size = sizeof unmap, .ioas_id = container->ioas, .iova = iova, .length = size};
-    int result = result_of(ioctl(container->fd, IOMMU_IOAS_UNMAP, &unmap));
+    int result = vfio_result(ioctl(container->fd, IOMMU_IOAS_UNMAP, &unmap));
     if (result == 0 && unmapped)
         *unmapped = unmap.length;
     return result;
@@ -119,7 +113,7 @@ vfio_unmap(const VfioContainer *container, uint64_t iova, uint64_t size,
         return iommufd_unmap(container, iova, size, unmapped);
     struct vfio_iommu_type1_dma_unmap unmap = {
         .argsz = sizeof unmap, .iova = iova, .size = size};
-    int result = result_of(ioctl(container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
+    int result = vfio_result(ioctl(container->fd, VFIO_IOMMU_UNMAP_DMA, &unmap));
     if (result == 0 && unmapped)
         *unmapped = unmap.size;
     return result;
@@ -156,7 +150,7 @@ type1_info(const VfioContainer *container, VfioInfo *info)
     _Alignas(8) char bytes[INFO_MAX_BYTES] = {0};
     struct vfio_iommu_type1_info *raw = (void *)bytes;
     raw->argsz = sizeof bytes;
-    int result = result_of(ioctl(container->fd, VFIO_IOMMU_GET_INFO, raw));
+    int result = vfio_result(ioctl(container->fd, VFIO_IOMMU_GET_INFO, raw));
     if (result < 0)
         return result;
     if (raw->flags & VFIO_IOMMU_INFO_PGSIZES)
@@ -180,7 +174,7 @@ iommufd_info(const VfioContainer *container, VfioInfo *info)
         .num_iovas = VFIO_RANGES_MAX,
         .allowed_iovas = (uintptr_t)ranges,
     };
-    int result = result_of(ioctl(container->fd, IOMMU_IOAS_IOVA_RANGES, &ask));
+    int result = vfio_result(ioctl(container->fd, IOMMU_IOAS_IOVA_RANGES, &ask));
     for (uint32_t i = 0; result == 0 && i < ask.num_iovas; i++)
         add_range(info, ranges[i].start, ranges[i].last);
     return result;

@@ -17,12 +17,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int
-result_of(int value)
-{
-    return value < 0 ? -errno : value;
-}
-
 /* ---- groups
  * --------------------------------------------------------------------------------------------
  */
@@ -32,24 +26,24 @@ vfio_group_open(int group)
 {
     char path[40];
     snprintf(path, sizeof path, "/dev/vfio/%d", group);
-    return result_of(open(path, O_RDWR | O_CLOEXEC));
+    return vfio_result(open(path, O_RDWR | O_CLOEXEC));
 }
 
 int
 vfio_group_flags(int group_fd)
 {
     struct vfio_group_status status = {.argsz = sizeof status};
-    int result = result_of(ioctl(group_fd, VFIO_GROUP_GET_STATUS, &status));
+    int result = vfio_result(ioctl(group_fd, VFIO_GROUP_GET_STATUS, &status));
     return result < 0 ? result : (int)status.flags;
 }
 
 int
 vfio_group_attach(int group_fd, VfioContainer *container)
 {
-    int result = result_of(ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &container->fd));
+    int result = vfio_result(ioctl(group_fd, VFIO_GROUP_SET_CONTAINER, &container->fd));
     if (result < 0 || container->type != 0)
         return result;
-    result = result_of(ioctl(container->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
+    result = vfio_result(ioctl(container->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
     if (result < 0)
         ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER);
     else
@@ -60,7 +54,7 @@ vfio_group_attach(int group_fd, VfioContainer *container)
 int
 vfio_group_device(int group_fd, const char *address)
 {
-    return result_of(ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, address));
+    return vfio_result(ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, address));
 }
 
 /* ---- opening
@@ -106,7 +100,7 @@ open_character_device(const char *address)
         if (strncmp(entry->d_name, "vfio", 4) != 0)
             continue;
         snprintf(path, sizeof path, "/dev/vfio/devices/%s", entry->d_name);
-        fd = result_of(open(path, O_RDWR | O_CLOEXEC));
+        fd = vfio_result(open(path, O_RDWR | O_CLOEXEC));
     }
     if (folder)
         closedir(folder);
@@ -158,14 +152,14 @@ int
 vfio_device_info(const VfioDevice *device, struct vfio_device_info *info)
 {
     *info = (struct vfio_device_info){.argsz = sizeof *info};
-    return result_of(ioctl(device->fd, VFIO_DEVICE_GET_INFO, info));
+    return vfio_result(ioctl(device->fd, VFIO_DEVICE_GET_INFO, info));
 }
 
 int
 vfio_region_info(const VfioDevice *device, unsigned index, struct vfio_region_info *info)
 {
     *info = (struct vfio_region_info){.argsz = sizeof *info, .index = index};
-    return result_of(ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, info));
+    return vfio_result(ioctl(device->fd, VFIO_DEVICE_GET_REGION_INFO, info));
 }
 
 void *
@@ -239,7 +233,7 @@ vfio_device_enable(const VfioDevice *device)
 int
 vfio_device_reset(const VfioDevice *device)
 {
-    int result = result_of(ioctl(device->fd, VFIO_DEVICE_RESET));
+    int result = vfio_result(ioctl(device->fd, VFIO_DEVICE_RESET));
     return result < 0 ? result : vfio_device_enable(device);
 }
 
@@ -252,7 +246,7 @@ vfio_hot_reset_info(const VfioDevice *device, struct vfio_pci_dependent_device *
     if (!info)
         return -ENOMEM;
     info->argsz = (uint32_t)size;
-    int result = result_of(ioctl(device->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info));
+    int result = vfio_result(ioctl(device->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info));
     if (result == 0) {
         memcpy(functions, info->devices, info->count * sizeof functions[0]);
         result = (int)info->count;
@@ -272,7 +266,7 @@ vfio_hot_reset(const VfioDevice *device, const int *groups, unsigned count)
     reset->count = count;
     for (unsigned i = 0; i < count; i++)
         reset->group_fds[i] = groups[i];
-    int result = result_of(ioctl(device->fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
+    int result = vfio_result(ioctl(device->fd, VFIO_DEVICE_PCI_HOT_RESET, reset));
     free(reset);
     return result;
 }

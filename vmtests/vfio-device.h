@@ -23,10 +23,18 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <linux/vfio.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* VALUE of a system call, or the error. */
+static inline int
+vfio_result(int value)
+{
+    return value < 0 ? -errno : value;
+}
 
 /* ---- which function
  * ------------------------------------------------------------------------------------ */
@@ -181,8 +189,6 @@ int vfio_irq_disable(const VfioDevice *device, unsigned index);
  * INTx it is masked and must be unmasked. */
 int vfio_irq_mask(const VfioDevice *device, unsigned index, unsigned number);
 int vfio_irq_unmask(const VfioDevice *device, unsigned index, unsigned number);
-/* VFIO's own loop-back: signals the eventfd without the device. */
-int vfio_irq_trigger(const VfioDevice *device, unsigned index, unsigned number);
 /* Signals since the last call; waits for the first one up to TIMEOUT_MS; 0: none came. */
 uint64_t vfio_eventfd_wait(int eventfd, int timeout_ms);
 /* The host's number of that interrupt (/proc/irq/N), while it is enabled; -ENOENT. */

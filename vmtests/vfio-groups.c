@@ -89,8 +89,6 @@ group_is_opened_once(void **state)
     must_refuse(vfio_group_open(pci_group(address)), EBUSY, "opening the group again");
 }
 
-#define MEMBERS_MAX TAKEN_MAX
-
 /* One that is taken from its driver takes its virtual functions along. */
 static bool
 has_virtual_functions(const char *address)
@@ -99,9 +97,7 @@ has_virtual_functions(const char *address)
     return count && strcmp(count, "0") != 0;
 }
 
-/* The NICs, no bridges, of the first group of the manifest that has two or more, and none
- * with virtual functions; returns how many, or 0. */
-static int
+int
 shared_group(const char *members[MEMBERS_MAX])
 {
     for (const Fact *fact = suite_facts(); fact->count > 0; fact++) {

@@ -6,11 +6,9 @@
 #include "vfio-suite.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CAUSES UINT32_MAX
 #define MSIX_VECTORS 5
@@ -53,9 +51,9 @@ raise_cause(const VfioDevice *device, uint32_t cause)
 static void
 arrives(int event, const char *what)
 {
-    uint64_t signals = vfio_eventfd_wait(event, ARRIVAL_MS);
+    uint64_t signals = vfio_eventfd_wait(event, suite_ms(ARRIVAL_MS));
     if (signals == 0)
-        fail_msg("%s does not arrive within %d s", what, ARRIVAL_MS / 1000);
+        fail_msg("%s does not arrive within %d s", what, suite_ms(ARRIVAL_MS) / 1000);
 }
 
 static void
@@ -308,12 +306,9 @@ static void
 move_to(int irq, int cpu)
 {
     char text[16];
-    int length = snprintf(text, sizeof text, "%d", cpu);
-    int fd =
-        open(suite_path("/proc/irq/%d/smp_affinity_list", irq), O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, text, (size_t)length) != length)
+    snprintf(text, sizeof text, "%d", cpu);
+    if (suite_write(text, "/proc/irq/%d/smp_affinity_list", irq) != 0)
         fail_msg("interrupt %d cannot be moved to CPU %d: %s", irq, cpu, strerror(errno));
-    close(fd);
 }
 
 /* An interrupt that is moved goes where it went until it comes once more, if the unit

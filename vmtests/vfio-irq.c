@@ -13,23 +13,17 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-static int
-result_of(int value)
-{
-    return value < 0 ? -errno : value;
-}
-
 int
 vfio_irq_info(const VfioDevice *device, unsigned index, struct vfio_irq_info *info)
 {
     *info = (struct vfio_irq_info){.argsz = sizeof *info, .index = index};
-    return result_of(ioctl(device->fd, VFIO_DEVICE_GET_IRQ_INFO, info));
+    return vfio_result(ioctl(device->fd, VFIO_DEVICE_GET_IRQ_INFO, info));
 }
 
 int
 vfio_eventfd(void)
 {
-    return result_of(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    return vfio_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 /* SIZE bytes of DATA follow the structure. */
@@ -44,7 +38,7 @@ set_irqs(const VfioDevice *device, const struct vfio_irq_set *what, const void *
     set->argsz = (uint32_t)(sizeof *set + size);
     if (size > 0)
         memcpy(set->data, data, size);
-    int result = result_of(ioctl(device->fd, VFIO_DEVICE_SET_IRQS, set));
+    int result = vfio_result(ioctl(device->fd, VFIO_DEVICE_SET_IRQS, set));
     free(set);
     return result;
 }
@@ -91,12 +85,6 @@ int
 vfio_irq_unmask(const VfioDevice *device, unsigned index, unsigned number)
 {
     return act(device, index, number, VFIO_IRQ_SET_ACTION_UNMASK);
-}
-
-int
-vfio_irq_trigger(const VfioDevice *device, unsigned index, unsigned number)
-{
-    return act(device, index, number, VFIO_IRQ_SET_ACTION_TRIGGER);
 }
 
 uint64_t

@@ -169,14 +169,10 @@ scratch_is(const VfioDevice *device, uint32_t asked, const char *after)
 /* How the kernel resets the function: "bus" (its port's link), or as it likes. The
  * emulator takes a change of power state for one and resets nothing with it, which the
  * kernel would try first. */
-static bool
+static int
 set_reset_method(const char *address, const char *method)
 {
-    int fd = open(suite_path(DEVICES "/%s/reset_method", address), O_WRONLY | O_CLOEXEC);
-    bool done = fd >= 0 && write(fd, method, strlen(method)) > 0;
-    if (fd >= 0)
-        close(fd);
-    return done;
+    return suite_write(method, DEVICES "/%s/reset_method", address);
 }
 
 /* A pcie-root-port of bus 0 has no hot-plug by itself, and tells no active link after a
@@ -201,7 +197,7 @@ reset_restores(const VfioDevice *device, const char *fault)
     if (!(info.flags & VFIO_DEVICE_FLAGS_RESET))
         fail_msg("%s cannot be reset", device->address);
     needs_reset_by_bus(device->address);
-    if (!set_reset_method(device->address, "bus"))
+    if (set_reset_method(device->address, "bus") != 0)
         fail_msg("%s is not reset by its bus", device->address);
     set_scratch(device);
     int result = suite_has_fault(fault) ? 0 : vfio_device_reset(device);
@@ -222,26 +218,41 @@ typedef struct {
     int count, seen;
 } HotReset;
 
+/* The function at ADDRESS among those that the reset names, or NULL. */
+static const struct vfio_pci_dependent_device *
+named(const HotReset *reset, const char *address)
+{
+    unsigned segment, bus, slot, function;
+    if (sscanf(address, "%x:%x:%x.%u", &segment, &bus, &slot, &function) != 4)
+        return NULL;
+    for (int i = 0; i < reset->count; i++)
+        if (reset->functions[i].segment == segment && reset->functions[i].bus == bus &&
+            reset->functions[i].devfn == (slot << 3 | function))
+            return &reset->functions[i];
+    return NULL;
+}
+
+static void
+expect_named(const HotReset *reset, const char *address)
+{
+    const struct vfio_pci_dependent_device *found = named(reset, address);
+    if (!found)
+        fail_msg("a hot reset of %s does not name %s", reset->device->address, address);
+    if ((int)found->group_id != pci_group(address))
+        fail_msg("a hot reset says that %s is in group %u, it is in %d", address,
+                 found->group_id, pci_group(address));
+}
+
 /* A function of the same bus: of a bus behind a port, all that a reset of the port hits.
  */
 static void
 is_in_hot_reset(const char *address, void *data)
 {
     HotReset *reset = data;
-    unsigned segment, bus, slot, function;
-    if (strncmp(address, reset->device->address, strlen("0000:00:")) != 0 ||
-        sscanf(address, "%x:%x:%x.%u", &segment, &bus, &slot, &function) != 4)
+    if (strncmp(address, reset->device->address, strlen("0000:00:")) != 0)
         return;
     reset->seen++;
-    for (int i = 0; i < reset->count; i++)
-        if (reset->functions[i].segment == segment && reset->functions[i].bus == bus &&
-            reset->functions[i].devfn == (slot << 3 | function)) {
-            if ((int)reset->functions[i].group_id != pci_group(address))
-                fail_msg("a hot reset says that %s is in group %u, it is in %d", address,
-                         reset->functions[i].group_id, pci_group(address));
-            return;
-        }
-    fail_msg("a hot reset of %s does not name %s", reset->device->address, address);
+    expect_named(reset, address);
 }
 
 void
@@ -273,6 +284,77 @@ hot_reset_needs_all_groups(void **state)
     must(vfio_hot_reset(device, &device->group, 1), "a hot reset with the group");
     must(vfio_device_enable(device), "the command register cannot be written");
     scratch_is(device, 0, "the hot reset");
+}
+
+/* The first two functions of one device, which share a bus and a group; skips the case if
+ * the lab has none, or their port cannot reset them. */
+static void
+two_of_a_device(const char *address[2])
+{
+    const char *members[MEMBERS_MAX];
+    suite_needs_live();
+    int count = shared_group(members);
+    size_t device = strlen("0000:00:00.");
+    if (count < 2 || strncmp(members[0], members[1], device) != 0) {
+        print_message("no two NICs of the lab are functions of one device\n");
+        skip();
+    }
+    needs_reset_by_bus(members[0]);
+    for (int i = 0; i < 2; i++)
+        address[i] = members[i];
+}
+
+/* Both, in one container; returns their group's file. */
+static int
+open_two(Bench *bench, VfioDevice device[2])
+{
+    const char *address[2];
+    two_of_a_device(address);
+    for (int i = 0; i < 2; i++)
+        take(bench, address[i]);
+    must(vfio_container_open(&bench->container), "/dev/vfio/vfio cannot be opened");
+    int group = keep(bench, vfio_group_open(pci_group(address[0])), "the group");
+    must(vfio_group_attach(group, &bench->container), "the group gets no container");
+    for (int i = 0; i < 2; i++) {
+        int fd = keep(bench, vfio_group_device(group, address[i]), "a function");
+        vfio_device_adopt(&device[i], fd, address[i]);
+        must(vfio_device_enable(&device[i]), "the command register cannot be written");
+    }
+    return group;
+}
+
+static void
+each_names_both(const VfioDevice device[2])
+{
+    struct vfio_pci_dependent_device functions[256];
+    for (int i = 0; i < 2; i++) {
+        HotReset reset = {.device = &device[i], .functions = functions};
+        reset.count = vfio_hot_reset_info(&device[i], functions, 256);
+        must(reset.count, "a hot reset does not name the functions");
+        for (int j = 0; j < 2; j++)
+            expect_named(&reset, device[j].address);
+    }
+}
+
+void
+hot_reset_hits_each_function_of_a_device(void **state)
+{
+    VfioDevice device[2];
+    int group = open_two(*state, device);
+    each_names_both(device);
+    for (int i = 0; i < 2; i++)
+        set_scratch(&device[i]);
+    must_refuse(vfio_hot_reset(&device[0], &group, 0), EINVAL,
+                "a hot reset without the group");
+    for (int i = 0; i < 2; i++)
+        scratch_is(&device[i], PATTERN, "a reset that was refused");
+    must(vfio_hot_reset(&device[0], &group, 1), "a hot reset with the group");
+    for (int i = 0; i < 2; i++)
+        must(vfio_device_enable(&device[i]), "the command register cannot be written");
+    if (suite_has_fault("hot_reset_hits_each_function_of_a_device"))
+        set_scratch(&device[1]);
+    for (int i = 0; i < 2; i++)
+        scratch_is(&device[i], 0, "the hot reset");
 }
 
 /* ---- the same by iommufd

@@ -35,6 +35,10 @@ typedef struct {
 /* The first e1000e that shares its group with bridges at most, behind an expander if
  * there is one; skips without any. */
 const char *nic(void);
+/* The NICs, no bridges, of the first group of the manifest that has two or more, and none
+ * with virtual functions; returns how many, or 0. */
+#define MEMBERS_MAX TAKEN_MAX
+int shared_group(const char *members[MEMBERS_MAX]);
 /* Not below bus 0's own ports, nor on it. */
 bool is_behind_expander(const char *address);
 /* Binds the function to vfio-pci for the case. */

@@ -17,4 +17,7 @@ hostbed test --accel tcg --emulator "$emulator" "$source_dir/topologies/hotplug.
     hotplug/a_plugged_function_is_at_its_address dma/frames_go_by_io_addresses nested/guest_drives_its_function \
     >"$out" 2>"$err"
 is "a suite after it finds a host as at its start" "$? $(grep -c '^not ok' "$out")" "0 0"
+for case in hotplug/a_plugged_function_is_at_its_address dma/frames_go_by_io_addresses; do
+    has "$case has run there" "$out" "^ok [0-9]+ - hotplug/l1/$case\$"
+done
 done_testing

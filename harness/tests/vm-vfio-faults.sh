@@ -34,6 +34,7 @@ fault vfio/interrupt_moves_to_another_cpu vfio 'was moved to CPU 1, and came the
 fault vfio/function_reset_restores_registers vfio 'after the reset the register 00170 is 00005aa5'
 fault vfio/hot_reset_names_the_functions_of_the_bus vfio 'does not name'
 fault vfio/hot_reset_needs_all_groups vfio 'a hot reset without a group: it was not refused'
+fault vfio/hot_reset_hits_each_function_of_a_device vfio 'after the hot reset the register 00170 is 00005aa5'
 
 # Those of iommufd, with a kernel that has it.
 if [ -n "${HOSTBED_SECOND_KERNEL-}${HOSTBED_DEMANDS-}" ]; then

@@ -19,7 +19,7 @@ for candidate in $(emulators); do
     {
         passes vfio berrange-2017 $everywhere addresses_end_at_the_asked_width
         passes vfio vfio $everywhere addresses_end_at_the_asked_width intx_is_delivered intx_is_masked \
-            group_with_a_function_of_the_host_is_refused
+            group_with_a_function_of_the_host_is_refused hot_reset_hits_each_function_of_a_device
         passes vfio merged-groups $everywhere group_with_a_function_of_the_host_is_refused
         passes vfio iommu-intel-options $everywhere interrupts_that_are_not_remapped_are_refused
         passes vfio iommu-amd $everywhere interrupts_that_are_not_remapped_are_refused
