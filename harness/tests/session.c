@@ -146,6 +146,11 @@ run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
         return g_str_equal(what, "!hang") ||
                refuse(error, HB_GUEST_HANG, "it did not end although it was killed");
     }
+    const char *slowness = g_environ_getenv((char **)command->env, "HOSTBED_SLOWNESS");
+    g_autofree char *as_slow =
+        g_strdup_printf("1..1\nok 1 - %s\n", slowness ? slowness : "a");
+    if (g_str_equal(what, "!slowness"))
+        what = as_slow;
     if (g_str_equal(what, "!unsound"))
         what = "1..1\nok 1 - a\n";
     command->output(1, (const guint8 *)what, strlen(what), command->user_data);
@@ -440,6 +445,14 @@ a_program_has_its_time(void **state)
            CHECKED
            "pass numa/a\ntimeout numa/[program]: did not end within 600 s, after 1 "
            "results\npass pci/a\n");
+}
+
+/* What waits within a case waits as long as the machine needs. */
+static void
+suites_know_how_slow_the_machine_is(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!slowness", GOOD)}, (Setup){0},
+           HB_OK, 1, CHECKED "pass numa/2.0\npass pci/a\n");
 }
 
 #define TOO_LONG(logs)                                                                   \
@@ -737,6 +750,7 @@ main(void)
         cmocka_unit_test(a_lost_host_fails_its_suite_only),
         cmocka_unit_test(a_later_host_is_checked_too),
         cmocka_unit_test(a_program_has_its_time),
+        cmocka_unit_test(suites_know_how_slow_the_machine_is),
         cmocka_unit_test(a_case_has_its_time),
         cmocka_unit_test(a_case_of_a_clone_has_its_time),
         cmocka_unit_test(suites_get_clones),
