@@ -16,12 +16,19 @@ struct BootRecipe {
     char *emulator, *kernel_file, *initrd_file, *cmdline;
     GStrv extra_args;
     gboolean capture;
-    GArray *memory_fds; /* int, ours; NULL: the emulator's own memory */
+    GArray *memory_fds;       /* int, ours; NULL: the emulator's own memory */
+    gboolean memory_readonly; /* what clones are made of may not be opened for writing */
+    gboolean maps_readonly;   /* machine_maps_readonly(), known when it was frozen */
     AccelVerdict *accel;
     Kernel *kernel;
 };
 
+/* How the host of OPTIONS would be started: all is there but its memory. */
+BootRecipe *boot_recipe_new(const BootOptions *options, GError **error);
 void boot_recipe_unref(BootRecipe *recipe);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootRecipe, boot_recipe_unref)
+/* Of descriptors (int), which it closes. */
+GArray *boot_memory_fds_new(void);
 
 /* Starts the emulator of BOOT, whose recipe is set, with logs in LOG_DIR, and begins to
  * listen to its agent. CLONE: its memory is a copy of the recipe's. */

@@ -48,13 +48,20 @@ boot_recipe_unref(BootRecipe *recipe)
     g_rc_box_release_full(recipe, recipe_clear);
 }
 
+GArray *
+boot_memory_fds_new(void)
+{
+    GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
+    g_array_set_clear_func(fds, close_fd);
+    return fds;
+}
+
 /* Memory of its own for each cell, zeroes: what a start before has left is nobody's. */
 static gboolean
 open_memory(BootRecipe *recipe, GError **error)
 {
     g_clear_pointer(&recipe->memory_fds, g_array_unref);
-    g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
-    g_array_set_clear_func(fds, close_fd);
+    g_autoptr(GArray) fds = boot_memory_fds_new();
     for (guint i = 0; i < recipe->plan->cells->len; i++) {
         const PlanCell *cell = recipe->plan->cells->pdata[i];
         if (!cell->backend)
@@ -188,6 +195,7 @@ boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interr
         .cmdline_extra = recipe->cmdline,
         .memory_fds = recipe->memory_fds,
         .clone = clone,
+        .memory_readonly = clone && recipe->memory_readonly,
         .log_dir = log_dir,
         .capture = recipe->capture,
         .extra_args = (const char *const *)recipe->extra_args,
@@ -273,16 +281,25 @@ prepare(BootRecipe *recipe, const BootOptions *options, GError **error)
     return recipe->accel && check_accel(recipe, error);
 }
 
+BootRecipe *
+boot_recipe_new(const BootOptions *options, GError **error)
+{
+    g_autoptr(BootRecipe) recipe = g_rc_box_new0(BootRecipe);
+    recipe->plan = options->plan;
+    recipe->emulator = g_strdup(options->emulator);
+    recipe->capture = options->capture;
+    recipe->extra_args = start_args(options, NULL, FALSE);
+    recipe->cmdline = start_cmdline(options, FALSE);
+    return prepare(recipe, options, error) ? g_steal_pointer(&recipe) : NULL;
+}
+
 Boot *
 boot_host(const BootOptions *options, GError **error)
 {
     g_autoptr(Boot) boot = g_new0(Boot, 1);
     g_autoptr(GError) hang = NULL;
-    boot->recipe = g_rc_box_new0(BootRecipe);
-    boot->recipe->plan = options->plan;
-    boot->recipe->emulator = g_strdup(options->emulator);
-    boot->recipe->capture = options->capture;
-    if (!prepare(boot->recipe, options, error))
+    boot->recipe = boot_recipe_new(options, error);
+    if (!boot->recipe)
         return NULL;
     boot->accel = boot->recipe->accel;
     boot->kernel = boot->recipe->kernel;
@@ -302,7 +319,7 @@ boot_free(Boot *boot)
     if (!boot)
         return;
     boot_stop(boot);
-    boot_recipe_unref(boot->recipe);
+    g_clear_pointer(&boot->recipe, boot_recipe_unref);
     g_free(boot->retried);
     g_free(boot);
 }

@@ -21,13 +21,33 @@ may_run_linux(const SessionOptions *options)
     return options->accel != ACCEL_TCG || options->plan->cpu_count == 1;
 }
 
+/* const Suite *: those that the host is made for. One whose template is kept is made for
+ * all of ours, so that it is the same whichever are selected. */
+static GPtrArray *
+made_for(const SessionOptions *options)
+{
+    GPtrArray *list = g_ptr_array_new();
+    gboolean ours = TRUE;
+    for (guint i = 0; i < options->suites->len; i++) {
+        Suite *suite = options->suites->pdata[i];
+        ours = ours && !suite->command;
+        g_ptr_array_add(list, suite);
+    }
+    if (!options->keep || !ours)
+        return list;
+    g_ptr_array_set_size(list, 0);
+    for (const Suite *suite = suites; suite->name; suite++)
+        g_ptr_array_add(list, (gpointer)suite);
+    return list;
+}
+
 /* Modules that no suite uses would only make the image larger, and what nobody counts
  * need not be captured. */
 static void
-find_uses(const SessionOptions *options, BootOptions *boot)
+find_uses(const SessionOptions *options, const GPtrArray *list, BootOptions *boot)
 {
-    for (guint i = 0; i < options->suites->len; i++) {
-        const Suite *suite = options->suites->pdata[i];
+    for (guint i = 0; i < list->len; i++) {
+        const Suite *suite = list->pdata[i];
         if (!suite->uses_vfio && !suite->uses_kvm && !suite->counts)
             continue;
         g_autofree char *unmet = suite_unmet(suite, options->plan);
@@ -40,12 +60,12 @@ find_uses(const SessionOptions *options, BootOptions *boot)
 
 /* The drivers of what will be plugged. */
 static void
-add_modules_of_plugged(GStrvBuilder *builder, const SessionOptions *options)
+add_modules_of_plugged(GStrvBuilder *builder, const Plan *plan, const GPtrArray *list)
 {
-    const Plan *plan = options->plan, *filled = plan->filled;
+    const Plan *filled = plan->filled;
     gboolean plugs = FALSE;
-    for (guint i = 0; i < options->suites->len && !plugs; i++) {
-        const Suite *suite = options->suites->pdata[i];
+    for (guint i = 0; i < list->len && !plugs; i++) {
+        const Suite *suite = list->pdata[i];
         g_autofree char *unmet = suite->plugs ? suite_unmet(suite, plan) : NULL;
         plugs = suite->plugs && !unmet;
     }
@@ -57,10 +77,10 @@ add_modules_of_plugged(GStrvBuilder *builder, const SessionOptions *options)
 }
 
 static GStrv
-wanted_modules(const SessionOptions *options)
+wanted_modules(const SessionOptions *options, const GPtrArray *list)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    add_modules_of_plugged(builder, options);
+    add_modules_of_plugged(builder, options->plan, list);
     if (options->modules)
         g_strv_builder_addv(builder, (const char **)options->modules);
     if (options->bindings && options->bindings->asked > 0)
@@ -84,11 +104,16 @@ commands_of(const SessionOptions *options)
     return g_strv_builder_end(builder);
 }
 
+/* Calls back with what a start takes. */
+typedef void *(*WithBoot)(const SessionOptions *options, const BootOptions *boot,
+                          gpointer user_data);
+
 static void *
-start(const SessionOptions *options, gboolean freezable, const char *log_dir,
-      GError **error)
+with_boot_options(const SessionOptions *options, const char *log_dir, WithBoot use,
+                  gpointer user_data)
 {
-    g_auto(GStrv) modules = wanted_modules(options);
+    g_autoptr(GPtrArray) list = made_for(options);
+    g_auto(GStrv) modules = wanted_modules(options, list);
     g_auto(GStrv) commands = commands_of(options);
     BootOptions boot = {
         .plan = options->plan,
@@ -102,7 +127,6 @@ start(const SessionOptions *options, gboolean freezable, const char *log_dir,
         .commands = (const char *const *)commands,
         .tools = *commands != NULL,
         .suites = TRUE,
-        .freezable = freezable,
         .log_dir = log_dir,
         .capture = options->capture,
         .once = options->once,
@@ -111,8 +135,30 @@ start(const SessionOptions *options, gboolean freezable, const char *log_dir,
         .step = on_step,
         .user_data = (gpointer)options,
     };
-    find_uses(options, &boot);
-    return boot_host(&boot, error);
+    find_uses(options, list, &boot);
+    return use(options, &boot, user_data);
+}
+
+typedef struct {
+    gboolean freezable;
+    GError **error;
+} Start;
+
+static void *
+start_with(const SessionOptions *options, const BootOptions *boot, gpointer user_data)
+{
+    const Start *call = user_data;
+    BootOptions freezable = *boot;
+    freezable.freezable = call->freezable;
+    return boot_host(&freezable, call->error);
+}
+
+static void *
+start(const SessionOptions *options, gboolean freezable, const char *log_dir,
+      GError **error)
+{
+    Start call = {freezable, error};
+    return with_boot_options(options, log_dir, start_with, &call);
 }
 
 static void
@@ -242,6 +288,60 @@ discard(void *template)
     template_free(template);
 }
 
+/* ---- the store
+ * ---------------------------------------------------------------------------------------
+ */
+
+static void *
+kept_with(const SessionOptions *options, const BootOptions *boot, gpointer trouble)
+{
+    return template_kept(boot, options->manifest, trouble);
+}
+
+static void *
+kept(const SessionOptions *options, char **how, char **trouble)
+{
+    Template *template = with_boot_options(options, NULL, kept_with, trouble);
+    if (template)
+        *how = g_strdup_printf("kept since %s as %.12s", template_kept_since(template),
+                               template_key(template));
+    return template;
+}
+
+static gboolean
+keep(const SessionOptions *options, void *template, char **how, GError **error)
+{
+    if (!template_keep(template, options->manifest, error))
+        return FALSE;
+    *how = g_strdup_printf("kept as %.12s", template_key(template));
+    return TRUE;
+}
+
+static void
+forget(void *template)
+{
+    template_forget(template);
+}
+
+typedef struct {
+    GPtrArray **inputs;
+    GError **error;
+} KeyCall;
+
+static void *
+key_with(const SessionOptions *options, const BootOptions *boot, gpointer user_data)
+{
+    const KeyCall *call = user_data;
+    return template_key_of(boot, options->manifest, call->inputs, call->error);
+}
+
+char *
+session_template_key(const SessionOptions *options, GPtrArray **inputs, GError **error)
+{
+    KeyCall call = {inputs, error};
+    return with_boot_options(options, NULL, key_with, &call);
+}
+
 const SessionDriver session_boot_driver = {
     .start = start,
     .stop = stop,
@@ -260,4 +360,7 @@ const SessionDriver session_boot_driver = {
     .freeze = freeze,
     .clone = clone_one,
     .discard = discard,
+    .kept = kept,
+    .keep = keep,
+    .forget = forget,
 };

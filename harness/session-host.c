@@ -115,13 +115,10 @@ compare_host(Session *session, GError **error)
     return results;
 }
 
-/* A host that runs, and what its check gave; NULL: none runs. */
-static GPtrArray *
-start_and_compare(Session *session, GError **error)
+GPtrArray *
+session_check_host(Session *session, GError **error)
 {
     const SessionOptions *options = session->options;
-    if (!start_host(session, error))
-        return NULL;
     session_step(session, COMPARE_SUITE);
     g_autoptr(GBytes) manifest =
         g_bytes_new_static(options->manifest, strlen(options->manifest));
@@ -131,6 +128,13 @@ start_and_compare(Session *session, GError **error)
     if (!results)
         session_stop_host(session);
     return results;
+}
+
+/* A host that runs, and what its check gave; NULL: none runs. */
+static GPtrArray *
+start_and_compare(Session *session, GError **error)
+{
+    return start_host(session, error) ? session_check_host(session, error) : NULL;
 }
 
 /* What is wrong with a host stays so, so that another one is tried. One that is wrong
@@ -160,10 +164,9 @@ check_is_asked(const Session *session)
     return FALSE;
 }
 
-/* Takes RESULTS. A later host, and one of a shard without the check, tells only what is
- * wrong. */
-static void
-deliver_check(Session *session, GPtrArray *results, gboolean is_first)
+/* One of a shard without the check tells only what is wrong, too. */
+void
+session_deliver_check(Session *session, GPtrArray *results, gboolean is_first)
 {
     if (is_first && check_is_asked(session)) {
         session_deliver(session, results);
@@ -210,19 +213,22 @@ prepare_host(Session *session, GError **error)
 gboolean
 session_ensure_host(Session *session, GError **error)
 {
+    if (!session->host && !session->looked)
+        session_use_kept(session);
     if (session->host || session_clone_host(session))
         return TRUE;
     if (session_interrupted(session)) {
         g_set_error_literal(error, HB_ERROR, HB_INTERRUPTED, "interrupted");
         return FALSE;
     }
-    gboolean is_first = session->starts == 0;
+    gboolean is_first = !session->checked;
+    session->checked = TRUE;
     GPtrArray *results = start_and_compare(session, error);
     if (!results)
         return FALSE;
     gboolean runs = retry_check(session, results, error);
     session->differs = session_any_bad(results);
-    deliver_check(session, results, is_first);
+    session_deliver_check(session, results, is_first);
     if (runs && session_host_counts(session) && !prepare_host(session, error))
         return FALSE;
     if (runs && session_host_counts(session) && session_wants_template(session))

@@ -14,9 +14,12 @@ typedef struct {
     void *template;           /* what hosts are clones of; or NULL */
     gboolean cold;            /* there will be none */
     char *frozen_observation; /* of the host that was frozen, where clones are checked */
+    gboolean looked;          /* for one that is kept */
+    char *trouble;            /* what was wrong with that, or NULL */
     guint starts;             /* and clones */
+    gboolean checked;         /* a host, so that later ones tell less */
     char *log_dir;            /* of the present start */
-    gint64 boot_us;           /* of the last start, that of a clone left out */
+    gint64 boot_us;           /* of the last start, also where it was not today's */
     gboolean late;            /* the deadline passed */
     gboolean check_failed;    /* in all tries of a host */
     gboolean differs;         /* the host, from its manifest */
@@ -53,6 +56,11 @@ gboolean session_ensure_host(Session *session, GError **error);
 gboolean session_host_counts(const Session *session);
 void session_stop_host(Session *session);
 
+/* Puts the manifest into the host and compares it with that, both in its logs: the
+ * check's results. NULL: it does not answer. */
+GPtrArray *session_check_host(Session *session, GError **error);
+/* Tells the check's RESULTS (taken): of the FIRST host all, of others what is wrong. */
+void session_deliver_check(Session *session, GPtrArray *results, gboolean first);
 /* Makes the folder NAME for the logs of the host to come. */
 void session_choose_log_dir(Session *session, const char *name);
 
@@ -63,6 +71,9 @@ gboolean session_wants_template(const Session *session);
 /* Makes a template of the host, which was checked; the host is gone then. Without success
  * it stays, and all is as if nobody had asked. */
 void session_freeze_host(Session *session);
+/* Takes the template that is kept, if that was asked for and there is one that lives;
+ * what the check finds in its first clone is told. */
+void session_use_kept(Session *session);
 /* A host, from the template. FALSE: there is none, so that one has to be started. */
 gboolean session_clone_host(Session *session);
 /* Whoever comes next gets a host of its own, if that was asked for. */

@@ -11,6 +11,10 @@
 #include "log-dir.h"
 #include "session-private.h"
 
+/* A start takes some fifteen times as long as a clone: how slow this machine is, where
+ * nothing was started on it. */
+#define CLONES_A_START 15
+
 /* Those that will have a host. */
 static guint
 programs_to_run(const Session *session)
@@ -30,8 +34,11 @@ gboolean
 session_wants_template(const Session *session)
 {
     const SessionOptions *options = session->options;
-    if (options->cold || session->cold || !options->driver->freeze ||
-        options->isolation == SESSION_ISOLATE_NONE)
+    if (options->cold || session->cold || !options->driver->freeze)
+        return FALSE;
+    if (options->keep)
+        return TRUE;
+    if (options->isolation == SESSION_ISOLATE_NONE)
         return FALSE;
     guint programs = programs_to_run(session);
     return programs > 1 || (programs == 1 && options->isolation == SESSION_ISOLATE_CASE);
@@ -54,6 +61,23 @@ observe(Session *session, GError **error)
     return text;
 }
 
+/* What became of it, to be told; owned by the caller. */
+static char *
+keep(Session *session)
+{
+    const SessionDriver *driver = session->options->driver;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *how = NULL;
+    if (!session->options->keep || !driver->keep)
+        return g_strdup("");
+    if (session->differs)
+        return g_strdup(", not kept: it is not the host that was asked for");
+    session_step(session, "keeping the template");
+    if (driver->keep(session->options, session->template, &how, &error))
+        return g_strdup_printf(", %s", how);
+    return g_strdup_printf(", not kept: %s", error->message);
+}
+
 void
 session_freeze_host(Session *session)
 {
@@ -70,11 +94,83 @@ session_freeze_host(Session *session)
     /* It may have died of it. */
     if (session->cold && session->host && !driver->sound(session->host, NULL))
         session_stop_host(session);
+    g_autofree char *kept = session->cold ? NULL : keep(session);
+    const char *trouble = session->trouble;
     g_autofree char *how =
-        session->cold ? g_strdup_printf("it cannot be frozen: %s", error->message)
-                      : g_strdup_printf("frozen in %.2f s", seconds);
+        session->cold
+            ? g_strdup_printf("it cannot be frozen: %s", error->message)
+            : g_strdup_printf("frozen in %.2f s%s%s%s", seconds, kept,
+                              trouble ? "; thrown away was the one before: " : "",
+                              trouble ? trouble : "");
     if (!session_interrupted(session) && !session->late)
         tell(session, how);
+}
+
+/* ---- what is kept
+ * ----------------------------------------------------------------------------------- */
+
+/* The first clone is checked as a host that was started would be, and by the same words:
+ * a run proves all by itself. */
+static GPtrArray *
+clone_and_check(Session *session, GError **error)
+{
+    const SessionOptions *options = session->options;
+    session->starts++;
+    session_choose_log_dir(session, NULL);
+    session->host = options->driver->clone(session->template, session->log_dir,
+                                           options->interrupt, error);
+    if (!session->host)
+        return NULL;
+    if (options->driver->boot_us)
+        session->boot_us = CLONES_A_START * options->driver->boot_us(session->host);
+    if (options->started)
+        options->started(session->host, options->user_data);
+    g_autoptr(GPtrArray) results = session_check_host(session, error);
+    if (results && session_any_bad(results)) {
+        g_set_error_literal(error, HB_ERROR, HB_FAIL, "it is not the host that it was");
+        return NULL;
+    }
+    if (results && options->check_clones)
+        session->frozen_observation = observe(session, error);
+    return !options->check_clones || session->frozen_observation
+               ? g_steal_pointer(&results)
+               : NULL;
+}
+
+/* One that does not live is of no use to anybody. */
+static void
+throw_away(Session *session, const char *why)
+{
+    session_stop_host(session);
+    session->options->driver->forget(session->template);
+    session_discard_template(session);
+    session->trouble = g_strdup(why);
+}
+
+void
+session_use_kept(Session *session)
+{
+    const SessionOptions *options = session->options;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *how = NULL;
+    session->looked = TRUE;
+    if (!options->keep || !options->driver->kept || !session_wants_template(session))
+        return;
+    session_step(session, "looking for a template");
+    session->template = options->driver->kept(options, &how, &session->trouble);
+    if (!session->template)
+        return;
+    GPtrArray *results = clone_and_check(session, &error);
+    if (!results && (session_interrupted(session) || session->late))
+        return;
+    if (!results) {
+        throw_away(session, error->message);
+        return;
+    }
+    tell(session, how);
+    session->checked = TRUE;
+    session_deliver_check(session, results, TRUE);
+    session_isolate(session);
 }
 
 /* Byte for byte. */
@@ -129,6 +225,8 @@ void
 session_isolate(Session *session)
 {
     SessionIsolation isolation = session->options->isolation;
+    if (isolation == SESSION_ISOLATE_NONE)
+        return;
     if (session->template || isolation == SESSION_ISOLATE_SUITE ||
         isolation == SESSION_ISOLATE_CASE)
         session_stop_host(session);

@@ -114,5 +114,6 @@ session_run(const SessionOptions *options)
     if (source)
         g_source_remove(source);
     g_free(session.log_dir);
+    g_free(session.trouble);
     return status;
 }

@@ -55,6 +55,14 @@ typedef struct {
     void *(*clone)(const void *template, const char *log_dir, GCancellable *interrupt,
                    GError **error);
     void (*discard)(void *template);
+    /* The store of templates (template.h); all NULL: nothing is kept. KEPT gives the one
+     * of such hosts, or NULL, and then perhaps what was wrong with it (*TROUBLE, owned by
+     * the caller); KEEP puts one there and FORGET takes it away. *HOW, owned by the
+     * caller, is what there is to tell of it. */
+    void *(*kept)(const SessionOptions *options, char **how, char **trouble);
+    gboolean (*keep)(const SessionOptions *options, void *template, char **how,
+                     GError **error);
+    void (*forget)(void *template);
 } SessionDriver;
 
 /* Who gets a host of its own. */
@@ -66,6 +74,11 @@ typedef enum {
 } SessionIsolation;
 
 extern const SessionDriver session_boot_driver; /* real hosts; "host" is a Boot */
+
+/* The key that such a host's template has in the store, and what it is made of, as
+ * template_key_of(). */
+char *
+session_template_key(const SessionOptions *options, GPtrArray **inputs, GError **error);
 
 struct SessionOptions {
     const Plan *plan;
@@ -100,6 +113,7 @@ struct SessionOptions {
     gboolean even_if_different; /* suites run also where the check failed */
     SessionIsolation isolation;
     gboolean cold;         /* no templates: each host is started */
+    gboolean keep;         /* use a template that is kept, or keep the one that is made */
     gboolean check_clones; /* compare clones with the manifest, too */
     gint64 deadline_us;    /* g_get_monotonic_time() by when all must be done; 0: none */
     GCancellable *interrupt; /* the session also fires it itself, at the deadline */

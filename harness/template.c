@@ -8,15 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "boot-private.h"
 #include "error.h"
 #include "resources.h"
-
-struct Template {
-    BootRecipe *recipe;
-    int state_fd;
-    char *nonce; /* of the host: who has it was not booted again */
-};
+#include "template-private.h"
 
 /* ---- freezing
  * ------------------------------------------------------------------------------------ */
@@ -94,6 +88,7 @@ freeze_machine(Boot *boot, Template *template, GError **error)
     if (!guest_greet(boot->guest, FALSE, boot_cancellable(boot), error))
         return FALSE;
     template->nonce = g_strdup(guest_hello(boot->guest, "nonce"));
+    template->recipe->maps_readonly = machine_maps_readonly(boot->machine);
     return machine_freeze(boot->machine, template->state_fd, error);
 }
 
@@ -133,6 +128,8 @@ template_free(Template *template)
         close(template->state_fd);
     boot_recipe_unref(template->recipe);
     g_free(template->nonce);
+    g_free(template->key);
+    g_free(template->made);
     g_free(template);
 }
 

@@ -244,3 +244,20 @@ child_first_line(Child *child)
     buffer[strcspn(buffer, "\n")] = '\0';
     return printable(buffer);
 }
+
+char *
+child_output(Child *child)
+{
+    struct stat about;
+    gsize size =
+        child->output >= 0 && fstat(child->output, &about) == 0 ? about.st_size : 0;
+    char *text = g_malloc(size + 1);
+    read_at(child->output, text, size + 1, 0);
+    return text;
+}
+
+GPid
+child_pid(const Child *child)
+{
+    return child->pid;
+}

@@ -30,5 +30,8 @@ gboolean child_wait(Child *child, guint timeout_ms, int *code);
 /* What it said last on standard error: at most the last three lines, one line, printable;
  * "" if nothing. The result is owned by the caller. */
 char *child_complaint(Child *child);
+/* All of its standard output, as it is; owned by the caller. */
+char *child_output(Child *child);
+GPid child_pid(const Child *child);
 /* The first line of its standard output, or "". The result is owned by the caller. */
 char *child_first_line(Child *child);

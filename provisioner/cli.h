@@ -31,6 +31,7 @@ int cmd_run(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_image(int argc, char **argv);
+int cmd_template(int argc, char **argv);
 
 /* Options that every command takes which starts or plans a host. */
 typedef struct {

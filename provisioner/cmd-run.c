@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@
 #include "outbox.h"
 #include "resources.h"
 #include "schedule.h"
+#include "template.h"
+#include "template-store.h"
 #include "wrap.h"
 
 /* Who waits longer than this is told what for, if it is a person. */
@@ -34,7 +37,7 @@ typedef struct {
     char *host, *log_dir;
     GStrv modules;
     double timeout_s;
-    gboolean tty, capture, no_retry, verbose;
+    gboolean tty, capture, no_retry, warm, verbose;
 } Options;
 
 static void
@@ -348,6 +351,85 @@ check_capture(const Options *options, const Plan *plan, GError **error)
     return FALSE;
 }
 
+/* ---- templates
+ * --------------------------------------------------------------------------------------
+ */
+
+/* A clone of the template that is kept. NULL: there is none that lives; without ERROR one
+ * is to be made. */
+static Boot *
+clone_kept(Session *session, const BootOptions *options, GError **error)
+{
+    g_autofree char *trouble = NULL;
+    g_autoptr(GError) reason = NULL;
+    g_autoptr(Template) template = template_kept(options, NULL, &trouble);
+    Boot *boot =
+        template ? template_clone(template, options->log_dir, session->interrupt, &reason)
+                 : NULL;
+    if (boot || (!template && !trouble))
+        return boot;
+    if (g_cancellable_is_cancelled(session->interrupt)) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return NULL;
+    }
+    clear_progress(session);
+    fprintf(stderr,
+            "hostbed: warning: the template that was kept is thrown away, and made anew: "
+            "%s\n",
+            trouble ? trouble : reason->message);
+    if (template)
+        template_forget(template);
+    return NULL;
+}
+
+/* Makes a template of *BOOT and keeps it; *BOOT is then a clone of it. What cannot be
+ * frozen or kept serves the command all the same. */
+static void
+freeze_and_keep(Session *session, Boot **boot, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    g_autofree char *log_dir = g_build_filename((*boot)->log_dir, "clone", NULL);
+    on_step("keeping the template", session);
+    g_autoptr(Template) template = template_freeze(boot, &reason);
+    if (!template && !*boot) {
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return;
+    }
+    if (!template || !template_keep(template, NULL, &reason)) {
+        clear_progress(session);
+        fprintf(stderr, "hostbed: warning: the host is not kept: %s\n", reason->message);
+    }
+    if (!template)
+        return;
+    mkdir(log_dir, 0700);
+    *boot = template_clone(template, log_dir, session->interrupt, error);
+}
+
+static Boot *
+boot_warm(Session *session, const BootOptions *options, GError **error)
+{
+    /* For any command, so that more of them find the same template. */
+    BootOptions warm = *options;
+    warm.tools = warm.freezable = TRUE;
+    g_autoptr(GError) failure = NULL;
+    on_step("looking for a template", session);
+    Boot *boot = clone_kept(session, &warm, &failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    if (boot)
+        return boot;
+    boot = boot_host(&warm, error);
+    if (boot)
+        freeze_and_keep(session, &boot, error);
+    return boot;
+}
+
+/* ---- the host
+ * --------------------------------------------------------------------------------------
+ */
+
 /* Boots PLAN and runs the command in it; the host is gone when this returns. */
 static int
 run_in_host(Session *session, const Plan *plan, const char *emulator, Accel accel,
@@ -376,7 +458,8 @@ run_in_host(Session *session, const Plan *plan, const char *emulator, Accel acce
     };
     GuestExit result = {0};
     g_autoptr(GError) error = NULL;
-    session->boot = boot_host(&boot_options, &error);
+    session->boot = options->warm ? boot_warm(session, &boot_options, &error)
+                                  : boot_host(&boot_options, &error);
     if (session->boot) {
         clear_progress(session);
         report_boot(session);
@@ -436,6 +519,9 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
          "Keep what passes on the host's networks, NETWORK.pcap beside the logs", NULL},
         {"no-retry", 0, 0, G_OPTION_ARG_NONE, &options->no_retry,
          "A host that hangs when it is started is not started again", NULL},
+        {"warm", 0, 0, G_OPTION_ARG_NONE, &options->warm,
+         "Run in a clone of the template that is kept; make and keep one if need be",
+         NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
          "Tell on standard error what is being done", NULL},
         G_OPTION_ENTRY_NULL,
@@ -444,6 +530,11 @@ parse_options(int *argc, char **argv, Options *options, Accel *accel, int *befor
     if (!cli_parse_divided("run", argc, argv, entries, &options->machine, before, status))
         return FALSE;
     *accel = cli_accel(&options->machine);
+    g_autoptr(GError) error = NULL;
+    if (options->warm && template_store_maximum(&error) < 0) {
+        *status = cli_fail(error);
+        return FALSE;
+    }
     if (!cli_program_check(&options->program, status))
         return FALSE;
     if (!(options->timeout_s >= 0 && options->timeout_s <= 1e6)) { /* nan is neither */

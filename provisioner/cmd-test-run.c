@@ -106,12 +106,16 @@ print_logs(const TestLab *lab)
     }
 }
 
-/* Why it took longer than it might, or shared what others changed. */
+/* Why it took longer than it might, or shared what others changed; with --keep, what is
+ * kept. */
 static void
-print_cold(const TestLab *lab)
+print_templates(const TestLab *lab, gboolean keep)
 {
     for (guint i = 0; i < lab->hosts->len; i++) {
         const TestHost *host = lab->hosts->pdata[i];
+        if (keep && host->part->template)
+            fprintf(stderr, "hostbed: template of %s/%s: %s\n", lab->name, host->id,
+                    host->part->template);
         if (host->part->cold)
             fprintf(stderr, "hostbed: %s/%s is no clone of a template: %s\n", lab->name,
                     host->id, host->part->cold);
@@ -132,7 +136,7 @@ print_summary(const Run *run)
     fprintf(stderr, " in %.1f s\n",
             (double)(g_get_monotonic_time() - run->started_us) / 1e6);
     for (guint i = 0; i < run->labs->len; i++) {
-        print_cold(run->labs->pdata[i]);
+        print_templates(run->labs->pdata[i], run->options->keep);
         print_logs(run->labs->pdata[i]);
     }
 }
@@ -397,6 +401,8 @@ worker_command(const Run *run, const TestLab *lab, const TestHost *host)
     add_option(argv, "isolate", o->isolate_text);
     if (o->cold)
         g_strv_builder_add(argv, "--cold");
+    if (o->keep)
+        g_strv_builder_add(argv, "--keep");
     if (o->check_clones)
         g_strv_builder_add(argv, "--check-clones");
     if (o->no_skip)

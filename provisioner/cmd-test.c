@@ -6,6 +6,7 @@
 #include "cmd-test.h"
 
 #include "bind.h"
+#include "template-store.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -111,6 +112,8 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "Who gets a host of its own: suite (default), case, none", "WHAT"},
         {"cold", 0, 0, G_OPTION_ARG_NONE, &o->cold,
          "Start hosts; clone none from a template", NULL},
+        {"keep", 0, 0, G_OPTION_ARG_NONE, &o->keep,
+         "Use the hosts' templates that are kept, and keep those that are made", NULL},
         {"check-clones", 0, 0, G_OPTION_ARG_NONE, &o->check_clones,
          "Compare each clone with its manifest, too", NULL},
         {"repeat", 0, 0, G_OPTION_ARG_INT, &o->repeat, "Run everything N times", "N"},
@@ -221,6 +224,14 @@ check_options(TestOptions *o, int *status)
         *status = cli_fail_with(HB_USAGE, "--deadline: a number of seconds from now");
     else if (g_strcmp0(o->junit, "-") == 0 && g_strcmp0(o->json, "-") == 0)
         *status = cli_fail_with(HB_USAGE, "only one report can go to standard output");
+    else if (o->cold && o->keep)
+        *status = cli_fail_with(HB_USAGE, "--cold makes no template to --keep");
+    else if (o->keep && o->prepare_commands)
+        *status =
+            cli_fail_with(HB_USAGE, "--keep keeps hosts as they were checked, which "
+                                    "--prepare changes; use one of them");
+    else if (o->keep && template_store_maximum(&error) < 0)
+        *status = cli_fail(error);
     else if (!parse_isolation(o))
         *status =
             cli_fail_with(HB_USAGE, "--isolate %s: suite, case or none", o->isolate_text);

@@ -35,7 +35,7 @@ typedef struct {
     gint64 deadline_us;      /* g_get_monotonic_time(), the same in every process; or 0 */
     char *isolate_text;
     SessionIsolation isolation;
-    gboolean cold, check_clones;
+    gboolean cold, keep, check_clones;
     gboolean list, capture, no_retry, no_skip, even_if_different, quiet, verbose;
 
     /* between us and our workers, and for tests */

@@ -19,7 +19,7 @@ typedef struct {
     const char *qmp_fd, *agent_fd, *console_fd;
     GStrv memory_fds; /* one for each cell with memory, in order */
     const char *capture_dir;
-    gboolean clone, sandbox;
+    gboolean clone, memory_readonly, sandbox;
 } Words;
 
 /* The list being written. Its elements are options: argument vectors of one or two words.
@@ -217,6 +217,11 @@ write_memory(Writer *writer)
             /* Of a copy that shares almost all nothing can be set aside beforehand. */
             if (writer->words->clone)
                 json_object_set_boolean_member(backend, "reserve", FALSE);
+            /* The file is, the copy is not. */
+            if (writer->words->memory_readonly) {
+                json_object_set_boolean_member(backend, "readonly", TRUE);
+                json_object_set_string_member(backend, "rom", "off");
+            }
         }
         add_json(writer, "-object", backend);
     }
@@ -537,6 +542,7 @@ emit_qemu_args(const Plan *plan, const EmitRuntime *runtime)
         .memory_fds = memory_fds,
         .capture_dir = runtime->capture_dir,
         .clone = runtime->clone,
+        .memory_readonly = runtime->memory_readonly,
         .sandbox = runtime->sandbox,
     };
     g_autoptr(GPtrArray) options = write_options(plan, &words);

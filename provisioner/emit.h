@@ -52,6 +52,7 @@ typedef struct {
     /* A clone: what it writes to memory is its own, and it waits for the rest of its
      * state. */
     gboolean clone;
+    gboolean memory_readonly; /* what memory_fds are may not be opened for writing */
     gboolean sandbox;
 } EmitRuntime;
 

@@ -100,3 +100,9 @@ GPtrArray *emulator_list(void);
 /* A digest that changes when BINARY, the modules it loads or DATA_DIRS change. Owned by
  * the caller. */
 char *emulator_identity(const char *binary, const char *const *data_dirs);
+
+/* SHA-256 of the program that BINARY is or, if it is a script, starts, and of the
+ * firmware that it brings. Remembered, so that it costs nothing the second time. Both are
+ * owned by the caller. */
+gboolean
+emulator_digests(const char *binary, char **program, char **firmware, GError **error);

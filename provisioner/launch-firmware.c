@@ -50,19 +50,30 @@ copy_to_memory(const char *path, GError **error)
 }
 
 gboolean
-firmware_find_efi(char **code, int *vars_fd, GError **error)
+firmware_efi_paths(const char **code, const char **vars, GError **error)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
         if (access(places[i].code, R_OK) != 0 || access(places[i].vars, R_OK) != 0)
             continue;
-        *vars_fd = copy_to_memory(places[i].vars, error);
-        if (*vars_fd < 0)
-            return FALSE;
-        *code = g_strdup(places[i].code);
+        *code = places[i].code;
+        *vars = places[i].vars;
         return TRUE;
     }
     g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
                 "the lab asks for EFI firmware and this machine has none; install ovmf "
                 "(Debian) or edk2-ovmf (Fedora)");
     return FALSE;
+}
+
+gboolean
+firmware_find_efi(char **code, int *vars_fd, GError **error)
+{
+    const char *code_path, *vars_path;
+    if (!firmware_efi_paths(&code_path, &vars_path, error))
+        return FALSE;
+    *vars_fd = copy_to_memory(vars_path, error);
+    if (*vars_fd < 0)
+        return FALSE;
+    *code = g_strdup(code_path);
+    return TRUE;
 }

@@ -165,6 +165,27 @@ machine_freeze(Machine *machine, int state_fd, GError **error)
            move_state(machine, state_fd, "migrate", "write the host's state", error);
 }
 
+/* QEMU before 8.2 opens the file for writing, whatever it makes of it. */
+gboolean
+machine_maps_readonly(Machine *machine)
+{
+    g_autoptr(JsonNode) result =
+        qmp_call(machine->qmp, "qom-list-properties",
+                 one_argument("typename", "memory-backend-file"), -1, CALL_MS, NULL);
+    JsonArray *properties =
+        result && JSON_NODE_HOLDS_ARRAY(result) ? json_node_get_array(result) : NULL;
+    for (guint i = 0; properties && i < json_array_get_length(properties); i++) {
+        JsonNode *element = json_array_get_element(properties, i);
+        JsonNode *name =
+            JSON_NODE_HOLDS_OBJECT(element)
+                ? json_object_get_member(json_node_get_object(element), "name")
+                : NULL;
+        if (name && g_strcmp0(json_node_get_string(name), "rom") == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* A descriptor of its own, since the place where it is read from goes with it. */
 static int
 open_again(int fd)

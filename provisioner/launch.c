@@ -152,6 +152,7 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
         .capture_dir = options->capture ? options->log_dir : NULL,
         .memory_fds = options->memory_fds,
         .clone = options->clone,
+        .memory_readonly = options->memory_readonly,
         .sandbox = TRUE,
     };
     g_auto(GStrv) argv = build_argv(options, &runtime);

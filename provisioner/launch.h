@@ -29,8 +29,9 @@ typedef struct {
     /* Descriptors of the cells' memory, an int for each cell with memory; borrowed. NULL:
      * memory is the emulator's own, and the host cannot be frozen. */
     GArray *memory_fds;
-    gboolean clone;      /* of what is in memory_fds; then machine_thaw() */
-    const char *log_dir; /* exists, ours alone */
+    gboolean clone;           /* of what is in memory_fds; then machine_thaw() */
+    gboolean memory_readonly; /* a clone's; it may not be opened for writing */
+    const char *log_dir;      /* exists, ours alone */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
     GCancellable *interrupt; /* fires on SIGINT and the like; borrowed, or NULL */
@@ -54,6 +55,8 @@ gboolean machine_freeze(Machine *machine, int state_fd, GError **error);
 char *machine_freeze_obstacle(Machine *machine);
 /* Lets a machine go on that could not be frozen. */
 void machine_resume(Machine *machine);
+/* Whether clones can share memory that the emulator may not open for writing. */
+gboolean machine_maps_readonly(Machine *machine);
 /* Gives a clone the state that was frozen, read from the beginning of STATE_FD, and lets
  * it run. */
 gboolean machine_thaw(Machine *machine, int state_fd, GError **error);

@@ -26,6 +26,8 @@ const Command commands[] = {
      "check hosts against their labs, and run suites in them", cmd_test},
     {"image", "kernel [PACKAGE…]", "kernels for hosts: list them, unpack a package",
      cmd_image},
+    {"template", "list|rm|prune|key|export|import [ARGUMENT…]",
+     "hosts that are kept, frozen, for test --keep and run --warm", cmd_template},
     {NULL},
 };
 
@@ -38,7 +40,7 @@ print_help(FILE *out)
           "Commands:\n",
           out);
     for (const Command *command = commands; command->name; command++)
-        fprintf(out, "  %-8s %s\n", command->name, command->summary);
+        fprintf(out, "  %-9s %s\n", command->name, command->summary);
     fputs("\n'hostbed COMMAND --help' tells more; hostbed(1) tells all.\n", out);
 }
 

@@ -25,6 +25,8 @@ typedef struct {
         *programs; /* TAP; "!died", "!timeout", "!unsound", "!deadline", "!interrupt",
                       "!hang", "!endless" */
     const char *const *clones; /* "ok", "dead"; NULL: hosts cannot be frozen */
+    const char *const *kept;   /* "ok", "none", "damaged"; NULL: nothing is kept */
+    guint looked, keeps, forgotten;
     guint started, stopped, observed, ran, frozen, cloned, discarded;
     gboolean asked_freezable, prepare_fails;
     guint prepared;
@@ -214,6 +216,33 @@ discard(void *template)
     ((Script *)template)->discarded++;
 }
 
+static void *
+kept(const SessionOptions *options, char **how, char **trouble)
+{
+    Script *script = options->user_data;
+    const char *what = next(script->kept, &script->looked);
+    if (g_str_equal(what, "damaged"))
+        *trouble = g_strdup("it was cut");
+    if (!g_str_equal(what, "ok"))
+        return NULL;
+    *how = g_strdup("kept for long");
+    return script;
+}
+
+static gboolean
+keep(const SessionOptions *options, void *template, char **how, GError **error)
+{
+    ((Script *)template)->keeps++;
+    *how = g_strdup("kept");
+    return TRUE;
+}
+
+static void
+forget(void *template)
+{
+    ((Script *)template)->forgotten++;
+}
+
 static const SessionDriver driver = {.start = start,
                                      .stop = stop,
                                      .retried = retried,
@@ -226,7 +255,10 @@ static const SessionDriver driver = {.start = start,
                                      .time_out = time_out,
                                      .freeze = freeze,
                                      .clone = restore,
-                                     .discard = discard};
+                                     .discard = discard,
+                                     .kept = kept,
+                                     .keep = keep,
+                                     .forget = forget};
 
 static void
 on_frozen(gboolean cold, const char *how, gpointer user_data)
@@ -234,6 +266,9 @@ on_frozen(gboolean cold, const char *how, gpointer user_data)
     Script *script = user_data;
     if (cold)
         g_string_append_printf(script->log, "cold: %s\n", how);
+    else if (script->kept) /* without the time it took */
+        g_string_append_printf(script->log, "template: %s\n",
+                               strchr(how, ',') ? strchr(how, ',') + 2 : how);
 }
 
 static void
@@ -330,6 +365,7 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
             setup.deadline_ms ? g_get_monotonic_time() + setup.deadline_ms * 1000 : 0,
         .isolation = setup.isolation,
         .cold = !setup.warm,
+        .keep = script->kept != NULL,
         .check_clones = setup.check_clones,
         .interrupt = interrupt,
         .frozen = on_frozen,
@@ -564,6 +600,64 @@ clones_are_checked_on_request(void **state)
                 (Setup){.check_clones = TRUE}, 2, 1, expected);
 }
 
+/* … and of hosts whose templates are kept. */
+static void
+expect_kept(Script script, Setup setup, guint starts, guint clones, guint keeps,
+            guint forgotten, const char *expected)
+{
+    setup.warm = TRUE;
+    play(&script, setup, HB_OK, expected);
+    assert_int_equal(script.started, starts);
+    assert_int_equal(script.cloned, clones);
+    assert_int_equal(script.keeps, keeps);
+    assert_int_equal(script.forgotten, forgotten);
+    assert_int_equal(script.looked, 1);
+    assert_int_equal(script.discarded,
+                     script.frozen + (g_str_equal(script.kept[0], "ok") ? 1 : 0));
+}
+
+#define BOTH "pass numa/a\npass pci/a\n"
+
+static void
+what_is_kept_needs_no_start(void **state)
+{
+    Script script = {LIST("ok"), LIST(manifest), LIST(GOOD), LIST("ok"),
+                     .kept = LIST("ok")};
+    expect_kept(script, (Setup){0}, 0, 3, 0, 0, "template: kept for long\n" CHECKED BOTH);
+    /* one clone for all: that which was checked */
+    expect_kept(script, (Setup){.isolation = SESSION_ISOLATE_NONE}, 0, 1, 0, 0,
+                "template: kept for long\n" CHECKED BOTH);
+}
+
+static void
+what_is_made_is_kept(void **state)
+{
+    Script script = {LIST("ok"), LIST(manifest), LIST(GOOD), LIST("ok"),
+                     .kept = LIST("none")};
+    expect_kept(script, (Setup){0}, 1, 2, 1, 0, CHECKED "template: kept\n" BOTH);
+    expect_kept(script, (Setup){.suite_names = LIST("manifest", "numa")}, 1, 1, 1, 0,
+                CHECKED "template: kept\npass numa/a\n");
+    script.kept = LIST("damaged");
+    expect_kept(script, (Setup){0}, 1, 2, 1, 0,
+                CHECKED
+                "template: kept; thrown away was the one before: it was cut\n" BOTH);
+}
+
+static void
+what_does_not_live_is_made_anew(void **state)
+{
+    Script script = {LIST("ok"), LIST(manifest), LIST(GOOD), LIST("dead", "ok"),
+                     .kept = LIST("ok")};
+    expect_kept(script, (Setup){0}, 1, 3, 1, 1,
+                CHECKED "template: kept; thrown away was the one before: the emulator "
+                        "died\n" BOTH);
+    script.clones = LIST("ok");
+    script.observations = LIST("cpus 0\n", manifest);
+    expect_kept(script, (Setup){0}, 1, 3, 1, 1,
+                CHECKED "template: kept; thrown away was the one before: it is not the "
+                        "host that it was\n" BOTH);
+}
+
 static void
 each_case_gets_a_host(void **state)
 {
@@ -756,6 +850,9 @@ main(void)
         cmocka_unit_test(suites_get_clones),
         cmocka_unit_test(hosts_that_cannot_be_frozen_go_on),
         cmocka_unit_test(a_dead_clone_is_replaced_by_a_start),
+        cmocka_unit_test(what_is_kept_needs_no_start),
+        cmocka_unit_test(what_is_made_is_kept),
+        cmocka_unit_test(what_does_not_live_is_made_anew),
         cmocka_unit_test(hosts_are_prepared_once),
         cmocka_unit_test(clones_are_checked_on_request),
         cmocka_unit_test(each_case_gets_a_host),

@@ -42,6 +42,9 @@ offers "options" "--jobs --json --junit" hostbed test --j
 offers "nor does check's" "lab.xml" hostbed check --json lab
 offers "doctor's --json takes no file" "--emulator" hostbed doctor --json --e
 offers "packages" "kernel.deb sub" hostbed image kernel ""
+offers "what to do with templates" "export" hostbed template e
+offers "labs to have a key" "lab.xml" hostbed template key l
+offers "archives of templates" "kernel.deb" hostbed template import k
 offers "nothing behind --" "" hostbed run lab.xml -- l
 offers "nothing for a number" "" hostbed test --repeat ""
 offers "nothing for no command" "" hostbed nosuch l
@@ -49,7 +52,7 @@ offers "nothing for no command" "" hostbed nosuch l
 # Every option and command that the program names is offered, and no other.
 is "all commands" "$(completed hostbed "" | tr ' ' '\n' | grep -v -e - -e help)" \
     "$(hostbed --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
-for command in doctor check show run test image; do
+for command in doctor check show run test image template; do
     hostbed "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z-]+' | grep -Eo -e '--?[a-z-]+' |
         LC_ALL=C sort >"$tap_dir/asked"
     is "all options of $command" "$(completed hostbed "$command" - | tr ' ' '\n')" "$(cat "$tap_dir/asked")"

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The key of a template that is kept: a SHA-256 of everything that decides what the host
+ * is. Under emulation equal inputs give the same key on every machine; under KVM the
+ * machine is one of the inputs.
+ */
+#pragma once
+
+#include "boot-private.h"
+
+typedef struct {
+    char *name, *value; /* one line each */
+} TemplateInput;
+
+/* GPtrArray of TemplateInput, in the order in which they count. */
+GPtrArray *template_inputs_new(void);
+void template_inputs_add(GPtrArray *inputs, const char *name, const char *value);
+/* NULL if there is none. */
+const char *template_inputs_find(const GPtrArray *inputs, const char *name);
+/* 64 hexadecimal digits, owned by the caller. */
+char *template_inputs_key(const GPtrArray *inputs);
+
+/* The inputs of the host that RECIPE starts; MANIFEST is what it is compared with, or
+ * NULL. HB_UNSUPPORTED: it depends on something else, a file that its arguments name. */
+GPtrArray *
+template_key_inputs(const BootRecipe *recipe, const char *manifest, GError **error);
+
+/* What of this machine a host under KVM depends on. CPUINFO: as in /proc/cpuinfo. */
+void template_inputs_add_machine(GPtrArray *inputs, const char *cpuinfo,
+                                 const char *host_kernel);
+/* The same of the machine that we are on. */
+void template_inputs_add_this_machine(GPtrArray *inputs);
+/* Why what was made by INPUTS cannot live where MACHINE (as above) is true, one sentence,
+ * owned by the caller; NULL: it can. */
+char *template_inputs_obstacle(const GPtrArray *inputs, const GPtrArray *machine);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "template-store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "autoptr.h"
+#include "boot-private.h"
+#include "error.h"
+#include "units.h"
+
+#define DEFAULT_MAXIMUM ((gint64)8 << 30)
+
+static gboolean
+damaged(GError **error, const char *name, const char *what)
+{
+    g_set_error(error, HB_ERROR, HB_FAIL, "its file %s %s", name, what);
+    return FALSE;
+}
+
+static gboolean
+is_key(const char *name)
+{
+    return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
+}
+
+static char *
+entry_path(const char *key)
+{
+    return g_build_filename(g_get_user_cache_dir(), "hostbed", TEMPLATE_STORE_KIND, key,
+                            NULL);
+}
+
+/* ---- open
+ * ----------------------------------------------------------------------------------------
+ */
+
+void
+stored_template_free(StoredTemplate *stored)
+{
+    if (!stored)
+        return;
+    template_about_free(stored->about);
+    g_clear_pointer(&stored->fds, g_array_unref);
+    g_free(stored);
+}
+
+/* What a file's time of change must be: of what somebody wrote to, it is another. In
+ * pages, since some file systems' clocks end before a large memory's bytes. */
+static time_t
+mark_of(goffset size)
+{
+    return (time_t)(size / 4096) + 1;
+}
+
+/* -1: there is none, which is no error if the whole entry has gone meanwhile. */
+static int
+open_file(int folder, const char *name, goffset size, struct stat *st, GError **error)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, st) != 0) {
+        damaged(error, name, g_strerror(errno));
+        return fd;
+    }
+    const char *wrong = NULL;
+    if (!S_ISREG(st->st_mode) || (st->st_mode & 022) ||
+        (st->st_uid != geteuid() && st->st_uid != 0))
+        wrong = "is not this user's alone";
+    else if (size >= 0 && st->st_size != size)
+        wrong = "has another size than it had";
+    else if (st->st_mtim.tv_sec != mark_of(st->st_size))
+        wrong = "was written to";
+    if (!wrong)
+        return fd;
+    damaged(error, name, wrong);
+    close(fd);
+    return -1;
+}
+
+static TemplateAbout *
+read_about(int fd, goffset size, GError **error)
+{
+    g_autofree char *text = g_malloc(TEMPLATE_ABOUT_MAX);
+    ssize_t got = size <= TEMPLATE_ABOUT_MAX ? pread(fd, text, (size_t)size, 0) : -1;
+    if (got != size) {
+        damaged(error, TEMPLATE_ABOUT_FILE, "cannot be read");
+        return NULL;
+    }
+    return template_about_from_json(text, (gsize)got, error);
+}
+
+static gboolean
+open_about(StoredTemplate *stored, int folder, const char *key, gboolean use,
+           GError **error)
+{
+    struct stat st;
+    g_auto(AutoFd) fd = open_file(folder, TEMPLATE_ABOUT_FILE, -1, &st, error);
+    if (fd < 0)
+        return FALSE;
+    stored->used = st.st_atim.tv_sec;
+    stored->bytes += (goffset)st.st_blocks * 512;
+    stored->about = read_about(fd, st.st_size, error);
+    /* Reading may count as a use, or not; neither is meant. */
+    const struct timespec now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+    const struct timespec then[2] = {st.st_atim, {.tv_nsec = UTIME_OMIT}};
+    futimens(fd, use ? now : then);
+    if (stored->about && !g_str_equal(stored->about->key, key)) {
+        g_clear_pointer(&stored->about, template_about_free);
+        damaged(error, TEMPLATE_ABOUT_FILE, "is of another template");
+    }
+    return stored->about != NULL;
+}
+
+static gboolean
+open_files(StoredTemplate *stored, int folder, GError **error)
+{
+    const GPtrArray *files = stored->about->files;
+    for (guint i = 0; i < files->len; i++) {
+        const TemplateFile *file = files->pdata[i];
+        struct stat st;
+        int fd = open_file(folder, file->name, file->size, &st, error);
+        if (fd < 0)
+            return FALSE;
+        g_array_append_val(stored->fds, fd);
+        stored->bytes += (goffset)st.st_blocks * 512;
+    }
+    return TRUE;
+}
+
+/* Whether FOLDER still is the entry PATH: who removed it meanwhile did no damage. */
+static gboolean
+is_entry(const char *path, int folder)
+{
+    struct stat now, opened;
+    return stat(path, &now) == 0 && fstat(folder, &opened) == 0 &&
+           now.st_ino == opened.st_ino && now.st_dev == opened.st_dev;
+}
+
+/* NULL and no error: it is not there, or not any more. USE: mark it as used. */
+static StoredTemplate *
+open_entry(const char *key, gboolean use, GError **error)
+{
+    g_autofree char *path = entry_path(key);
+    g_autoptr(StoredTemplate) stored = g_new0(StoredTemplate, 1);
+    g_autoptr(GError) failure = NULL;
+    g_auto(AutoFd) folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (folder < 0)
+        return NULL;
+    stored->fds = boot_memory_fds_new();
+    if (open_about(stored, folder, key, use, &failure) &&
+        open_files(stored, folder, &failure))
+        return g_steal_pointer(&stored);
+    if (is_entry(path, folder))
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return NULL;
+}
+
+StoredTemplate *
+template_store_open(const char *key, GError **error)
+{
+    return open_entry(key, TRUE, error);
+}
+
+/* ---- all of them
+ * ----------------------------------------------------------------------------------- */
+
+GPtrArray *
+template_store_keys(void)
+{
+    GPtrArray *keys = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *path = entry_path("");
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir)))
+        if (is_key(name))
+            g_ptr_array_add(keys, g_strdup(name));
+    return keys;
+}
+
+static gint
+used_last_first(gconstpointer a, gconstpointer b)
+{
+    const StoredTemplate *left = *(StoredTemplate *const *)a,
+                         *right = *(StoredTemplate *const *)b;
+    if (left->used != right->used)
+        return left->used > right->used ? -1 : 1;
+    return strcmp(left->about->key, right->about->key);
+}
+
+GPtrArray *
+template_store_list(void)
+{
+    GPtrArray *list =
+        g_ptr_array_new_with_free_func((GDestroyNotify)stored_template_free);
+    g_autoptr(GPtrArray) keys = template_store_keys();
+    for (guint i = 0; i < keys->len; i++) {
+        StoredTemplate *stored = open_entry(keys->pdata[i], FALSE, NULL);
+        if (stored)
+            g_ptr_array_add(list, stored);
+    }
+    g_ptr_array_sort(list, used_last_first);
+    return list;
+}
+
+gboolean
+template_store_remove(const char *key)
+{
+    g_autofree char *path = entry_path(key);
+    g_autofree char *word = g_strdup_printf(".new-gone-%08x", g_random_int());
+    g_autofree char *aside = entry_path(word);
+    /* At once for everybody; what is aside goes with the next prune, should we die. */
+    if (!is_key(key) || rename(path, aside) != 0)
+        return FALSE;
+    cache_remove_tree(aside);
+    return TRUE;
+}
+
+gint64
+template_store_maximum(GError **error)
+{
+    gint64 bytes = 0;
+    const char *text = g_getenv("HOSTBED_TEMPLATES_MAX");
+    if (!text || !*text)
+        return DEFAULT_MAXIMUM;
+    if (units_parse_size(text, &bytes, error))
+        return bytes;
+    g_prefix_error(error, "HOSTBED_TEMPLATES_MAX '%s' ", text);
+    return -1;
+}
+
+static guint
+remove_damaged(void)
+{
+    guint removed = 0;
+    g_autoptr(GPtrArray) keys = template_store_keys();
+    for (guint i = 0; i < keys->len; i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(StoredTemplate) stored = open_entry(keys->pdata[i], FALSE, &error);
+        if (!stored && error)
+            removed += (guint)template_store_remove(keys->pdata[i]);
+    }
+    return removed;
+}
+
+guint
+template_store_prune(gint64 maximum, const char *keep)
+{
+    cache_prune(TEMPLATE_STORE_KIND, G_MAXINT64); /* what killed makers left */
+    guint removed = remove_damaged();
+    g_autoptr(GPtrArray) list = template_store_list();
+    gint64 total = 0;
+    for (guint i = 0; i < list->len; i++)
+        total += ((const StoredTemplate *)list->pdata[i])->bytes;
+    for (guint i = list->len; i > 0 && total > maximum; i--) {
+        const StoredTemplate *stored = list->pdata[i - 1];
+        if (g_strcmp0(keep, stored->about->key) == 0)
+            continue;
+        total -= stored->bytes;
+        removed += (guint)template_store_remove(stored->about->key);
+    }
+    return removed;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Templates that are kept between runs, below the cache: a folder for each, by its key,
+ * with a file `state`, one for each cell's memory and `template.json`, which says what it
+ * is. Any number of processes may use, make and remove them at once: one appears whole or
+ * not at all, and who has it open keeps it. Nobody writes to one; whoever does breaks its
+ * mark (the files' modification times, as in cache.h), and it is no entry any more.
+ *
+ * This is about files. What a template is, and whether it lives, template.h knows.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "cache.h"
+
+#define TEMPLATE_STORE_KIND "templates"
+#define TEMPLATE_ABOUT_FILE "template.json"
+#define TEMPLATE_STATE_FILE "state"
+#define TEMPLATE_ABOUT_MAX (1024 * 1024) /* bytes of template.json */
+
+typedef struct {
+    char *name;
+    goffset size;   /* with holes */
+    char *checksum; /* as sparse_copy() makes them */
+} TemplateFile;
+
+/* What template.json says. */
+typedef struct {
+    char *key;
+    GPtrArray *inputs; /* TemplateInput (template-key.h), of which the key is made */
+    char *lab, *host, *emulator, *kernel, *nonce;
+    char *made;               /* "2026-11-21T18:15:38Z" */
+    gboolean memory_readonly; /* see machine_maps_readonly() */
+    GPtrArray *files;         /* TemplateFile: the state, then memory in order */
+} TemplateAbout;
+
+GPtrArray *template_files_new(void);
+TemplateAbout *template_about_new(void);
+void template_about_free(TemplateAbout *about);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TemplateAbout, template_about_free)
+/* Owned by the caller. */
+char *template_about_to_json(const TemplateAbout *about);
+/* TEXT is hostile. NULL: it is no such file, names others, or the key is not that of the
+ * inputs. */
+TemplateAbout *template_about_from_json(const char *text, gsize length, GError **error);
+/* The name of the file with the memory of the INDEXth cell that has some. */
+char *template_memory_file(guint index);
+
+/* ---- entries */
+
+typedef struct {
+    TemplateAbout *about;
+    GArray *fds;   /* int, of about->files; closed with it */
+    gint64 used;   /* seconds since 1970 */
+    goffset bytes; /* on the disk */
+} StoredTemplate;
+
+void stored_template_free(StoredTemplate *stored);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoredTemplate, stored_template_free)
+
+/* The entry, open and checked; its last use is now. NULL: there is none or, with ERROR,
+ * it is damaged. */
+StoredTemplate *template_store_open(const char *key, GError **error);
+/* The same, which is no use; an entry that is damaged has no `about`. GPtrArray, that
+ * used last first. */
+GPtrArray *template_store_list(void);
+/* The keys of all folders, also damaged ones: GPtrArray of char *. */
+GPtrArray *template_store_keys(void);
+/* FALSE: there is none. */
+gboolean template_store_remove(const char *key);
+
+/* HOSTBED_TEMPLATES_MAX, or the default, in bytes; -1: it is no size. */
+gint64 template_store_maximum(GError **error);
+/* Removes leftovers, what is damaged, and the entries used longest ago, until the rest is
+ * at most MAXIMUM bytes; how many entries. KEEP, or NULL, stays. */
+guint template_store_prune(gint64 maximum, const char *keep);
+
+/* ---- making one */
+
+typedef struct {
+    CacheFolder *folder;
+    TemplateAbout *about;
+    gint64 bytes, maximum; /* written so far; at most */
+} TemplateWriter;
+
+/* Takes ABOUT, whose files are added as they are written. */
+TemplateWriter *template_writer_new(TemplateAbout *about, GError **error);
+/* A new file, open for reading and writing; -1: ERROR. */
+int template_writer_open(TemplateWriter *writer, const char *name, GError **error);
+/* Its content is all there, SIZE bytes of which BYTES are no holes. */
+gboolean template_writer_close(TemplateWriter *writer, const char *name, int fd,
+                               goffset size, const char *checksum, GError **error);
+/* The first SIZE bytes of FROM_FD, without its holes, as a file. */
+gboolean template_writer_copy(TemplateWriter *writer, const char *name, int from_fd,
+                              goffset size, GError **error);
+/* More than the store may hold is an error. */
+gboolean template_writer_count(TemplateWriter *writer, goffset bytes, GError **error);
+/* Makes it an entry, unless there is one. */
+gboolean template_writer_commit(TemplateWriter *writer, GError **error);
+/* What was not committed is gone. */
+void template_writer_free(TemplateWriter *writer);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TemplateWriter, template_writer_free)

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The same inputs give the same key, and each of them changes it.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "image-fixture.h"
+#include "plan-fixture.h"
+#include "template-key.h"
+
+/* A host that nobody starts, of files in a folder of its own. */
+typedef struct {
+    const char *root; /* borrowed */
+    char *folder;
+    BootRecipe *recipe;
+    Emulator *emulator;
+    Lab *lab;
+    Plan *plan;
+} Bench;
+
+/* A program that runs and says nothing, with a TAIL that does not matter to it. */
+static char *
+write_emulator(const char *root, const char *name, const char *tail)
+{
+    g_autofree char *content = NULL;
+    gsize length = 0;
+    assert_true(g_file_get_contents("/bin/true", &content, &length, NULL));
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    g_byte_array_append(bytes, (const guint8 *)content, (guint)length);
+    g_byte_array_append(bytes, (const guint8 *)tail, (guint)strlen(tail));
+    g_autoptr(GBytes) all = g_byte_array_free_to_bytes(g_byte_array_ref(bytes));
+    char *path = fake_write(root, name, all);
+    assert_int_equal(g_chmod(path, 0755), 0);
+    return path;
+}
+
+static BootRecipe *
+recipe_new(const char *folder, const Plan *plan)
+{
+    BootRecipe *recipe = g_rc_box_new0(BootRecipe);
+    recipe->plan = plan;
+    recipe->emulator = write_emulator(folder, "emulator", "");
+    recipe->kernel_file = fake_write_text(folder, "kernel", "kernel");
+    recipe->initrd_file = fake_write_text(folder, "initrd", "initrd");
+    recipe->cmdline = g_strdup("");
+    recipe->accel = g_new0(AccelVerdict, 1);
+    recipe->accel->accel = ACCEL_TCG;
+    return recipe;
+}
+
+static Bench *
+bench_new(const char *root, gint64 memory_bytes)
+{
+    static int counter;
+    Bench *bench = g_new0(Bench, 1);
+    bench->root = root;
+    bench->folder = g_strdup_printf("%s/bench-%d", root, counter++);
+    bench->emulator = fixture_emulator(TRUE);
+    bench->lab = fixture_lab();
+    fixture_cell(fixture_host(bench->lab), 0, 2, memory_bytes);
+    bench->plan = fixture_plan(bench->lab, bench->emulator);
+    bench->recipe = recipe_new(bench->folder, bench->plan);
+    return bench;
+}
+
+static void
+bench_free(Bench *bench)
+{
+    boot_recipe_unref(bench->recipe);
+    plan_free(bench->plan);
+    lab_free(bench->lab);
+    fixture_emulator_free(bench->emulator);
+    g_free(bench->folder);
+    g_free(bench);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Bench, bench_free)
+
+static char *
+key_of(const Bench *bench, const char *manifest)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) inputs = template_key_inputs(bench->recipe, manifest, &error);
+    if (!inputs)
+        fail_msg("%s", error->message);
+    return template_inputs_key(inputs);
+}
+
+#define MIB ((gint64)1 << 20)
+
+static void
+the_same_files_elsewhere_give_the_same_key(void **state)
+{
+    g_autoptr(Bench) one = bench_new(*state, 512 * MIB);
+    g_autoptr(Bench) other = bench_new(*state, 512 * MIB);
+    g_autofree char *first = key_of(one, "m");
+    g_autofree char *again = key_of(one, "m");
+    g_autofree char *second = key_of(other, "m");
+    assert_string_equal(first, again);
+    assert_string_equal(first, second);
+}
+
+typedef void (*Change)(Bench *bench);
+
+static void
+change_emulator(Bench *bench)
+{
+    g_free(write_emulator(bench->folder, "emulator", "x"));
+}
+
+static void
+change_kernel(Bench *bench)
+{
+    g_free(fake_write_text(bench->folder, "kernel", "kernel, patched"));
+}
+
+static void
+change_initrd(Bench *bench)
+{
+    g_free(fake_write_text(bench->folder, "initrd", "initrd, larger"));
+}
+
+static void
+change_cmdline(Bench *bench)
+{
+    g_free(bench->recipe->cmdline);
+    bench->recipe->cmdline = g_strdup("iommu=pt");
+}
+
+static void
+change_arguments(Bench *bench)
+{
+    static const char *const args[] = {"-device", "e1000e", NULL};
+    bench->recipe->extra_args = g_strdupv((GStrv)args);
+}
+
+static void
+change_accelerator(Bench *bench)
+{
+    bench->recipe->accel->accel = ACCEL_KVM;
+}
+
+static void
+each_input_changes_it(void **state)
+{
+    static const Change changes[] = {change_emulator,  change_kernel,
+                                     change_initrd,    change_cmdline,
+                                     change_arguments, change_accelerator};
+    g_autoptr(Bench) plain = bench_new(*state, 512 * MIB);
+    g_autoptr(GHashTable) keys =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_hash_table_add(keys, key_of(plain, "m"));
+    for (gsize i = 0; i < G_N_ELEMENTS(changes); i++) {
+        g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+        g_free(key_of(bench, "m")); /* so that something is remembered */
+        changes[i](bench);
+        g_hash_table_add(keys, key_of(bench, "m"));
+    }
+    g_autoptr(Bench) larger = bench_new(*state, 1024 * MIB);
+    g_hash_table_add(keys, key_of(larger, "m"));
+    g_hash_table_add(keys, key_of(plain, "another manifest"));
+    g_hash_table_add(keys, key_of(plain, NULL));
+    assert_int_equal(g_hash_table_size(keys), 1 + G_N_ELEMENTS(changes) + 3);
+}
+
+static void
+under_kvm_the_machine_is_an_input(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    g_autoptr(GPtrArray) emulated = template_key_inputs(bench->recipe, NULL, NULL);
+    assert_null(template_inputs_find(emulated, "machine flags"));
+    change_accelerator(bench);
+    g_autoptr(GPtrArray) inputs = template_key_inputs(bench->recipe, NULL, NULL);
+    assert_non_null(template_inputs_find(inputs, "machine flags"));
+    assert_non_null(template_inputs_find(inputs, "machine kernel"));
+}
+
+static void
+files_in_arguments_make_it_impossible(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    static const char *const patterns[] = {
+        "%s", "file=%s,if=virtio", "{\"filename\":\"%s\"}", "fat:rw:%s", "file:%s"};
+    g_autofree char *disk = fake_write_text(bench->folder, "disk.img", "disk");
+    for (gsize i = 0; i < G_N_ELEMENTS(patterns); i++) {
+        g_auto(GStrv) halves = g_strsplit(patterns[i], "%s", 2);
+        g_autofree char *word = g_strjoin(disk, halves[0], halves[1], NULL);
+        const char *const args[] = {"-drive", word, NULL};
+        g_clear_pointer(&bench->recipe->extra_args, g_strfreev);
+        bench->recipe->extra_args = g_strdupv((GStrv)args);
+        g_autoptr(GError) error = NULL;
+        assert_null(template_key_inputs(bench->recipe, NULL, &error));
+        assert_true(g_error_matches(error, HB_ERROR, HB_UNSUPPORTED));
+        assert_non_null(strstr(error->message, "disk.img"));
+    }
+}
+
+static void
+what_cannot_be_read_is_no_input(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(g_unlink(bench->recipe->kernel_file), 0);
+    assert_null(template_key_inputs(bench->recipe, NULL, &error));
+    assert_non_null(strstr(error->message, "kernel"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_files_elsewhere_give_the_same_key),
+        cmocka_unit_test(each_input_changes_it),
+        cmocka_unit_test(under_kvm_the_machine_is_an_input),
+        cmocka_unit_test(files_in_arguments_make_it_impossible),
+        cmocka_unit_test(what_cannot_be_read_is_no_input),
+    };
+    return cmocka_run_group_tests_name("template-key", tests, fake_root_setup,
+                                       fake_root_teardown);
+}

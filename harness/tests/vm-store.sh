@@ -1,0 +1,153 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Templates that are kept between runs: the second one starts no host, and what is wrong is made anew.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?run this by make check-vm}/harness/tests/tap.sh"
+
+lab="$source_dir/topologies/berrange-2017.xml"
+small="$source_dir/topologies/smallest.xml"
+kernels=${XDG_CACHE_HOME:-$HOME/.cache}/hostbed
+
+# cache FOLDER: a user's cache without templates; kernels and the like are the machine's
+cache() {
+    local kind
+    export XDG_CACHE_HOME="$tap_dir/$1"
+    mkdir -p "$XDG_CACHE_HOME/hostbed"
+    store="$XDG_CACHE_HOME/hostbed/templates"
+    for kind in kernels modules packages emulators initramfs digests; do
+        mkdir -p "$kernels/$kind"
+        [ -e "$XDG_CACHE_HOME/hostbed/$kind" ] || ln -s "$kernels/$kind" "$XDG_CACHE_HOME/hostbed/$kind"
+    done
+}
+entries() { find "$store" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
+# starts DIR: how many hosts whose logs are there were started, and are no clones
+starts() { find "$1" -name command -exec grep -L -e '-incoming' {} + | wc -l; }
+# nonces DIR: those of the hosts that spoke, each once; a host that is started has one of its own
+nonces() { find "$1" -name agent.log -exec cat {} + | grep -o 'nonce=[0-9a-f]*' | sort -u | paste -sd+; }
+
+# test_twice EMULATOR
+test_twice() {
+    local version
+    version=$(emulator_version "$1")
+    logs="$tap_dir/test-$version"
+    hostbed test --keep --accel tcg --emulator "$1" --log-dir "$logs" "$lab" numa >"$tap_dir/tap" 2>"$tap_dir/err"
+    is "suites pass where a template is made, with QEMU $version" $? 0
+    has "it is told that it is kept" "$tap_dir/err" 'berrange-2017/l1: frozen in [0-9.]+ s, kept as [0-9a-f]{12}$'
+    is "one host was started" "$(starts "$logs")" 1
+    hostbed test --keep --accel tcg --emulator "$1" --log-dir "$logs" --json "$tap_dir/json" "$lab" manifest pci iommu \
+        >"$tap_dir/tap" 2>"$tap_dir/err"
+    is "and other suites pass where it is found" $? 0
+    is "no host was started for them" "$(starts "$logs")" 1
+    is "they ran in the host that was, and in no other" "$(nonces "$logs" | tr + '\n' | wc -l)" 1
+    is "each in a clone of its own" "$(ls -d "$logs"/*/clone-* | wc -l)" 3
+    has "it is told since when it is kept" "$tap_dir/json" '"template" : "kept since 20[^"]* as [0-9a-f]{12}"'
+    has "the check is of this run" "$tap_dir/tap" '^ok 1 - berrange-2017/l1/manifest/'
+    hostbed template key --accel tcg --emulator "$1" "$lab" >"$tap_dir/key"
+    hostbed template list --json >"$tap_dir/list"
+    has "its key is known beforehand" "$tap_dir/list" "\"key\" : \"$(cut -d' ' -f1 "$tap_dir/key")\""
+}
+
+# warm NAME ARGUMENT…: status, nonce of the host, and how many were started for it
+warm() {
+    local name=$1
+    shift
+    hostbed run --warm --accel tcg --log-dir "$tap_dir/warm-$name" "$@" "$small" -- \
+        cat /proc/sys/kernel/random/uuid </dev/null >"$tap_dir/out-$name" 2>"$tap_dir/err-$name"
+    echo "$? $(nonces "$tap_dir/warm-$name") $(starts "$tap_dir/warm-$name")"
+}
+
+# run_twice EMULATOR
+run_twice() {
+    local version first second
+    version=$(emulator_version "$1")
+    first=$(warm "first-$version" --emulator "$1")
+    second=$(warm "second-$version" --emulator "$1")
+    is "a command runs where a template is made, with QEMU $version" "${first%% *} ${first##* }" "0 1"
+    is "and then in a clone of the same start" "$second" "${first% *} 0"
+    is "with other random numbers" "$(cat "$tap_dir/out-first-$version" "$tap_dir/out-second-$version" | sort -u | wc -l)" 2
+}
+
+cache here
+while read -r emulator; do
+    test_twice "$emulator"
+    run_twice "$emulator"
+done < <(emulators)
+
+# To another machine.
+here=$(warm here)
+key=$(hostbed template list --json | sed -n 's/.*"key" : "\(.*\)".*/\1/p' | head -n 1)
+hostbed template export "${key:0:12}" >"$tap_dir/archive"
+is "a template is exported" $? 0
+is "without what is empty" "$(($(stat -c %s "$tap_dir/archive") < 100000000))" 1
+cache there
+is "it is imported elsewhere" "$(hostbed template import "$tap_dir/archive" 2>&1)" "$key"
+is "where it lives" "$(warm there)" "$here"
+
+# Clones leave it as it was, down to the last byte.
+hostbed template export "$key" -o "$tap_dir/after" && cmp "$tap_dir/archive" "$tap_dir/after"
+is "clones have changed nothing" $? 0
+
+# Damaged: what its mark shows, and what only its end does.
+chmod u+w "$store/$key/state"
+printf x | dd of="$store/$key/state" conv=notrunc status=none
+damaged=$(warm damaged)
+is "one that was written to is made anew" "${damaged%% *} ${damaged##* }" "0 1"
+has "which is told" "$tap_dir/err-damaged" 'thrown away, and made anew: its file state was written to'
+is "and it is whole" "$(warm repaired)" "${damaged% *} 0"
+chmod u+w "$store/$key/state"
+mark=$(stat -c %Y "$store/$key/state")
+size=$(stat -c %s "$store/$key/state")
+head -c "$size" /dev/urandom >"$store/$key/state"
+touch -d "@$mark" "$store/$key/state"
+chmod 0400 "$store/$key/state"
+broken=$(warm broken)
+is "one that does not live is made anew" "${broken%% *} ${broken##* }" "0 1"
+has "which is told, too" "$tap_dir/err-broken" 'thrown away, and made anew'
+is "and nothing else is there" "$(entries)" 1
+
+# The same for suites.
+hostbed test --keep --accel tcg "$small" numa >"$tap_dir/tap" 2>"$tap_dir/err"
+key=$(hostbed template key --accel tcg "$small" | cut -d' ' -f1)
+chmod u+w "$store/$key/state"
+mark=$(stat -c %Y "$store/$key/state")
+head -c "$(stat -c %s "$store/$key/state")" /dev/zero >"$store/$key/state"
+touch -d "@$mark" "$store/$key/state"
+chmod 0400 "$store/$key/state"
+hostbed test --keep --accel tcg --log-dir "$tap_dir/again" "$small" numa >"$tap_dir/tap" 2>"$tap_dir/err"
+is "suites pass where it does not live" $? 0
+has "it is told that it was made anew" "$tap_dir/err" 'kept as [0-9a-f]{12}; thrown away was the one before: '
+is "of one host that was started" "$(starts "$tap_dir/again")" 1
+
+# Two that make the same.
+hostbed template rm --all
+warm one >"$tap_dir/one" &
+other=$(warm two)
+wait $!
+is "two make the same at once" "$(cut -c1 "$tap_dir/one") ${other%% *}" "0 0"
+is "and there is one" "$(entries)" 1
+is "which lives" "$(warm three | cut -c1)$(starts "$tap_dir/warm-three")" 00
+
+# Killed while it is made.
+hostbed template rm --all
+"$build_dir/run" hostbed run --warm --accel tcg "$small" -- true >/dev/null 2>&1 &
+pid=$!
+until compgen -G "$store/.new-*" >/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
+find "$store" -mindepth 1 -maxdepth 1 -name '.new-*' -exec touch -d '1 minute ago' {} +
+hostbed template prune >/dev/null
+is "what a killed one left goes" "$(find "$store" -name '.new-*' | wc -l)" 0
+killed=$(warm killed)
+is "and does no harm" "${killed%% *}" 0
+hostbed template rm "$(hostbed template list | cut -c1-12)"
+is "the last one is removed" "$(entries)" 0
+
+# What cannot be kept is used all the same.
+sed 's|</host>|<qemu><arg value="-fw_cfg"/><arg value="name=opt/org.hostbed/x,file=/etc/hostname"/></qemu></host>|' \
+    "$small" >"$tap_dir/named.xml"
+hostbed run --warm --accel tcg "$tap_dir/named.xml" -- true 2>"$tap_dir/err"
+is "a host with raw arguments serves a command" $? 0
+has "but is not kept" "$tap_dir/err" 'not kept: .*raw arguments'
+is "indeed" "$(entries)" 0
+
+done_testing

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed template: what is kept for `test --keep` and `run --warm`. Each of its commands
+ * is a row here and a function.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <json-glib/json-glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "autoptr.h"
+#include "cli.h"
+#include "emit.h"
+#include "printable.h"
+#include "session.h"
+#include "template-archive.h"
+#include "template-key.h"
+#include "template-store.h"
+#include "units.h"
+
+typedef struct {
+    CliMachine machine;
+    gboolean json, all, inputs;
+    char *output, *maximum;
+} Options;
+
+static void
+options_clear(Options *options)
+{
+    cli_machine_clear(&options->machine);
+    g_free(options->output);
+    g_free(options->maximum);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+/* ---- list
+ * -----------------------------------------------------------------------------------------
+ */
+
+static const char *
+accelerator(const TemplateAbout *about)
+{
+    const char *name = template_inputs_find(about->inputs, "accelerator");
+    return name ? name : "?";
+}
+
+static JsonObject *
+to_json(const StoredTemplate *stored)
+{
+    const TemplateAbout *about = stored->about;
+    g_autoptr(GDateTime) used = g_date_time_new_from_unix_utc(stored->used);
+    g_autofree char *used_text = g_date_time_format(used, "%Y-%m-%dT%H:%M:%SZ");
+    JsonObject *object = json_object_new();
+    json_object_set_string_member(object, "key", about->key);
+    json_object_set_string_member(object, "lab", about->lab);
+    json_object_set_string_member(object, "host", about->host);
+    json_object_set_string_member(object, "accelerator", accelerator(about));
+    json_object_set_string_member(object, "emulator", about->emulator);
+    json_object_set_string_member(object, "kernel", about->kernel);
+    json_object_set_string_member(object, "made", about->made);
+    json_object_set_string_member(object, "used", used_text);
+    json_object_set_int_member(object, "bytes", stored->bytes);
+    return object;
+}
+
+static void
+print_json(const GPtrArray *list)
+{
+    JsonArray *array = json_array_new();
+    gint64 bytes = 0;
+    for (guint i = 0; i < list->len; i++) {
+        json_array_add_object_element(array, to_json(list->pdata[i]));
+        bytes += ((const StoredTemplate *)list->pdata[i])->bytes;
+    }
+    JsonObject *object = json_object_new();
+    json_object_set_int_member(object, "bytes", bytes);
+    json_object_set_int_member(object, "maximum", template_store_maximum(NULL));
+    json_object_set_array_member(object, "templates", array);
+    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
+    json_object_unref(object);
+    g_autofree char *text = json_to_string(node, TRUE);
+    puts(text);
+}
+
+/* What came with an archive is somebody else's text. */
+static void
+print_entry(const StoredTemplate *stored)
+{
+    const TemplateAbout *about = stored->about;
+    g_autofree char *text = g_strdup_printf("%s/%s  %s  %s", about->lab, about->host,
+                                            accelerator(about), about->kernel);
+    g_autofree char *what = printable(text, strlen(text), 200);
+    g_autofree char *made = printable(about->made, strlen(about->made), 30);
+    printf("%.12s  %6" G_GINT64_FORMAT " MiB  %s  %s\n", about->key,
+           (stored->bytes + (1 << 19)) >> 20, made, what);
+}
+
+static int
+list(const Options *options, int argc, char **argv)
+{
+    g_autoptr(GPtrArray) entries = template_store_list();
+    if (options->json)
+        print_json(entries);
+    for (guint i = 0; !options->json && i < entries->len; i++)
+        print_entry(entries->pdata[i]);
+    return HB_OK;
+}
+
+/* ---- rm, prune
+ * ------------------------------------------------------------------------------------ */
+
+/* The key that WORD is or begins, NULL: *STATUS is set. */
+static char *
+find_key(const char *word, int *status)
+{
+    g_autoptr(GPtrArray) keys = template_store_keys();
+    char *found = NULL;
+    for (guint i = 0; i < keys->len; i++) {
+        if (!*word || !g_str_has_prefix(keys->pdata[i], word))
+            continue;
+        if (found) {
+            *status =
+                cli_fail_with(HB_USAGE, "several templates' keys begin with '%s'", word);
+            g_free(found);
+            return NULL;
+        }
+        found = g_strdup(keys->pdata[i]);
+    }
+    if (!found)
+        *status =
+            cli_fail_with(HB_USAGE,
+                          "there is no template '%s'; 'hostbed template list' names "
+                          "those that there are",
+                          word);
+    return found;
+}
+
+static int
+rm(const Options *options, int argc, char **argv)
+{
+    int status = HB_OK;
+    g_autoptr(GPtrArray) all = template_store_keys();
+    if (options->all == (argc > 0))
+        return cli_fail_with(HB_USAGE,
+                             "name templates by the beginning of their keys, or "
+                             "say --all");
+    for (guint i = 0; options->all && i < all->len; i++)
+        template_store_remove(all->pdata[i]);
+    for (int i = 0; i < argc; i++) {
+        g_autofree char *key = find_key(argv[i], &status);
+        if (key)
+            template_store_remove(key);
+    }
+    return status;
+}
+
+static int
+prune(const Options *options, int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    gint64 maximum = 0;
+    if (!options->maximum) {
+        maximum = template_store_maximum(&error);
+    } else if (!units_parse_size(options->maximum, &maximum, &error)) {
+        g_prefix_error(&error, "--max '%s' ", options->maximum);
+    }
+    if (error)
+        return cli_fail(error);
+    guint removed = template_store_prune(maximum, NULL);
+    printf("%u removed\n", removed);
+    return HB_OK;
+}
+
+/* ---- key
+ * ------------------------------------------------------------------------------------------
+ */
+
+static void
+print_inputs(const GPtrArray *inputs)
+{
+    for (guint i = 0; i < inputs->len; i++) {
+        const TemplateInput *input = inputs->pdata[i];
+        printf("    %s: %s\n", input->name, input->value);
+    }
+}
+
+static gboolean
+print_key(const Options *options, const Plan *plan, const Emulator *emulator,
+          GError **error)
+{
+    g_autoptr(GString) manifest = g_string_new(NULL);
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    g_autoptr(GPtrArray) inputs = NULL;
+    emit_manifest(plan, manifest);
+    const SessionOptions session = {
+        .plan = plan,
+        .manifest = manifest->str,
+        .emulator = emulator->binary,
+        .accel = cli_accel(&options->machine),
+        .kernel = options->machine.kernel,
+        .suites = none,
+        .keep = TRUE,
+    };
+    g_autofree char *key = session_template_key(&session, &inputs, error);
+    if (key)
+        printf("%s  %s/%s\n", key, plan->lab_name, plan->host_id);
+    if (key && options->inputs)
+        print_inputs(inputs);
+    return key != NULL;
+}
+
+static int
+key_of(const Options *options, int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    g_autoptr(Emulator) emulator = cli_emulator(&options->machine, &error);
+    if (!emulator)
+        return cli_fail(error);
+    for (int i = 0; i < argc; i++) {
+        int status = HB_OK;
+        g_autoptr(GPtrArray) plans = cli_plan(argv[i], emulator, PLAN_FOR_QEMU, &status);
+        if (!plans)
+            return status;
+        for (guint j = 0; j < plans->len; j++)
+            if (!print_key(options, plans->pdata[j], emulator, &error))
+                return cli_fail(error);
+    }
+    return HB_OK;
+}
+
+/* ---- export, import
+ * ------------------------------------------------------------------------------- */
+
+/* -1: told. */
+static int
+open_output(const char *name, int *status)
+{
+    int fd = name && strcmp(name, "-") != 0
+                 ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
+                 : dup(STDOUT_FILENO);
+    if (fd < 0)
+        *status = cli_fail_with(HB_INFRASTRUCTURE, "cannot write %s: %s",
+                                name ? name : "standard output", g_strerror(errno));
+    else if (isatty(fd)) {
+        *status = cli_fail_with(HB_USAGE, "an archive is nothing for a terminal; name a "
+                                          "file with --output");
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static int
+export_one(const Options *options, int argc, char **argv)
+{
+    int status = HB_OK;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *key = find_key(argv[0], &status);
+    g_autoptr(StoredTemplate) stored = key ? template_store_open(key, &error) : NULL;
+    if (key && !stored)
+        return cli_fail_with(HB_FAIL, "the template %.12s is damaged: %s", key,
+                             error ? error->message : "it is gone");
+    g_auto(AutoFd) fd = stored ? open_output(options->output, &status) : -1;
+    if (fd < 0)
+        return status;
+    if (template_export(stored, fd, &error))
+        return HB_OK;
+    if (options->output && strcmp(options->output, "-") != 0)
+        unlink(options->output);
+    return cli_fail(error);
+}
+
+static int
+import_one(const Options *options, int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean is_stdin = argc == 0 || strcmp(argv[0], "-") == 0;
+    const char *name = is_stdin ? "standard input" : argv[0];
+    g_auto(AutoFd) fd =
+        is_stdin ? dup(STDIN_FILENO) : open(argv[0], O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return cli_fail_with(HB_INFRASTRUCTURE, "cannot read %s: %s", name,
+                             g_strerror(errno));
+    g_autofree char *key = template_import(fd, &error);
+    if (key) {
+        printf("%s\n", key);
+        template_store_prune(template_store_maximum(NULL), key);
+        return HB_OK;
+    }
+    g_prefix_error(&error, "%s is not imported: ", name);
+    return cli_fail(error);
+}
+
+/* ---- the command
+ * ---------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    int least, most; /* arguments */
+    int (*run)(const Options *options, int argc, char **argv);
+    const char *wants;
+} verbs[] = {
+    {"list", 0, 0, list, "nothing"},
+    {"rm", 0, G_MAXINT, rm, "KEY… or --all"},
+    {"prune", 0, 0, prune, "nothing"},
+    {"key", 1, G_MAXINT, key_of, "LAB…"},
+    {"export", 1, 1, export_one, "one KEY"},
+    {"import", 0, 1, import_one, "one FILE, or none for standard input"},
+};
+
+int
+cmd_template(int argc, char **argv)
+{
+    int status;
+    g_auto(Options) options = {0};
+    const GOptionEntry entries[] = {
+        {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "list: as JSON", NULL},
+        {"all", 0, 0, G_OPTION_ARG_NONE, &options.all, "rm: all of them", NULL},
+        {"max", 0, 0, G_OPTION_ARG_STRING, &options.maximum,
+         "prune: what may stay (default: HOSTBED_TEMPLATES_MAX, 8 GiB)", "SIZE"},
+        {"inputs", 0, 0, G_OPTION_ARG_NONE, &options.inputs,
+         "key: also what it is made of", NULL},
+        {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output,
+         "export: write to FILE", "FILE"},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!cli_parse("template", &argc, &argv, entries, &options.machine, &status))
+        return status;
+    for (gsize i = 0; argc >= 2 && i < G_N_ELEMENTS(verbs); i++) {
+        if (strcmp(argv[1], verbs[i].name) != 0)
+            continue;
+        if (argc - 2 < verbs[i].least || argc - 2 > verbs[i].most)
+            return cli_fail_with(HB_USAGE, "'hostbed template %s' takes %s",
+                                 verbs[i].name, verbs[i].wants);
+        return verbs[i].run(&options, argc - 2, argv + 2);
+    }
+    return cli_fail_with(HB_USAGE, "'hostbed template' needs to know what to do: list, "
+                                   "rm, prune, key, export or import");
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What a file contains, as a SHA-256. Reading a large one takes a second, so what was
+ * found is remembered in the cache by the file's identity: place, inode, size and time.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* 64 hexadecimal digits, owned by the caller. HB_INFRASTRUCTURE: it cannot be read. */
+char *digest_file(const char *path, GError **error);
