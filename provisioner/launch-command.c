@@ -33,7 +33,9 @@ own_memory(const char *argument)
         return NULL;
     json_object_set_string_member(object, "qom-type", "memory-backend-ram");
     json_object_remove_member(object, "mem-path");
-    json_object_remove_member(object, "share");
+    static const char *const of_files[] = {"share", "readonly", "rom", "reserve"};
+    for (gsize i = 0; i < G_N_ELEMENTS(of_files); i++)
+        json_object_remove_member(object, of_files[i]);
     return json_to_string(node, FALSE);
 }
 
