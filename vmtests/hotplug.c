@@ -250,12 +250,12 @@ let_be_asked_back(int number)
 static int
 wait_until_asked_back(int count)
 {
-    int64_t end = now_ms() + PLUG_LIMIT_MS;
+    int64_t end = now_ms() + suite_ms(PLUG_LIMIT_MS);
     while (now_ms() < end)
         for (int i = 0; i < count; i++)
             if (held[i].event >= 0 && vfio_eventfd_wait(held[i].event, TURN_MS) > 0)
                 return i;
-    fail_msg("no function is asked back within %d s", PLUG_LIMIT_MS / 1000);
+    fail_msg("no function is asked back within %d s", suite_ms(PLUG_LIMIT_MS) / 1000);
 }
 
 static void

@@ -154,7 +154,7 @@ start(const char *function, const char *const *kind, const char *const *more)
     append(arguments, (const char *const[]){"-device", device, NULL});
     append(arguments, more);
     Inner *inner = unused_inner();
-    inner->patience_ms = ANSWER_MS;
+    inner->patience_ms = suite_ms(ANSWER_MS);
     run_emulator(inner, arguments);
     return inner;
 }
@@ -188,7 +188,7 @@ inner_start_linux(const char *function, const char *const *memory)
                                        LINUX_WORDS,
                                        NULL};
     Inner *inner = start(function, kind, memory);
-    inner->patience_ms = LINUX_ANSWER_MS;
+    inner->patience_ms = suite_ms(LINUX_ANSWER_MS);
     inner_await(inner, "linux");
     return inner;
 }

@@ -83,9 +83,9 @@ frames_pass(Inner *inner, const char *mac, const NetInterface *host, int forged)
     unsigned char to[6], from[6];
     char text[MAC_TEXT], expected[100];
     int frames = net_socket(host);
-    if (!net_receive(frames, FRAME_TEXT, to, from, FRAMES_MS))
+    if (!net_receive(frames, FRAME_TEXT, to, from, suite_ms(FRAMES_MS)))
         fail_msg("no frame of the guest came to %s for %d s", host->name,
-                 FRAMES_MS / 1000);
+                 suite_ms(FRAMES_MS) / 1000);
     write_mac(text, from);
     if (strcmp(text, mac) != 0)
         fail_msg("a frame of the guest is from %s, its NIC has %s", text, mac);

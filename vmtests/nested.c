@@ -287,7 +287,7 @@ nics_inside(Inner *inner)
 static void
 wait_for_nics(Inner *inner, int wanted, const char *what)
 {
-    const int64_t end_ms = now_ms() + DRIVER_MS;
+    const int64_t end_ms = now_ms() + suite_ms(DRIVER_MS);
     while (nics_inside(inner) != wanted)
         if (now_ms() > end_ms)
             fail_msg("the guest sees %d NICs after one was %s, asked were %d",

@@ -93,10 +93,10 @@ answer_within(int number, int limit_ms)
 const char *
 plug_answer(int number)
 {
-    const char *text = answer_within(number, PLUG_LIMIT_MS);
+    const char *text = answer_within(number, suite_ms(PLUG_LIMIT_MS));
     if (!text)
         fail_msg("the harness does not answer about %s within %d s", plug_address(number),
-                 PLUG_LIMIT_MS / 1000);
+                 suite_ms(PLUG_LIMIT_MS) / 1000);
     return text;
 }
 
@@ -122,7 +122,7 @@ plug_is_there(int number)
 static bool
 waits(bool (*is)(int number), bool wanted, int number)
 {
-    for (int64_t end = now_ms() + PLUG_LIMIT_MS; is(number) != wanted;) {
+    for (int64_t end = now_ms() + suite_ms(PLUG_LIMIT_MS); is(number) != wanted;) {
         if (now_ms() > end)
             return false;
         usleep(TURN_MS * 1000);
@@ -135,7 +135,7 @@ plug_wait_there(int number)
 {
     if (!waits(plug_is_there, true, number))
         fail_msg("nothing comes at %s within %d s", plug_address(number),
-                 PLUG_LIMIT_MS / 1000);
+                 suite_ms(PLUG_LIMIT_MS) / 1000);
 }
 
 void
@@ -143,7 +143,7 @@ plug_wait_gone(int number)
 {
     if (!waits(plug_is_there, false, number))
         fail_msg("%s is still there after %d s", plug_address(number),
-                 PLUG_LIMIT_MS / 1000);
+                 suite_ms(PLUG_LIMIT_MS) / 1000);
 }
 
 typedef struct {
@@ -183,7 +183,7 @@ plug_slot(int number, const char *file)
 int
 plug_power_off(int number)
 {
-    int64_t end = now_ms() + PLUG_LIMIT_MS;
+    int64_t end = now_ms() + suite_ms(PLUG_LIMIT_MS);
     while (suite_write("0", SLOTS "/%s/power", slot_name(number)) != 0) {
         int result = -errno;
         if (result != -ENODEV || now_ms() > end || plug_slot(number, "adapter") != 1)
@@ -203,14 +203,14 @@ take_out(long number)
 {
     int n = (int)number;
     plugs.is_to_go[n] = false;
-    answer_within(n, plugs.there[n] ? 0 : PLUG_LIMIT_MS);
+    answer_within(n, plugs.there[n] ? 0 : suite_ms(PLUG_LIMIT_MS));
     if (!plugs.there[n])
         return;
     bool is_asked = !plugs.answer[n][0];
     int result = plug_power_off(n);
     if (!is_asked)
         plug_ask("await", n);
-    if (!answer_within(n, PLUG_LIMIT_MS) || plugs.there[n])
+    if (!answer_within(n, suite_ms(PLUG_LIMIT_MS)) || plugs.there[n])
         print_message("%s does not go: %s\n", plug_address(n), strerror(-result));
 }
 
@@ -237,7 +237,7 @@ plug_all(void)
         plug_wait_there(i);
         if (!waits(has_interface, true, i))
             fail_msg("no driver makes %s an interface within %d s", plug_address(i),
-                     PLUG_LIMIT_MS / 1000);
+                     suite_ms(PLUG_LIMIT_MS) / 1000);
     }
 }
 
