@@ -241,15 +241,29 @@ read_words(TemplateAbout *about, JsonObject *object, GError **error)
     return is_digest(about->key) || refuse(error, "has a key that is none");
 }
 
-/* The parser calls itself for what is nested. Brackets in texts count too, which does not
- * matter: they come in pairs. */
+/* The parser calls itself for what is nested. Brackets in texts do not count; and since
+ * it knows of comments and other quotes, too, nothing may be there that JSON does not
+ * have: what is a text must be the same to both. */
 static gboolean
 is_shallow(const char *text, gsize length)
 {
     int depth = 0;
-    for (gsize i = 0; i < length && depth <= DEPTH_MAX; i++)
-        depth += (text[i] == '[' || text[i] == '{') - (text[i] == ']' || text[i] == '}');
-    return depth <= DEPTH_MAX;
+    gboolean in_text = FALSE;
+    for (gsize i = 0; i < length && depth >= 0 && depth <= DEPTH_MAX; i++) {
+        char byte = text[i];
+        if (byte == '"')
+            in_text = !in_text;
+        else if (in_text)
+            i += byte == '\\';
+        else if (byte == '[' || byte == '{')
+            depth++;
+        else if (byte == ']' || byte == '}')
+            depth--;
+        else if (!g_ascii_isalnum(byte) && !g_ascii_isspace(byte) &&
+                 (byte == '\0' || !strchr(",:+-.", byte)))
+            return FALSE;
+    }
+    return depth == 0;
 }
 
 TemplateAbout *

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What of an emulator decides what a host becomes: the content of its program, also of
- * the one behind a script, and of the firmware that it brings. Where these are is asked
- * of it once and remembered; their content, too (digest.h).
+ * What of an emulator decides what a host becomes: the content of its program, of a
+ * script also that of the one behind it, and of the firmware that it brings. Where these
+ * are is asked of it once and remembered, of a script each time, since it may start
+ * another one meanwhile; their content is remembered, too (digest.h).
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -130,7 +131,19 @@ ask_for_folders(const char *binary)
 }
 
 static GStrv
-find_parts(const char *binary, GError **error)
+ask_for_parts(const char *binary, gboolean script, GError **error)
+{
+    g_autofree char *program =
+        script ? ask_for_program(binary, error) : realpath(binary, NULL);
+    if (!program)
+        return NULL;
+    g_autofree char *folders = ask_for_folders(binary);
+    g_autofree char *all = g_strconcat(program, "\n", folders, NULL);
+    return g_strsplit(g_strchomp(all), "\n", -1);
+}
+
+static GStrv
+find_parts(const char *binary, gboolean script, GError **error)
 {
     struct stat st;
     if (stat(binary, &st) != 0) {
@@ -143,18 +156,13 @@ find_parts(const char *binary, GError **error)
                         (uintmax_t)st.st_ino, (uintmax_t)st.st_size,
                         (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
     g_autofree char *name = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
-    g_auto(GStrv) lines = recall(name);
+    GStrv lines = script ? NULL : recall(name);
     if (lines)
-        return g_steal_pointer(&lines);
-    g_autofree char *program =
-        is_script(binary) ? ask_for_program(binary, error) : realpath(binary, NULL);
-    if (!program)
-        return NULL;
-    g_autofree char *folders = ask_for_folders(binary);
-    g_autofree char *all = g_strconcat(program, "\n", folders, NULL);
-    lines = g_strsplit(g_strchomp(all), "\n", -1);
-    remember(name, lines);
-    return g_steal_pointer(&lines);
+        return lines;
+    lines = ask_for_parts(binary, script, error);
+    if (lines && !script)
+        remember(name, lines);
+    return lines;
 }
 
 static gboolean
@@ -175,15 +183,17 @@ add_firmware(GString *text, GStrv folders, const char *name, GError **error)
 gboolean
 emulator_digests(const char *binary, char **program, char **its_firmware, GError **error)
 {
-    g_auto(GStrv) lines = find_parts(binary, error);
+    gboolean script = is_script(binary);
+    g_auto(GStrv) lines = find_parts(binary, script, error);
     g_autofree char *digest = lines ? digest_file(lines[0], error) : NULL;
-    if (!digest)
+    g_autofree char *its_own = digest && script ? digest_file(binary, error) : NULL;
+    if (!digest || (script && !its_own))
         return FALSE;
     g_autoptr(GString) text = g_string_new(NULL);
     for (guint i = 0; i < G_N_ELEMENTS(firmware); i++)
         if (!add_firmware(text, lines + 1, firmware[i], error))
             return FALSE;
-    *program = g_steal_pointer(&digest);
+    *program = script ? g_strjoin(" ", its_own, digest, NULL) : g_steal_pointer(&digest);
     *its_firmware = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, -1);
     return TRUE;
 }

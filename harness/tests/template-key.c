@@ -172,6 +172,36 @@ each_input_changes_it(void **state)
     assert_int_equal(g_hash_table_size(keys), 1 + G_N_ELEMENTS(changes) + 3);
 }
 
+/* An emulator that greets, and is a script; COMMENT does not matter to it. */
+static void
+write_script(const char *folder, const char *comment)
+{
+    g_autofree char *text = g_strdup_printf(
+        "#!/bin/sh\n# %s\n"
+        "[ \"$1\" != -L ] || exit 0\n"
+        "echo '{\"QMP\": {\"version\": {}, \"capabilities\": []}}' >&3\n"
+        "read -r line <&3\n"
+        "id=${line##*\\\"id\\\":}\n"
+        "echo \"{\\\"return\\\": {}, \\\"id\\\": ${id%%%%[!0-9]*}}\" >&3\n"
+        "read -r line <&3\n",
+        comment);
+    g_autofree char *path = fake_write_text(folder, "emulator", text);
+    assert_int_equal(g_chmod(path, 0755), 0);
+}
+
+static void
+of_a_script_its_own_content_counts(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    write_script(bench->folder, "one");
+    g_autofree char *first = key_of(bench, NULL);
+    g_autofree char *again = key_of(bench, NULL);
+    write_script(bench->folder, "another");
+    g_autofree char *second = key_of(bench, NULL);
+    assert_string_equal(first, again);
+    assert_string_not_equal(first, second);
+}
+
 static void
 under_kvm_the_machine_is_an_input(void **state)
 {
@@ -220,6 +250,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_files_elsewhere_give_the_same_key),
         cmocka_unit_test(each_input_changes_it),
+        cmocka_unit_test(of_a_script_its_own_content_counts),
         cmocka_unit_test(under_kvm_the_machine_is_an_input),
         cmocka_unit_test(files_in_arguments_make_it_impossible),
         cmocka_unit_test(what_cannot_be_read_is_no_input),

@@ -597,6 +597,21 @@ what_it_says_of_itself_must_be_true(void **state)
     }
 }
 
+/* BEFORE, FILL again and again, AFTER, and then what is nested: the parser must not see
+ * it.
+ */
+static void
+assert_nested_refused(const char *before, char fill, const char *after)
+{
+    g_autofree char *between = g_strnfill(500000, fill);
+    g_autofree char *deep = g_strnfill(500000, '[');
+    g_autofree char *text = g_strconcat(before, between, after, deep, NULL);
+    const Member only[] = {
+        {TEMPLATE_ABOUT_FILE, text, (goffset)strlen(text), NULL, NULL}};
+    g_auto(AutoFd) archive = forge(only, 1);
+    assert_refused(archive, HB_USAGE, "no JSON object");
+}
+
 static void
 floods_are_refused(void **state)
 {
@@ -604,6 +619,10 @@ floods_are_refused(void **state)
     const Member nested[] = {{TEMPLATE_ABOUT_FILE, deep, 500000, NULL, NULL}};
     g_auto(AutoFd) first = forge(nested, 1);
     assert_refused(first, HB_USAGE, "no JSON object");
+    assert_nested_refused("{\"x\":\"", ']', "\",\"y\":");
+    assert_nested_refused("{\"x\\\"\":\"", ']', "\",\"y\":");
+    assert_nested_refused("{'\"':", ' ', "");
+    assert_nested_refused("{/*\"*/\"x\":", ' ', "");
     const Member large[] = {{TEMPLATE_ABOUT_FILE, NULL, 2 << 20, NULL, NULL}};
     g_auto(AutoFd) second = forge(large, 1);
     assert_refused(second, HB_USAGE, "too large");
