@@ -21,6 +21,8 @@ struct BootRecipe {
     gboolean maps_readonly;   /* machine_maps_readonly(), known when it was frozen */
     AccelVerdict *accel;
     Kernel *kernel;
+    GPtrArray *inputs; /* TemplateInput (template-key.h) as they were before the start, of
+                        * a host that is to be kept; NULL: they could not be told */
 };
 
 /* How the host of OPTIONS would be started: all is there but its memory. */

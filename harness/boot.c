@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "install-paths.h"
+#include "template-key.h"
 
 #define AGENT_LOG_MAX_BYTES (4 * 1024 * 1024)
 
@@ -38,6 +39,7 @@ recipe_clear(gpointer data)
     g_free(recipe->cmdline);
     g_strfreev(recipe->extra_args);
     g_clear_pointer(&recipe->memory_fds, g_array_unref);
+    g_clear_pointer(&recipe->inputs, g_ptr_array_unref);
     accel_verdict_free(recipe->accel);
     kernel_free(recipe->kernel);
 }
@@ -223,6 +225,9 @@ start(Boot *boot, const BootOptions *options, const char *log_dir, gboolean agai
     recipe->extra_args = start_args(options, log_dir, again);
     g_free(recipe->cmdline);
     recipe->cmdline = start_cmdline(options, again);
+    g_clear_pointer(&recipe->inputs, g_ptr_array_unref);
+    if (options->keep)
+        recipe->inputs = template_key_inputs(recipe, NULL, NULL);
     if (options->freezable && !open_memory(recipe, error))
         return FALSE;
     step(options, again ? "starting the host again" : "starting the host");

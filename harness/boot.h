@@ -41,6 +41,7 @@ typedef struct {
     gboolean once;    /* a host that hangs before its agent speaks is not started again */
     gboolean capture; /* what is on the host's networks is kept beside the logs */
     gboolean freezable;        /* its memory is such that a template can be made of it */
+    gboolean keep;             /* and that will be kept */
     const char *cmdline_extra; /* or NULL */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */

@@ -130,6 +130,7 @@ with_boot_options(const SessionOptions *options, const char *log_dir, WithBoot u
         .log_dir = log_dir,
         .capture = options->capture,
         .once = options->once,
+        .keep = options->keep,
         .extra_args = options->extra_args,
         .interrupt = options->interrupt,
         .step = on_step,

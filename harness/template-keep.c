@@ -57,14 +57,33 @@ copy_files(TemplateWriter *writer, const Template *template, GError **error)
     return TRUE;
 }
 
+/* What the host was started from must still be what there is, INPUTS: else what another
+ * program or kernel made would be kept as theirs. */
+static gboolean
+check_unchanged(const BootRecipe *recipe, const GPtrArray *inputs, GError **error)
+{
+    for (guint i = 0; i < inputs->len; i++) {
+        const TemplateInput *input = inputs->pdata[i];
+        const char *before =
+            recipe->inputs ? template_inputs_find(recipe->inputs, input->name) : NULL;
+        /* What the host is compared with was asked for meanwhile. */
+        if (g_str_equal(input->name, "manifest") || g_strcmp0(before, input->value) == 0)
+            continue;
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "what it was started from changed meanwhile: %s", input->name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean
 template_keep(Template *template, const char *manifest, GError **error)
 {
-    GPtrArray *inputs = template_key_inputs(template->recipe, manifest, error);
-    if (!inputs)
+    g_autoptr(GPtrArray) inputs = template_key_inputs(template->recipe, manifest, error);
+    if (!inputs || !check_unchanged(template->recipe, inputs, error))
         return FALSE;
     g_autoptr(TemplateWriter) writer =
-        template_writer_new(describe(template, inputs), error);
+        template_writer_new(describe(template, g_steal_pointer(&inputs)), error);
     if (!writer || !copy_files(writer, template, error) ||
         !template_writer_commit(writer, error))
         return FALSE;
@@ -126,7 +145,8 @@ template_key_of(const BootOptions *options, const char *manifest, GPtrArray **in
     return recipe ? recipe_key(recipe, manifest, inputs, error) : NULL;
 }
 
-/* What is wrong with one that is there goes with it; the caller makes another. */
+/* What is wrong with one that is there goes with it; the caller makes another. One that
+ * cannot be opened now stays. */
 Template *
 template_kept(const BootOptions *options, const char *manifest, char **trouble)
 {
@@ -138,7 +158,7 @@ template_kept(const BootOptions *options, const char *manifest, char **trouble)
     *trouble = NULL;
     if (stored && fits(stored, options->plan))
         return template_from_store(recipe, stored);
-    if (!stored && !error)
+    if ((!stored && !error) || (error && template_store_is_passing(error)))
         return NULL;
     *trouble = g_strdup(error ? error->message : "its memory is of other sizes");
     template_store_remove(key);

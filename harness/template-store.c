@@ -22,6 +22,24 @@ damaged(GError **error, const char *name, const char *what)
     return FALSE;
 }
 
+/* What is not there, or is something else, will not be another time either; a machine
+ * that is short of something may have it then. */
+static gboolean
+failed(GError **error, const char *name, int reason)
+{
+    gboolean stays = reason == ENOENT || reason == ELOOP || reason == ENOTDIR;
+    g_set_error(error, HB_ERROR, stays ? HB_FAIL : HB_INFRASTRUCTURE,
+                "its file %s cannot be opened: %s", name, g_strerror(reason));
+    return FALSE;
+}
+
+gboolean
+template_store_is_passing(const GError *trouble)
+{
+    HbStatus status = hb_error_status(trouble);
+    return status == HB_INFRASTRUCTURE || status == HB_INTERRUPTED;
+}
+
 static gboolean
 is_key(const char *name)
 {
@@ -57,37 +75,49 @@ mark_of(goffset size)
     return (time_t)(size / 4096) + 1;
 }
 
+/* What is wrong with a file of SIZE bytes (-1: of any); NULL: nothing. */
+static const char *
+fault_of(const struct stat *st, goffset size)
+{
+    if (!S_ISREG(st->st_mode) || (st->st_mode & 022) ||
+        (st->st_uid != geteuid() && st->st_uid != 0))
+        return "is not this user's alone";
+    if (size >= 0 && st->st_size != size)
+        return "has another size than it had";
+    return st->st_mtim.tv_sec != mark_of(st->st_size) ? "was written to" : NULL;
+}
+
 /* -1: there is none, which is no error if the whole entry has gone meanwhile. */
 static int
 open_file(int folder, const char *name, goffset size, struct stat *st, GError **error)
 {
-    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    g_auto(AutoFd) fd =
+        openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 || fstat(fd, st) != 0) {
-        damaged(error, name, g_strerror(errno));
-        return fd;
+        failed(error, name, errno);
+        return -1;
     }
-    const char *wrong = NULL;
-    if (!S_ISREG(st->st_mode) || (st->st_mode & 022) ||
-        (st->st_uid != geteuid() && st->st_uid != 0))
-        wrong = "is not this user's alone";
-    else if (size >= 0 && st->st_size != size)
-        wrong = "has another size than it had";
-    else if (st->st_mtim.tv_sec != mark_of(st->st_size))
-        wrong = "was written to";
-    if (!wrong)
-        return fd;
-    damaged(error, name, wrong);
-    close(fd);
-    return -1;
+    const char *wrong = fault_of(st, size);
+    if (wrong) {
+        damaged(error, name, wrong);
+        return -1;
+    }
+    int opened = fd;
+    fd = -1;
+    return opened;
 }
 
 static TemplateAbout *
 read_about(int fd, goffset size, GError **error)
 {
     g_autofree char *text = g_malloc(TEMPLATE_ABOUT_MAX);
-    ssize_t got = size <= TEMPLATE_ABOUT_MAX ? pread(fd, text, (size_t)size, 0) : -1;
+    ssize_t got = size <= TEMPLATE_ABOUT_MAX ? pread(fd, text, (size_t)size, 0) : 0;
+    if (got < 0) {
+        failed(error, TEMPLATE_ABOUT_FILE, errno);
+        return NULL;
+    }
     if (got != size) {
-        damaged(error, TEMPLATE_ABOUT_FILE, "cannot be read");
+        damaged(error, TEMPLATE_ABOUT_FILE, "is too large, or was cut");
         return NULL;
     }
     return template_about_from_json(text, (gsize)got, error);
@@ -148,8 +178,11 @@ open_entry(const char *key, gboolean use, GError **error)
     g_autoptr(StoredTemplate) stored = g_new0(StoredTemplate, 1);
     g_autoptr(GError) failure = NULL;
     g_auto(AutoFd) folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (folder < 0)
+    if (folder < 0) {
+        if (errno != ENOENT)
+            failed(error, key, errno);
         return NULL;
+    }
     stored->fds = boot_memory_fds_new();
     if (open_about(stored, folder, key, use, &failure) &&
         open_files(stored, folder, &failure))
@@ -199,8 +232,10 @@ template_store_list(void)
     g_autoptr(GPtrArray) keys = template_store_keys();
     for (guint i = 0; i < keys->len; i++) {
         StoredTemplate *stored = open_entry(keys->pdata[i], FALSE, NULL);
-        if (stored)
-            g_ptr_array_add(list, stored);
+        if (!stored)
+            continue;
+        g_array_set_size(stored->fds, 0); /* closes them: there may be many */
+        g_ptr_array_add(list, stored);
     }
     g_ptr_array_sort(list, used_last_first);
     return list;
@@ -240,7 +275,7 @@ remove_damaged(void)
     for (guint i = 0; i < keys->len; i++) {
         g_autoptr(GError) error = NULL;
         g_autoptr(StoredTemplate) stored = open_entry(keys->pdata[i], FALSE, &error);
-        if (!stored && error)
+        if (!stored && error && !template_store_is_passing(error))
             removed += (guint)template_store_remove(keys->pdata[i]);
     }
     return removed;

@@ -60,10 +60,13 @@ void stored_template_free(StoredTemplate *stored);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoredTemplate, stored_template_free)
 
 /* The entry, open and checked; its last use is now. NULL: there is none or, with ERROR,
- * it is damaged. */
+ * it is damaged, or cannot be opened for a reason that passes. */
 StoredTemplate *template_store_open(const char *key, GError **error);
-/* The same, which is no use; an entry that is damaged has no `about`. GPtrArray, that
- * used last first. */
+/* TROUBLE says nothing of the template: the machine is short of something, or somebody
+ * interrupted. Nobody throws away one for that. */
+gboolean template_store_is_passing(const GError *trouble);
+/* All that are whole, which is no use of them; their files are not open. GPtrArray of
+ * StoredTemplate, that used last first. */
 GPtrArray *template_store_list(void);
 /* The keys of all folders, also damaged ones: GPtrArray of char *. */
 GPtrArray *template_store_keys(void);
@@ -96,7 +99,7 @@ gboolean template_writer_copy(TemplateWriter *writer, const char *name, int from
                               goffset size, GError **error);
 /* More than the store may hold is an error. */
 gboolean template_writer_count(TemplateWriter *writer, goffset bytes, GError **error);
-/* Makes it an entry, unless there is one. */
+/* Makes it an entry, unless there is one that is whole. */
 gboolean template_writer_commit(TemplateWriter *writer, GError **error);
 /* What was not committed is gone. */
 void template_writer_free(TemplateWriter *writer);

@@ -119,11 +119,27 @@ write_about(TemplateWriter *writer, GError **error)
     return seal(fd, TEMPLATE_ABOUT_FILE, (goffset)length, TRUE, error);
 }
 
+/* One of the key that is there but damaged would stay in the way. */
+static gboolean
+make_way(const char *key, GError **error)
+{
+    g_autoptr(GError) trouble = NULL;
+    g_autoptr(StoredTemplate) there = template_store_open(key, &trouble);
+    if (!trouble)
+        return TRUE;
+    if (template_store_is_passing(trouble)) {
+        g_propagate_error(error, g_steal_pointer(&trouble));
+        return FALSE;
+    }
+    template_store_remove(key);
+    return TRUE;
+}
+
 gboolean
 template_writer_commit(TemplateWriter *writer, GError **error)
 {
     g_autofree char *dir = cache_dir(TEMPLATE_STORE_KIND, error);
     g_autofree char *path = dir ? g_build_filename(dir, writer->about->key, NULL) : NULL;
-    return path && write_about(writer, error) &&
+    return path && write_about(writer, error) && make_way(writer->about->key, error) &&
            cache_folder_commit(writer->folder, path, error);
 }

@@ -30,7 +30,8 @@ Boot *template_clone(const Template *template, const char *log_dir,
  * (or NULL). NULL: there is none. Then *TROUBLE, owned by the caller, says what was wrong
  * with one that was there, which is thrown away; or it is NULL. */
 Template *template_kept(const BootOptions *options, const char *manifest, char **trouble);
-/* Keeps TEMPLATE, which is used as before. FALSE: it is not kept. */
+/* Keeps TEMPLATE, of a host that was started with `keep`; it is used as before. FALSE: it
+ * is not kept. */
 gboolean template_keep(Template *template, const char *manifest, GError **error);
 /* Its key, or NULL: it is not kept; and when it was made, if it was found in the store.
  */

@@ -410,7 +410,7 @@ boot_warm(Session *session, const BootOptions *options, GError **error)
 {
     /* For any command, so that more of them find the same template. */
     BootOptions warm = *options;
-    warm.tools = warm.freezable = TRUE;
+    warm.tools = warm.freezable = warm.keep = TRUE;
     g_autoptr(GError) failure = NULL;
     on_step("looking for a template", session);
     Boot *boot = clone_kept(session, &warm, &failure);

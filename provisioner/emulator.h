@@ -101,8 +101,9 @@ GPtrArray *emulator_list(void);
  * the caller. */
 char *emulator_identity(const char *binary, const char *const *data_dirs);
 
-/* SHA-256 of the program that BINARY is or, if it is a script, starts, and of the
- * firmware that it brings. Remembered, so that it costs nothing the second time. Both are
- * owned by the caller. */
+/* SHA-256 of the program that BINARY is (of a script, and after a blank of the program
+ * that it starts), and of the firmware that it brings. Remembered, so that it costs
+ * nothing the second time; but a script is started each time. Both are owned by the
+ * caller. */
 gboolean
 emulator_digests(const char *binary, char **program, char **firmware, GError **error);

@@ -10,12 +10,14 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "image-fixture.h"
 #include "plan-fixture.h"
 #include "template-key.h"
+#include "template-private.h"
 
 /* A host that nobody starts, of files in a folder of its own. */
 typedef struct {
@@ -234,6 +236,51 @@ files_in_arguments_make_it_impossible(void **state)
     }
 }
 
+/* A template of the host that nobody started. */
+static Template *
+frozen(Bench *bench)
+{
+    Template *template = g_new0(Template, 1);
+    BootRecipe *recipe = template->recipe = g_rc_box_acquire(bench->recipe);
+    int memory = memfd_create("memory", MFD_CLOEXEC);
+    template->state_fd = memfd_create("state", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(memory, 512 * MIB), 0);
+    assert_int_equal(ftruncate(template->state_fd, 5), 0);
+    recipe->memory_fds = boot_memory_fds_new();
+    g_array_append_val(recipe->memory_fds, memory);
+    recipe->kernel = g_new0(Kernel, 1);
+    recipe->kernel->release = g_strdup("6.1");
+    recipe->inputs = template_key_inputs(recipe, NULL, NULL);
+    return template;
+}
+
+static void
+what_was_replaced_meanwhile_is_not_kept(void **state)
+{
+    static const struct {
+        Change change;
+        const char *words;
+    } changes[] = {{change_emulator, "emulator"},
+                   {change_kernel, "kernel"},
+                   {change_initrd, "initramfs"}};
+    g_autoptr(Bench) plain = bench_new(*state, 512 * MIB);
+    g_autoptr(Template) kept = frozen(plain);
+    g_autoptr(GError) none = NULL;
+    if (!template_keep(kept, "m", &none))
+        fail_msg("%s", none->message);
+    g_autofree char *key = key_of(plain, "m");
+    assert_string_equal(template_key(kept), key);
+    for (gsize i = 0; i < G_N_ELEMENTS(changes); i++) {
+        g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+        g_autoptr(Template) template = frozen(bench);
+        g_autoptr(GError) error = NULL;
+        changes[i].change(bench);
+        assert_false(template_keep(template, "m", &error));
+        assert_non_null(strstr(error->message, "changed meanwhile"));
+        assert_non_null(strstr(error->message, changes[i].words));
+    }
+}
+
 static void
 what_cannot_be_read_is_no_input(void **state)
 {
@@ -253,6 +300,7 @@ main(void)
         cmocka_unit_test(of_a_script_its_own_content_counts),
         cmocka_unit_test(under_kvm_the_machine_is_an_input),
         cmocka_unit_test(files_in_arguments_make_it_impossible),
+        cmocka_unit_test(what_was_replaced_meanwhile_is_not_kept),
         cmocka_unit_test(what_cannot_be_read_is_no_input),
     };
     return cmocka_run_group_tests_name("template-key", tests, fake_root_setup,

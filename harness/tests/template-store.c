@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -216,6 +217,51 @@ what_is_under_another_key_is_damaged(void **state)
     g_autofree char *to = file_of(other, NULL);
     assert_int_equal(rename(from, to), 0);
     assert_damaged(other, "another template");
+}
+
+static guint
+count_descriptors(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+    guint count = 0;
+    while (dir && g_dir_read_name(dir))
+        count++;
+    return count;
+}
+
+/* A process that may open no more files says nothing of a template. */
+static void
+what_cannot_be_opened_now_stays(void **state)
+{
+    g_autofree char *key = make("a");
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    /* One more at a time, so that each of its files is once the one that is too much. */
+    g_autoptr(StoredTemplate) stored = NULL;
+    guint refused = 0;
+    for (guint more = 0; !stored && more < 100; more++) {
+        const struct rlimit few = {more, before.rlim_max};
+        g_autoptr(GError) error = NULL;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        stored = template_store_open(key, &error);
+        assert_true(stored || template_store_is_passing(error));
+        refused += !stored;
+        template_store_prune(G_MAXINT64, NULL);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_int_equal(count_folders(), 1);
+    }
+    assert_non_null(stored);
+    assert_in_range(refused, 3, 99);
+}
+
+static void
+a_list_keeps_nothing_open(void **state)
+{
+    g_autofree char *a = make("a"), *b = make("b");
+    guint before = count_descriptors();
+    g_autoptr(GPtrArray) list = template_store_list();
+    assert_int_equal(list->len, 2);
+    assert_int_equal(count_descriptors(), before);
 }
 
 static void
@@ -447,6 +493,34 @@ an_archive_becomes_the_same_template(void **state)
 }
 
 static void
+a_damaged_one_makes_way(void **state)
+{
+    g_autofree char *key = make("a");
+    g_auto(AutoFd) archive = export_of(key);
+    g_autofree char *path = file_of(key, "memory-0");
+    assert_int_equal(truncate(path, 4096), 0);
+    g_autofree char *imported = template_import(archive, NULL);
+    assert_string_equal(imported, key);
+    g_autoptr(StoredTemplate) stored = template_store_open(key, NULL);
+    assert_non_null(stored);
+    assert_int_equal(count_folders(), 1);
+}
+
+static void
+a_link_makes_way_too(void **state)
+{
+    g_autofree char *key = make("a");
+    g_autofree char *path = file_of(key, NULL);
+    g_auto(AutoFd) archive = export_of(key);
+    assert_true(template_store_remove(key));
+    assert_int_equal(symlink("/etc", path), 0);
+    g_autofree char *imported = template_import(archive, NULL);
+    assert_string_equal(imported, key);
+    g_autoptr(StoredTemplate) stored = template_store_open(key, NULL);
+    assert_non_null(stored);
+}
+
+static void
 assert_refused(int archive, HbStatus status, const char *words)
 {
     g_autoptr(GError) error = NULL;
@@ -670,6 +744,8 @@ main(void)
         TEST(what_others_may_write_to_is_damaged),
         TEST(a_link_is_no_file_of_it),
         TEST(what_is_under_another_key_is_damaged),
+        TEST(what_cannot_be_opened_now_stays),
+        TEST(a_list_keeps_nothing_open),
         TEST(who_has_it_open_keeps_it),
         TEST(of_two_makers_one_is_enough),
         TEST(what_is_not_committed_is_gone),
@@ -681,6 +757,8 @@ main(void)
         TEST(under_emulation_it_does_not),
         TEST(a_checksum_is_of_bytes_and_not_of_holes),
         TEST(an_archive_becomes_the_same_template),
+        TEST(a_damaged_one_makes_way),
+        TEST(a_link_makes_way_too),
         TEST(one_that_is_cut_is_refused),
         TEST(members_must_be_those_of_a_template),
         TEST(what_it_says_of_itself_must_be_true),
