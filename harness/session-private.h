@@ -16,6 +16,7 @@ typedef struct {
     char *frozen_observation; /* of the host that was frozen, where clones are checked */
     gboolean looked;          /* for one that is kept */
     char *trouble;            /* what was wrong with that, or NULL */
+    gboolean trouble_passes;  /* and it was kept all the same */
     guint starts;             /* and clones */
     gboolean checked;         /* a host, so that later ones tell less */
     char *log_dir;            /* of the present start */

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "log-dir.h"
 #include "session-private.h"
+#include "template-store.h"
 
 /* A start takes some fifteen times as long as a clone: how slow this machine is, where
  * nothing was started on it. */
@@ -95,13 +96,13 @@ session_freeze_host(Session *session)
     if (session->cold && session->host && !driver->sound(session->host, NULL))
         session_stop_host(session);
     g_autofree char *kept = session->cold ? NULL : keep(session);
-    const char *trouble = session->trouble;
+    const char *before = !session->trouble         ? ""
+                         : session->trouble_passes ? "; not used was the one before: "
+                                                   : "; thrown away was the one before: ";
     g_autofree char *how =
-        session->cold
-            ? g_strdup_printf("it cannot be frozen: %s", error->message)
-            : g_strdup_printf("frozen in %.2f s%s%s%s", seconds, kept,
-                              trouble ? "; thrown away was the one before: " : "",
-                              trouble ? trouble : "");
+        session->cold ? g_strdup_printf("it cannot be frozen: %s", error->message)
+                      : g_strdup_printf("frozen in %.2f s%s%s%s", seconds, kept, before,
+                                        session->trouble ? session->trouble : "");
     if (!session_interrupted(session) && !session->late)
         tell(session, how);
 }
@@ -137,14 +138,17 @@ clone_and_check(Session *session, GError **error)
                : NULL;
 }
 
-/* One that does not live is of no use to anybody. */
+/* One that does not live is of no use to anybody; but that this machine is short of
+ * something says nothing of it. */
 static void
-throw_away(Session *session, const char *why)
+give_up(Session *session, const GError *why)
 {
     session_stop_host(session);
-    session->options->driver->forget(session->template);
+    session->trouble_passes = template_store_is_passing(why);
+    if (!session->trouble_passes)
+        session->options->driver->forget(session->template);
     session_discard_template(session);
-    session->trouble = g_strdup(why);
+    session->trouble = g_strdup(why->message);
 }
 
 void
@@ -164,7 +168,7 @@ session_use_kept(Session *session)
     if (!results && (session_interrupted(session) || session->late))
         return;
     if (!results) {
-        throw_away(session, error->message);
+        give_up(session, error);
         return;
     }
     tell(session, how);

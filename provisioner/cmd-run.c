@@ -355,6 +355,19 @@ check_capture(const Options *options, const Plan *plan, GError **error)
  * --------------------------------------------------------------------------------------
  */
 
+/* Says what became of TEMPLATE (NULL: it is gone), and forgets it unless the TROUBLE,
+ * which REASON says, passes. */
+static void
+give_up_kept(const Template *template, const char *trouble, const GError *reason)
+{
+    gboolean stays = template && template_store_is_passing(reason);
+    fprintf(stderr, "hostbed: warning: the template that was kept %s: %s\n",
+            stays ? "is not used this time" : "is thrown away, and made anew",
+            trouble ? trouble : reason->message);
+    if (template && !stays)
+        template_forget(template);
+}
+
 /* A clone of the template that is kept. NULL: there is none that lives; without ERROR one
  * is to be made. */
 static Boot *
@@ -368,17 +381,12 @@ clone_kept(Session *session, const BootOptions *options, GError **error)
                  : NULL;
     if (boot || (!template && !trouble))
         return boot;
-    if (g_cancellable_is_cancelled(session->interrupt)) {
+    if (reason && g_cancellable_is_cancelled(session->interrupt)) {
         g_propagate_error(error, g_steal_pointer(&reason));
         return NULL;
     }
     clear_progress(session);
-    fprintf(stderr,
-            "hostbed: warning: the template that was kept is thrown away, and made anew: "
-            "%s\n",
-            trouble ? trouble : reason->message);
-    if (template)
-        template_forget(template);
+    give_up_kept(template, trouble, reason);
     return NULL;
 }
 

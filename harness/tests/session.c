@@ -204,9 +204,13 @@ restore(const void *template, const char *log_dir, GCancellable *interrupt,
 {
     Script *script = (Script *)template;
     assert_true(g_file_test(log_dir, G_FILE_TEST_IS_DIR));
-    if (g_str_equal(next(script->clones, &script->cloned), "ok"))
+    const char *what = next(script->clones, &script->cloned);
+    if (g_str_equal(what, "ok"))
         return script;
-    refuse(error, HB_EMULATOR_DIED, "the emulator died");
+    if (g_str_equal(what, "short"))
+        refuse(error, HB_INFRASTRUCTURE, "no memory");
+    else
+        refuse(error, HB_EMULATOR_DIED, "the emulator died");
     return NULL;
 }
 
@@ -651,6 +655,10 @@ what_does_not_live_is_made_anew(void **state)
     expect_kept(script, (Setup){0}, 1, 3, 1, 1,
                 CHECKED "template: kept; thrown away was the one before: the emulator "
                         "died\n" BOTH);
+    /* That the machine is short of something says nothing of it. */
+    script.clones = LIST("short", "ok");
+    expect_kept(script, (Setup){0}, 1, 3, 1, 0,
+                CHECKED "template: kept; not used was the one before: no memory\n" BOTH);
     script.clones = LIST("ok");
     script.observations = LIST("cpus 0\n", manifest);
     expect_kept(script, (Setup){0}, 1, 3, 1, 1,
