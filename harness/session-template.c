@@ -96,12 +96,12 @@ session_freeze_host(Session *session)
     if (session->cold && session->host && !driver->sound(session->host, NULL))
         session_stop_host(session);
     g_autofree char *kept = session->cold ? NULL : keep(session);
-    const char *before = !session->trouble         ? ""
-                         : session->trouble_passes ? "; not used was the one before: "
-                                                   : "; thrown away was the one before: ";
+    const char *other = !session->trouble         ? ""
+                        : session->trouble_passes ? "; not used was the one before: "
+                                                  : "; thrown away was the one before: ";
     g_autofree char *how =
         session->cold ? g_strdup_printf("it cannot be frozen: %s", error->message)
-                      : g_strdup_printf("frozen in %.2f s%s%s%s", seconds, kept, before,
+                      : g_strdup_printf("frozen in %.2f s%s%s%s", seconds, kept, other,
                                         session->trouble ? session->trouble : "");
     if (!session_interrupted(session) && !session->late)
         tell(session, how);
