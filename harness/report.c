@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "report.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "replace-file.h"
+#include "unpack.h"
 
 const ReportFormat report_formats[] = {
     {"tap", report_write_tap},
@@ -151,98 +148,13 @@ report_case_details(const CaseResult *result)
     return repeats ? NULL : result->output;
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------ */
-
-static gboolean
-fail_errno(GError **error, const char *filename, const char *what)
-{
-    int saved = errno;
-    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "%s: %s: %s", filename, what,
-                g_strerror(saved));
-    return FALSE;
-}
-
-static gboolean
-write_all(int fd, const GString *text)
-{
-    gsize done = 0;
-    while (done < text->len) {
-        ssize_t written = write(fd, text->str + done, text->len - done);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return FALSE;
-        done += (gsize)written;
-    }
-    return TRUE;
-}
-
-static gboolean
-write_in_place(const char *filename, const GString *text, GError **error)
-{
-    int fd = open(filename, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(error, filename, "cannot be opened");
-    gboolean ok = write_all(fd, text) || fail_errno(error, filename, "cannot be written");
-    close(fd);
-    return ok;
-}
-
-/* The copy has a name of its own for two system calls only, and always the same one, so
- * that a kill leaves nothing, and at worst something that the next run replaces. */
-static gboolean
-replace_by(int fd, const char *copy, const char *filename, GError **error)
-{
-    g_autofree char *handle = g_strdup_printf("/proc/self/fd/%d", fd);
-    unlink(copy);
-    if (linkat(AT_FDCWD, handle, AT_FDCWD, copy, AT_SYMLINK_FOLLOW) != 0)
-        return fail_errno(error, copy, "cannot be made");
-    if (rename(copy, filename) == 0)
-        return TRUE;
-    fail_errno(error, filename, "cannot be replaced");
-    unlink(copy);
-    return FALSE;
-}
-
-static gboolean
-write_copy(const char *filename, const GString *text, GError **error)
-{
-    g_autofree char *directory = g_path_get_dirname(filename);
-    g_autofree char *base = g_path_get_basename(filename);
-    g_autofree char *copy = g_strdup_printf("%s/.%s.new", directory, base);
-    int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd >= 0) {
-        gboolean ok =
-            (write_all(fd, text) || fail_errno(error, filename, "cannot be written")) &&
-            replace_by(fd, copy, filename, error);
-        close(fd);
-        return ok;
-    }
-    /* Not every file system has files without a name. */
-    fd = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0)
-        return fail_errno(error, filename, "cannot be made");
-    gboolean ok = write_all(fd, text) && close(fd) == 0 && rename(copy, filename) == 0;
-    if (!ok) {
-        fail_errno(error, filename, "cannot be written");
-        unlink(copy);
-    }
-    return ok;
-}
-
 gboolean
 report_save(const ReportFormat *format, const GPtrArray *reports, const char *filename,
             GError **error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     format->write(reports, text);
-    struct stat info;
-    if (stat(filename, &info) == 0 && !S_ISREG(info.st_mode))
-        return write_in_place(filename, text, error);
-    /* Through a symbolic link the file is replaced, not the link. */
-    char *real = realpath(filename, NULL);
-    g_autofree char *target = g_strdup(real);
-    free(real);
-    return write_copy(target ? target : filename, text, error);
+    g_autoptr(ReplaceFile) file = replace_file_new(filename, error);
+    return file && unpack_write_all(file->fd, text->str, text->len, filename, error) &&
+           replace_file_commit(file, error);
 }

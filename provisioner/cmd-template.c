@@ -14,6 +14,7 @@
 #include "cli.h"
 #include "emit.h"
 #include "printable.h"
+#include "replace-file.h"
 #include "session.h"
 #include "template-archive.h"
 #include "template-key.h"
@@ -138,6 +139,15 @@ find_key(const char *word, int *status)
     return found;
 }
 
+static void
+remove_one(const char *key, int *status)
+{
+    if (!template_store_remove(key))
+        *status =
+            cli_fail_with(HB_INFRASTRUCTURE,
+                          "the template %.12s cannot be removed, or has just gone", key);
+}
+
 static int
 rm(const Options *options, int argc, char **argv)
 {
@@ -148,11 +158,11 @@ rm(const Options *options, int argc, char **argv)
                              "name templates by the beginning of their keys, or "
                              "say --all");
     for (guint i = 0; options->all && i < all->len; i++)
-        template_store_remove(all->pdata[i]);
+        remove_one(all->pdata[i], &status);
     for (int i = 0; i < argc; i++) {
         g_autofree char *key = find_key(argv[i], &status);
         if (key)
-            template_store_remove(key);
+            remove_one(key, &status);
     }
     return status;
 }
@@ -235,23 +245,28 @@ key_of(const Options *options, int argc, char **argv)
 /* ---- export, import
  * ------------------------------------------------------------------------------- */
 
-/* -1: told. */
 static int
-open_output(const char *name, int *status)
+export_to(const StoredTemplate *stored, int fd)
 {
-    int fd = name && strcmp(name, "-") != 0
-                 ? open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
-                 : dup(STDOUT_FILENO);
-    if (fd < 0)
-        *status = cli_fail_with(HB_INFRASTRUCTURE, "cannot write %s: %s",
-                                name ? name : "standard output", g_strerror(errno));
-    else if (isatty(fd)) {
-        *status = cli_fail_with(HB_USAGE, "an archive is nothing for a terminal; name a "
-                                          "file with --output");
-        close(fd);
-        fd = -1;
-    }
-    return fd;
+    g_autoptr(GError) error = NULL;
+    if (isatty(fd))
+        return cli_fail_with(HB_USAGE, "an archive is nothing for a terminal; name a "
+                                       "file with --output");
+    return template_export(stored, fd, &error) ? HB_OK : cli_fail(error);
+}
+
+/* An archive that was there stays until this one is whole. */
+static int
+export_to_file(const StoredTemplate *stored, const char *filename)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(ReplaceFile) file = replace_file_new(filename, &error);
+    if (!file)
+        return cli_fail(error);
+    int status = export_to(stored, file->fd);
+    if (status == HB_OK && !replace_file_commit(file, &error))
+        return cli_fail(error);
+    return status;
 }
 
 static int
@@ -260,18 +275,15 @@ export_one(const Options *options, int argc, char **argv)
     int status = HB_OK;
     g_autoptr(GError) error = NULL;
     g_autofree char *key = find_key(argv[0], &status);
-    g_autoptr(StoredTemplate) stored = key ? template_store_open(key, &error) : NULL;
-    if (key && !stored)
-        return cli_fail_with(HB_FAIL, "the template %.12s is damaged: %s", key,
-                             error ? error->message : "it is gone");
-    g_auto(AutoFd) fd = stored ? open_output(options->output, &status) : -1;
-    if (fd < 0)
+    if (!key)
         return status;
-    if (template_export(stored, fd, &error))
-        return HB_OK;
-    if (options->output && strcmp(options->output, "-") != 0)
-        unlink(options->output);
-    return cli_fail(error);
+    g_autoptr(StoredTemplate) stored = template_store_open(key, &error);
+    if (!stored)
+        return cli_fail_with(HB_FAIL, "the template %.12s cannot be used: %s", key,
+                             error ? error->message : "it is gone");
+    gboolean is_stdout = !options->output || strcmp(options->output, "-") == 0;
+    return is_stdout ? export_to(stored, STDOUT_FILENO)
+                     : export_to_file(stored, options->output);
 }
 
 static int
