@@ -12,6 +12,7 @@
 #include "unpack.h"
 
 #define BLOCK ((gsize)1 << 20)
+#define PAGE ((goffset)4096)
 
 /* ---- out
  * ------------------------------------------------------------------------------------------
@@ -205,10 +206,24 @@ read_about(struct archive *archive, GError **error)
     return template_about_from_json(text, done, error);
 }
 
+/* What a block of LENGTH bytes at OFFSET takes of the disk, in whole pages, but for the
+ * last page of the block before, which ended at *END: a byte here and there takes a page
+ * each. */
+static goffset
+pages_of(goffset offset, goffset length, goffset *end)
+{
+    goffset first = offset / PAGE, last = (offset + length + PAGE - 1) / PAGE;
+    if (first == (*end - 1) / PAGE && *end > 0)
+        first++;
+    *end = offset + length;
+    return MAX(last - first, 0) * PAGE;
+}
+
 static gboolean
 read_blocks(struct archive *archive, TemplateWriter *writer, const TemplateFile *asked,
             int fd, GError **error)
 {
+    goffset end = 0;
     for (;;) {
         const void *data;
         size_t length;
@@ -220,7 +235,8 @@ read_blocks(struct archive *archive, TemplateWriter *writer, const TemplateFile 
             return refuse_archive(archive, error);
         if (offset < 0 || offset > asked->size || (goffset)length > asked->size - offset)
             return refuse(error, asked->name, "is longer than it says");
-        if (!template_writer_count(writer, (goffset)length, error) ||
+        goffset pages = pages_of(offset, (goffset)length, &end);
+        if (!template_writer_count(writer, pages, error) ||
             !sparse_write(fd, data, length, offset, error) ||
             !unpack_go_on("a template", error))
             return FALSE;

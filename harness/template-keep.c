@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "printable.h"
 #include "template-key.h"
 #include "template-private.h"
 #include "template-store.h"
@@ -121,7 +122,7 @@ template_from_store(BootRecipe *recipe, StoredTemplate *stored)
     template->recipe = g_rc_box_acquire(recipe);
     template->nonce = g_strdup(stored->about->nonce);
     template->key = g_strdup(stored->about->key);
-    template->made = g_strdup(stored->about->made);
+    template->made = printable(stored->about->made, strlen(stored->about->made), 30);
     template->state_fd = fcntl(g_array_index(stored->fds, int, 0), F_DUPFD_CLOEXEC, 3);
     g_array_remove_index(stored->fds, 0);
     recipe->memory_readonly = stored->about->memory_readonly;

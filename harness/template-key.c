@@ -2,6 +2,7 @@
 #include "template-key.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "config.h"
@@ -9,6 +10,7 @@
 #include "emit.h"
 #include "error.h"
 #include "launch-firmware.h"
+#include "printable.h"
 
 /* Counts up when what is kept, or what a key is made of, changes its meaning. */
 #define REVISION "1"
@@ -102,6 +104,41 @@ template_inputs_add_machine(GPtrArray *inputs, const char *cpuinfo,
     template_inputs_add(inputs, "machine kernel", host_kernel);
 }
 
+static gint
+by_text(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "kvm_intel/nested=Y kvm_intel/…": which of them may be read depends on who we are. */
+static void
+add_parameters(GPtrArray *lines, const char *modules, const char *module)
+{
+    g_autofree char *path = g_build_filename(modules, module, "parameters", NULL);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *file = g_build_filename(path, name, NULL);
+        g_autofree char *value = NULL;
+        if (g_file_get_contents(file, &value, NULL, NULL))
+            g_ptr_array_add(lines,
+                            g_strdup_printf("%s/%s=%s", module, name, g_strstrip(value)));
+    }
+}
+
+void
+template_inputs_add_kvm(GPtrArray *inputs, const char *modules)
+{
+    static const char *const names[] = {"kvm", "kvm_amd", "kvm_intel"};
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        add_parameters(lines, modules, names[i]);
+    g_ptr_array_sort(lines, by_text);
+    g_ptr_array_add(lines, NULL);
+    g_autofree char *text = g_strjoinv(" ", (char **)lines->pdata);
+    template_inputs_add(inputs, "machine KVM", text);
+}
+
 void
 template_inputs_add_this_machine(GPtrArray *inputs)
 {
@@ -111,6 +148,18 @@ template_inputs_add_this_machine(GPtrArray *inputs)
     g_autofree char *kernel =
         uname(&names) == 0 ? g_strconcat(names.release, " ", names.version, NULL) : NULL;
     template_inputs_add_machine(inputs, cpuinfo ? cpuinfo : "", kernel ? kernel : "");
+    template_inputs_add_kvm(inputs, "/sys/module");
+}
+
+/* What came with an archive is somebody else's text. */
+static char *
+another_machine(const char *name, const char *there, const char *here)
+{
+    g_autofree char *its = printable(there ? there : "", there ? strlen(there) : 0, 60);
+    g_autofree char *ours = printable(here, strlen(here), 60);
+    return g_strdup_printf("it was made under KVM on another machine, whose %s is '%s'; "
+                           "here it is '%s'",
+                           name + strlen("machine "), its, ours);
 }
 
 char *
@@ -122,10 +171,7 @@ template_inputs_obstacle(const GPtrArray *inputs, const GPtrArray *machine)
         const TemplateInput *here = machine->pdata[i];
         const char *there = template_inputs_find(inputs, here->name);
         if (g_strcmp0(there, here->value) != 0)
-            return g_strdup_printf(
-                "it was made under KVM on another machine, whose %s is '%.60s'; here it "
-                "is '%.60s'",
-                here->name + strlen("machine "), there ? there : "", here->value);
+            return another_machine(here->name, there, here->value);
     }
     return NULL;
 }
@@ -169,18 +215,108 @@ arguments_of(const BootRecipe *recipe)
     return g_strv_builder_end(builder);
 }
 
+/* Also a folder; a device is what it is by its name. */
+static gboolean
+is_file(const char *path)
+{
+    struct stat st;
+    return strchr(path, '/') && !g_str_has_prefix(path, "/proc/self/fd/") &&
+           stat(path, &st) == 0 && !S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode);
+}
+
+/* A file or folder that a part of WORD between these SEPARATORS names, or NULL. */
+static char *
+file_between(const char *word, const char *separators)
+{
+    g_auto(GStrv) parts = g_strsplit_set(word, separators, -1);
+    for (guint i = 0; parts[i]; i++)
+        if (is_file(parts[i]))
+            return g_strdup(parts[i]);
+    return NULL;
+}
+
+static char *file_in_json(JsonNode *node);
+
+static char *
+file_in_members(JsonObject *object)
+{
+    JsonObjectIter iter;
+    JsonNode *member;
+    char *file = NULL;
+    json_object_iter_init(&iter, object);
+    while (!file && json_object_iter_next(&iter, NULL, &member))
+        file = file_in_json(member);
+    return file;
+}
+
+/* Whole texts, which may have what else separates words. */
+static char *
+file_in_json(JsonNode *node)
+{
+    if (JSON_NODE_HOLDS_OBJECT(node))
+        return file_in_members(json_node_get_object(node));
+    if (JSON_NODE_HOLDS_ARRAY(node)) {
+        g_autoptr(GList) elements = json_array_get_elements(json_node_get_array(node));
+        char *file = NULL;
+        for (GList *at = elements; at && !file; at = at->next)
+            file = file_in_json(at->data);
+        return file;
+    }
+    const char *text = json_node_get_value_type(node) == G_TYPE_STRING
+                           ? json_node_get_string(node)
+                           : NULL;
+    return text && is_file(text) ? g_strdup(text) : NULL;
+}
+
 /* A file or folder that ARGUMENT names, or NULL. */
 static char *
 file_named_by(const char *argument)
 {
-    g_auto(GStrv) words = g_strsplit_set(argument, ",=:\" ", -1);
-    for (guint i = 0; words[i]; i++) {
-        const char *path = words[i];
-        if (strchr(path, '/') && !g_str_has_prefix(path, "/proc/self/fd/") &&
-            !g_str_has_prefix(path, "/dev/") && g_file_test(path, G_FILE_TEST_EXISTS))
-            return g_strdup(path);
+    char *file = is_file(argument) ? g_strdup(argument) : NULL;
+    g_autoptr(JsonNode) node = *argument == '{' ? json_from_string(argument, NULL) : NULL;
+    if (!file && node)
+        file = file_in_json(node);
+    if (!file)
+        file = file_between(argument, "=,");
+    return file ? file : file_between(argument, ",=:\" ");
+}
+
+/* Properties that name files, which the emulator looks for in folders of its own, too. */
+static const char *const file_properties[] = {"romfile",  "file",     "filename", "path",
+                                              "mem-path", "firmware", NULL};
+
+/* What of the plan's functions depends on more than its words, one sentence, or changes
+ * what a template is made of; NULL: nothing. */
+static char *
+obstacle_in(const Plan *plan)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        /* It would give back pages of the file behind the memory, which others share. */
+        if (function->driver && g_str_has_prefix(function->driver, "virtio-balloon"))
+            return g_strdup_printf("%s gives memory back that a template shares",
+                                   function->id);
+        for (guint j = 0; j < function->properties->len; j++) {
+            const PlanProperty *property = function->properties->pdata[j];
+            const char *text = json_node_get_value_type(property->value) == G_TYPE_STRING
+                                   ? json_node_get_string(property->value)
+                                   : NULL;
+            if (text && *text && g_strv_contains(file_properties, property->name))
+                return g_strdup_printf("the property '%s' of %s names %s, which may "
+                                       "change",
+                                       property->name, function->id, text);
+        }
     }
     return NULL;
+}
+
+static gboolean
+check_plan(const Plan *plan, GError **error)
+{
+    g_autofree char *obstacle = obstacle_in(plan);
+    if (obstacle)
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
+    return obstacle == NULL;
 }
 
 static gboolean
@@ -236,7 +372,7 @@ template_key_inputs(const BootRecipe *recipe, const char *manifest, GError **err
     template_inputs_add(inputs, "hostbed", PACKAGE_VERSION "/" REVISION);
     template_inputs_add(inputs, "accelerator", accel_name(recipe->accel->accel));
     template_inputs_add(inputs, "manifest", asked);
-    if (!add_emulator(inputs, recipe, error) ||
+    if (!check_plan(recipe->plan, error) || !add_emulator(inputs, recipe, error) ||
         !add_file(inputs, "kernel", recipe->kernel_file, error) ||
         !add_file(inputs, "initramfs", recipe->initrd_file, error) ||
         !add_arguments(inputs, recipe, error))

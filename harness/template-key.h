@@ -28,7 +28,9 @@ template_key_inputs(const BootRecipe *recipe, const char *manifest, GError **err
 /* What of this machine a host under KVM depends on. CPUINFO: as in /proc/cpuinfo. */
 void template_inputs_add_machine(GPtrArray *inputs, const char *cpuinfo,
                                  const char *host_kernel);
-/* The same of the machine that we are on. */
+/* And how its KVM is set. MODULES: as /sys/module. */
+void template_inputs_add_kvm(GPtrArray *inputs, const char *modules);
+/* All that of the machine that we are on. */
 void template_inputs_add_this_machine(GPtrArray *inputs);
 /* Why what was made by INPUTS cannot live where MACHINE (as above) is true, one sentence,
  * owned by the caller; NULL: it can. */

@@ -16,6 +16,7 @@
 #include "error.h"
 #include "image-fixture.h"
 #include "plan-fixture.h"
+#include "plan-steps.h"
 #include "template-key.h"
 #include "template-private.h"
 
@@ -281,6 +282,66 @@ what_was_replaced_meanwhile_is_not_kept(void **state)
     }
 }
 
+/* Also where its name has what else separates words. */
+static void
+whole_texts_are_looked_at(void **state)
+{
+    static const char *const patterns[] = {"%s", "{\"a\":[{\"filename\":\"%s\"}]}"};
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    g_autofree char *disk = fake_write_text(bench->folder, "a, b:c=d", "disk");
+    for (gsize i = 0; i < G_N_ELEMENTS(patterns); i++) {
+        g_auto(GStrv) halves = g_strsplit(patterns[i], "%s", 2);
+        g_autofree char *word = g_strjoin(disk, halves[0], halves[1], NULL);
+        const char *const args[] = {"-blockdev", word, NULL};
+        g_clear_pointer(&bench->recipe->extra_args, g_strfreev);
+        bench->recipe->extra_args = g_strdupv((GStrv)args);
+        g_autoptr(GError) error = NULL;
+        assert_null(template_key_inputs(bench->recipe, NULL, &error));
+        assert_non_null(strstr(error->message, "a, b:c=d"));
+    }
+}
+
+static void
+devices_are_no_files(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    static const char *const args[] = {"-drive", "file=/dev/null", NULL};
+    bench->recipe->extra_args = g_strdupv((GStrv)args);
+    g_free(key_of(bench, NULL));
+    static const char *const folder[] = {"-drive", "file=fat:/dev/shm", NULL};
+    g_strfreev(bench->recipe->extra_args);
+    bench->recipe->extra_args = g_strdupv((GStrv)folder);
+    assert_null(template_key_inputs(bench->recipe, NULL, NULL));
+}
+
+/* The emulator looks for them in its own folders. */
+static void
+properties_that_name_files_make_it_impossible(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    PlanFunction *function = bench->plan->functions->pdata[0];
+    plan_property_string(function->properties, "romfile", "");
+    g_free(key_of(bench, NULL));
+    plan_property_string(function->properties, "romfile", "efi-e1000e.rom");
+    g_autoptr(GError) error = NULL;
+    assert_null(template_key_inputs(bench->recipe, NULL, &error));
+    assert_true(g_error_matches(error, HB_ERROR, HB_UNSUPPORTED));
+    assert_non_null(strstr(error->message, "efi-e1000e.rom"));
+}
+
+static void
+a_balloon_makes_it_impossible(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    PlanFunction *function = bench->plan->functions->pdata[0];
+    g_free(function->driver);
+    function->driver = g_strdup("virtio-balloon-pci");
+    g_autoptr(GError) error = NULL;
+    assert_null(template_key_inputs(bench->recipe, NULL, &error));
+    assert_true(g_error_matches(error, HB_ERROR, HB_UNSUPPORTED));
+    assert_non_null(strstr(error->message, "gives memory back"));
+}
+
 static void
 what_cannot_be_read_is_no_input(void **state)
 {
@@ -300,6 +361,10 @@ main(void)
         cmocka_unit_test(of_a_script_its_own_content_counts),
         cmocka_unit_test(under_kvm_the_machine_is_an_input),
         cmocka_unit_test(files_in_arguments_make_it_impossible),
+        cmocka_unit_test(whole_texts_are_looked_at),
+        cmocka_unit_test(devices_are_no_files),
+        cmocka_unit_test(properties_that_name_files_make_it_impossible),
+        cmocka_unit_test(a_balloon_makes_it_impossible),
         cmocka_unit_test(what_was_replaced_meanwhile_is_not_kept),
         cmocka_unit_test(what_cannot_be_read_is_no_input),
     };

@@ -425,6 +425,37 @@ under_kvm_the_machine_counts(void **state)
 }
 
 static void
+how_kvm_is_set_counts(void **state)
+{
+    static const char *const files[][2] = {{"kvm_intel/parameters/nested", "Y\n"},
+                                           {"kvm_intel/parameters/ept", "N\n"},
+                                           {"kvm/parameters/tdp_mmu", "Y\n"},
+                                           {"other/parameters/nested", "Y\n"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *name = g_build_filename("modules", files[i][0], NULL);
+        g_free(fake_write_text(*state, name, files[i][1]));
+    }
+    g_autofree char *modules = g_build_filename(*state, "modules", NULL);
+    g_autoptr(GPtrArray) inputs = template_inputs_new();
+    template_inputs_add_kvm(inputs, modules);
+    assert_string_equal(template_inputs_find(inputs, "machine KVM"),
+                        "kvm/tdp_mmu=Y kvm_intel/ept=N kvm_intel/nested=Y");
+}
+
+/* Not even in an error message. */
+static void
+an_archives_words_are_made_fit_to_print(void **state)
+{
+    g_autoptr(GPtrArray) here = template_inputs_new();
+    g_autoptr(GPtrArray) inputs = template_inputs_new();
+    template_inputs_add(inputs, "accelerator", "kvm");
+    template_inputs_add(inputs, "machine model", "\033[2Jx");
+    template_inputs_add(here, "machine model", "85");
+    g_autofree char *obstacle = template_inputs_obstacle(inputs, here);
+    assert_non_null(strstr(obstacle, "'?[2Jx'; here it is '85'"));
+}
+
+static void
 under_emulation_it_does_not(void **state)
 {
     g_autoptr(GPtrArray) here = template_inputs_new();
@@ -712,6 +743,33 @@ floods_are_refused(void **state)
     assert_refused(third, HB_INFRASTRUCTURE, "HOSTBED_TEMPLATES_MAX");
 }
 
+/* A byte here and there takes a page each. */
+static void
+scattered_bytes_count_as_pages(void **state)
+{
+    g_autofree char *json = about_text(NULL, NULL);
+    g_autofree char *bytes = g_strnfill(MEMORY, 'x');
+    const Member about[] = {{TEMPLATE_ABOUT_FILE, json, (goffset)strlen(json)},
+                            {"state", "state", 5}};
+    g_auto(AutoFd) archive = memfd_create("forged", MFD_CLOEXEC);
+    g_autoptr(ArchiveWriter) writer = archive_write_new();
+    archive_write_set_format_pax(writer);
+    assert_int_equal(archive_write_open_fd(writer, archive), ARCHIVE_OK);
+    add_member(writer, &about[0]);
+    add_member(writer, &about[1]);
+    g_autoptr(ArchiveEntry) entry = archive_entry_new();
+    archive_entry_set_pathname(entry, "memory-0");
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_size(entry, MEMORY);
+    for (goffset at = 0; at < MEMORY; at += 16384)
+        archive_entry_sparse_add_entry(entry, at, 1);
+    assert_int_equal(archive_write_header(writer, entry), ARCHIVE_OK);
+    assert_int_equal(archive_write_data(writer, bytes, MEMORY), MEMORY);
+    assert_int_equal(archive_write_close(writer), ARCHIVE_OK);
+    g_setenv("HOSTBED_TEMPLATES_MAX", "1 MiB", TRUE);
+    assert_refused(archive, HB_INFRASTRUCTURE, "HOSTBED_TEMPLATES_MAX");
+}
+
 static void
 what_is_no_archive_is_refused(void **state)
 {
@@ -754,6 +812,8 @@ main(void)
         TEST(what_is_too_large_is_not_kept),
         TEST(names_and_values_do_not_run_into_each_other),
         TEST(under_kvm_the_machine_counts),
+        TEST(how_kvm_is_set_counts),
+        TEST(an_archives_words_are_made_fit_to_print),
         TEST(under_emulation_it_does_not),
         TEST(a_checksum_is_of_bytes_and_not_of_holes),
         TEST(an_archive_becomes_the_same_template),
@@ -763,6 +823,7 @@ main(void)
         TEST(members_must_be_those_of_a_template),
         TEST(what_it_says_of_itself_must_be_true),
         TEST(floods_are_refused),
+        TEST(scattered_bytes_count_as_pages),
         TEST(what_is_no_archive_is_refused),
         TEST(another_machines_kvm_is_refused),
     };
