@@ -193,13 +193,15 @@ prepare_host(Session *session, GError **error)
 {
     for (guint try = 0;; try++) {
         g_autoptr(GError) failure = NULL;
-        if (session_prepare_host(session, &failure))
+        session->unprepared = !session_prepare_host(session, &failure);
+        if (!session->unprepared)
             return TRUE;
         session_stop_host(session);
         if (try >= session->options->retries || is_final(session, failure)) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return FALSE;
         }
+        session->unprepared = FALSE;
         g_autoptr(GPtrArray) results = start_and_compare(session, error);
         if (!results)
             return FALSE;

@@ -20,6 +20,7 @@ typedef struct {
     guint starts;             /* and clones */
     gboolean checked;         /* a host, so that later ones tell less */
     char *log_dir;            /* of the present start */
+    gboolean unprepared;      /* what the last host lacked was to be prepared */
     gint64 boot_us;           /* of the last start, also where it was not today's */
     gboolean late;            /* the deadline passed */
     gboolean check_failed;    /* in all tries of a host */

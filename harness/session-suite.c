@@ -121,8 +121,10 @@ attach_errors(GPtrArray *results, const GString *errors)
             continue;
         g_autofree char *stderr_text =
             outcome_text(errors->str, (gssize)errors->len, TRUE);
-        g_autofree char *all = g_strconcat(result->output ? result->output : "",
-                                           "standard error:\n", stderr_text, NULL);
+        const char *before = result->output ? result->output : "";
+        const char *end = *before && !g_str_has_suffix(before, "\n") ? "\n" : "";
+        g_autofree char *all =
+            g_strconcat(before, end, "standard error:\n", stderr_text, NULL);
         case_result_set_output(result, all, -1);
         return;
     }

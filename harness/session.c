@@ -48,7 +48,8 @@ do_suite(Session *session, const Suite *suite, HbStatus *status)
         if (*status == HB_INTERRUPTED)
             return FALSE;
         CaseResult *result =
-            session_case(session, SESSION_HOST_SUITE, "boot", OUTCOME_FAIL);
+            session_case(session, SESSION_HOST_SUITE,
+                         session->unprepared ? "prepare" : "boot", OUTCOME_FAIL);
         session_set_verdict(session, result, error);
         if (hb_error_status(error) == HB_UNSUPPORTED && !session->late)
             *status = HB_UNSUPPORTED;

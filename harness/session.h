@@ -12,7 +12,7 @@
 #include "outcome.h"
 #include "selection.h"
 
-/* The suite whose cases are about the host as such: "boot". */
+/* The suite whose cases are about the host as such: "boot", "prepare", "clone". */
 #define SESSION_HOST_SUITE "host"
 
 typedef struct SessionOptions SessionOptions;

@@ -157,10 +157,28 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
     return TRUE;
 }
 
+/* The first program that is named by a path from here and is not there; what begins with
+ * "/", or where --chdir leads, may be the host's own. NULL: all are there. */
+static const char *
+absent_program(const TestOptions *o)
+{
+    const GPtrArray *const lists[] = {o->prepare, o->foreign};
+    for (gsize n = 0; n < G_N_ELEMENTS(lists) && !o->program.chdir; n++) {
+        for (guint i = 0; i < lists[n]->len; i++) {
+            const char *name = ((const Suite *)lists[n]->pdata[i])->command[0];
+            if (strchr(name, '/') && !g_path_is_absolute(name) &&
+                !g_file_test(name, G_FILE_TEST_EXISTS))
+                return name;
+        }
+    }
+    return NULL;
+}
+
 /* FALSE: *STATUS is set, and the reason printed. */
 static gboolean
 check_suites(TestOptions *o, int *status)
 {
+    const char *absent;
     g_autoptr(GError) error = NULL;
     const char *alone =
         o->suites || o->prepare_commands ? NULL : cli_program_given(&o->program);
@@ -177,6 +195,9 @@ check_suites(TestOptions *o, int *status)
                    suites_foreign("--prepare", (const char *const *)o->prepare_commands,
                                   (guint)MAX(o->suite_timeout, 1), &error)))
         *status = cli_fail(error);
+    else if ((absent = absent_program(o)))
+        *status =
+            cli_fail_with(HB_USAGE, "there is no program '%s' on this machine", absent);
     else
         return cli_program_check(&o->program, status);
     return FALSE;

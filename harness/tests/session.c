@@ -381,7 +381,7 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
         assert_string_equal(script->log->str, expected);
     else
         assert_non_null(strstr(script->log->str,
-                               "fail host/boot: 'prepares', which was to "
+                               "fail host/prepare: 'prepares', which was to "
                                "prepare the host, ended with status 3"));
     assert_int_equal(status, expected_status);
     g_string_free(script->log, TRUE);

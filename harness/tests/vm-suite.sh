@@ -82,6 +82,8 @@ refused() {
 }
 refused "--bind without --suite" "^hostbed: --bind is for programs of --suite" --bind nic "$lab"
 refused "no command" "is no command" --suite '' "$lab"
+refused "a program that is not there" "there is no program './nope' on this machine" --suite ./nope "$lab"
+refused "nor one that prepares" "there is no program './nope' on this machine" --prepare ./nope numa "$lab"
 refused "quotes that do not end" "is no command" --suite "a 'b" "$lab"
 refused "a selection with --suite" "nothing is selected" --suite true numa "$lab"
 refused "functions that the lab has not" "smallest.xml: --bind nic:2: there is 1" --suite true --bind nic:2 "$lab"
