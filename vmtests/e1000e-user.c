@@ -19,8 +19,13 @@
 #define TDH 0x03810
 #define TDT 0x03818
 
+#define RXCSUM 0x05000
+#define RFCTL 0x05008
+#define MRQC 0x05818
+
 #define CTRL_SLU (1u << 6) /* set link up */
 #define CTRL_RST (1u << 26)
+#define CTRL_VME (1u << 30) /* takes VLANs' tags out of frames */
 #define STATUS_LU (1u << 1)
 
 #define RCTL_EN (1u << 1)
@@ -127,6 +132,17 @@ set_ring(const E1000e *nic, unsigned base, uint64_t iova)
     e1000e_write(nic, base + (RDT - RDBAL), 0);
 }
 
+/* What the host's driver chose, which the reset of QEMU 7.2 leaves (docs/facts.rst):
+ * descriptors of another form, several queues, frames without their tags. */
+static void
+forget_former_driver(const E1000e *nic)
+{
+    e1000e_write(nic, RFCTL, 0);
+    e1000e_write(nic, MRQC, 0);
+    e1000e_write(nic, RXCSUM, 0);
+    e1000e_write(nic, E1000E_CTRL, e1000e_read(nic, E1000E_CTRL) & ~CTRL_VME);
+}
+
 bool
 e1000e_restart(E1000e *nic)
 {
@@ -135,6 +151,7 @@ e1000e_restart(E1000e *nic)
     if (!wait_for_register(nic, E1000E_CTRL, CTRL_RST, 0))
         return false;
     e1000e_write(nic, E1000E_IMC, UINT32_MAX);
+    forget_former_driver(nic);
     e1000e_write(nic, E1000E_CTRL, e1000e_read(nic, E1000E_CTRL) | CTRL_SLU);
     nic->next_sent = nic->sent = nic->next_offered = nic->completed = 0;
     memset(nic->rings, 0, E1000E_RINGS_BYTES);

@@ -17,6 +17,7 @@
 
 #define LINK_UP (1u << 1)
 #define RESET (1u << 26)
+#define TAGS_TAKEN_OUT (1u << 30)
 #define IOVA UINT64_C(0x123456789000)
 
 typedef struct {
@@ -40,7 +41,7 @@ end_reset(void *data)
     volatile uint32_t *control = &played->registers[E1000E_CTRL / 4];
     for (int i = 0; i < 5000 && !(*control & RESET); i++)
         usleep(1000);
-    *control = 0;
+    *control = TAGS_TAKEN_OUT;
     return NULL;
 }
 
@@ -74,6 +75,24 @@ it_starts_looped_back(void **state)
     assert_int_equal(played.rings[12], 0); /* no descriptor is done */
     e1000e_stop(&played.nic);
     assert_int_equal(of(&played, 0x100) | of(&played, 0x400), 0);
+}
+
+/* Not every reset does. */
+static void
+it_forgets_the_former_driver(void **state)
+{
+    static Played played;
+    static const unsigned receiving[] = {0x5000, 0x5008, 0x5818};
+    start(&played, LINK_UP);
+    assert_int_equal(of(&played, E1000E_CTRL) & TAGS_TAKEN_OUT, 0);
+    for (size_t i = 0; i < sizeof receiving / sizeof receiving[0]; i++)
+        played.registers[receiving[i] / 4] = UINT32_MAX;
+    played.registers[E1000E_CTRL / 4] = 0;
+    pthread_create(&played.thread, NULL, end_reset, &played);
+    assert_true(e1000e_restart(&played.nic));
+    pthread_join(played.thread, NULL);
+    for (size_t i = 0; i < sizeof receiving / sizeof receiving[0]; i++)
+        assert_int_equal(of(&played, receiving[i]), 0);
 }
 
 static void
@@ -139,6 +158,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_starts_looped_back),
+        cmocka_unit_test(it_forgets_the_former_driver),
         cmocka_unit_test(it_can_be_wired),
         cmocka_unit_test(it_needs_a_link),
         cmocka_unit_test(a_frame_is_a_descriptor),
