@@ -36,6 +36,9 @@ open_writer(struct archive *archive, int fd, GError **error)
     ArchiveWriter *trial = archive_write_new();
     gboolean has_zstd = archive_write_add_filter_zstd(trial) == ARCHIVE_OK;
     archive_write_free(trial);
+    /* What goes to standard output, too, ends where it ends: zeroes behind it are no part
+     * of a compressed stream. */
+    archive_write_set_bytes_in_last_block(archive, 1);
     int filter = has_zstd ? archive_write_add_filter_zstd(archive)
                           : archive_write_add_filter_gzip(archive);
     return (filter == ARCHIVE_OK && archive_write_open_fd(archive, fd) == ARCHIVE_OK) ||
