@@ -89,10 +89,8 @@ is_counted(const char *network)
 static void
 choose_wired(const char *address[2])
 {
-    for (unsigned i = 0; (address[0] = dma_choose(i)); i++)
-        for (unsigned j = i + 1; (address[1] = dma_choose(j)); j++)
-            if (are_wired(address[0], address[1]))
-                return;
+    if (wired_pair(dma_choose, &address[0], &address[1]))
+        return;
     print_message("no two e1000e that are alone in their IOMMU groups are on one network "
                   "of the lab\n");
     skip();

@@ -35,6 +35,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "mac.h"
+
 #define SERIAL 0x3f8
 #define MODULES_LIST "/etc/hostbed/modules"
 #define INTERFACES "/sys/class/net"
@@ -43,7 +45,6 @@
 #define TURN_MS 500
 #define NICS 4
 #define PEERS 4
-#define MAC_TEXT 18 /* with its NUL */
 
 typedef struct {
     char name[IF_NAMESIZE], mac[MAC_TEXT];
@@ -231,8 +232,7 @@ receive_frame(Nic *nic)
         return;
     const unsigned char *from = frame + ETH_ALEN;
     char text[MAC_TEXT];
-    snprintf(text, sizeof text, "%02x:%02x:%02x:%02x:%02x:%02x", from[0], from[1],
-             from[2], from[3], from[4], from[5]);
+    mac_text(text, from);
     /* An igb gives what goes to all to who sent it, too. */
     bool is_known = strcmp(nic->mac, text) == 0 || nic->peer_count == PEERS;
     for (unsigned i = 0; i < nic->peer_count; i++)

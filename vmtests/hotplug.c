@@ -46,8 +46,8 @@ is_at_its_address(int number)
     NetInterface interface;
     if (!net_of_function(address, &interface))
         fail_msg("%s has no interface", address);
-    char text[NET_MAC_TEXT];
-    net_mac_text(text, interface.mac);
+    char text[MAC_TEXT];
+    mac_text(text, interface.mac);
     if (strcmp(text, mac->word[3]) != 0)
         fail_msg("%s has the address %s, asked was %s", address, text, mac->word[3]);
 }
@@ -196,12 +196,12 @@ hotplug_has_its_mac(const Held *what)
 {
     const Fact *mac = suite_fact("pci %s mac", what->device.address);
     unsigned char bytes[8] = {0};
-    char text[NET_MAC_TEXT];
+    char text[MAC_TEXT];
     for (unsigned i = 0; i < 2; i++)
         if (vfio_region_read(&what->device, VFIO_PCI_BAR0_REGION_INDEX,
                              E1000E_RAL0 + 4 * i, bytes + 4 * i, 4) < 0)
             fail_msg("the registers of %s cannot be read", what->device.address);
-    net_mac_text(text, bytes);
+    mac_text(text, bytes);
     if (!mac || strcmp(text, mac->word[3]) != 0)
         fail_msg("%s has the address %s in its registers, asked was %s",
                  what->device.address, text, mac ? mac->word[3] : "none");

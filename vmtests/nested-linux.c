@@ -15,7 +15,6 @@
 /* What guest-init.c sends. */
 #define FRAME_TEXT "guest"
 #define FRAMES_MS 100000
-#define MAC_TEXT 18
 
 static const unsigned char to_all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
@@ -33,13 +32,6 @@ needs_linux(void)
                       "with QEMU's pvh.bin and linuxboot_dma.bin\n");
         skip();
     }
-}
-
-static void
-write_mac(char text[MAC_TEXT], const unsigned char mac[6])
-{
-    snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-             mac[3], mac[4], mac[5]);
 }
 
 /* The next function that a driver takes is taken by this one, and has the address. */
@@ -72,8 +64,8 @@ linux_drives_its_function(void **state)
         given = any_nic(1);
     take(given);
     Inner *inner = inner_start_linux(given, NULL);
-    expect_driver(inner, "e1000e", asked(address, "mac"));
-    expect_event(inner, "link", asked(address, "mac"));
+    expect_driver(inner, "e1000e", suite_asked(address, "mac"));
+    expect_event(inner, "link", suite_asked(address, "mac"));
 }
 
 /* Both ways: the guest sends all the time, and says of whom it receives. */
@@ -86,13 +78,13 @@ frames_pass(Inner *inner, const char *mac, const NetInterface *host, int forged)
     if (!net_receive(frames, FRAME_TEXT, to, from, suite_ms(FRAMES_MS)))
         fail_msg("no frame of the guest came to %s for %d s", host->name,
                  suite_ms(FRAMES_MS) / 1000);
-    write_mac(text, from);
+    mac_text(text, from);
     if (strcmp(text, mac) != 0)
         fail_msg("a frame of the guest is from %s, its NIC has %s", text, mac);
     NetInterface sender = *host;
     sender.mac[5] = (unsigned char)(sender.mac[5] ^ forged);
     net_send(frames, &sender, to_all, "host");
-    write_mac(text, host->mac);
+    mac_text(text, host->mac);
     snprintf(expected, sizeof expected, "%s from %s", mac, text);
     expect_event(inner, "frame", expected);
 }
@@ -110,8 +102,8 @@ frames_pass_between_linux_and_the_host(void **state)
     net_up(&host);
     take(given);
     Inner *inner = inner_start_linux(given, NULL);
-    expect_event(inner, "link", asked(given, "mac"));
-    frames_pass(inner, asked(given, "mac"), &host,
+    expect_event(inner, "link", suite_asked(given, "mac"));
+    frames_pass(inner, suite_asked(given, "mac"), &host,
                 suite_has_fault("frames_pass_between_linux_and_the_host"));
 }
 
@@ -129,11 +121,11 @@ linux_takes_a_plugged_function(void **state)
     take(first);
     take(given);
     Inner *inner = inner_start_linux(first, NULL);
-    expect_driver(inner, "e1000e", asked(first, "mac"));
+    expect_driver(inner, "e1000e", suite_asked(first, "mac"));
     inner_monitor(inner, "device_add vfio-pci,host=%s,id=plugged,rombar=0\n", given);
-    expect_driver(inner, "e1000e", asked(second, "mac"));
+    expect_driver(inner, "e1000e", suite_asked(second, "mac"));
     inner_monitor(inner, "device_del plugged\n");
-    expect_event(inner, "gone", asked(second, "mac"));
+    expect_event(inner, "gone", suite_asked(second, "mac"));
 }
 
 /* ---- virtual functions
@@ -187,7 +179,7 @@ linux_drives_a_virtual_function(void **state)
     }
     unsigned char mac[6] = {0x02, 0, 0, 0, 2, 1};
     char text[MAC_TEXT];
-    write_mac(text, mac);
+    mac_text(text, mac);
     if (suite_has_fault("linux_drives_a_virtual_function"))
         mac[5]++;
     set_mac(vf, mac);

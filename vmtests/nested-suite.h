@@ -20,8 +20,6 @@ void needs_nic(void);
 void choose_wired(const char **first, const char **second);
 /* Gives the function to vfio-pci until the case ends. */
 void take(const char *address);
-/* A fact of the function in the manifest ("node"), or "". */
-const char *asked(const char *address, const char *what);
 
 #define DECLARE_CASE(name) void name(void **state);
 NESTED_CASES(DECLARE_CASE)

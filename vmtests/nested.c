@@ -92,13 +92,6 @@ take(const char *address)
         fail_msg("%s is not taken by vfio-pci: %s", address, strerror(-result));
 }
 
-const char *
-asked(const char *address, const char *what)
-{
-    const Fact *fact = suite_fact("pci %s %s", address, what);
-    return fact ? fact->word[3] : "";
-}
-
 /* The MAC that a guest says of its only NIC. */
 static const char *
 mac_inside(Inner *inner)
@@ -136,9 +129,9 @@ guest_drives_its_function(void **state)
     take(given);
     Inner *inner = inner_start(given, NULL);
     const char *mac = mac_inside(inner);
-    if (strcmp(mac, asked(address, "mac")) != 0)
+    if (strcmp(mac, suite_asked(address, "mac")) != 0)
         fail_msg("the guest's NIC has the address %s; %s was assigned, which has %s", mac,
-                 address, asked(address, "mac"));
+                 address, suite_asked(address, "mac"));
 }
 
 static bool
@@ -187,8 +180,8 @@ nic_by_pages(int *node)
 {
     const char *address;
     for (unsigned i = 0; (address = any_nic(i)); i++) {
-        *node = atoi(asked(address, "node"));
-        if (*asked(address, "node") && *node >= 0 &&
+        *node = atoi(suite_asked(address, "node"));
+        if (*suite_asked(address, "node") && *node >= 0 &&
             free_pages(*node) >= GUEST_MIB / HUGE_MIB)
             return address;
     }
@@ -232,10 +225,8 @@ guest_memory_is_huge_pages_of_the_nics_node(void **state)
 void
 choose_wired(const char **first, const char **second)
 {
-    for (unsigned i = 0; (*first = any_nic(i)); i++)
-        for (unsigned j = i + 1; (*second = any_nic(j)); j++)
-            if (are_wired(*first, *second))
-                return;
+    if (wired_pair(any_nic, first, second))
+        return;
     print_message("no two NICs of the lab that can be assigned are on one network\n");
     skip();
 }
@@ -244,11 +235,11 @@ static void
 is_from(Inner *inner, const char *address)
 {
     char expected[40];
-    snprintf(expected, sizeof expected, "frame from %s\n", asked(address, "mac"));
+    snprintf(expected, sizeof expected, "frame from %s\n", suite_asked(address, "mac"));
     const char *answer = inner_hear(inner);
     if (strcmp(answer, expected) != 0)
         fail_msg("the guest says \"%s\"; the other one has %s", answer,
-                 asked(address, "mac"));
+                 suite_asked(address, "mac"));
 }
 
 void
@@ -311,9 +302,9 @@ function_is_plugged_into_a_running_guest(void **state)
     inner_monitor(inner, "device_add vfio-pci,host=%s,id=plugged,rombar=0,addr=1d\n",
                   second);
     wait_for_nics(inner, 2, "plugged");
-    if (!strstr(inner_ask(inner, "l"), asked(second, "mac")))
+    if (!strstr(inner_ask(inner, "l"), suite_asked(second, "mac")))
         fail_msg("the guest sees \"%s\"; plugged was %s", inner->answer,
-                 asked(second, "mac"));
+                 suite_asked(second, "mac"));
     if (!suite_has_fault("function_is_plugged_into_a_running_guest"))
         inner_monitor(inner, "device_del plugged\n");
     inner_ask(inner, "e29;");

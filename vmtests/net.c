@@ -13,13 +13,6 @@
 
 #define CARRIER_MS 20000
 
-void
-net_mac_text(char text[NET_MAC_TEXT], const unsigned char mac[6])
-{
-    snprintf(text, NET_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-             mac[3], mac[4], mac[5]);
-}
-
 /* ---- interfaces
  * -------------------------------------------------------------------------- */
 

@@ -5,13 +5,10 @@
  */
 #pragma once
 
+#include "mac.h"
 #include "suite.h"
 
 #include <net/if.h>
-
-/* An address (MAC) as text, with its end. */
-#define NET_MAC_TEXT 18
-void net_mac_text(char text[NET_MAC_TEXT], const unsigned char mac[6]);
 
 /* The ethertype of frames for experiments, which no host sends by itself. */
 #define NET_ETHERTYPE 0x88b5

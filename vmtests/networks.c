@@ -28,3 +28,13 @@ are_wired(const char *one, const char *other)
     return network_of(one, network) && network_of(other, another) &&
            strcmp(network, another) == 0;
 }
+
+bool
+wired_pair(const char *(*function)(unsigned number), const char **one, const char **other)
+{
+    for (unsigned i = 0; (*one = function(i)); i++)
+        for (unsigned j = i + 1; (*other = function(j)); j++)
+            if (are_wired(*one, *other))
+                return true;
+    return false;
+}

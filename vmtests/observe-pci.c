@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "interfaces.h"
+#include "mac.h"
 
 #define DEVICES "sys/bus/pci/devices"
 
@@ -76,7 +77,7 @@ observe_driver(Observer *observer, const char *function)
 
 /* Asks the running kernel. */
 static bool
-permanent_address(const char *interface, char *mac, size_t size)
+permanent_address(const char *interface, char mac[MAC_TEXT])
 {
     struct {
         struct ethtool_perm_addr head;
@@ -89,9 +90,7 @@ permanent_address(const char *interface, char *mac, size_t size)
         fd >= 0 && ioctl(fd, SIOCETHTOOL, &request) == 0 && ask.head.size == ETH_ALEN;
     if (fd >= 0)
         close(fd);
-    const unsigned char *b = ask.head.data;
-    snprintf(mac, size, "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4],
-             b[5]);
+    mac_text(mac, ask.head.data);
     return ok;
 }
 
@@ -100,10 +99,10 @@ observe_interface(const char *function, const char *folder, const char *interfac
                   void *user_data)
 {
     Observer *observer = user_data;
-    char mac[18];
+    char mac[MAC_TEXT];
     char *address = sysfs_read(observer->root, DEVICES "/%s/%s/%s/address", function,
                                folder, interface);
-    if (observer->is_live && permanent_address(interface, mac, sizeof mac))
+    if (observer->is_live && permanent_address(interface, mac))
         observer_add(observer, "pci %s mac %s", function, mac);
     else if (address)
         observer_add(observer, "pci %s mac %s", function, address);

@@ -10,13 +10,6 @@
 /* ---- the manifest's
  * -------------------------------------------------------------------------- */
 
-const char *
-asked(const char *address, const char *what)
-{
-    const Fact *fact = suite_fact("pci %s %s", address, what);
-    return fact ? fact->word[3] : "";
-}
-
 static bool
 is_vf(const Fact *fact)
 {
@@ -30,7 +23,8 @@ asked_vf(const char *pf, int number)
 {
     for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
         if (is_vf(fact) &&
-            strcmp(asked(fact->word[1], "parent"), asked(pf, "parent")) == 0 &&
+            strcmp(suite_asked(fact->word[1], "parent"), suite_asked(pf, "parent")) ==
+                0 &&
             number-- == 0)
             return fact->word[1];
     return NULL;
@@ -52,7 +46,7 @@ for_each_pf(void (*each)(const char *pf))
     for (const Fact *fact = suite_facts(); fact->count > 0; fact++)
         if (fact->count == 4 && fact_is(fact, "pci") &&
             strcmp(fact->word[2], "id") == 0 && !is_vf(fact) &&
-            strcmp(asked(fact->word[1], "class"), "020000") == 0 &&
+            strcmp(suite_asked(fact->word[1], "class"), "020000") == 0 &&
             asked_vfs(fact->word[1]) > 0) {
             each(fact->word[1]);
             seen++;

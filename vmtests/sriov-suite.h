@@ -13,8 +13,6 @@
 /* Of the igb that QEMU has. */
 #define VF_ID "8086:10ca"
 
-/* A fact of the function in the manifest ("node"), or "". */
-const char *asked(const char *address, const char *what);
 /* The manifest's virtual function NUMBER of PF, or NULL. */
 const char *asked_vf(const char *pf, int number);
 int asked_vfs(const char *pf);

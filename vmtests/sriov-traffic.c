@@ -118,10 +118,10 @@ address_set_through_the_physical_function(void **state)
     for (int i = 0; i < nic.count; i++) {
         rebind(&nic, i);
         const unsigned char *mac = nic.vf[i].mac;
-        char text[NET_MAC_TEXT];
+        char text[MAC_TEXT];
         if (memcmp(mac, (const unsigned char[]){2, 0, 0, 0, 1, (unsigned char)(i + 1)},
                    6) != 0) {
-            net_mac_text(text, mac);
+            mac_text(text, mac);
             fail_msg("%s has the address %s, which its physical function did not give it",
                      nic.address[i], text);
         }

@@ -84,8 +84,9 @@ nodes_are_as_asked(const char *pf)
         const char *node = suite_read(DEVICES "/%s/numa_node", vf);
         if (!node)
             fail_msg("the node of %s cannot be read", vf);
-        if (strcmp(node, asked(vf, "node")) != 0)
-            differs_msg("%s is on node %s, asked was %s", vf, node, asked(vf, "node"));
+        if (strcmp(node, suite_asked(vf, "node")) != 0)
+            differs_msg("%s is on node %s, asked was %s", vf, node,
+                        suite_asked(vf, "node"));
         looked_at++;
     }
 }

@@ -347,6 +347,13 @@ suite_fact(const char *format, ...)
     return NULL;
 }
 
+const char *
+suite_asked(const char *address, const char *what)
+{
+    const Fact *fact = suite_fact("pci %s %s", address, what);
+    return fact ? fact->word[3] : "";
+}
+
 /* ---- kernel lists
  * ------------------------------------------------------------------------------- */
 

@@ -38,6 +38,8 @@ const Fact *suite_facts(void);
 bool fact_is(const Fact *fact, const char *words);
 /* The fact that begins with the words of FORMAT, or NULL. */
 const Fact *suite_fact(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What the manifest says of the function at ADDRESS ("node", "mac"), or "". */
+const char *suite_asked(const char *address, const char *what);
 
 /* ---- the tree
  * ----------------------------------------------------------------------------- */
