@@ -49,6 +49,16 @@ has() {
         not_ok "$1" "$tap_dir/has"
     fi
 }
+# none_skipped NAME REPORT ERRORS LAB/HOST/SUITE/CASE…: each of these cases passed in that report of hostbed test
+none_skipped() {
+    printf '%s\n' "${@:4}" | LC_ALL=C sort >"$tap_dir/asked"
+    sed -n '/# SKIP/d; s|^ok [0-9]* - ||p' "$2" | LC_ALL=C sort | LC_ALL=C comm -23 "$tap_dir/asked" - >"$tap_dir/missing"
+    if [ -s "$tap_dir/missing" ]; then
+        not_ok "$1" "$tap_dir/missing" "$2" "$3"
+    else
+        ok "$1"
+    fi
+}
 
 # The emulators to test with: the machine's own, and the one that check-all unpacked beside it.
 emulators() {
