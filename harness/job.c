@@ -10,6 +10,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "tail.h"
+
 #define LINE_MAX_BYTES (64 * 1024 * 1024)
 #define STDERR_TAIL 2048
 
@@ -220,9 +222,7 @@ read_stderr(Job *job, int fd)
         return got < 0 && (errno == EINTR || errno == EAGAIN);
     if (job->pass_stderr && write(STDERR_FILENO, buffer, (gsize)got) < 0)
         job->pass_stderr = FALSE;
-    g_string_append_len(job->errors, buffer, got);
-    if (job->errors->len > STDERR_TAIL)
-        g_string_erase(job->errors, 0, (gssize)(job->errors->len - STDERR_TAIL));
+    tail_add(job->errors, buffer, (gsize)got, STDERR_TAIL);
     return TRUE;
 }
 

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "printable.h"
 #include "session-private.h"
+#include "tail.h"
 
 #define LOG_MAX (16 * 1024 * 1024)
 #define TAIL_MAX 400
@@ -20,9 +21,7 @@ listen(int stream, const guint8 *data, gsize length, gpointer user_data)
 {
     Listener *listener = user_data;
     log_file_write(listener->log, data, length);
-    g_string_append_len(listener->tail, (const char *)data, (gssize)length);
-    if (listener->tail->len > TAIL_MAX)
-        g_string_erase(listener->tail, 0, (gssize)(listener->tail->len - TAIL_MAX));
+    tail_add(listener->tail, data, length, TAIL_MAX);
 }
 
 static gboolean

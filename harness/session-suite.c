@@ -8,6 +8,7 @@
 #include "emit.h"
 #include "plug.h"
 #include "session-private.h"
+#include "tail.h"
 #include "tap.h"
 #include "wrap.h"
 
@@ -70,10 +71,7 @@ listen(int stream, const guint8 *data, gsize length, gpointer user_data)
     }
     if (listener->stderr_log)
         log_file_write(listener->stderr_log, data, length);
-    g_string_append_len(listener->errors, (const char *)data, (gssize)length);
-    if (listener->errors->len > STDERR_TAIL)
-        g_string_erase(listener->errors, 0,
-                       (gssize)(listener->errors->len - STDERR_TAIL));
+    tail_add(listener->errors, data, length, STDERR_TAIL);
 }
 
 static LogFile *
