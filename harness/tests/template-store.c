@@ -219,16 +219,6 @@ what_is_under_another_key_is_damaged(void **state)
     assert_damaged(other, "another template");
 }
 
-static guint
-count_descriptors(void)
-{
-    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
-    guint count = 0;
-    while (dir && g_dir_read_name(dir))
-        count++;
-    return count;
-}
-
 /* A process that may open no more files says nothing of a template. */
 static void
 what_cannot_be_opened_now_stays(void **state)

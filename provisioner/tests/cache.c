@@ -158,16 +158,6 @@ what_cannot_be_read_goes_too(void **state)
     assert_false(g_file_test(fifo, G_FILE_TEST_EXISTS));
 }
 
-static guint
-count_descriptors(void)
-{
-    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
-    guint count = 0;
-    while (dir && g_dir_read_name(dir))
-        count++;
-    return count;
-}
-
 static void
 nothing_stays_open(void **state)
 {

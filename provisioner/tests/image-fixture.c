@@ -263,3 +263,13 @@ fake_root_teardown(void **state)
     g_free(*state);
     return 0;
 }
+
+guint
+count_descriptors(void)
+{
+    g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
+    guint count = 0;
+    while (dir && g_dir_read_name(dir))
+        count++;
+    return count;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Small forged ELF files, kernels and packages, and a folder of its own for each test
- * program that is also its cache. For the tests of the micro image.
+ * program that is also its cache. For the tests of the micro image and of what is cached.
  */
 #pragma once
 
@@ -38,3 +38,6 @@ char *fake_write_text(const char *root, const char *name, const char *text);
  * it. */
 int fake_root_setup(void **state);
 int fake_root_teardown(void **state);
+
+/* How many descriptors this process has open, and one for asking. */
+guint count_descriptors(void);
