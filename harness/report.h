@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Results as they come → a report. The forms are a table. A report file is whole at every
- * moment, even when the run is killed: it is replaced at once by a renamed copy after
- * each suite.
+ * moment, even when the run is killed: it is replaced at once by a renamed copy as
+ * results come.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The state of a session, shared by its files: session.c goes from suite to suite,
- * session-host.c has the host, session-suite.c runs one suite, session-results.c decides
- * what is told.
+ * session-host.c has the host, session-suite.c runs one suite, session-listen.c hears it,
+ * session-results.c decides what is told.
  */
 #pragma once
 
@@ -43,6 +43,9 @@ CaseResult *session_case(const Session *session, const char *suite, const char *
 void session_set_verdict(const Session *session, CaseResult *result, const GError *error);
 void session_make_flaky(CaseResult *result, const char *how, const char *why);
 gboolean session_any_bad(const GPtrArray *results);
+/* Takes out of the results of another try, AGAIN, those of TOLD, which stay as they are.
+ * That one of these passed and now fails is a result of its own. */
+void session_settle_told(const GPtrArray *told, GPtrArray *again);
 /* Adds to what the check found the place in the lab of what was asked. */
 void session_tell_places(const Session *session, GPtrArray *differences);
 /* Tells what is wanted of the RESULTS, which it takes. */
@@ -97,6 +100,6 @@ gboolean session_prepare_host(Session *session, GError **error);
 gboolean session_prepare_foreign(Session *session, const Suite *suite, GStrv *argv,
                                  GStrv *environment, GError **error);
 
-/* SUITE's results; tries what failed again, each time on a new host. NULL: interrupted.
- */
+/* Those of SUITE's results that were not told while it ran; tries what failed again, each
+ * time on a new host. NULL: interrupted. */
 GPtrArray *session_run_suite(Session *session, const Suite *suite);

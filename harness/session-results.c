@@ -139,6 +139,28 @@ session_make_flaky(CaseResult *result, const char *how, const char *why)
                             reason ? reason : "");
 }
 
+#define FAILED_LATER "passed, but failed when the suite was tried again"
+
+void
+session_settle_told(const GPtrArray *told, GPtrArray *again)
+{
+    for (guint i = 0; i < again->len;) {
+        CaseResult *result = again->pdata[i];
+        const CaseResult *before = find_case(told, result);
+        if (before &&
+            !(before->outcome == OUTCOME_PASS && outcome_is_bad(result->outcome))) {
+            g_ptr_array_remove_index(again, i);
+            continue;
+        }
+        if (before) {
+            g_autofree char *name = g_steal_pointer(&result->name);
+            result->name = g_strdup_printf("%s (tried again)", name);
+            session_make_flaky(result, FAILED_LATER, result->message);
+        }
+        i++;
+    }
+}
+
 /* "[program]", and what the check found and nobody asked for. */
 static gboolean
 is_there_when_wrong(const CaseResult *result)
@@ -160,9 +182,7 @@ session_merge_retry(GPtrArray *results, const GPtrArray *again)
                                result->message);
         else if (result->outcome == OUTCOME_PASS && other &&
                  outcome_is_bad(other->outcome))
-            session_make_flaky(result,
-                               "passed, but failed when the suite was tried again",
-                               other->message);
+            session_make_flaky(result, FAILED_LATER, other->message);
     }
     for (guint i = 0; i < again->len; i++) {
         const CaseResult *other = again->pdata[i];

@@ -3,143 +3,28 @@
  * One suite of a session: its program run in the host, what it prints kept and read as
  * results.
  */
-#include "case-limit.h"
-#include "count.h"
 #include "emit.h"
-#include "plug.h"
-#include "session-private.h"
-#include "tail.h"
-#include "tap.h"
+#include "session-listen.h"
 #include "wrap.h"
 
-#define TAP_LOG_MAX (16 * 1024 * 1024)
-#define STDERR_TAIL 4096
-
-/* Of one run of a suite, as the machine is. */
-typedef struct {
-    double slowness;
-    gint64 case_ms; /* 0: none */
-    guint suite_ms;
-} Limits;
-
-typedef struct {
-    TapReader *reader;
-    LogFile *tap_log, *stderr_log;
-    GString *errors; /* the end of standard error */
-    Plugs *plugs;    /* or NULL */
-    Counts *counts;  /* or NULL */
-    Limits limits;
-    CaseLimit *limit; /* or NULL */
-    guint seen;       /* results and requests */
-} Listener;
-
-/* How it asks for what only we can do, or NULL. */
-static Requests *
-requests_of(const Listener *listener)
-{
-    if (listener->plugs)
-        return plugs_requests(listener->plugs);
-    return listener->counts ? counts_requests(listener->counts) : NULL;
-}
-
-/* A result ends a case, and what it asks of us shows that it gets on. */
-static void
-restart_limit(Listener *listener)
-{
-    const Requests *requests = requests_of(listener);
-    guint seen =
-        tap_reader_count(listener->reader) + (requests ? requests_count(requests) : 0);
-    if (listener->limit && seen != listener->seen && !case_limit_passed(listener->limit))
-        case_limit_restart(listener->limit);
-    listener->seen = seen;
-}
-
-static void
-listen(int stream, const guint8 *data, gsize length, gpointer user_data)
-{
-    Listener *listener = user_data;
-    if (stream == 1) {
-        tap_reader_clock(listener->reader, g_get_monotonic_time());
-        tap_reader_feed(listener->reader, data, length);
-        if (listener->tap_log)
-            log_file_write(listener->tap_log, data, length);
-        Requests *requests = requests_of(listener);
-        if (requests)
-            requests_hear(requests, data, length);
-        restart_limit(listener);
-        return;
-    }
-    if (listener->stderr_log)
-        log_file_write(listener->stderr_log, data, length);
-    tail_add(listener->errors, data, length, STDERR_TAIL);
-}
-
-static LogFile *
-open_log(const Session *session, const Suite *suite, guint try, const char *suffix)
-{
-    g_autofree char *name =
-        try == 0 ? g_strdup_printf("%s.%s", suite->name, suffix)
-                 : g_strdup_printf("%s.try%u.%s", suite->name, try + 1, suffix);
-    return log_file_open(session->log_dir, name, TAP_LOG_MAX, NULL);
-}
-
-static void
-listener_open(Listener *listener, const Session *session, const Suite *suite, guint try)
-{
-    listener->reader = tap_reader_new(session->options->plan->host_id, suite->name);
-    if (suite->command)
-        tap_reader_allow_plain(listener->reader);
-    tap_reader_clock(listener->reader, g_get_monotonic_time());
-    listener->tap_log = open_log(session, suite, try, "tap");
-    listener->stderr_log = open_log(session, suite, try, "stderr");
-    listener->errors = g_string_new(NULL);
-}
-
-static void
-listener_close(Listener *listener)
-{
-    tap_reader_free(listener->reader);
-    g_clear_pointer(&listener->tap_log, log_file_free);
-    g_clear_pointer(&listener->stderr_log, log_file_free);
-    g_string_free(listener->errors, TRUE);
-    g_clear_pointer(&listener->limit, case_limit_free);
-    g_clear_pointer(&listener->plugs, plugs_free);
-    g_clear_pointer(&listener->counts, counts_free);
-}
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listener, listener_close)
-
-/* Standard error goes with the last failure: it is the program's last words. */
-static void
-attach_errors(GPtrArray *results, const GString *errors)
-{
-    for (guint i = results->len; i > 0 && errors->len > 0; i--) {
-        CaseResult *result = results->pdata[i - 1];
-        if (!outcome_is_bad(result->outcome))
-            continue;
-        g_autofree char *stderr_text =
-            outcome_text(errors->str, (gssize)errors->len, TRUE);
-        const char *before = result->output ? result->output : "";
-        const char *end = *before && !g_str_has_suffix(before, "\n") ? "\n" : "";
-        g_autofree char *all =
-            g_strconcat(before, end, "standard error:\n", stderr_text, NULL);
-        case_result_set_output(result, all, -1);
-        return;
-    }
-}
-
-/* The results after the host was lost, or told us no more. NULL: interrupted. */
+/* The results after the host was lost, or told us no more. NULL: interrupted; then what
+ * the suite had said is told. */
 static GPtrArray *
-after_loss(Session *session, const Suite *suite, TapReader *reader, const GError *error)
+after_loss(Session *session, const Suite *suite, Listener *listener, const GError *error)
 {
     session_stop_host(session);
-    if (session_interrupted(session))
+    listener_end(listener);
+    g_autoptr(GPtrArray) results = tap_reader_abandon(listener->reader);
+    if (session_interrupted(session)) {
+        listener_complete(listener, results);
+        if (listener->told)
+            session_deliver(session, g_steal_pointer(&results));
         return NULL;
-    GPtrArray *results = tap_reader_abandon(reader);
+    }
     CaseResult *result = session_case(session, suite->name, "[host]", OUTCOME_FAIL);
     session_set_verdict(session, result, error);
     g_ptr_array_add(results, result);
-    return results;
+    return g_steal_pointer(&results);
 }
 
 /* The case that ran when COUNT had ended. What is not selected, or not known by its name,
@@ -184,7 +69,7 @@ after_timeout(Session *session, const Suite *suite, TapReader *reader, guint tim
     GPtrArray *results = tap_reader_abandon(reader);
     CaseResult *result = session_case(session, suite->name, "[program]", OUTCOME_TIMEOUT);
     case_result_set_message(result, "did not end within %u s, after %u results",
-                            timeout_ms / 1000, results->len);
+                            timeout_ms / 1000, tap_reader_count(reader));
     g_ptr_array_add(results, result);
     return results;
 }
@@ -308,7 +193,7 @@ find_limits(const Session *session, const Suite *suite)
 /* What the program, or that it was not to be had any more (not RAN, and ERROR), left.
  * NULL: interrupted. */
 static GPtrArray *
-conclude(Session *session, const Suite *suite, const char *only, const Listener *listener,
+conclude(Session *session, const Suite *suite, const char *only, Listener *listener,
          gboolean ran, const GuestExit *end, const GError *error)
 {
     TapReader *reader = listener->reader;
@@ -316,8 +201,9 @@ conclude(Session *session, const Suite *suite, const char *only, const Listener 
     g_autofree char *name = name_of_case(session, suite, only, tap_reader_count(reader));
     g_autofree char *words = tap_reader_last_words(reader);
     GPtrArray *results;
+    listener_end(listener);
     if (!ran)
-        results = after_loss(session, suite, reader, error);
+        results = after_loss(session, suite, listener, error);
     else if (long_case)
         results = tap_reader_abandon(reader);
     else if (end->timed_out)
@@ -326,22 +212,25 @@ conclude(Session *session, const Suite *suite, const char *only, const Listener 
         results = tap_reader_finish(reader, end->status, end->signal);
     if (results && long_case)
         add_long_case(session, suite, listener, name, words, results);
+    if (results)
+        listener_complete(listener, results);
     return results;
 }
 
-/* NULL: interrupted. */
+/* What was not told yet; TOLD: as for listener_open(). NULL: interrupted. */
 static GPtrArray *
-run_program(Session *session, const Suite *suite, const char *only, guint try)
+run_program(Session *session, const Suite *suite, const char *only, guint try,
+            GPtrArray *told)
 {
     const SessionDriver *driver = session->options->driver;
     g_auto(GStrv) argv = NULL, environment = NULL;
     g_auto(Listener) listener = {0};
     g_autoptr(GError) error = NULL;
-    listener_open(&listener, session, suite, try);
+    listener_open(&listener, session, suite, only, try, told);
     listener.limits = find_limits(session, suite);
     if (!prepare_program(session, suite, only, &listener, &argv, &environment, &error))
-        return after_loss(session, suite, listener.reader, error);
-    const Requests *requests = requests_of(&listener);
+        return after_loss(session, suite, &listener, error);
+    const Requests *requests = listener_requests(&listener);
     if (listener.limits.case_ms > 0)
         listener.limit = case_limit_new(driver, session->host, listener.limits.case_ms);
     const GuestCommand command = {
@@ -352,7 +241,7 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
         .stdin_fd = requests ? requests_fd(requests) : -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
-        .output = listen,
+        .output = listener_hear,
         .user_data = &listener,
         .timeout_ms = listener.limits.suite_ms,
     };
@@ -363,8 +252,6 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
     /* What is left to do is no case. */
     gboolean long_case = listener.limit && case_limit_passed(listener.limit);
     g_clear_pointer(&listener.limit, case_limit_free);
-    if (results)
-        attach_errors(results, listener.errors);
     if (listener.plugs && session->host && !plugs_settle(listener.plugs))
         session_stop_host(session);
     if (results && session->host && !collect_results(session, suite, &error)) {
@@ -379,26 +266,40 @@ run_program(Session *session, const Suite *suite, const char *only, guint try)
     return results;
 }
 
-/* NULL: interrupted. */
+/* RESULTS, as far as TOLD says that they were not told, after another try. FALSE:
+ * interrupted. */
+static gboolean
+try_again(Session *session, const Suite *suite, const char *only, guint try,
+          const GPtrArray *told, GPtrArray *results)
+{
+    g_autoptr(GPtrArray) again = run_program(session, suite, only, try, NULL);
+    if (!again)
+        return FALSE;
+    session_settle_told(told, again);
+    session_merge_retry(results, again);
+    return TRUE;
+}
+
+/* What was not told yet. NULL: interrupted; then all that there is was told. */
 static GPtrArray *
 run_tries(Session *session, const Suite *suite, const char *only)
 {
-    g_autoptr(GPtrArray) results = run_program(session, suite, only, 0);
+    g_autoptr(GPtrArray) told = case_results_new();
+    g_autoptr(GPtrArray) results = run_program(session, suite, only, 0, told);
     for (guint try = 1;
          results && try <= session->options->retries && session_any_bad(results); try++) {
         /* What made it fail may be the host itself. */
         session_stop_host(session);
-        if (session->late || !session_ensure_host(session, NULL)) {
-            if (session_interrupted(session))
-                return NULL;
+        gboolean runs = !session->late && session_ensure_host(session, NULL);
+        if (runs && !session_host_counts(session))
             break;
-        }
-        if (!session_host_counts(session))
-            break;
-        g_autoptr(GPtrArray) again = run_program(session, suite, only, try);
-        if (!again)
+        if (runs ? !try_again(session, suite, only, try, told, results)
+                 : session_interrupted(session)) {
+            session_deliver(session, g_steal_pointer(&results));
             return NULL;
-        session_merge_retry(results, again);
+        }
+        if (!runs)
+            break;
     }
     return g_steal_pointer(&results);
 }
@@ -440,6 +341,8 @@ run_cases(Session *session, const Suite *suite)
             return NULL;
         }
         gboolean ends = why_not && why_not->outcome == OUTCOME_FAIL;
+        g_autofree char *path = g_strdup_printf("%s/%s", suite->name, *name);
+        session_step(session, path);
         GPtrArray *one = why_not ? case_results_new() : run_tries(session, suite, *name);
         if (!one)
             return NULL;

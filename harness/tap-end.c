@@ -59,13 +59,19 @@ report_problems(TapReader *reader)
 }
 
 static gboolean
-has_failure(const TapReader *reader)
+any_bad(const GPtrArray *cases)
 {
-    for (guint i = 0; i < reader->cases->len; i++) {
-        if (outcome_is_bad(((CaseResult *)reader->cases->pdata[i])->outcome))
+    for (guint i = 0; i < cases->len; i++) {
+        if (outcome_is_bad(((CaseResult *)cases->pdata[i])->outcome))
             return TRUE;
     }
     return FALSE;
+}
+
+static gboolean
+has_failure(const TapReader *reader)
+{
+    return reader->taken_failed || any_bad(reader->cases);
 }
 
 /* The program's own end, where it says more than its results. */
@@ -95,7 +101,7 @@ report_skip(TapReader *reader, int status, int signal_number)
 {
     gboolean by_status = status == EXIT_SKIP && reader->planned <= 0;
     gboolean by_plan = reader->skip_all && status == 0;
-    if (signal_number != 0 || reader->cases->len > 0 || !(by_status || by_plan) ||
+    if (signal_number != 0 || tap_reader_count(reader) > 0 || !(by_status || by_plan) ||
         reader->bailed || reader->problems->len > 0)
         return FALSE;
     const char *reason = reader->skip_reason ? reader->skip_reason : reader->last_comment;
@@ -109,19 +115,19 @@ report_skip(TapReader *reader, int status, int signal_number)
 /* Reports are keyed by name, and some readers drop the second of two that are the same.
  */
 static void
-tell_names_apart(GPtrArray *cases)
+tell_names_apart(TapReader *reader, GPtrArray *cases)
 {
-    g_autoptr(GHashTable) used = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < cases->len; i++) {
         CaseResult *result = cases->pdata[i];
         g_autofree char *base = g_strdup(result->name);
         /* The number is that of the result, so that ten thousand namesakes cost no
          * square. */
-        for (guint n = i + 1; g_hash_table_contains(used, result->name); n++) {
+        for (guint n = reader->taken + i + 1;
+             g_hash_table_contains(reader->names, result->name); n++) {
             g_free(result->name);
             result->name = g_strdup_printf("%s (%u)", base, n);
         }
-        g_hash_table_add(used, result->name);
+        g_hash_table_add(reader->names, g_strdup(result->name));
     }
 }
 
@@ -139,13 +145,27 @@ end_input(TapReader *reader)
                            reader->dropped, TAP_CASES_MAX);
 }
 
+GPtrArray *
+tap_reader_take(TapReader *reader, guint upto)
+{
+    if (upto >= tap_reader_count(reader))
+        tap_reader_settle_comments(reader);
+    g_autoptr(GPtrArray) all = g_steal_pointer(&reader->cases);
+    GPtrArray *taken = case_results_new();
+    reader->cases = case_results_new();
+    for (guint i = 0; i < all->len; i++)
+        g_ptr_array_add(reader->taken + i < upto ? taken : reader->cases, all->pdata[i]);
+    g_ptr_array_set_free_func(all, NULL); /* they are others' now */
+    tell_names_apart(reader, taken);
+    reader->taken += taken->len;
+    reader->taken_failed |= any_bad(taken);
+    return taken;
+}
+
 static GPtrArray *
 take_cases(TapReader *reader)
 {
-    GPtrArray *cases = reader->cases;
-    reader->cases = case_results_new();
-    tell_names_apart(cases);
-    return cases;
+    return tap_reader_take(reader, G_MAXUINT);
 }
 
 void
@@ -192,7 +212,7 @@ tap_reader_finish(TapReader *reader, int status, int signal_number)
                                 *reader->bailed ? reader->bailed : "for no reason given");
     else
         note_missing(reader);
-    if (reader->cases->len == 0 && !reader->bailed)
+    if (tap_reader_count(reader) == 0 && !reader->bailed)
         tap_reader_problem(reader, "no result was printed");
     report_problems(reader);
     report_exit(reader, status, signal_number);

@@ -10,9 +10,12 @@
 struct TapReader {
     char *host, *suite;
     GString *line;    /* the line that has no end yet */
-    GPtrArray *cases; /* CaseResult */
-    GString *pending; /* output since the last result: it belongs to the next one */
-    GString *after;   /* comments since the last result: they belong to it */
+    GPtrArray *cases; /* CaseResult, those that were not taken yet */
+    guint taken;      /* results before these */
+    gboolean taken_failed;
+    GHashTable *names; /* of what was taken; owned */
+    GString *pending;  /* output since the last result: it belongs to the next one */
+    GString *after;    /* comments since the last result: they belong to it */
     gsize total_output;
     char *skip_reason; /* of a "# SKIP" comment, for the next skipped result */
     char *last_comment;

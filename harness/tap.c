@@ -22,6 +22,7 @@ tap_reader_new(const char *host, const char *suite)
     reader->suite = g_strdup(suite);
     reader->line = g_string_new(NULL);
     reader->cases = case_results_new();
+    reader->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     reader->pending = g_string_new(NULL);
     reader->after = g_string_new(NULL);
     reader->levels = tap_levels_new();
@@ -41,6 +42,7 @@ tap_reader_free(TapReader *reader)
     g_free(reader->suite);
     g_string_free(reader->line, TRUE);
     g_ptr_array_unref(reader->cases);
+    g_hash_table_unref(reader->names);
     g_string_free(reader->pending, TRUE);
     g_string_free(reader->after, TRUE);
     g_array_unref(reader->levels);
@@ -64,7 +66,7 @@ tap_reader_clock(TapReader *reader, gint64 now_us)
 guint
 tap_reader_count(const TapReader *reader)
 {
-    return reader->cases->len;
+    return reader->taken + reader->cases->len;
 }
 
 char *
@@ -203,7 +205,7 @@ add_point(TapReader *reader, const TapPoint *point)
 {
     tap_reader_settle_comments(reader);
     reader->subtest_failed |= tap_levels_close(reader->levels, 0);
-    if (reader->cases->len == TAP_CASES_MAX) {
+    if (tap_reader_count(reader) == TAP_CASES_MAX) {
         reader->dropped++;
         return;
     }

@@ -44,9 +44,13 @@ guint tap_reader_count(const TapReader *reader);
  * start of a line on; or NULL. Owned by the caller. */
 #define TAP_LAST_WORDS 2048
 char *tap_reader_last_words(const TapReader *reader);
-/* At the program's end: GPtrArray of CaseResult, at least one, each with a name of its
- * own. STATUS is its exit status (77: the whole suite is skipped), SIGNAL what ended it
- * or 0. */
+/* Of the results so far those up to number UPTO that were not taken before, in order;
+ * with those that come later, or are taken then, each has a name of its own. What the
+ * program says of one that was taken is not kept any more. */
+GPtrArray *tap_reader_take(TapReader *reader, guint upto);
+/* At the program's end: GPtrArray of CaseResult, what was not taken before; at least one
+ * of all, each with a name of its own. STATUS is its exit status (77: the whole suite is
+ * skipped), SIGNAL what ended it or 0. */
 GPtrArray *tap_reader_finish(TapReader *reader, int status, int signal_number);
 /* What came before the program was lost: like finish(), but says nothing about its end
  * and what was announced and did not come. For a host that died; may be empty. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Runs hosts, each in a process of its own, as many at a time as may be. TAP goes to
- * standard output as results come, reports are replaced after each suite, progress goes
- * to standard error.
+ * standard output as results come, reports are replaced then, progress goes to standard
+ * error.
  */
 #include "cmd-test.h"
 

@@ -23,7 +23,7 @@ typedef struct {
     const char *const *observations;
     const char *const
         *programs; /* TAP; "!died", "!timeout", "!unsound", "!deadline", "!interrupt",
-                      "!hang", "!endless" */
+                      "!hang", "!endless", "!told" and "!said" (before an interrupt) */
     const char *const *clones; /* "ok", "dead"; NULL: hosts cannot be frozen */
     const char *const *kept;   /* "ok", "none", "damaged"; NULL: nothing is kept */
     guint looked, keeps, forgotten;
@@ -107,6 +107,24 @@ put(void *host, const char *path, GBytes *content, GError **error)
     return TRUE;
 }
 
+/* "!told": a result that is told while the program runs; "!told b": and then another;
+ * "!said": those before an interrupt. */
+static void
+say_and_wait(Script *script, const char *what, const GuestCommand *command)
+{
+    static const char first[] = "1..3\nok 1 - a\n", second[] = "not ok 2 - b\n";
+    gint64 until = g_get_monotonic_time() + 60 * G_USEC_PER_SEC;
+    command->output(1, (const guint8 *)first, strlen(first), command->user_data);
+    command->output(2, (const guint8 *)"warned\n", 7, command->user_data);
+    while (!g_str_equal(what, "!said") && !strstr(script->log->str, "pass numa/a\n") &&
+           g_get_monotonic_time() < until)
+        g_main_context_iteration(NULL, TRUE);
+    g_string_append(script->log, "- and on\n");
+    command->output(1, (const guint8 *)second, strlen(second), command->user_data);
+    if (!g_str_equal(what, "!told b"))
+        g_cancellable_cancel(script->interrupt);
+}
+
 static gboolean
 run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
 {
@@ -129,6 +147,12 @@ run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
     if (g_str_equal(what, "!interrupt")) {
         g_cancellable_cancel(script->interrupt);
         return refuse(error, HB_INTERRUPTED, "interrupted");
+    }
+    if (g_str_has_prefix(what, "!told") || g_str_equal(what, "!said")) {
+        say_and_wait(script, what, command);
+        result->status = 1;
+        return g_str_equal(what, "!told b") ||
+               refuse(error, HB_INTERRUPTED, "interrupted");
     }
     if (g_str_equal(what, "!deadline")) {
         while (!g_cancellable_is_cancelled(script->interrupt))
@@ -798,7 +822,7 @@ retries_end(void **state)
            CHECKED "fail pci/a\n");
     expect((Script){LIST("ok", "interrupt"), LIST(manifest), LIST(BAD)},
            (Setup){.retries = 1, .suite_names = LIST("manifest", "pci")}, HB_INTERRUPTED,
-           1, CHECKED);
+           1, CHECKED "fail pci/a\n");
 }
 
 static void
@@ -830,6 +854,47 @@ an_interrupt_leaves_the_rest_open(void **state)
            HB_INTERRUPTED, 1, CHECKED);
     expect((Script){LIST("interrupt"), LIST(manifest), LIST(GOOD)}, (Setup){0},
            HB_INTERRUPTED, 0, "");
+}
+
+/* What a suite had said is not lost with it. */
+static void
+an_interrupt_leaves_what_was_said(void **state)
+{
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!said")}, (Setup){0},
+           HB_INTERRUPTED, 1, CHECKED "- and on\npass numa/a\nfail numa/b\n");
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!said")}, (Setup){.retries = 1},
+           HB_INTERRUPTED, 1, CHECKED "- and on\npass numa/a\nfail numa/b\n");
+    expect((Script){LIST("ok", "interrupt"), LIST(manifest), LIST(BAD)},
+           (Setup){.retries = 1}, HB_INTERRUPTED, 1, CHECKED "fail numa/a\n");
+    expect((Script){LIST("ok"), LIST(manifest), LIST(BAD, "!said")},
+           (Setup){.retries = 1}, HB_INTERRUPTED, 2, CHECKED "- and on\nfail numa/a\n");
+}
+
+#define LOST(number, first)                                                              \
+    "[test protocol]: " number " of the 3 results announced never came, number " first   \
+    " first\n"
+
+/* … and told while it runs, once. */
+static void
+results_are_told_as_they_come(void **state)
+{
+    const char *const *numa = LIST("manifest", "numa");
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!told")}, (Setup){0},
+           HB_INTERRUPTED, 1, CHECKED "pass numa/a\n- and on\nfail numa/b\n");
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!told b")},
+           (Setup){.suite_names = numa}, HB_OK, 1,
+           CHECKED "pass numa/a\n- and on\nfail numa/b\nfail numa/" LOST("1", "3"));
+    /* what was told stays, and what a retry makes of it is a result of its own */
+    expect((Script){LIST("ok"), LIST(manifest),
+                    LIST("!told b", "1..3\nnot ok 1 - a\nok 2 - b\nok 3 - c\n")},
+           (Setup){.suite_names = numa, .retries = 1}, HB_OK, 2,
+           CHECKED
+           "pass numa/a\n- and on\n"
+           "pass(flaky) numa/b: passed only when tried again; first it failed\n"
+           "pass(flaky) numa/[test protocol]: passed only when tried again; first it "
+           "failed: 1 of the 3 results announced never came, number 3 first\n"
+           "pass(flaky) numa/a (tried again): passed, but failed when the suite was "
+           "tried again\npass numa/c\n");
 }
 
 static void
@@ -873,6 +938,8 @@ main(void)
         cmocka_unit_test(tells_what_was_selected),
         cmocka_unit_test(the_deadline_ends_all),
         cmocka_unit_test(an_interrupt_leaves_the_rest_open),
+        cmocka_unit_test(an_interrupt_leaves_what_was_said),
+        cmocka_unit_test(results_are_told_as_they_come),
         cmocka_unit_test(tainted_hosts_are_unchecked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,22 @@ read_bytes(const char *bytes, gsize length, int status, int signal_number)
     return tap_reader_finish(reader, status, signal_number);
 }
 
-/* Feeds TAP whole and byte by byte: where reads cut must not matter. */
+/* The same, each result taken as soon as it is there. */
+static char *
+take_one_by_one(const char *tap, int status, int signal_number)
+{
+    g_autoptr(TapReader) reader = tap_reader_new("l1", "suite");
+    g_autoptr(GPtrArray) all = case_results_new();
+    for (const char *p = tap; *p; p++) {
+        tap_reader_feed(reader, (const guint8 *)p, 1);
+        g_ptr_array_extend_and_steal(all, tap_reader_take(reader, G_MAXUINT));
+    }
+    g_ptr_array_extend_and_steal(all, tap_reader_finish(reader, status, signal_number));
+    return describe(all);
+}
+
+/* Feeds TAP whole and byte by byte: where reads cut must not matter, nor when results are
+ * taken. */
 static void
 expect_end(const char *tap, int status, int signal_number, const char *expected)
 {
@@ -50,6 +65,8 @@ expect_end(const char *tap, int status, int signal_number, const char *expected)
     g_autoptr(GPtrArray) again = tap_reader_finish(reader, status, signal_number);
     g_autofree char *pieces = describe(again);
     assert_string_equal(pieces, expected);
+    g_autofree char *taken = take_one_by_one(tap, status, signal_number);
+    assert_string_equal(taken, expected);
 }
 
 static void
@@ -69,6 +86,30 @@ reads_plain_tap(void **state)
            "pass last line without end\n");
     expect("1..1\r\nok 1 - carriage return\r\n", "pass carriage return\n");
     expect("1..1\nokay this is prose\nok 1 - a\nok, fine\n", "pass a\n");
+}
+
+/* Up to a number, each once; what is said afterwards of one that was taken is lost. */
+static void
+gives_what_it_has(void **state)
+{
+    static const char tap[] = "1..3\nok 1 - a\n# of a\nnot ok 2 - b\n# of b\n";
+    g_autoptr(TapReader) reader = tap_reader_new("l1", "suite");
+    tap_reader_feed(reader, (const guint8 *)tap, strlen(tap));
+    g_autoptr(GPtrArray) none = tap_reader_take(reader, 0);
+    g_autoptr(GPtrArray) first = tap_reader_take(reader, 1);
+    g_autoptr(GPtrArray) again = tap_reader_take(reader, 1);
+    g_autoptr(GPtrArray) second = tap_reader_take(reader, 2);
+    assert_int_equal(none->len + again->len, 0);
+    assert_int_equal(first->len, 1);
+    assert_string_equal(((CaseResult *)first->pdata[0])->output, "# of a\n");
+    assert_int_equal(second->len, 1);
+    assert_int_equal(tap_reader_count(reader), 2);
+    assert_string_equal(((CaseResult *)second->pdata[0])->output, "# of b\n");
+    tap_reader_feed(reader, (const guint8 *)"# late\n", 7);
+    g_autoptr(GPtrArray) rest = tap_reader_finish(reader, 1, 0);
+    g_autofree char *text = describe(rest);
+    assert_string_equal(text, "fail [test protocol]: 1 of the 3 results announced never "
+                              "came, number 3 first\n");
 }
 
 static void
@@ -373,6 +414,7 @@ main(void)
         cmocka_unit_test(bounds_a_megabyte_line),
         cmocka_unit_test(bounds_a_flood),
         cmocka_unit_test(keeps_time),
+        cmocka_unit_test(gives_what_it_has),
         cmocka_unit_test(abandons_without_a_verdict),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
