@@ -1,192 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Runs hosts, each in a process of its own, as many at a time as may be. TAP goes to
- * standard output as results come, reports are replaced then, progress goes to standard
- * error.
+ * Runs hosts, each in a process of its own, as many at a time as may be. What comes
+ * of them is gathered and told.
  */
-#include "cmd-test.h"
+#include "cmd-test-run.h"
 
 #include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "log-dir.h"
-#include "report.h"
 #include "resources.h"
-#include "schedule.h"
 
 /* Workers end by themselves at the deadline; one that does not is ended. */
 #define DEADLINE_GRACE_MS 30000
-
-typedef struct {
-    const TestOptions *options;
-    GPtrArray *labs;    /* TestLab */
-    GPtrArray *reports; /* Report, borrowed, one per lab */
-    Schedule schedule;
-    GMainLoop *loop;
-    gint64 started_us, deadline_us; /* monotonic; deadline 0: none */
-    guint expected;                 /* results, as far as is known before the run */
-    guint tap_count;
-    guint interrupts;     /* SIGINT and SIGTERM so far */
-    gboolean tap;         /* TAP goes to standard output */
-    gboolean status_line; /* progress is a line that is rewritten */
-    gboolean line_shown, colour;
-    char *activity;     /* what was begun last */
-    GError *save_error; /* the first */
-} Run;
-
-/* ---- progress
- * -------------------------------------------------------------------------------------
- */
-
-static void
-clear_line(Run *run)
-{
-    if (run->line_shown)
-        fputs("\r\033[K", stderr);
-    run->line_shown = FALSE;
-}
-
-static guint
-terminal_columns(void)
-{
-    struct winsize size;
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col
-                                                                            : 80;
-}
-
-static ReportCount
-count_all(const Run *run)
-{
-    ReportCount all = {0};
-    for (guint i = 0; i < run->reports->len; i++) {
-        ReportCount one = report_count(run->reports->pdata[i]);
-        all.total += one.total;
-        all.passed += one.passed;
-        all.failed += one.failed;
-        all.skipped += one.skipped;
-        all.flaky += one.flaky;
-    }
-    return all;
-}
-
-static void
-show_line(Run *run)
-{
-    if (!run->status_line)
-        return;
-    guint done = 0;
-    for (guint i = 0; i < run->labs->len; i++)
-        done += ((TestLab *)run->labs->pdata[i])->done;
-    ReportCount count = count_all(run);
-    g_autofree char *text =
-        g_strdup_printf("[%u/%u] %u of %u: %u passed, %u failed  %s", done,
-                        run->labs->len, count.total, MAX(run->expected, count.total),
-                        count.passed, count.failed, run->activity ? run->activity : "");
-    g_autofree char *fitting = g_utf8_substring(
-        text, 0, MIN(g_utf8_strlen(text, -1), (glong)terminal_columns() - 1));
-    fprintf(stderr, "\r\033[K%s", fitting);
-    fflush(stderr);
-    run->line_shown = TRUE;
-}
-
-/* Where to look for why a host failed. */
-static void
-print_logs(const TestLab *lab)
-{
-    for (guint i = 0; i < lab->hosts->len; i++) {
-        const TestHost *host = lab->hosts->pdata[i];
-        if (host->part->log_dir && report_count(host->part).failed > 0)
-            fprintf(stderr, "hostbed: logs of %s/%s: %s\n", lab->name, host->id,
-                    host->part->log_dir);
-    }
-}
-
-/* Why it took longer than it might, or shared what others changed; with --keep, what is
- * kept. */
-static void
-print_templates(const TestLab *lab, gboolean keep)
-{
-    for (guint i = 0; i < lab->hosts->len; i++) {
-        const TestHost *host = lab->hosts->pdata[i];
-        if (keep && host->part->template)
-            fprintf(stderr, "hostbed: template of %s/%s: %s\n", lab->name, host->id,
-                    host->part->template);
-        if (host->part->cold)
-            fprintf(stderr, "hostbed: %s/%s is no clone of a template: %s\n", lab->name,
-                    host->id, host->part->cold);
-    }
-}
-
-static void
-print_summary(const Run *run)
-{
-    ReportCount count = count_all(run);
-    gboolean bad = count.failed > 0 || count.total == 0 || run->interrupts > 0;
-    const char *start = run->colour ? (bad ? "\033[1;31m" : "\033[1;32m") : "";
-    const char *end = run->colour ? "\033[0m" : "";
-    fprintf(stderr, "hostbed: %s%u passed, %u failed, %u skipped%s", start, count.passed,
-            count.failed, count.skipped, end);
-    if (count.flaky)
-        fprintf(stderr, ", %u of the passed flaky", count.flaky);
-    fprintf(stderr, " in %.1f s\n",
-            (double)(g_get_monotonic_time() - run->started_us) / 1e6);
-    for (guint i = 0; i < run->labs->len; i++) {
-        print_templates(run->labs->pdata[i], run->options->keep);
-        print_logs(run->labs->pdata[i]);
-    }
-}
-
-/* ---- reports
- * ----------------------------------------------------------------------------------------
- */
-
-static void
-save_to(Run *run, const char *format, const char *filename, gboolean is_end)
-{
-    gboolean to_stdout = g_strcmp0(filename, "-") == 0;
-    if (!filename || (to_stdout && !is_end))
-        return;
-    g_autoptr(GError) error = NULL;
-    if (to_stdout) {
-        g_autoptr(GString) text = g_string_new(NULL);
-        report_format(format)->write(run->reports, text);
-        fwrite(text->str, 1, text->len, stdout);
-    } else if (!report_save(report_format(format), run->reports, filename, &error) &&
-               !run->save_error) {
-        run->save_error = g_steal_pointer(&error);
-    }
-}
-
-static void
-save_reports(Run *run, gboolean is_end)
-{
-    save_to(run, "junit", run->options->junit, is_end);
-    save_to(run, "json", run->options->json, is_end);
-}
-
-static void
-print_tap(Run *run, const GString *text)
-{
-    if (!run->tap)
-        return;
-    clear_line(run);
-    fwrite(text->str, 1, text->len, stdout);
-    fflush(stdout);
-}
-
-static void
-print_cases(Run *run, const Report *report, guint first)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    for (guint i = first; i < report->results->len; i++)
-        report_tap_case(report, report->results->pdata[i], ++run->tap_count, text);
-    print_tap(run, text);
-}
 
 /* ---- labs
  * ---------------------------------------------------------------------------------------------
@@ -213,7 +42,7 @@ add_failure(Run *run, Report *report, const char *host, const char *name, Outcom
     CaseResult *result = case_result_new(host, "host", name, outcome);
     case_result_set_message(result, "%s", message);
     g_ptr_array_add(report->results, result);
-    print_cases(run, report, report->results->len - 1);
+    run_print_cases(run, report, report->results->len - 1);
 }
 
 /* No result, or none but skips of what was asked for by name: nothing was tested. */
@@ -274,10 +103,10 @@ on_step(Job *job, const char *what, gpointer user_data)
                         ? g_strdup_printf("%s/%s: %s", lab->name, host->id, what)
                         : g_strdup_printf("%s: %s", lab->name, what);
     if (run->options->verbose) {
-        clear_line(run);
+        run_clear_line(run);
         fprintf(stderr, "hostbed: %s\n", run->activity);
     }
-    show_line(run);
+    run_show_line(run);
 }
 
 /* What a process tells of itself is of no host by name; two of a lab may do so. */
@@ -298,10 +127,10 @@ on_results(Job *job, guint first, gpointer user_data)
     const TestHost *host = host_of(run, job, &lab);
     for (guint i = first; i < host->part->results->len; i++)
         name_host(host->part->results->pdata[i], host);
-    print_cases(run, host->part, first);
+    run_print_cases(run, host->part, first);
     gather(lab);
-    save_reports(run, FALSE);
-    show_line(run);
+    run_save_reports(run, FALSE);
+    run_show_line(run);
 }
 
 static gboolean
@@ -331,91 +160,16 @@ on_ended(Job *job, gpointer user_data)
     host->job = NULL;
     end_host(run, lab, host);
     g_idle_add(on_job_idle, job); /* it still is on the stack */
-    save_reports(run, FALSE);
+    run_save_reports(run, FALSE);
     start_hosts(run);
 }
 
 static const JobWatch watch = {.step = on_step, .results = on_results, .ended = on_ended};
 
 static void
-add_option(GStrvBuilder *argv, const char *name, const char *value)
-{
-    if (!value)
-        return;
-    g_autofree char *option = g_strdup_printf("--%s=%s", name, value);
-    g_strv_builder_add(argv, option);
-}
-
-static void
-add_options(GStrvBuilder *argv, const char *name, char *const *values)
-{
-    for (guint i = 0; values && values[i]; i++)
-        add_option(argv, name, values[i]);
-}
-
-static GStrv
-worker_command(const Run *run, const TestLab *lab, const TestHost *host)
-{
-    const TestOptions *o = run->options;
-    g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-    g_auto(GStrv) program = cli_program_words(&o->program);
-    /* The end of the options cannot be said: more of them are to come. */
-    gboolean like_option = lab->filename[0] == '-' && lab->filename[1] != '\0';
-    g_autofree char *filename = g_strconcat(like_option ? "./" : "", lab->filename, NULL);
-    g_strv_builder_add_many(argv, "/proc/self/exe", "test", filename, NULL);
-    add_option(argv, "emulator", o->machine.emulator);
-    add_option(argv, "accel", o->machine.accel);
-    add_option(argv, "kernel", o->machine.kernel);
-    add_option(argv, "log-dir", o->log_dir);
-    add_option(argv, "manifest", o->manifest);
-    add_option(argv, "started-as", o->started_as);
-    add_options(argv, "module", o->modules);
-    add_options(argv, "extra-arg", o->extra_args);
-    add_options(argv, "suite", o->suites);
-    add_options(argv, "prepare", o->prepare_commands);
-    g_strv_builder_addv(argv, (const char **)program);
-    g_autofree char *suite_timeout = g_strdup_printf("%.3f", o->suite_timeout);
-    add_option(argv, "suite-timeout", suite_timeout);
-    if (o->case_timeout >= 0) {
-        g_autofree char *case_timeout = g_strdup_printf("%.3f", o->case_timeout);
-        add_option(argv, "case-timeout", case_timeout);
-    }
-    add_options(argv, "select", o->patterns);
-    add_option(argv, "worker-name", lab->name);
-    add_option(argv, "worker-lab", lab->path);
-    for (guint i = 0; i < lab->units->len; i++) {
-        const Unit *unit = lab->units->pdata[i];
-        if (!g_str_equal(unit->host, host->id))
-            continue;
-        g_autofree char *name = g_strdup_printf("%s/%s", unit->host, unit->suite->name);
-        add_option(argv, "worker-unit", name);
-    }
-    g_autofree char *retry = g_strdup_printf("%d", o->retry);
-    add_option(argv, "retry", retry);
-    g_autofree char *deadline = g_strdup_printf("%" G_GINT64_FORMAT, run->deadline_us);
-    add_option(argv, "worker-deadline", deadline);
-    if (o->no_retry)
-        g_strv_builder_add(argv, "--no-retry");
-    if (o->capture)
-        g_strv_builder_add(argv, "--capture");
-    add_option(argv, "isolate", o->isolate_text);
-    if (o->cold)
-        g_strv_builder_add(argv, "--cold");
-    if (o->keep)
-        g_strv_builder_add(argv, "--keep");
-    if (o->check_clones)
-        g_strv_builder_add(argv, "--check-clones");
-    if (o->no_skip)
-        g_strv_builder_add(argv, "--no-skip");
-    if (o->even_if_different)
-        g_strv_builder_add(argv, "--even-if-different");
-    return g_strv_builder_end(argv);
-}
-
-static void
 start_host(Run *run, TestLab *lab, TestHost *host)
 {
-    g_auto(GStrv) argv = worker_command(run, lab, host);
+    g_auto(GStrv) argv = test_worker_command(run->options, lab, host);
     g_autoptr(GError) error = NULL;
     host->part->started_us = g_get_real_time();
     if (!lab->begun)
@@ -455,7 +209,7 @@ start_hosts(Run *run)
         for (guint j = 0; j < lab->hosts->len; j++)
             start_if_possible(run, lab, lab->hosts->pdata[j]);
     }
-    show_line(run);
+    run_show_line(run);
     if (!all_done(run))
         return TRUE;
     g_main_loop_quit(run->loop);
@@ -486,7 +240,7 @@ on_signal(gpointer user_data)
     Run *run = user_data;
     run->interrupts++;
     if (!run->options->quiet && run->interrupts == 1) {
-        clear_line(run);
+        run_clear_line(run);
         fputs("hostbed: interrupted, ending the hosts\n", stderr);
     }
     signal_jobs(run, run->interrupts == 1 ? SIGTERM : SIGKILL);
@@ -525,16 +279,6 @@ admit_hosts(Run *run)
     }
 }
 
-static void
-print_start(Run *run)
-{
-    g_autoptr(GString) text = g_string_new(NULL);
-    report_tap_head(text);
-    print_tap(run, text);
-    for (guint i = 0; i < run->labs->len; i++)
-        print_cases(run, ((TestLab *)run->labs->pdata[i])->report, 0);
-}
-
 /* Once: the logs of all hosts are on one disk. */
 static HbStatus
 check_logs(const Run *run, HbStatus status)
@@ -555,16 +299,16 @@ check_logs(const Run *run, HbStatus status)
 static int
 finish(Run *run)
 {
-    clear_line(run);
+    run_clear_line(run);
     HbStatus status = HB_OK;
     for (guint i = 0; i < run->reports->len; i++)
         status = outcome_worst_status(status, report_status(run->reports->pdata[i]));
-    save_reports(run, TRUE);
+    run_save_reports(run, TRUE);
     g_autoptr(GString) text = g_string_new(NULL);
     report_tap_end(run->reports, run->tap_count, text);
-    print_tap(run, text);
+    run_print_tap(run, text);
     if (!run->options->quiet)
-        print_summary(run);
+        run_print_summary(run);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         status = outcome_worst_status(
             status,
@@ -643,14 +387,14 @@ test_run(const TestOptions *options, GPtrArray *labs, const Selection *selection
     Run run = {.options = options, .labs = labs, .reports = reports, .loop = loop};
     set_up(&run);
     run.expected = count_expected(labs, selection);
-    save_reports(&run, FALSE);
+    run_save_reports(&run, FALSE);
     /* A report that cannot be written is known before the hours of a run, not after. */
     if (run.save_error) {
         int status = cli_fail(run.save_error);
         g_clear_error(&run.save_error);
         return status;
     }
-    print_start(&run);
+    run_print_start(&run);
     admit_hosts(&run);
     run_loop(&run);
     int status = finish(&run);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hostbed test, in four files: cmd-test.c reads the command line and finds out what is
- * to be run; cmd-test-list.c only tells it; cmd-test-run.c runs it, a process for each
- * host, and reports; cmd-test-worker.c is such a process.
+ * hostbed test: cmd-test.c reads the command line and finds out what is to be run, with
+ * cmd-test-labs.c; cmd-test-list.c only tells it; cmd-test-run.c runs it, a process for
+ * each host, cmd-test-command.c says how that is called, cmd-test-worker.c is it;
+ * cmd-test-report.c tells what happens.
  */
 #pragma once
 
@@ -69,6 +70,13 @@ typedef struct {
     gboolean done;
 } TestLab;
 
+void test_lab_free(gpointer lab);
+/* Adds to LABS those of FILENAMES: all are planned, and their findings printed, before
+ * one is started. Nothing is kept for a list. HB_INTERRUPTED: the thread's current
+ * GCancellable was cancelled. */
+HbStatus test_plan_labs(const TestOptions *options, const GPtrArray *filenames,
+                        const Emulator *emulator, GPtrArray *labs);
+
 /* Runs LABS (TestLab); returns the exit status. */
 int test_run(const TestOptions *options, GPtrArray *labs, const Selection *selection);
 
@@ -76,5 +84,8 @@ int test_run(const TestOptions *options, GPtrArray *labs, const Selection *selec
 int
 test_list(const TestOptions *options, const GPtrArray *labs, const Selection *selection);
 
+/* The command line of the process that runs HOST of LAB; owned by the caller. */
+GStrv
+test_worker_command(const TestOptions *options, const TestLab *lab, const TestHost *host);
 /* The process of one host: FILENAME's units to OPTIONS->worker_fd. */
 int test_worker(const TestOptions *options, const char *filename);
