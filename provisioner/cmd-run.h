@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed run, in four files: cmd-run.c reads the command line and the lab;
+ * cmd-run-host.c starts the host and runs the command in it; cmd-run-warm.c has a kept
+ * template in place of a start; cmd-run-terminal.c is for the person before it: progress,
+ * signals, deadline, the terminal itself.
+ */
+#pragma once
+
+#include <termios.h>
+
+#include "bind.h"
+#include "boot.h"
+#include "cli-program.h"
+#include "cli.h"
+#include "guest.h"
+#include "outbox.h"
+
+typedef struct {
+    CliMachine machine;
+    CliProgram program;
+    char *host, *log_dir;
+    GStrv modules;
+    double timeout_s;
+    gboolean tty, capture, no_retry, warm, verbose;
+} RunOptions;
+
+/* One call of this command. */
+typedef struct {
+    const RunOptions *options;
+    const char *const *argv;      /* of the command inside, as given */
+    Bindings *bindings;           /* NULL until the lab is planned */
+    Outbox *outbox;               /* of --out, or NULL */
+    gint64 start_us, deadline_us; /* 0: none */
+    Boot *boot;                   /* NULL until the host is up */
+    GCancellable *interrupt;      /* ends the host */
+    gboolean command_runs, command_was_signalled, timed_out;
+    gboolean keep_logs; /* something happened that a person may want to understand */
+    const char *doing;  /* for the progress line; static */
+    gboolean progress_shown;
+    struct termios terminal; /* as it was */
+    gboolean terminal_is_raw;
+} RunSession;
+
+/* ---- cmd-run-host.c
+ * ------------------------------------------------------------------------------------ */
+
+/* Boots PLAN and runs the command in it; the host is gone when this returns. */
+int run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel accel,
+                const char *log_dir);
+/* The status to exit with, and a sentence where it is ours. RESULT may be NULL where
+ * there is an ERROR. */
+int run_finish(RunSession *session, const GuestExit *result, const GError *error);
+
+/* ---- cmd-run-warm.c
+ * ------------------------------------------------------------------------------------ */
+
+/* As boot_host(), but a clone of the template that is kept of such a host; without one,
+ * the host is started and kept. */
+Boot *run_boot_warm(RunSession *session, const BootOptions *options, GError **error);
+
+/* ---- cmd-run-terminal.c
+ * -------------------------------------------------------------------------------- */
+
+/* From now on signals are the command's or end the host, --timeout runs, and who waits is
+ * told what for. Once, when the session begins. */
+void run_watch(RunSession *session);
+/* What is being done (static); USER_DATA is the RunSession. */
+void run_step(const char *what, gpointer user_data);
+/* Before anything else is written to standard error. */
+void run_clear_progress(RunSession *session);
+/* Until --timeout; only where there is a deadline. */
+guint run_time_left_ms(const RunSession *session);
+/* Around the command: keys go to it as they are, and it has the size of our terminal. */
+void run_make_raw(RunSession *session);
+void run_restore_terminal(RunSession *session);
+/* A GSourceFunc for when the command has just been started. */
+gboolean run_first_size(gpointer user_data);
