@@ -35,8 +35,9 @@ cli_command(const char *name)
     return NULL;
 }
 
-static void
-add_machine_entries(GOptionContext *context, CliMachine *machine)
+/* Owned by the caller. */
+static GOptionEntry *
+machine_entries(CliMachine *machine)
 {
     const GOptionEntry entries[] = {
         {"emulator", 0, 0, G_OPTION_ARG_FILENAME, &machine->emulator,
@@ -47,7 +48,7 @@ add_machine_entries(GOptionContext *context, CliMachine *machine)
          "Kernel, kernel package or build tree to boot", "PATH"},
         G_OPTION_ENTRY_NULL,
     };
-    g_option_context_add_main_entries(context, entries, NULL);
+    return g_memdup2(entries, sizeof entries);
 }
 
 /* The index of the first "--", or ARGC. GOption would leave it in place before words with
@@ -141,45 +142,57 @@ cli_parse(const char *command, int *argc, char ***argv, const GOptionEntry *entr
     return cli_parse_divided(command, argc, *argv, entries, machine, NULL, status);
 }
 
+/* The help of COMMAND, or what GLib's ERROR means. Returns the status. */
+static int
+end_parsing(GOptionContext *context, const char *command, const char *mistake,
+            const GError *error)
+{
+    if (mistake)
+        return cli_fail_with(HB_USAGE, "%s", mistake);
+    if (error)
+        return cli_fail_with(HB_USAGE, "%s (see 'hostbed %s --help')", error->message,
+                             command);
+    g_autofree char *program = g_strdup_printf("hostbed %s", command);
+    g_set_prgname(program);
+    g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
+    g_set_prgname("hostbed");
+    fputs(text, stdout);
+    return HB_OK;
+}
+
 gboolean
 cli_parse_divided(const char *command, int *argc, char **argv,
                   const GOptionEntry *entries, CliMachine *machine, int *before,
                   int *status)
 {
-    const Command *known = cli_command(command);
-    g_autofree char *title = g_strdup_printf("%s", known ? known->synopsis : "");
-    g_autoptr(GOptionContext) context = g_option_context_new(title);
-    if (known)
-        g_option_context_set_summary(context, known->summary);
     gboolean help = FALSE;
+    const GOptionEntry none = G_OPTION_ENTRY_NULL;
     const GOptionEntry common[] = {
         {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Show this help", NULL},
         G_OPTION_ENTRY_NULL,
     };
+    g_autofree GOptionEntry *of_machine = machine ? machine_entries(machine) : NULL;
+    const GOptionEntry *const tables[] = {entries ? entries : &none,
+                                          of_machine ? of_machine : &none, common, NULL};
+    const Command *known = cli_command(command);
+    g_autoptr(GOptionContext) context =
+        g_option_context_new(known ? known->synopsis : "");
+    if (known)
+        g_option_context_set_summary(context, known->summary);
     g_option_context_set_help_enabled(context, FALSE);
-    if (entries)
-        g_option_context_add_main_entries(context, entries, NULL);
-    if (machine)
-        add_machine_entries(context, machine);
-    g_option_context_add_main_entries(context, common, NULL);
+    for (gsize i = 0; tables[i]; i++)
+        g_option_context_add_main_entries(context, tables[i], NULL);
     g_option_context_set_strict_posix(context, FALSE);
 
-    g_autofree char *program = g_strdup_printf("hostbed %s", command);
-    g_set_prgname(program);
-    g_autoptr(GError) error = NULL;
-    for (int i = 1; i < find_separator(*argc, argv); i++)
+    int separator = find_separator(*argc, argv);
+    for (int i = 1; i < separator; i++)
         argv[i] = divide_short(entries, argv[i]);
+    g_autoptr(GError) error = NULL;
     gboolean parsed = parse_words(context, argc, argv, before, &error);
-    g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
-    g_set_prgname("hostbed");
-    if (!parsed) {
-        *status = cli_fail_with(HB_USAGE, "%s (see 'hostbed %s --help')", error->message,
-                                command);
-        return FALSE;
-    }
-    if (help) {
-        fputs(text, stdout);
-        *status = HB_OK;
+    g_autofree char *mistake =
+        parsed ? NULL : cli_option_mistake(tables, separator, argv, command);
+    if (!parsed || help) {
+        *status = end_parsing(context, command, mistake, error);
         return FALSE;
     }
     if (!check_parsed(entries, machine, argv, status))

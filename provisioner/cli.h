@@ -57,6 +57,12 @@ gboolean cli_parse_divided(const char *command, int *argc, char **argv,
                            const GOptionEntry *entries, CliMachine *machine, int *before,
                            int *status);
 
+/* Why GLib refused the first ARGC words of ARGV, given the options of TABLES (ends with
+ * NULL), one sentence, owned by the caller: an option of COMMAND that there is not, or a
+ * value that is no number. NULL: neither. */
+char *cli_option_mistake(const GOptionEntry *const *tables, int argc, char *const *argv,
+                         const char *command);
+
 /* A file that a command line names, to be read or written. */
 typedef struct {
     const char *what; /* "the lab", "--junit" */

@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# hostbed run up to the start of a host, hostbed template, and what is said of options that were mistyped. No guest
+# code runs.
+. "${HOSTBED_SOURCE_DIR:?run this by make check}/harness/tests/tap.sh"
+
+lab="$source_dir/topologies/smallest.xml"
+# refused NAME STATUS PATTERN ARGUMENT…: one sentence says what is wrong
+refused() {
+    local name=$1 status=$2 pattern=$3
+    shift 3
+    hostbed "$@" >"$tap_dir/out" 2>"$tap_dir/err"
+    is "$name: status $status" $? "$status"
+    is "$name: one sentence" "$(wc -l <"$tap_dir/err")" 1
+    has "$name: the right one" "$tap_dir/err" "$pattern"
+}
+
+# ---- options
+
+refused "a mistyped option" 2 "no option --tiemout; did you mean --timeout\?" run --tiemout 5 "$lab" -- true
+refused "with its value" 2 "no option --tiemout; did you mean --timeout\?" run --tiemout=5 "$lab" -- true
+refused "one that is like no other" 2 "no option --frobnicate; 'hostbed check --help'" check --frobnicate "$lab"
+refused "one behind an option's value" 2 "no option --tyt; did you mean --tty\?" run --env --tty --tyt "$lab" -- true
+refused "a short option that is none" 2 "there is no option -g" show -g "$lab"
+refused "no seconds" 2 "^hostbed: --timeout takes seconds, such as 90; 'abc' is none$" run --timeout abc "$lab" -- true
+refused "seconds and more" 2 "^hostbed: --deadline takes seconds, such as 90; '5x' is none$" test --deadline=5x "$lab"
+refused "no number" 2 "^hostbed: --jobs takes a whole number, such as 4; 'many' is none$" test -jmany "$lab"
+refused "nor one that is too large" 2 "^hostbed: --repeat takes a whole number" test --repeat 99999999999 "$lab"
+refused "no value" 2 "[^ ]*--timeout .*--help" run --timeout
+
+done_testing
