@@ -69,6 +69,20 @@ template_inputs_key(const GPtrArray *inputs)
     return g_strdup(g_checksum_get_string(sum));
 }
 
+static char *
+digest_of_manifest(const char *manifest)
+{
+    return g_compute_checksum_for_string(G_CHECKSUM_SHA256, manifest ? manifest : "", -1);
+}
+
+const char *
+template_inputs_command(const GPtrArray *inputs)
+{
+    g_autofree char *none = digest_of_manifest(NULL);
+    return g_strcmp0(template_inputs_find(inputs, "manifest"), none) == 0 ? "run"
+                                                                          : "test";
+}
+
 /* ---- this machine
  * ----------------------------------------------------------------------------------
  */
@@ -367,8 +381,7 @@ GPtrArray *
 template_key_inputs(const BootRecipe *recipe, const char *manifest, GError **error)
 {
     g_autoptr(GPtrArray) inputs = template_inputs_new();
-    g_autofree char *asked =
-        g_compute_checksum_for_string(G_CHECKSUM_SHA256, manifest ? manifest : "", -1);
+    g_autofree char *asked = digest_of_manifest(manifest);
     template_inputs_add(inputs, "hostbed", PACKAGE_VERSION "/" REVISION);
     template_inputs_add(inputs, "accelerator", accel_name(recipe->accel->accel));
     template_inputs_add(inputs, "manifest", asked);

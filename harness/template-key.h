@@ -19,6 +19,9 @@ void template_inputs_add(GPtrArray *inputs, const char *name, const char *value)
 const char *template_inputs_find(const GPtrArray *inputs, const char *name);
 /* 64 hexadecimal digits, owned by the caller. */
 char *template_inputs_key(const GPtrArray *inputs);
+/* The command that made it: "test" compares its hosts with a manifest, "run" with none.
+ */
+const char *template_inputs_command(const GPtrArray *inputs);
 
 /* The inputs of the host that RECIPE starts; MANIFEST is what it is compared with, or
  * NULL. HB_UNSUPPORTED: it depends on something else, a file that its arguments name. */

@@ -13,6 +13,7 @@
 #include "autoptr.h"
 #include "cli.h"
 #include "emit.h"
+#include "nearest.h"
 #include "printable.h"
 #include "replace-file.h"
 #include "session.h"
@@ -58,6 +59,8 @@ to_json(const StoredTemplate *stored)
     json_object_set_string_member(object, "key", about->key);
     json_object_set_string_member(object, "lab", about->lab);
     json_object_set_string_member(object, "host", about->host);
+    json_object_set_string_member(object, "command",
+                                  template_inputs_command(about->inputs));
     json_object_set_string_member(object, "accelerator", accelerator(about));
     json_object_set_string_member(object, "emulator", about->emulator);
     json_object_set_string_member(object, "kernel", about->kernel);
@@ -95,8 +98,9 @@ print_entry(const StoredTemplate *stored)
                                             accelerator(about), about->kernel);
     g_autofree char *what = printable(text, strlen(text), 200);
     g_autofree char *made = printable(about->made, strlen(about->made), 30);
-    printf("%.12s  %6" G_GINT64_FORMAT " MiB  %s  %s\n", about->key,
-           (stored->bytes + (1 << 19)) >> 20, made, what);
+    printf("%.12s  %6" G_GINT64_FORMAT " MiB  %s  %-4s  %s\n", about->key,
+           (stored->bytes + (1 << 19)) >> 20, made,
+           template_inputs_command(about->inputs), what);
 }
 
 static int
@@ -113,30 +117,57 @@ list(const Options *options, int argc, char **argv)
 /* ---- rm, prune
  * ------------------------------------------------------------------------------------ */
 
+/* Fewer digits are a slip of the finger. */
+#define KEY_LEAST 4
+
 /* The key that WORD is or begins, NULL: *STATUS is set. */
 static char *
 find_key(const char *word, int *status)
 {
     g_autoptr(GPtrArray) keys = template_store_keys();
-    char *found = NULL;
-    for (guint i = 0; i < keys->len; i++) {
-        if (!*word || !g_str_has_prefix(keys->pdata[i], word))
-            continue;
-        if (found) {
-            *status =
-                cli_fail_with(HB_USAGE, "several templates' keys begin with '%s'", word);
-            g_free(found);
-            return NULL;
-        }
-        found = g_strdup(keys->pdata[i]);
+    const char *found = NULL;
+    guint count = 0;
+    if (strlen(word) < KEY_LEAST) {
+        *status = cli_fail_with(
+            HB_USAGE, "'%s' is too short for a key; give at least its first %d digits",
+            word, KEY_LEAST);
+        return NULL;
     }
-    if (!found)
-        *status =
-            cli_fail_with(HB_USAGE,
-                          "there is no template '%s'; 'hostbed template list' names "
-                          "those that there are",
-                          word);
-    return found;
+    for (guint i = 0; i < keys->len; i++) {
+        if (!g_str_has_prefix(keys->pdata[i], word))
+            continue;
+        found = keys->pdata[i];
+        count++;
+    }
+    if (count == 1)
+        return g_strdup(found);
+    *status = count > 1
+                  ? cli_fail_with(HB_USAGE,
+                                  "the keys of %u templates begin with '%s'; give more "
+                                  "of its digits",
+                                  count, word)
+                  : cli_fail_with(HB_USAGE,
+                                  "there is no template '%s'; 'hostbed template list' "
+                                  "names those that there are",
+                                  word);
+    return NULL;
+}
+
+/* The keys that WORDS mean, all of them, or NULL: *STATUS is set. */
+static GPtrArray *
+find_keys(int count, char **words, int *status)
+{
+    g_autoptr(GPtrArray) keys = g_ptr_array_new_with_free_func(g_free);
+    for (int i = 0; i < count; i++) {
+        char *key = find_key(words[i], status);
+        if (!key)
+            return NULL;
+        if (g_ptr_array_find_with_equal_func(keys, key, g_str_equal, NULL))
+            g_free(key);
+        else
+            g_ptr_array_add(keys, key);
+    }
+    return g_steal_pointer(&keys);
 }
 
 static void
@@ -152,18 +183,14 @@ static int
 rm(const Options *options, int argc, char **argv)
 {
     int status = HB_OK;
-    g_autoptr(GPtrArray) all = template_store_keys();
     if (options->all == (argc > 0))
         return cli_fail_with(HB_USAGE,
                              "name templates by the beginning of their keys, or "
                              "say --all");
-    for (guint i = 0; options->all && i < all->len; i++)
-        remove_one(all->pdata[i], &status);
-    for (int i = 0; i < argc; i++) {
-        g_autofree char *key = find_key(argv[i], &status);
-        if (key)
-            remove_one(key, &status);
-    }
+    g_autoptr(GPtrArray) keys =
+        options->all ? template_store_keys() : find_keys(argc, argv, &status);
+    for (guint i = 0; keys && i < keys->len; i++)
+        remove_one(keys->pdata[i], &status);
     return status;
 }
 
@@ -324,6 +351,20 @@ static const struct {
     {"import", 0, 1, import_one, "one FILE, or none for standard input"},
 };
 
+#define VERBS "list, rm, prune, key, export or import"
+
+static int
+unknown_verb(const char *name)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (gsize i = 0; i < G_N_ELEMENTS(verbs); i++)
+        g_ptr_array_add(names, (gpointer)verbs[i].name);
+    g_ptr_array_add(names, NULL);
+    const char *meant = nearest_name(name, (const char *const *)names->pdata);
+    g_autofree char *hint = nearest_hint(meant, "it has " VERBS);
+    return cli_fail_with(HB_USAGE, "there is no 'hostbed template %s'; %s", name, hint);
+}
+
 int
 cmd_template(int argc, char **argv)
 {
@@ -350,6 +391,7 @@ cmd_template(int argc, char **argv)
                                  verbs[i].name, verbs[i].wants);
         return verbs[i].run(&options, argc - 2, argv + 2);
     }
-    return cli_fail_with(HB_USAGE, "'hostbed template' needs to know what to do: list, "
-                                   "rm, prune, key, export or import");
+    return argc >= 2 ? unknown_verb(argv[1])
+                     : cli_fail_with(HB_USAGE, "'hostbed template' needs to know what to "
+                                               "do: " VERBS);
 }

@@ -29,4 +29,22 @@ refused "no number" 2 "^hostbed: --jobs takes a whole number, such as 4; 'many' 
 refused "nor one that is too large" 2 "^hostbed: --repeat takes a whole number" test --repeat 99999999999 "$lab"
 refused "no value" 2 "[^ ]*--timeout .*--help" run --timeout
 
+# ---- templates: names of folders are enough to be known by
+
+export XDG_CACHE_HOME="$tap_dir/cache"
+store="$XDG_CACHE_HOME/hostbed/templates"
+rest=$(printf '0%.0s' {1..59})
+mkdir -p "$store"/{aaaa1,aaaa2,bbbb1}"$rest"
+# left: the first digits of those that there are
+left() { find "$store" -mindepth 1 -printf '%f\n' | cut -c1-5 | sort | paste -sd' '; }
+refused "a key of a digit" 2 "'b' is too short for a key; give at least its first 4 digits" template rm b
+refused "an empty key" 2 "'' is too short" template rm ''
+refused "a key that means two" 2 "the keys of 2 templates begin with 'aaaa'" template rm bbbb aaaa
+refused "a key that means none" 2 "there is no template 'cccc'" template rm bbbb cccc
+is "nothing was removed for those" "$(left)" "aaaa1 aaaa2 bbbb1"
+hostbed template rm bbbb1 bbbb "aaaa1$rest" >"$tap_dir/out" 2>"$tap_dir/err"
+is "whole and cut keys are removed, one of them named twice" "$? $(left)" "0 aaaa2"
+refused "a mistyped word" 2 "no 'hostbed template lits'; did you mean list\?" template lits
+unset XDG_CACHE_HOME
+
 done_testing

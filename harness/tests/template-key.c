@@ -206,6 +206,16 @@ of_a_script_its_own_content_counts(void **state)
 }
 
 static void
+the_command_that_made_it_is_known(void **state)
+{
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    g_autoptr(GPtrArray) of_run = template_key_inputs(bench->recipe, NULL, NULL);
+    g_autoptr(GPtrArray) of_test = template_key_inputs(bench->recipe, "m", NULL);
+    assert_string_equal(template_inputs_command(of_run), "run");
+    assert_string_equal(template_inputs_command(of_test), "test");
+}
+
+static void
 under_kvm_the_machine_is_an_input(void **state)
 {
     g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
@@ -359,6 +369,7 @@ main(void)
         cmocka_unit_test(the_same_files_elsewhere_give_the_same_key),
         cmocka_unit_test(each_input_changes_it),
         cmocka_unit_test(of_a_script_its_own_content_counts),
+        cmocka_unit_test(the_command_that_made_it_is_known),
         cmocka_unit_test(under_kvm_the_machine_is_an_input),
         cmocka_unit_test(files_in_arguments_make_it_impossible),
         cmocka_unit_test(whole_texts_are_looked_at),

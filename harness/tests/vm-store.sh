@@ -68,10 +68,12 @@ warm() {
 run_twice() {
     local version first second
     version=$(emulator_version "$1")
-    first=$(warm "first-$version" --emulator "$1")
-    second=$(warm "second-$version" --emulator "$1")
+    first=$(warm "first-$version" -v --emulator "$1")
+    second=$(warm "second-$version" -v --emulator "$1")
     is "a command runs where a template is made, with QEMU $version" "${first%% *} ${first##* }" "0 1"
     is "and then in a clone of the same start" "$second" "${first% *} 0"
+    has "the first is told that it is made" "$tap_dir/err-first-$version" 'of smallest/l1: made now, and kept as [0-9a-f]{12}$'
+    has "the second that it is found" "$tap_dir/err-second-$version" 'of smallest/l1: kept since 20[^ ]* as [0-9a-f]{12}$'
     is "with other random numbers" "$(cat "$tap_dir/out-first-$version" "$tap_dir/out-second-$version" | sort -u | wc -l)" 2
 }
 
@@ -126,6 +128,7 @@ hostbed test --keep --accel tcg --log-dir "$tap_dir/again" "$small" numa >"$tap_
 is "suites pass where it does not live" $? 0
 has "it is told that it was made anew" "$tap_dir/err" 'kept as [0-9a-f]{12}; thrown away was the one before: '
 is "of one host that was started" "$(starts "$tap_dir/again")" 1
+is "the list tells which command each is for" "$(hostbed template list | awk '{ print $5 }' | sort | paste -sd' ')" "run test"
 
 # Two that make the same.
 hostbed template rm --all
