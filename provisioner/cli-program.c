@@ -90,6 +90,13 @@ cli_program_check(CliProgram *program, int *status)
     return TRUE;
 }
 
+gboolean
+cli_program_is_absent(const CliProgram *program, const char *name)
+{
+    return !program->chdir && strchr(name, '/') && !g_path_is_absolute(name) &&
+           !g_file_test(name, G_FILE_TEST_IS_REGULAR);
+}
+
 const char *
 cli_program_given(const CliProgram *program)
 {

@@ -20,6 +20,9 @@ void cli_program_clear(CliProgram *program);
 GOptionEntry *cli_program_entries(const GOptionEntry *own, CliProgram *program);
 /* FALSE, and *STATUS and a sentence: --env names no variable. */
 gboolean cli_program_check(CliProgram *program, int *status);
+/* Whether the command NAME can only be a program from here, and is not there: a path from
+ * the present folder. What begins with "/", or where --chdir leads, may be the host's. */
+gboolean cli_program_is_absent(const CliProgram *program, const char *name);
 /* The first of the options that was given ("bind"), or NULL. */
 const char *cli_program_given(const CliProgram *program);
 /* The options as words of a command line ("--bind=nic"). */

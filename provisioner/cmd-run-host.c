@@ -109,10 +109,14 @@ report_boot(const RunSession *session)
                 boot->retried);
     for (guint i = 0; (trouble = guest_hello_nth(boot->guest, "trouble", i)); i++)
         fprintf(stderr, "hostbed: warning: in the host: %s\n", trouble);
-    if (session->options->verbose)
-        fprintf(stderr, "hostbed: %s; kernel %s (%s); up after %.2f s; logs: %s\n",
-                boot->accel->reason, boot->kernel->release, boot->kernel->origin,
-                (double)boot->boot_us / G_USEC_PER_SEC, boot->log_dir);
+    if (!session->options->verbose)
+        return;
+    fprintf(stderr, "hostbed: %s; kernel %s (%s); up after %.2f s\n", boot->accel->reason,
+            boot->kernel->release, boot->kernel->origin,
+            (double)boot->boot_us / G_USEC_PER_SEC);
+    /* Of others it is not known yet whether they stay. */
+    if (session->keep_logs || session->options->log_dir)
+        fprintf(stderr, "hostbed: logs: %s\n", boot->log_dir);
 }
 
 int
@@ -120,14 +124,17 @@ run_finish(RunSession *session, const GuestExit *result, const GError *error)
 {
     run_clear_progress(session);
     double limit_s = session->options->timeout_s;
+    g_autofree char *logs =
+        session->log_dir ? g_strconcat("; logs: ", session->log_dir, NULL) : g_strdup("");
     if (session->timed_out)
         return cli_fail_with(HB_TIMEOUT,
-                             "the host was not up within the %g s of --timeout", limit_s);
+                             "the host was not up within the %g s of --timeout%s",
+                             limit_s, logs);
     if (error)
         return cli_fail(error);
     if (result->timed_out)
-        return cli_fail_with(HB_TIMEOUT, "'%s' was ended after the %g s of --timeout",
-                             session->argv[0], limit_s);
+        return cli_fail_with(HB_TIMEOUT, "'%s' was ended after the %g s of --timeout%s",
+                             session->argv[0], limit_s, logs);
     return result->signal != 0 ? 128 + result->signal : result->status;
 }
 
@@ -188,8 +195,8 @@ run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel a
                                   : boot_host(&boot_options, &error);
     if (session->boot) {
         run_clear_progress(session);
-        report_boot(session);
         session->keep_logs = session->boot->retried != NULL || options->capture;
+        report_boot(session);
         if (run_command(session, &result, &error))
             collect(session, &result, &error);
         if (options->capture)

@@ -3,9 +3,22 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "template-store.h"
 #include "template.h"
+
+/* For a person, or who asks for all there is to know. SINCE: NULL if it was made now. */
+static void
+tell(RunSession *session, const Plan *plan, const Template *template, const char *since)
+{
+    if (!session->options->verbose && !isatty(STDERR_FILENO))
+        return;
+    run_clear_progress(session);
+    fprintf(stderr, "hostbed: template of %s/%s: %s%s as %.12s\n", plan->lab_name,
+            plan->host_id, since ? "kept since " : "made now, and kept",
+            since ? since : "", template_key(template));
+}
 
 /* Says what became of TEMPLATE (NULL: it is gone), and forgets it unless the TROUBLE,
  * which REASON says, passes. */
@@ -31,6 +44,8 @@ clone_kept(RunSession *session, const BootOptions *options, GError **error)
     Boot *boot =
         template ? template_clone(template, options->log_dir, session->interrupt, &reason)
                  : NULL;
+    if (boot)
+        tell(session, options->plan, template, template_kept_since(template));
     if (boot || (!template && !trouble))
         return boot;
     if (reason && g_cancellable_is_cancelled(session->interrupt)) {
@@ -45,7 +60,7 @@ clone_kept(RunSession *session, const BootOptions *options, GError **error)
 /* Makes a template of *BOOT and keeps it; *BOOT is then a clone of it. What cannot be
  * frozen or kept serves the command all the same. */
 static void
-freeze_and_keep(RunSession *session, Boot **boot, GError **error)
+freeze_and_keep(RunSession *session, const Plan *plan, Boot **boot, GError **error)
 {
     g_autoptr(GError) reason = NULL;
     g_autofree char *log_dir = g_build_filename((*boot)->log_dir, "clone", NULL);
@@ -58,6 +73,8 @@ freeze_and_keep(RunSession *session, Boot **boot, GError **error)
     if (!template || !template_keep(template, NULL, &reason)) {
         run_clear_progress(session);
         fprintf(stderr, "hostbed: warning: the host is not kept: %s\n", reason->message);
+    } else {
+        tell(session, plan, template, NULL);
     }
     if (!template)
         return;
@@ -82,6 +99,6 @@ run_boot_warm(RunSession *session, const BootOptions *options, GError **error)
         return boot;
     boot = boot_host(&warm, error);
     if (boot)
-        freeze_and_keep(session, &boot, error);
+        freeze_and_keep(session, options->plan, &boot, error);
     return boot;
 }

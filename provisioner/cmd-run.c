@@ -13,6 +13,9 @@
 #include "schedule.h"
 #include "template-store.h"
 
+/* As a shell has it of a command that is not there. */
+#define NOT_THERE 127
+
 static void
 options_clear(RunOptions *options)
 {
@@ -117,10 +120,12 @@ run_with_log(RunSession *session, const Plan *plan, const char *emulator, Accel 
     LogDir *log_dir = log_dir_open(session->options->log_dir, name, &error);
     if (!log_dir)
         return cli_fail(error);
-    int status = run_in_host(session, plan, emulator, accel, log_dir_path(log_dir));
+    session->log_dir = log_dir_path(log_dir);
+    int status = run_in_host(session, plan, emulator, accel, session->log_dir);
     if (session->options->log_dir || session->keep_logs)
         status = cli_check_logs(log_dir_path(log_dir), session->options->log_dir != NULL,
                                 status);
+    session->log_dir = NULL;
     log_dir_close(log_dir, session->keep_logs);
     return status;
 }
@@ -214,6 +219,13 @@ cmd_run(int argc, char **argv)
                                        "hostbed run LAB -- COMMAND [ARGUMENT…]");
     if (*argv[command] == '\0')
         return cli_fail_with(HB_USAGE, "the command's name is empty");
+    if (cli_program_is_absent(&options.program, argv[command])) {
+        cli_fail_with(HB_USAGE,
+                      "there is no program '%s' on this machine; one that is the host's "
+                      "own is called by its whole path",
+                      argv[command]);
+        return NOT_THERE;
+    }
 
     /* It keeps its place, so that is what it is called in the host. */
     g_autofree char *program =

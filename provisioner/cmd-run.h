@@ -34,6 +34,7 @@ typedef struct {
     gint64 start_us, deadline_us; /* 0: none */
     Boot *boot;                   /* NULL until the host is up */
     GCancellable *interrupt;      /* ends the host */
+    const char *log_dir;          /* of the host; NULL: it has none yet */
     gboolean command_runs, command_was_signalled, timed_out;
     gboolean keep_logs; /* something happened that a person may want to understand */
     const char *doing;  /* for the progress line; static */

@@ -131,17 +131,15 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
     return TRUE;
 }
 
-/* The first program that is named by a path from here and is not there; what begins with
- * "/", or where --chdir leads, may be the host's own. NULL: all are there. */
+/* The first program that is to come from here and is not there, or NULL. */
 static const char *
 absent_program(const TestOptions *o)
 {
     const GPtrArray *const lists[] = {o->prepare, o->foreign};
-    for (gsize n = 0; n < G_N_ELEMENTS(lists) && !o->program.chdir; n++) {
+    for (gsize n = 0; n < G_N_ELEMENTS(lists); n++) {
         for (guint i = 0; i < lists[n]->len; i++) {
             const char *name = ((const Suite *)lists[n]->pdata[i])->command[0];
-            if (strchr(name, '/') && !g_path_is_absolute(name) &&
-                !g_file_test(name, G_FILE_TEST_EXISTS))
+            if (cli_program_is_absent(&o->program, name))
                 return name;
         }
     }

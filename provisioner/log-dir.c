@@ -204,7 +204,8 @@ log_dir_close(LogDir *dir, gboolean keep)
 {
     if (!dir)
         return;
-    if (!keep && !dir->asked)
+    /* One with nothing in it is of a host that was never started. */
+    if (rmdir(dir->path) != 0 && !keep && !dir->asked)
         remove_folder(dir->path);
     if (dir->lock >= 0)
         close(dir->lock);

@@ -14,7 +14,7 @@ typedef struct LogDir LogDir;
  * made if need be, else in $XDG_STATE_HOME/hostbed/logs. Only its owner can read it. */
 LogDir *log_dir_open(const char *asked, const char *name, GError **error);
 const char *log_dir_path(const LogDir *dir);
-/* KEEP is FALSE: the folder goes, unless it was asked for. */
+/* KEEP is FALSE: the folder goes, unless it was asked for. An empty one goes anyway. */
 void log_dir_close(LogDir *dir, gboolean keep);
 
 /* What could not be written there, or in a folder of a later start below it, with the

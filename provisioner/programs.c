@@ -275,19 +275,21 @@ add_elf(Programs *programs, int fd, const char *source, const char *path,
     return TRUE;
 }
 
-/* "#!INTERPRETER ARGUMENT" → the two words; FALSE: no script. */
+/* "#!INTERPRETER ARGUMENT" → the two words. A text that begins otherwise is the shell's,
+ * as a shell and execvp(3) have it. FALSE: no script. */
 static gboolean
 script_interpreter(int fd, char **interpreter, char **argument)
 {
     char line[MAXIMUM_SCRIPT_LINE + 1] = "";
-    if (pread(fd, line, MAXIMUM_SCRIPT_LINE, 0) < 3 || !g_str_has_prefix(line, "#!"))
+    ssize_t length = pread(fd, line, MAXIMUM_SCRIPT_LINE, 0);
+    if (length < 0 || memchr(line, '\0', (gsize)length))
         return FALSE;
     line[strcspn(line, "\n")] = '\0';
-    g_auto(GStrv) words = g_strsplit_set(g_strstrip(line + 2), " \t", 2);
-    if (!words[0] || !words[0][0])
-        return FALSE;
-    *interpreter = g_strdup(words[0]);
-    *argument = words[1] ? g_strdup(g_strstrip(words[1])) : NULL;
+    gboolean is_told = g_str_has_prefix(line, "#!");
+    g_auto(GStrv) words = g_strsplit_set(g_strstrip(line + (is_told ? 2 : 0)), " \t", 2);
+    is_told = is_told && words[0] && words[0][0];
+    *interpreter = g_strdup(is_told ? words[0] : "/bin/sh");
+    *argument = is_told && words[1] ? g_strdup(g_strstrip(words[1])) : NULL;
     return TRUE;
 }
 
@@ -345,8 +347,7 @@ add_program(Programs *programs, const char *source, const char *path, guint dept
     g_autofree char *interpreter = NULL, *argument = NULL;
     if (!script_interpreter(fd, &interpreter, &argument)) {
         g_set_error(error, HB_ERROR, HB_USAGE,
-                    "%s is neither an ELF program nor a script that begins with '#!'",
-                    source);
+                    "%s is no program: neither ELF nor a script, which is text", source);
         return FALSE;
     }
     initramfs_add_file(programs->image, path, source, 0755);

@@ -47,4 +47,20 @@ is "whole and cut keys are removed, one of them named twice" "$? $(left)" "0 aaa
 refused "a mistyped word" 2 "no 'hostbed template lits'; did you mean list\?" template lits
 unset XDG_CACHE_HOME
 
+# ---- commands and logs
+
+cd "$tap_dir" || exit 99
+refused "a program that is not there" 127 "^hostbed: there is no program './nosuch' on this machine" \
+    run --log-dir "$tap_dir/logs" "$lab" -- ./nosuch
+refused "nor in a folder" 127 "there is no program 'cache/nosuch'" run "$lab" -- cache/nosuch
+if hostbed check "$lab" >/dev/null 2>&1; then
+    refused "--with is refused" 2 "there is no program './nosuch'" run --log-dir "$tap_dir/logs" --with ./nosuch "$lab" -- true
+    refused "and where nobody asked for logs" 2 "there is no program './nosuch'" run --with ./nosuch "$lab" -- true
+    printf 'a\0b' >"$tap_dir/data"
+    chmod +x "$tap_dir/data"
+    refused "data" 2 "is no program: neither ELF nor a script" run "$lab" -- ./data
+    is "no logs are left of hosts that were not started" "$(find "$tap_dir/logs" "$XDG_STATE_HOME" -mindepth 1 -path '*logs/*')" ""
+else
+    skip "no logs are left of hosts that were not started" "no emulator to ask"
+fi
 done_testing

@@ -34,8 +34,9 @@ is "a reader that goes away ends the command" "$(cat "$out")" y
 run "$lab" -- echo lost >&- 2>"$err"
 is "a closed standard output: status 8" $? 8
 is "and a sentence" "$(grep -c '^hostbed: ' "$err")" 1
-run --env GREETING=hello "$lab" -- sh -c 'echo $GREETING' >"$out" 2>"$err"
-is "--env reaches the command" "$(cat "$out")" hello
+printf 'echo $GREETING\n' >"$tap_dir/greet"
+run --env GREETING=hello "$lab" -- "$tap_dir/greet" >"$out" 2>"$err"
+is "--env reaches the command, a script without #!" "$(cat "$out")" hello
 
 if command -v lspci >/dev/null; then
     run "$lab" -- lspci -k >"$out" 2>"$err"

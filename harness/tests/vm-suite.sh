@@ -9,12 +9,14 @@ out=$tap_dir/out
 err=$tap_dir/err
 cd "$tap_dir" || bail "no folder of its own"
 script() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod +x "$1"; }
+# One that only shells know to run.
+bare_script() { printf '%s\n' "$2" >"$1" && chmod +x "$1"; }
 
 # shellcheck disable=SC2016  # for the shells inside
 {
     script tap 'echo 1..2; echo "ok 1 - bound to $(basename $(readlink /sys/bus/pci/devices/$1/driver))"; echo "not ok 2 - b"; exit 1'
     script ktap 'echo "KTAP version 1"; echo 1..1; echo "    KTAP version 1"; echo "    1..1"; echo "    ok 1 inner"; echo "ok 1 outer"'
-    script plain 'echo some words; test -s "$HOSTBED_MANIFEST" && test "$GREETING" = hello && pwd && echo kept >$HOSTBED_OUT/kept'
+    bare_script plain 'echo some words; test -s "$HOSTBED_MANIFEST" && test "$GREETING" = hello && pwd && echo kept >$HOSTBED_OUT/kept'
     script fails 'echo why; exit 3'
     script crashes 'kill -SEGV $$'
     script skips 'echo "# no such device"; exit 77'

@@ -46,6 +46,7 @@ what_nobody_asked_for_goes_unless_kept(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
     assert_string_equal(parent, base); /* its name is no way out */
+    log_dir_put(path, "command", "true", 0600);
     log_dir_close(dir, FALSE);
     assert_int_not_equal(stat(path, &st), 0);
 }
@@ -61,9 +62,12 @@ what_was_asked_for_stays_and_is_never_mixed(void **state)
     assert_non_null(second);
     g_autofree char *path = g_strdup(log_dir_path(first));
     assert_string_not_equal(path, log_dir_path(second));
+    g_autofree char *empty = g_strdup(log_dir_path(second));
+    log_dir_put(path, "command", "true", 0600);
     log_dir_close(first, FALSE);
-    log_dir_close(second, FALSE);
+    log_dir_close(second, TRUE);
     assert_true(g_file_test(path, G_FILE_TEST_IS_DIR));
+    assert_false(g_file_test(empty, G_FILE_TEST_EXISTS)); /* no host was started */
 
     g_autoptr(GError) error = NULL;
     assert_null(log_dir_open("/dev/null/logs", "lab-host", &error));

@@ -98,6 +98,16 @@ scripts_bring_their_interpreters(void **state)
     assert_true(initramfs_has(image, "/usr/bin/env"));
     assert_true(initramfs_has(image, "/bin/sh"));
 
+    /* As a shell does it. */
+    g_autofree char *plain = fake_write_text(*state, "plain", "echo plain\n");
+    g_autofree char *nothing = fake_write_text(*state, "nothing", "");
+    g_autoptr(Initramfs) shells = initramfs_new();
+    g_autoptr(Programs) more = programs_new(shells);
+    assert_true(programs_add(more, plain, "/opt/plain", NULL));
+    assert_true(initramfs_has(shells, "/bin/sh"));
+    assert_true(programs_add(more, nothing, "/opt/nothing", NULL));
+    assert_true(initramfs_has(shells, "/opt/nothing"));
+
     g_autofree char *gone = fake_write_text(*state, "gone", "#!/no/such/shell\n");
     check_refused(gone, "needs the interpreter /no/such/shell");
     g_autofree char *path = g_build_filename(*state, "loop", NULL);
@@ -112,10 +122,11 @@ what_is_no_program_is_refused(void **state)
 {
     g_autoptr(GBytes) elf = fake_elf(&(FakeElf){.interpreter = "/no/such/ld.so"});
     g_autofree char *lost = fake_write(*state, "lost", elf);
-    g_autofree char *text = fake_write_text(*state, "text", "hello");
+    g_autoptr(GBytes) bytes = g_bytes_new_static("hello\0there", 11);
+    g_autofree char *data = fake_write(*state, "data", bytes);
     g_autofree char *cut = fake_write_text(*state, "cut", "\177ELF\2\1\1");
     check_refused(lost, "needs the dynamic linker /no/such/ld.so");
-    check_refused(text, "neither an ELF program nor a script");
+    check_refused(data, "neither ELF nor a script");
     check_refused(cut, "not a whole ELF file");
     check_refused("/no/such/file", "cannot read the program");
 }
