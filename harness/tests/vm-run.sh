@@ -74,7 +74,8 @@ wait "$pid"
 is "SIGINT reaches the command, whose status it then is" $? 9
 is "and the command could answer" "$(tail -n 1 "$out")" caught
 
-# The emulator ends with us, whatever ends us.
+# The emulator ends with us, whatever ends us. (What the last one said is not to be taken for this one's.)
+: >"$out"
 "$build_dir/run" hostbed run --accel tcg "$lab" -- sh -c 'echo ready; sleep 600' >"$out" 2>"$err" &
 pid=$!
 for _ in $(seq 300); do grep -q ready "$out" && break; sleep 0.2; done
