@@ -112,13 +112,12 @@ write_verdict(Writer *xml, const CaseResult *result)
     const char *element = element_of(result);
     if (!element)
         return;
-    const char *message = result->message ? result->message : "";
+    const char *more;
+    g_autofree char *reason = report_case_reason(result, &more);
     start(xml, element);
     attribute(xml, "type", result->flaky ? "flaky" : outcome_name(result->outcome));
-    attribute(xml, "message", message);
-    const char *more = report_case_details(result);
-    g_autofree char *text =
-        g_strconcat(message, *message ? "\n" : "", more ? more : "", NULL);
+    attribute(xml, "message", reason);
+    g_autofree char *text = g_strconcat(reason, "\n", more, NULL);
     g_autofree char *fit = outcome_text(text, -1, TRUE);
     xmlTextWriterWriteString(xml, BAD_CAST fit);
     end(xml);

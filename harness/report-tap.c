@@ -47,18 +47,17 @@ report_tap_case(const Report *report, const CaseResult *result, guint number,
         g_string_append_printf(out, " # SKIP %s", result->message ? result->message : "");
     g_string_append_c(out, '\n');
 
+    if (result->outcome == OUTCOME_PASS && !result->flaky)
+        return;
+    const char *more = report_case_details(result);
+    g_autofree char *reason = bad ? report_case_reason(result, &more) : NULL;
     if (bad)
-        g_string_append_printf(out, "# %s%s%s\n", outcome_name(result->outcome),
-                               result->message ? ": " : "",
-                               result->message ? result->message : "");
+        g_string_append_printf(out, "# %s: %s\n", outcome_name(result->outcome), reason);
     else if (result->flaky)
         g_string_append_printf(out, "# flaky: %s\n",
                                result->message ? result->message : "");
-    if (result->outcome != OUTCOME_PASS || result->flaky) {
-        const char *more = report_case_details(result);
-        if (more)
-            append_diagnostics(out, more);
-    }
+    if (more)
+        append_diagnostics(out, more);
 }
 
 void

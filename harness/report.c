@@ -134,18 +134,54 @@ report_case_name(const Report *report, const CaseResult *result)
     return g_strjoin("/", report->lab, result->host, result->suite, result->name, NULL);
 }
 
+/* Whether MESSAGE begins with the LENGTH bytes of LINE and says all of it: it may go on,
+ * with the place in the lab, or how many more there are. */
+static gboolean
+repeats(const char *message, const char *line, gsize length)
+{
+    return message && length > 0 && strncmp(line, message, length) == 0 &&
+           (strchr(";", message[length]) || g_str_has_prefix(message + length, " (and "));
+}
+
 const char *
 report_case_details(const CaseResult *result)
 {
-    if (!result->output || !*result->output)
-        return NULL;
-    gsize line = strcspn(result->output, "\n");
-    gboolean is_one_line = strcmp(result->output + line, "\n") == 0;
-    /* The message may go on, with the place in the lab. */
-    gboolean repeats = is_one_line && line > 0 && result->message &&
-                       strncmp(result->output, result->message, line) == 0 &&
-                       strchr(";", result->message[line]);
-    return repeats ? NULL : result->output;
+    const char *output = result->output ? result->output : "";
+    gsize line = strcspn(output, "\n");
+    if (repeats(result->message, output, line))
+        output += line + (output[line] == '\n');
+    return *output ? output : NULL;
+}
+
+/* A line of TAP's diagnostics, or of other words, without what stands around it. NULL:
+ * it says nothing ("---"). */
+static char *
+words_of_line(const char *line, gsize length)
+{
+    g_autofree char *text = g_strndup(line, length);
+    const char *words = g_str_has_prefix(text, "#") ? text + 1 : text;
+    for (const char *p = words; *p; p++)
+        if (g_ascii_isalnum(*p) || (guchar)*p >= 0x80)
+            return g_strstrip(g_strdup(words));
+    return NULL;
+}
+
+char *
+report_case_reason(const CaseResult *result, const char **more)
+{
+    *more = report_case_details(result);
+    if (result->message)
+        return g_strdup(result->message);
+    if (!*more)
+        return g_strdup("no reason was given");
+    gsize line = strcspn(*more, "\n");
+    char *words = words_of_line(*more, line);
+    if (!words)
+        return g_strdup("what was printed of it follows");
+    const char *rest = *more + line;
+    rest += *rest == '\n';
+    *more = *rest ? rest : NULL;
+    return words;
 }
 
 gboolean

@@ -51,8 +51,11 @@ ReportCount report_count(const Report *report);
 /* "LAB/HOST/SUITE/CASE": the name of a result in every report, and to select it by. */
 char *report_case_name(const Report *report, const CaseResult *result);
 
-/* The output, unless it only says what the message says. */
+/* The output, without what only says what the message says; NULL: there is no more. */
 const char *report_case_details(const CaseResult *result);
+/* Why a case is not as it should be, one line, owned by the caller: the message or, where
+ * there is none, the output's first words. *MORE: the rest of the output, or NULL. */
+char *report_case_reason(const CaseResult *result, const char **more);
 
 typedef struct {
     const char *name; /* "tap", "junit", "json" */

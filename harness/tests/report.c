@@ -82,6 +82,38 @@ tap_is_flat(void **state)
                               "1..5\n");
 }
 
+/* What TAP has of a case that failed with MESSAGE and OUTPUT, behind its name. */
+static void
+assert_told(const char *message, const char *output, const char *expected)
+{
+    g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(free_report);
+    Report *report = report_new("lab");
+    CaseResult *bad = add(report, "s", "c", OUTCOME_FAIL, message);
+    g_autoptr(GString) out = g_string_new(NULL);
+    g_ptr_array_add(reports, report);
+    if (output)
+        case_result_set_output(bad, output, -1);
+    report_tap_case(report, bad, 1, out);
+    assert_string_equal(strchr(out->str, '\n') + 1, expected);
+}
+
+static void
+failures_have_a_reason_and_have_it_once(void **state)
+{
+    assert_told(NULL, "# wanted 1, found 2\n# and more\n",
+                "# fail: wanted 1, found 2\n# and more\n");
+    assert_told(NULL, "#wanted 1", "# fail: wanted 1\n");
+    assert_told(NULL, "  ---\n  message: no\n",
+                "# fail: what was printed of it follows\n#     ---\n#     message: no\n");
+    assert_told(NULL, NULL, "# fail: no reason was given\n");
+    assert_told("2 never came", "2 never came", "# fail: 2 never came\n");
+    assert_told("a differs (and 1 more)", "a differs\nb differs\n",
+                "# fail: a differs (and 1 more)\n#   b differs\n");
+    assert_told("a differs; lab.xml:3 asks for it", "a differs\n",
+                "# fail: a differs; lab.xml:3 asks for it\n");
+    assert_told("a differs", "a\n", "# fail: a differs\n#   a\n");
+}
+
 static Report *
 part_of(const char *host, Outcome outcome, const char *log_dir, gint64 started_us)
 {
@@ -139,7 +171,7 @@ output_that_repeats_the_message_is_left_out(void **state)
     case_result_set_output(result, "1\n", -1);
     assert_non_null(report_case_details(result));
     case_result_set_output(result, "1 != 2\n3 != 4\n", -1);
-    assert_string_equal(report_case_details(result), "1 != 2\n3 != 4\n");
+    assert_string_equal(report_case_details(result), "3 != 4\n");
 }
 
 static void
@@ -376,6 +408,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tap_is_flat),
+        cmocka_unit_test(failures_have_a_reason_and_have_it_once),
         cmocka_unit_test(parts_are_gathered_in_order),
         cmocka_unit_test(output_that_repeats_the_message_is_left_out),
         cmocka_unit_test(tap_of_nothing_fails),
