@@ -352,6 +352,12 @@ suite_environment(const Plan *plan)
         g_strv_builder_add(builder, networks);
     if (plan->tainted)
         g_strv_builder_add(builder, "HOSTBED_TAINTED=1");
+    /* Only tests have it (vmtests/suite.h). */
+    const char *fault = g_getenv(SUITE_FAULT);
+    if (fault) {
+        g_autofree char *word = g_strconcat(SUITE_FAULT "=", fault, NULL);
+        g_strv_builder_add(builder, word);
+    }
     return g_strv_builder_end(builder);
 }
 

@@ -25,6 +25,8 @@
 #include "accel.h"
 #include "plan.h"
 
+/* A variable of the environment, for suites (vmtests/suite.h). */
+#define SUITE_FAULT "HOSTBED_FAULT"
 #define SUITE_MANIFEST_PATH "/run/hostbed/manifest"
 /* Of the host with a NIC in each empty port, for suites that plug them. */
 #define SUITE_FILLED_PATH "/run/hostbed/manifest-filled"

@@ -101,9 +101,10 @@ void suite_at_end(void (*undo)(long number), long number);
 /* ---- faults
  * -------------------------------------------------------------------------------- */
 
-/* Each case is shown to be able to fail: a test starts a host with "hostbed.fault=NAME"
- * on its kernel's command line, and the case of this name, when all it needs is there,
- * does what it is to notice. TRUE if this is such a host. */
+/* Each case is shown to be able to fail: a test has HOSTBED_FAULT=NAME in the suite's
+ * environment, or "hostbed.fault=NAME" on the command line of its host's kernel, and the
+ * case of this name, when all it needs is there, does what it is to notice. TRUE if this
+ * is such a run. */
 bool suite_has_fault(const char *name);
 
 /* ---- failing

@@ -12,6 +12,7 @@ if [ -n "${HOSTBED_DEMANDS-}" ]; then
         printf "passes $suite/%s $lab\n" "$@"
     }
     fails() { echo "fails $2 $3 $1"; }
+    fault() { fails "fault=${1#*/}" "$@"; }
     set +u
     # All else is silent, and there is whatever is asked for.
     emulators() { echo emulator; }

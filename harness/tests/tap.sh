@@ -12,6 +12,19 @@ build_dir=${HOSTBED_BUILD_DIR:?run this by make check or make check-vm}
 export XDG_STATE_HOME="$tap_dir/state" XDG_RUNTIME_DIR="$tap_dir/run" NO_COLOR=1
 mkdir -p "$XDG_STATE_HOME" "$XDG_RUNTIME_DIR"
 
+# own_cache FOLDER: a user's cache without templates, which will be in $store; kernels and the like are the machine's
+shared_cache=${XDG_CACHE_HOME:-$HOME/.cache}/hostbed
+own_cache() {
+    local kind
+    export XDG_CACHE_HOME="$tap_dir/$1"
+    mkdir -p "$XDG_CACHE_HOME/hostbed"
+    store="$XDG_CACHE_HOME/hostbed/templates"
+    for kind in kernels modules packages emulators initramfs digests; do
+        mkdir -p "$shared_cache/$kind"
+        [ -e "$XDG_CACHE_HOME/hostbed/$kind" ] || ln -s "$shared_cache/$kind" "$XDG_CACHE_HOME/hostbed/$kind"
+    done
+}
+
 # A host that has to be started twice is a failure here, unless a test is about that.
 hostbed() {
     local command=${1-}

@@ -6,19 +6,6 @@
 
 lab="$source_dir/topologies/berrange-2017.xml"
 small="$source_dir/topologies/smallest.xml"
-kernels=${XDG_CACHE_HOME:-$HOME/.cache}/hostbed
-
-# cache FOLDER: a user's cache without templates; kernels and the like are the machine's
-cache() {
-    local kind
-    export XDG_CACHE_HOME="$tap_dir/$1"
-    mkdir -p "$XDG_CACHE_HOME/hostbed"
-    store="$XDG_CACHE_HOME/hostbed/templates"
-    for kind in kernels modules packages emulators initramfs digests; do
-        mkdir -p "$kernels/$kind"
-        [ -e "$XDG_CACHE_HOME/hostbed/$kind" ] || ln -s "$kernels/$kind" "$XDG_CACHE_HOME/hostbed/$kind"
-    done
-}
 entries() { find "$store" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l; }
 # starts DIR: how many hosts whose logs are there were started, and are no clones
 starts() { find "$1" -name command -exec grep -L -e '-incoming' {} + | wc -l; }
@@ -77,7 +64,7 @@ run_twice() {
     is "with other random numbers" "$(cat "$tap_dir/out-first-$version" "$tap_dir/out-second-$version" | sort -u | wc -l)" 2
 }
 
-cache here
+own_cache here
 while read -r emulator; do
     test_twice "$emulator"
     run_twice "$emulator"
@@ -90,7 +77,7 @@ is "its template is found by its host's nonce" "${#key}" 64
 hostbed template export "${key:0:12}" >"$tap_dir/archive"
 is "a template is exported" $? 0
 is "without what is empty" "$(($(stat -c %s "$tap_dir/archive") < 100000000))" 1
-cache there
+own_cache there
 is "it is imported elsewhere" "$(hostbed template import "$tap_dir/archive" 2>&1)" "$key"
 is "where it lives" "$(warm there)" "$here"
 
