@@ -336,10 +336,12 @@ add_memory(GPtrArray *items, const Resources *resources)
     json_object_set_int_member(facts, "usable-bytes", resources->usable_bytes);
     gboolean is_enough = usable >= MEMORY_NEEDED_MIB;
     doctor_add(items, is_enough ? DOCTOR_OK : DOCTOR_LIMITED, "memory",
-               g_strdup_printf(
-                   "%" G_GINT64_FORMAT " MiB may be used of %" G_GINT64_FORMAT " MiB, %s",
-                   usable, resources->machine_bytes / MIB,
-                   is_group ? "which a control group limits" : "as much as is available"),
+               g_strdup_printf("%" G_GINT64_FORMAT " MiB may be used of %" G_GINT64_FORMAT
+                               " MiB, %s",
+                               usable, resources->machine_bytes / MIB,
+                               resources->is_wish ? "as HOSTBED_MEMORY says"
+                               : is_group         ? "which a control group limits"
+                                                  : "as much as is available"),
                is_enough ? NULL
                          : g_strdup_printf("end other programs, or raise the limit: the "
                                            "smallest lab takes some %d MiB",

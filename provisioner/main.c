@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "nearest.h"
+#include "resources.h"
 #include "config.h"
 
 /* A command is a row here and a file cmd-NAME.c. */
@@ -83,6 +84,9 @@ run(int argc, char **argv)
         puts(PACKAGE_STRING);
         return HB_OK;
     }
+    g_autoptr(GError) error = NULL;
+    if (!resources_check_wish(&error))
+        return cli_fail(error);
     const Command *command = cli_command(name);
     return command ? command->run(argc - 1, argv + 1) : unknown_command(name);
 }

@@ -4,6 +4,9 @@
 #include <sched.h>
 #include <string.h>
 
+#include "units.h"
+
+#define VARIABLE "HOSTBED_MEMORY"
 #define UNLIMITED (-1)
 
 static char *
@@ -177,6 +180,28 @@ affinity(void)
                                                        : g_get_num_processors();
 }
 
+gboolean
+resources_check_wish(GError **error)
+{
+    const char *text = g_getenv(VARIABLE);
+    gint64 bytes;
+    if (!text || !*text || units_parse_size(text, &bytes, error))
+        return TRUE;
+    g_prefix_error(error, VARIABLE " '%s' ", text);
+    return FALSE;
+}
+
+/* Who says so knows what his hosts will really use. */
+static void
+read_wish(Resources *resources)
+{
+    const char *text = g_getenv(VARIABLE);
+    gint64 bytes;
+    resources->is_wish = text && units_parse_size(text, &bytes, NULL);
+    if (resources->is_wish)
+        resources->usable_bytes = bytes;
+}
+
 Resources *
 resources_read(const char *root)
 {
@@ -187,6 +212,7 @@ resources_read(const char *root)
     resources->available_bytes = field(meminfo, "MemAvailable") * 1024;
     resources->group_bytes = groups_limit(root, "memory", group_memory);
     resources->usable_bytes = smaller(resources->available_bytes, resources->group_bytes);
+    read_wish(resources);
     gint64 quota = groups_limit(root, "cpu", group_cpus);
     resources->cpus = (guint)MAX(smaller(affinity(), quota), 1);
     resources->hugepages = g_array_new(FALSE, FALSE, sizeof(ResourcesHugepages));

@@ -16,11 +16,14 @@ typedef struct {
     gint64 machine_bytes;   /* MemTotal */
     gint64 available_bytes; /* MemAvailable */
     gint64 group_bytes;     /* what the tightest control group leaves, or -1: no limit */
-    gint64 usable_bytes;    /* the smaller of the two */
+    gint64 usable_bytes;    /* the smaller of the two, or what HOSTBED_MEMORY says */
+    gboolean is_wish;       /* it says so */
     guint cpus;             /* at least 1 */
     GArray *hugepages;      /* ResourcesHugepages, by size */
 } Resources;
 
+/* Whether HOSTBED_MEMORY, if it is there, is a size (units.h); HB_USAGE if not. */
+gboolean resources_check_wish(GError **error);
 /* Never fails: what cannot be read is 0, and no limit. */
 Resources *resources_read(const char *root);
 void resources_free(Resources *resources);

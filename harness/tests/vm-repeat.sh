@@ -10,15 +10,13 @@ repeat=${HOSTBED_SOAK_REPEAT:-10}
 # A lab, and the suites for whose sake it is there; so no case is skipped everywhere.
 labs() { # EMULATOR-VERSION
     cat <<'LABS'
-berrange-2017 pci iommu numa vfio dma
+berrange-2017 pci iommu numa vfio
 4cell-asymmetric numa numa-moves
 memory-only-cpu-only numa numa-moves
 memory-attributes numa numa-cpus
 2socket-smt-hugepages numa-cpus hugepages dma
 vfio vfio
-merged-groups iommu vfio
 iommu-intel-options iommu vfio
-iommu-amd iommu vfio nested
 hotplug hotplug
 nested nested
 nested-linux nested

@@ -113,6 +113,24 @@ huge_pages_by_size(void **state)
     assert_int_equal(small->free, 60);
 }
 
+static void
+a_wish_counts(void **state)
+{
+    g_setenv("HOSTBED_MEMORY", "96 GiB", TRUE);
+    g_autoptr(Resources) resources = resources_read(*state);
+    assert_true(resources->is_wish);
+    assert_int_equal(resources->usable_bytes, 96 * 1024 * MIB);
+    g_setenv("HOSTBED_MEMORY", "much", TRUE);
+    g_autoptr(GError) error = NULL;
+    assert_false(resources_check_wish(&error));
+    assert_true(g_str_has_prefix(error->message, "HOSTBED_MEMORY 'much' is not a size;"));
+    g_autoptr(Resources) others = resources_read(*state);
+    assert_false(others->is_wish);
+    assert_int_equal(others->usable_bytes, 800 * MIB);
+    g_unsetenv("HOSTBED_MEMORY");
+    assert_true(resources_check_wish(NULL));
+}
+
 int
 main(void)
 {
@@ -125,6 +143,7 @@ main(void)
         cmocka_unit_test_setup_teardown(old_groups_limit_too, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nonsense_is_no_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(huge_pages_by_size, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wish_counts, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("resources", tests, NULL, NULL);
 }
