@@ -18,6 +18,7 @@ own_cache() {
     local kind
     export XDG_CACHE_HOME="$tap_dir/$1"
     mkdir -p "$XDG_CACHE_HOME/hostbed"
+    # shellcheck disable=SC2034 # for those who source this
     store="$XDG_CACHE_HOME/hostbed/templates"
     for kind in kernels modules packages emulators initramfs digests; do
         mkdir -p "$shared_cache/$kind"
