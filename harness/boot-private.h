@@ -12,6 +12,7 @@
 /* How a host was started, which is what its clones have in common with it. Counted
  * references; the plan is the caller's. */
 struct BootRecipe {
+    BootRecipe *origin; /* NULL; or the one that all but the memory belongs to */
     const Plan *plan;
     char *emulator, *kernel_file, *initrd_file, *cmdline;
     GStrv extra_args;
@@ -27,13 +28,15 @@ struct BootRecipe {
 
 /* How the host of OPTIONS would be started: all is there but its memory. */
 BootRecipe *boot_recipe_new(const BootOptions *options, GError **error);
+/* The same with a copy of RECIPE's memory, as it is now. */
+BootRecipe *boot_recipe_copy(BootRecipe *recipe, GError **error);
 void boot_recipe_unref(BootRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootRecipe, boot_recipe_unref)
 /* Of descriptors (int), which it closes. */
 GArray *boot_memory_fds_new(void);
 
-/* Starts the emulator of BOOT, whose recipe is set, with logs in LOG_DIR, and begins to
- * listen to its agent. CLONE: its memory is a copy of the recipe's. */
+/* Starts the emulator of BOOT, whose recipe (and shares_memory) is set, with logs in
+ * LOG_DIR, and begins to listen to its agent. CLONE: it waits for its state. */
 gboolean boot_start(Boot *boot, const char *log_dir, gboolean clone,
                     GCancellable *interrupt, GError **error);
 /* Ends what boot_start() began; the recipe stays. */

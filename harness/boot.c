@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "install-paths.h"
+#include "sparse.h"
 #include "template-key.h"
 
 #define AGENT_LOG_MAX_BYTES (4 * 1024 * 1024)
@@ -33,12 +34,16 @@ static void
 recipe_clear(gpointer data)
 {
     BootRecipe *recipe = data;
+    g_clear_pointer(&recipe->memory_fds, g_array_unref);
+    if (recipe->origin) {
+        boot_recipe_unref(recipe->origin);
+        return;
+    }
     g_free(recipe->emulator);
     g_free(recipe->kernel_file);
     g_free(recipe->initrd_file);
     g_free(recipe->cmdline);
     g_strfreev(recipe->extra_args);
-    g_clear_pointer(&recipe->memory_fds, g_array_unref);
     g_clear_pointer(&recipe->inputs, g_ptr_array_unref);
     accel_verdict_free(recipe->accel);
     kernel_free(recipe->kernel);
@@ -58,11 +63,11 @@ boot_memory_fds_new(void)
     return fds;
 }
 
-/* Memory of its own for each cell, zeroes: what a start before has left is nobody's. */
-static gboolean
-open_memory(BootRecipe *recipe, GError **error)
+/* Memory of its own for each cell, zeroes: what a start before has left is nobody's.
+ * NULL: there is none. */
+static GArray *
+make_memory(const BootRecipe *recipe, GError **error)
 {
-    g_clear_pointer(&recipe->memory_fds, g_array_unref);
     g_autoptr(GArray) fds = boot_memory_fds_new();
     for (guint i = 0; i < recipe->plan->cells->len; i++) {
         const PlanCell *cell = recipe->plan->cells->pdata[i];
@@ -75,11 +80,45 @@ open_memory(BootRecipe *recipe, GError **error)
             g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
                         "cannot make memory for cell %d: %s", cell->index,
                         g_strerror(errno));
-            return FALSE;
+            return NULL;
         }
     }
-    recipe->memory_fds = g_steal_pointer(&fds);
+    return g_steal_pointer(&fds);
+}
+
+static gboolean
+open_memory(BootRecipe *recipe, GError **error)
+{
+    g_clear_pointer(&recipe->memory_fds, g_array_unref);
+    recipe->memory_fds = make_memory(recipe, error);
+    return recipe->memory_fds != NULL;
+}
+
+static gboolean
+copy_memory(const GArray *from, const GArray *to, GError **error)
+{
+    for (guint i = 0; i < to->len; i++) {
+        int fd = g_array_index(to, int, i);
+        struct stat file = {0};
+        fstat(fd, &file);
+        if (!sparse_duplicate(g_array_index(from, int, i), fd, file.st_size, error))
+            return FALSE;
+    }
     return TRUE;
+}
+
+BootRecipe *
+boot_recipe_copy(BootRecipe *recipe, GError **error)
+{
+    g_autoptr(BootRecipe) copy = g_rc_box_new0(BootRecipe);
+    *copy = *recipe;
+    copy->origin = g_rc_box_acquire(recipe);
+    copy->inputs = NULL;
+    copy->memory_readonly = FALSE;
+    copy->memory_fds = make_memory(recipe, error);
+    if (!copy->memory_fds || !copy_memory(recipe->memory_fds, copy->memory_fds, error))
+        return NULL;
+    return g_steal_pointer(&copy);
 }
 
 /* ---- kernel and image
@@ -197,6 +236,7 @@ boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interr
         .cmdline_extra = recipe->cmdline,
         .memory_fds = recipe->memory_fds,
         .clone = clone,
+        .copy_on_write = boot->shares_memory,
         .memory_readonly = clone && recipe->memory_readonly,
         .log_dir = log_dir,
         .capture = recipe->capture,

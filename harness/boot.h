@@ -59,7 +59,8 @@ typedef struct {
     Guest *guest;
     const AccelVerdict *accel; /* this and the next are the recipe's */
     const Kernel *kernel;
-    char *log_dir;   /* of the start that lives */
+    gboolean shares_memory; /* a template's, of which it is a clone */
+    char *log_dir;          /* of the start that lives */
     char *retried;   /* why the host was started a second time, one sentence; NULL: it was
                         not */
     gint64 start_us; /* when it was spawned, by the monotonic clock */

@@ -80,6 +80,9 @@ report_gather(Report *whole, const GPtrArray *parts)
 {
     g_ptr_array_set_size(whole->results, 0);
     g_clear_pointer(&whole->log_dir, g_free);
+    /* Of these the last word counts. */
+    g_clear_pointer(&whole->template, g_free);
+    g_clear_pointer(&whole->cold, g_free);
     whole->status = HB_OK;
     whole->complete = TRUE;
     for (guint i = 0; i < parts->len; i++) {

@@ -283,6 +283,12 @@ clone_one(const void *template, const char *log_dir, GCancellable *interrupt,
     return template_clone(template, log_dir, interrupt, error);
 }
 
+static void *
+branch(const void *template, const char *log_dir, GCancellable *interrupt, GError **error)
+{
+    return template_branch(template, log_dir, interrupt, error);
+}
+
 static void
 discard(void *template)
 {
@@ -361,6 +367,7 @@ const SessionDriver session_boot_driver = {
     .freeze = freeze,
     .clone = clone_one,
     .discard = discard,
+    .branch = branch,
     .kept = kept,
     .keep = keep,
     .forget = forget,

@@ -42,9 +42,8 @@ session_stop_host(Session *session)
     g_clear_pointer(&session->host, session->options->driver->stop);
 }
 
-/* What a second start would not change. */
-static gboolean
-is_final(const Session *session, const GError *error)
+gboolean
+session_is_final(const Session *session, const GError *error)
 {
     HbStatus status = hb_error_status(error);
     return session->late || status == HB_UNSUPPORTED || status == HB_USAGE ||
@@ -72,7 +71,7 @@ start_host(Session *session, GError **error)
                                                session->log_dir, &failure);
         if (session->host)
             break;
-        if (try >= options->retries || is_final(session, failure)) {
+        if (try >= options->retries || session_is_final(session, failure)) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return FALSE;
         }
@@ -197,7 +196,7 @@ prepare_host(Session *session, GError **error)
         if (!session->unprepared)
             return TRUE;
         session_stop_host(session);
-        if (try >= session->options->retries || is_final(session, failure)) {
+        if (try >= session->options->retries || session_is_final(session, failure)) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return FALSE;
         }
@@ -215,8 +214,14 @@ prepare_host(Session *session, GError **error)
 gboolean
 session_ensure_host(Session *session, GError **error)
 {
+    /* What is a clone can be made again as another. */
+    if (session->host && session->template && session->given != session->wanted)
+        session_stop_host(session);
     if (!session->host && !session->looked)
         session_use_kept(session);
+    if (session->template && session_prepares_later(session) &&
+        !session_prepare_template(session, error))
+        return FALSE;
     if (session->host || session_clone_host(session))
         return TRUE;
     if (session_interrupted(session)) {
@@ -231,10 +236,15 @@ session_ensure_host(Session *session, GError **error)
     gboolean runs = retry_check(session, results, error);
     session->differs = session_any_bad(results);
     session_deliver_check(session, results, is_first);
-    if (runs && session_host_counts(session) && !prepare_host(session, error))
+    if (!runs || !session_host_counts(session))
+        return runs && (session->host || session_ensure_host(session, error));
+    gboolean later = session_prepares_later(session);
+    if (!later && !prepare_host(session, error))
         return FALSE;
-    if (runs && session_host_counts(session) && session_wants_template(session))
+    if (session_host_counts(session) && session_wants_template(session))
         session_freeze_host(session);
+    if (later && session->host && !prepare_host(session, error))
+        return FALSE;
     return runs && (session->host || session_ensure_host(session, error));
 }
 

@@ -12,6 +12,10 @@ typedef struct {
     const SessionOptions *options;
     void *host;               /* NULL: not started, or ended */
     void *template;           /* what hosts are clones of; or NULL */
+    char *how;                /* it was made, and states, as told */
+    GPtrArray *layers;        /* Layer: the states that were to be reached; or NULL */
+    const HostState *wanted;  /* of the next host */
+    const HostState *given;   /* wanted of the present one */
     gboolean cold;            /* there will be none */
     char *frozen_observation; /* of the host that was frozen, where clones are checked */
     gboolean looked;          /* for one that is kept */
@@ -20,6 +24,7 @@ typedef struct {
     guint starts;             /* and clones */
     gboolean checked;         /* a host, so that later ones tell less */
     char *log_dir;            /* of the present start */
+    gboolean prepared;        /* the template, after it was kept */
     gboolean unprepared;      /* what the last host lacked was to be prepared */
     gint64 boot_us;           /* of the last start, also where it was not today's */
     gboolean late;            /* the deadline passed */
@@ -60,6 +65,8 @@ gboolean session_ensure_host(Session *session, GError **error);
 /* Whether what suites find in the host proves anything. */
 gboolean session_host_counts(const Session *session);
 void session_stop_host(Session *session);
+/* Whether what ERROR says would be the same a second time. */
+gboolean session_is_final(const Session *session, const GError *error);
 
 /* Puts the manifest into the host and compares it with that, both in its logs: the
  * check's results. NULL: it does not answer. */
@@ -86,12 +93,45 @@ void session_isolate(Session *session);
 /* Whether each case of SUITE gets one. */
 gboolean session_isolates_cases(const Session *session, const Suite *suite);
 void session_discard_template(Session *session);
+/* Compares the clone that runs with the OBSERVATION of what was frozen, byte for byte;
+ * NULL: it is not asked for. */
+gboolean session_check_clone(Session *session, const char *observation, GError **error);
+/* What the host sees of itself, kept in its logs; NULL: it does not answer. Owned by the
+ * caller. */
+char *session_observe(Session *session, GError **error);
+/* Tells HOW hosts come about from here on. */
+void session_tell_template(Session *session, const char *how);
+
+/* ---- session-state.c */
+
+/* A state that hosts start from, once it was reached. */
+typedef struct {
+    const HostState *state;
+    void *template;    /* NULL: it is not to be had */
+    char *observation; /* of the host that was frozen, where clones are checked */
+} Layer;
+
+/* The next host is for SUITE; ONLY: for this case, or NULL. */
+void session_want(Session *session, const Suite *suite, const char *only);
+/* The layer that the next host is a clone of, reached now if need be; no host runs.
+ * NULL: the host as it was checked. */
+Layer *session_layer(Session *session);
+/* No more clones of it, since one did not live. */
+void session_give_up_layer(Session *session, Layer *layer, const char *why);
+void session_discard_layers(Session *session);
 
 /* ---- session-prepare.c */
 
 /* Runs what is to be done in each host that is started before suites come. FALSE: one of
  * the commands failed. */
 gboolean session_prepare_host(Session *session, GError **error);
+/* Whether the host is frozen, and kept, as it was checked, and is prepared in a clone. */
+gboolean session_prepares_later(const Session *session);
+/* That: what was prepared is then the template. FALSE: one of the commands failed. Where
+ * it cannot be frozen hosts are started from here on. */
+gboolean session_prepare_template(Session *session, GError **error);
+/* Has the program of STATE reach it in the host. */
+gboolean session_reach_in_host(Session *session, const HostState *state, GError **error);
 
 /* ---- session-suite.c */
 

@@ -310,6 +310,7 @@ not_to_run(Session *session, const Suite *suite, const char *name)
 {
     g_autoptr(GError) error = NULL;
     CaseResult *result = session_case(session, suite->name, name, OUTCOME_TIMEOUT);
+    session_want(session, suite, name);
     if (session->late) {
         case_result_set_message(result, SESSION_NOT_RUN_LATE);
     } else if (!session_ensure_host(session, &error)) {

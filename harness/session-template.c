@@ -45,16 +45,17 @@ session_wants_template(const Session *session)
     return programs > 1 || (programs == 1 && options->isolation == SESSION_ISOLATE_CASE);
 }
 
-static void
-tell(const Session *session, const char *how)
+void
+session_tell_template(Session *session, const char *how)
 {
+    g_free(session->how);
+    session->how = g_strdup(how);
     if (session->options->frozen)
         session->options->frozen(session->cold, how, session->options->user_data);
 }
 
-/* What the host sees of itself, kept in its logs; NULL: it does not answer. */
-static char *
-observe(Session *session, GError **error)
+char *
+session_observe(Session *session, GError **error)
 {
     char *text = session->options->driver->observe(session->host, error);
     if (text)
@@ -87,7 +88,7 @@ session_freeze_host(Session *session)
     session_step(session, "freezing the host");
     gint64 before = g_get_monotonic_time();
     if (session->options->check_clones)
-        session->frozen_observation = observe(session, &error);
+        session->frozen_observation = session_observe(session, &error);
     if (!error)
         session->template = driver->freeze(&session->host, &error);
     double seconds = (double)(g_get_monotonic_time() - before) / G_USEC_PER_SEC;
@@ -104,7 +105,7 @@ session_freeze_host(Session *session)
                       : g_strdup_printf("frozen in %.2f s%s%s%s", seconds, kept, other,
                                         session->trouble ? session->trouble : "");
     if (!session_interrupted(session) && !session->late)
-        tell(session, how);
+        session_tell_template(session, how);
 }
 
 /* ---- what is kept
@@ -132,7 +133,7 @@ clone_and_check(Session *session, GError **error)
         return NULL;
     }
     if (results && options->check_clones)
-        session->frozen_observation = observe(session, error);
+        session->frozen_observation = session_observe(session, error);
     return !options->check_clones || session->frozen_observation
                ? g_steal_pointer(&results)
                : NULL;
@@ -171,29 +172,49 @@ session_use_kept(Session *session)
         give_up(session, error);
         return;
     }
-    tell(session, how);
+    session_tell_template(session, how);
     session->checked = TRUE;
     session_deliver_check(session, results, TRUE);
     session_isolate(session);
 }
 
-/* Byte for byte. */
-static gboolean
-check_clone(Session *session, GError **error)
+gboolean
+session_check_clone(Session *session, const char *asked, GError **error)
 {
-    if (!session->frozen_observation)
+    if (!asked)
         return TRUE;
-    g_autofree char *observation = observe(session, error);
+    g_autofree char *observation = session_observe(session, error);
     if (!observation)
         return FALSE;
-    if (strcmp(observation, session->frozen_observation) == 0)
+    if (strcmp(observation, asked) == 0)
         return TRUE;
-    g_autofree char *diff = compare_diff(session->frozen_observation, observation);
+    g_autofree char *diff = compare_diff(asked, observation);
     log_dir_put(session->log_dir, "observation.diff", diff, 0600);
     g_set_error(error, HB_ERROR, HB_FAIL,
                 "it is not the host that was frozen: see %s/observation.diff",
                 session->log_dir);
     return FALSE;
+}
+
+/* What gives no host is of no use to anybody. LAYER: NULL for the host as it was checked;
+ * then hosts are started from here on. */
+static void
+tell_dead_clone(Session *session, Layer *layer, const GError *error)
+{
+    g_autofree char *how = g_strdup_printf("a clone did not live: %s", error->message);
+    CaseResult *result = session_case(session, SESSION_HOST_SUITE, "clone", OUTCOME_PASS);
+    session_make_flaky(result,
+                       layer ? "a clone did not live, and another was made"
+                             : "a clone did not live, and a host was started",
+                       error->message);
+    session_deliver_one(session, result);
+    if (layer) {
+        session_give_up_layer(session, layer, how);
+        return;
+    }
+    session_discard_template(session);
+    session->cold = TRUE;
+    session_tell_template(session, how);
 }
 
 gboolean
@@ -203,26 +224,24 @@ session_clone_host(Session *session)
         return FALSE;
     const SessionOptions *options = session->options;
     g_autoptr(GError) error = NULL;
+    Layer *layer = session_layer(session);
+    if (session_interrupted(session) || session->late)
+        return FALSE;
     session->starts++;
     g_autofree char *name = g_strdup_printf("clone-%u", session->starts - 1);
     session_choose_log_dir(session, name);
-    session->host = options->driver->clone(session->template, session->log_dir,
-                                           options->interrupt, &error);
-    if (session->host && check_clone(session, &error))
+    session->host = options->driver->clone(layer ? layer->template : session->template,
+                                           session->log_dir, options->interrupt, &error);
+    session->given = session->wanted;
+    if (session->host &&
+        session_check_clone(
+            session, layer ? layer->observation : session->frozen_observation, &error))
         return TRUE;
     session_stop_host(session);
     if (session_interrupted(session) || session->late)
         return FALSE;
-    /* A template that gives no host is of no use to anybody. */
-    session_discard_template(session);
-    session->cold = TRUE;
-    g_autofree char *how = g_strdup_printf("a clone did not live: %s", error->message);
-    CaseResult *result = session_case(session, SESSION_HOST_SUITE, "clone", OUTCOME_PASS);
-    session_make_flaky(result, "a clone did not live, and a host was started",
-                       error->message);
-    session_deliver_one(session, result);
-    tell(session, how);
-    return FALSE;
+    tell_dead_clone(session, layer, error);
+    return layer && session_clone_host(session);
 }
 
 void
@@ -246,6 +265,7 @@ session_isolates_cases(const Session *session, const Suite *suite)
 void
 session_discard_template(Session *session)
 {
+    session_discard_layers(session);
     g_clear_pointer(&session->template, session->options->driver->discard);
     g_clear_pointer(&session->frozen_observation, g_free);
 }

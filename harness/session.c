@@ -43,6 +43,7 @@ do_suite(Session *session, const Suite *suite, HbStatus *status)
         return TRUE;
     }
     g_autoptr(GError) error = NULL;
+    session_want(session, suite, NULL);
     if (!session_ensure_host(session, &error)) {
         *status = session_interrupted(session) ? HB_INTERRUPTED : HB_OK;
         if (*status == HB_INTERRUPTED)
@@ -116,5 +117,6 @@ session_run(const SessionOptions *options)
         g_source_remove(source);
     g_free(session.log_dir);
     g_free(session.trouble);
+    g_free(session.how);
     return status;
 }

@@ -55,6 +55,9 @@ typedef struct {
     void *(*clone)(const void *template, const char *log_dir, GCancellable *interrupt,
                    GError **error);
     void (*discard)(void *template);
+    /* A clone that can be frozen itself; NULL: there is none such. */
+    void *(*branch)(const void *template, const char *log_dir, GCancellable *interrupt,
+                    GError **error);
     /* The store of templates (template.h); all NULL: nothing is kept. KEPT gives the one
      * of such hosts, or NULL, and then perhaps what was wrong with it (*TROUBLE, owned by
      * the caller); KEEP puts one there and FORGET takes it away. *HOW, owned by the
@@ -122,7 +125,8 @@ struct SessionOptions {
     void (*started)(const void *host, gpointer user_data);
     void (*step)(const char *what, gpointer user_data);
     /* Hosts are clones from here on, and HOW that was done; or (COLD) they are not, and
-     * why. May be NULL. */
+     * why. Again, with all that there is to tell, as suites' states (suite.h) are reached
+     * or are not. May be NULL. */
     void (*frozen)(gboolean cold, const char *how, gpointer user_data);
     void (*results)(const GPtrArray *results /* CaseResult */, gpointer user_data);
     gpointer user_data;

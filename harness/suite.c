@@ -21,6 +21,43 @@ static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 
+/* ---- states
+ * ---------------------------------------------------------------------------------------
+ */
+
+/* VFIO is loaded and has the functions that suites take first. */
+static const HostState bound = {
+    .name = "bound", .program = "vfio", .timeout_seconds = 60};
+/* A guest runs with the first of them, and answers; one that is Linux drives it. */
+static const HostState guest = {
+    .name = "guest", .on = &bound, .program = "nested", .timeout_seconds = 100};
+static const HostState linux_guest = {
+    .name = "linux-guest", .on = &bound, .program = "nested", .timeout_seconds = 150};
+
+/* Those that are about what the host's own drivers do before. */
+static const CaseState vfio_states[] = {
+    {"function_is_bound_and_given_back", NULL},
+    {"group_is_viable_beside_bridges", NULL},
+    {"group_with_a_function_of_the_host_is_refused", NULL},
+    {NULL, NULL},
+};
+
+static const CaseState nested_states[] = {
+    {"kvm_runs_guest_code", NULL},
+    {"guest_drives_its_function", &guest},
+    {"function_is_plugged_into_a_running_guest", &guest},
+    {"frames_pass_between_guests", &guest},
+    {"linux_drives_its_function", &linux_guest},
+    {"frames_pass_between_linux_and_the_host", &linux_guest},
+    {"linux_takes_a_plugged_function", &linux_guest},
+    {"linux_drives_a_virtual_function", NULL},
+    {NULL, NULL},
+};
+
+/* ---- suites
+ * ---------------------------------------------------------------------------------------
+ */
+
 const Suite suites[] = {
     {
         .name = COMPARE_SUITE,
@@ -84,6 +121,8 @@ const Suite suites[] = {
         .needs_iommu = TRUE,
         .needs_nic = TRUE,
         .uses_vfio = TRUE,
+        .state = &bound,
+        .case_states = vfio_states,
         .timeout_seconds = 60,
         .case_seconds = 40,
     },
@@ -97,6 +136,7 @@ const Suite suites[] = {
         .needs_nic = TRUE,
         .counts = TRUE,
         .uses_vfio = TRUE,
+        .state = &bound,
         .timeout_seconds = 120,
         .case_seconds = 60,
     },
@@ -130,6 +170,8 @@ const Suite suites[] = {
         .needs_mib = 1024,
         .uses_vfio = TRUE,
         .uses_kvm = TRUE,
+        .state = &bound,
+        .case_states = nested_states,
         .timeout_seconds = 300,
         .case_seconds = 150,
     },
@@ -321,6 +363,22 @@ guint
 suite_case_timeout_ms(const Suite *suite, Accel accel)
 {
     return limit_ms(suite, suite->case_seconds, accel);
+}
+
+guint
+host_state_timeout_ms(const HostState *state, Accel accel)
+{
+    return state->timeout_seconds * 1000 * (accel == ACCEL_KVM ? 1 : SUITE_TCG_FACTOR);
+}
+
+const HostState *
+suite_state(const Suite *suite, const char *only)
+{
+    for (const CaseState *one = suite->case_states; only && one && one->name; one++) {
+        if (g_str_equal(one->name, only))
+            return one->state;
+    }
+    return suite->state;
 }
 
 /* Which functions are wired to each other, as no one inside can see; NULL: none. */

@@ -15,6 +15,8 @@
  *   HOSTBED_SLOWNESS   for ours: how many times slower than the reference machine
  *                      (case-limit.h) this one was measured, a number from 1.0
  *   HOSTBED_CASE       the only case that is to run, where each has a host of its own
+ *   HOSTBED_STATE      for ours: all that the program is to do is to reach this state of
+ *                      the host, and leave it so
  *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
  *   HOSTBED_COUNTED    for a suite that counts: see count-wire.h
  */
@@ -31,6 +33,22 @@
 /* Of the host with a NIC in each empty port, for suites that plug them. */
 #define SUITE_FILLED_PATH "/run/hostbed/manifest-filled"
 #define SUITE_PROGRAMS_PATH "/usr/lib/hostbed/vmtests"
+
+/* What a host has come to that suites, or cases of theirs, start from: reached once by
+ * one of our programs (HOSTBED_STATE), and frozen. Whoever starts from it finds in place
+ * what he would else do himself, and does himself what he does not find. */
+typedef struct HostState HostState;
+struct HostState {
+    const char *name;
+    const HostState *on;   /* what it is reached from; NULL: the host as it was checked */
+    const char *program;   /* the suite whose program reaches it */
+    guint timeout_seconds; /* as that of a suite */
+};
+
+typedef struct {
+    const char *name; /* of a case */
+    const HostState *state;
+} CaseState;
 
 typedef struct {
     const char *name;
@@ -50,6 +68,9 @@ typedef struct {
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */
     guint case_seconds; /* the same for one of its cases, on the reference machine; 0: no
                            limit of its own */
+    const HostState *state; /* what it starts from, or NULL: the host as it was checked */
+    const CaseState *case_states; /* those of its cases that start from another; ends with
+                                     name NULL; or NULL */
     char **command; /* somebody else's program with its arguments, whose limit is the same
                        everywhere; NULL: one of ours */
 } Suite;
@@ -69,9 +90,13 @@ GPtrArray *suites_foreign(const char *option, const char *const *commands,
 char *suite_unmet(const Suite *suite, const Plan *plan);
 /* The cases that SUITE has on PLAN's host, in order. Owned by the caller. */
 GStrv suite_cases(const Suite *suite, const Plan *plan);
+/* What SUITE, or its case ONLY where that is not NULL, starts from; NULL: the host as it
+ * was checked. */
+const HostState *suite_state(const Suite *suite, const char *only);
 guint suite_timeout_ms(const Suite *suite, Accel accel);
 /* Of a case; 0: none. */
 guint suite_case_timeout_ms(const Suite *suite, Accel accel);
+guint host_state_timeout_ms(const HostState *state, Accel accel);
 GStrv suite_environment(const Plan *plan);
 
 /* ---- shards

@@ -27,19 +27,21 @@ used_bytes(const GArray *fds)
     return bytes;
 }
 
-/* A clone that writes to all of its memory has it beside the template's. */
+/* A clone that writes to all of its memory has it beside the template's; BRANCH: and
+ * beside that of the template that is made from it. */
 static char *
-no_room(const BootRecipe *recipe)
+no_room(const BootRecipe *recipe, gboolean branch)
 {
     g_autoptr(Resources) resources = resources_read("");
     gint64 used = used_bytes(recipe->memory_fds);
-    gint64 needed = plan_memory_needed(recipe->plan);
+    gint64 needed = plan_memory_needed(recipe->plan) * (branch ? 2 : 1);
     if (resources->usable_bytes == 0 || needed <= resources->usable_bytes)
         return NULL;
-    return g_strdup_printf("a clone beside it (%" G_GINT64_FORMAT
+    return g_strdup_printf("%s beside it (%" G_GINT64_FORMAT
                            " MiB are in use) may need %" G_GINT64_FORMAT
                            " MiB, and %" G_GINT64_FORMAT " MiB are left",
-                           used >> 20, needed >> 20, resources->usable_bytes >> 20);
+                           branch ? "a template and a clone" : "a clone", used >> 20,
+                           needed >> 20, resources->usable_bytes >> 20);
 }
 
 static char *
@@ -47,6 +49,8 @@ obstacle_of(Boot *boot)
 {
     if (boot->retried)
         return g_strdup("it was started with other arguments, because it hung at first");
+    if (boot->shares_memory)
+        return g_strdup("it shares its memory with the template that it is a clone of");
     if (!boot->recipe->memory_fds)
         return g_strdup("its memory is the emulator's own");
     char *of_the_emulator = machine_freeze_obstacle(boot->machine);
@@ -55,7 +59,7 @@ obstacle_of(Boot *boot)
     if (boot->recipe->plan->raw_args->len > 0)
         return g_strdup("what raw arguments make of it may be such that clones cannot "
                         "share it");
-    return no_room(boot->recipe);
+    return no_room(boot->recipe, FALSE);
 }
 
 /* From here on nobody changes what clones are made of. */
@@ -161,12 +165,14 @@ wake(const Template *template, Boot *clone, GError **error)
     return FALSE;
 }
 
-Boot *
-template_clone(const Template *template, const char *log_dir, GCancellable *interrupt,
-               GError **error)
+/* Takes RECIPE. */
+static Boot *
+start_clone(const Template *template, BootRecipe *recipe, const char *log_dir,
+            GCancellable *interrupt, GError **error)
 {
     g_autoptr(Boot) clone = g_new0(Boot, 1);
-    clone->recipe = g_rc_box_acquire(template->recipe);
+    clone->recipe = recipe;
+    clone->shares_memory = recipe == template->recipe;
     clone->accel = clone->recipe->accel;
     clone->kernel = clone->recipe->kernel;
     if (!boot_start(clone, log_dir, TRUE, interrupt, error) ||
@@ -176,4 +182,25 @@ template_clone(const Template *template, const char *log_dir, GCancellable *inte
     machine_note(clone->machine, "the clone's agent said HELLO after %.3f s",
                  (double)clone->boot_us / G_USEC_PER_SEC);
     return g_steal_pointer(&clone);
+}
+
+Boot *
+template_clone(const Template *template, const char *log_dir, GCancellable *interrupt,
+               GError **error)
+{
+    return start_clone(template, g_rc_box_acquire(template->recipe), log_dir, interrupt,
+                       error);
+}
+
+Boot *
+template_branch(const Template *template, const char *log_dir, GCancellable *interrupt,
+                GError **error)
+{
+    g_autofree char *obstacle = no_room(template->recipe, TRUE);
+    if (obstacle) {
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
+        return NULL;
+    }
+    BootRecipe *recipe = boot_recipe_copy(template->recipe, error);
+    return recipe ? start_clone(template, recipe, log_dir, interrupt, error) : NULL;
 }

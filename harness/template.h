@@ -23,6 +23,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Template, template_free)
  * template. */
 Boot *template_clone(const Template *template, const char *log_dir,
                      GCancellable *interrupt, GError **error);
+/* A clone that can be frozen itself, once what is to be done in it is done: it has a copy
+ * of the template's memory, which costs what is in use of that, and time (a GiB/s). */
+Boot *template_branch(const Template *template, const char *log_dir,
+                      GCancellable *interrupt, GError **error);
 
 /* ---- templates that are kept between runs (template-store.h) */
 

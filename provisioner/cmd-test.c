@@ -219,10 +219,6 @@ check_options(TestOptions *o, int *status)
         *status = cli_fail_with(HB_USAGE, "only one report can go to standard output");
     else if (o->cold && o->keep)
         *status = cli_fail_with(HB_USAGE, "--cold makes no template to --keep");
-    else if (o->keep && o->prepare_commands)
-        *status =
-            cli_fail_with(HB_USAGE, "--keep keeps hosts as they were checked, which "
-                                    "--prepare changes; use one of them");
     else if (o->keep && template_store_maximum(&error) < 0)
         *status = cli_fail(error);
     else if (!parse_isolation(o))

@@ -19,7 +19,7 @@ typedef struct {
     const char *qmp_fd, *agent_fd, *console_fd;
     GStrv memory_fds; /* one for each cell with memory, in order */
     const char *capture_dir;
-    gboolean clone, memory_readonly, sandbox;
+    gboolean clone, copy_on_write, memory_readonly, sandbox;
 } Words;
 
 /* The list being written. Its elements are options: argument vectors of one or two words.
@@ -213,9 +213,10 @@ write_memory(Writer *writer)
             g_autofree char *path =
                 g_strdup_printf("/proc/self/fd/%s", fds[with_memory++]);
             json_object_set_string_member(backend, "mem-path", path);
-            json_object_set_boolean_member(backend, "share", !writer->words->clone);
+            json_object_set_boolean_member(backend, "share",
+                                           !writer->words->copy_on_write);
             /* Of a copy that shares almost all nothing can be set aside beforehand. */
-            if (writer->words->clone)
+            if (writer->words->copy_on_write)
                 json_object_set_boolean_member(backend, "reserve", FALSE);
             /* The file is, the copy is not. */
             if (writer->words->memory_readonly) {
@@ -542,6 +543,7 @@ emit_qemu_args(const Plan *plan, const EmitRuntime *runtime)
         .memory_fds = memory_fds,
         .capture_dir = runtime->capture_dir,
         .clone = runtime->clone,
+        .copy_on_write = runtime->copy_on_write,
         .memory_readonly = runtime->memory_readonly,
         .sandbox = runtime->sandbox,
     };

@@ -47,11 +47,10 @@ typedef struct {
     const char *kernel, *initrd;
     const char *cmdline_extra; /* appended to Plan.cmdline, or NULL */
     int qmp_fd, agent_fd, console_fd;
-    const char *capture_dir; /* each network's frames go to a file in it; or NULL */
-    GArray *memory_fds;      /* int per cell with memory, or NULL: anonymous memory */
-    /* A clone: what it writes to memory is its own, and it waits for the rest of its
-     * state. */
-    gboolean clone;
+    const char *capture_dir;  /* each network's frames go to a file in it; or NULL */
+    GArray *memory_fds;       /* int per cell with memory, or NULL: anonymous memory */
+    gboolean clone;           /* it waits for the rest of its state */
+    gboolean copy_on_write;   /* what it writes to memory is its own */
     gboolean memory_readonly; /* what memory_fds are may not be opened for writing */
     gboolean sandbox;
 } EmitRuntime;

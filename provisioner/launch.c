@@ -152,6 +152,7 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
         .capture_dir = options->capture ? options->log_dir : NULL,
         .memory_fds = options->memory_fds,
         .clone = options->clone,
+        .copy_on_write = options->copy_on_write,
         .memory_readonly = options->memory_readonly,
         .sandbox = TRUE,
     };

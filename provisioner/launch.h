@@ -30,6 +30,7 @@ typedef struct {
      * memory is the emulator's own, and the host cannot be frozen. */
     GArray *memory_fds;
     gboolean clone;           /* of what is in memory_fds; then machine_thaw() */
+    gboolean copy_on_write;   /* and it leaves that as it is */
     gboolean memory_readonly; /* a clone's; it may not be opened for writing */
     const char *log_dir;      /* exists, ours alone */
     const char *const

@@ -109,18 +109,17 @@ read_at(int fd, guint8 *data, gsize length, goffset offset, GError **error)
     return TRUE;
 }
 
-char *
-sparse_copy(int in_fd, int out_fd, goffset size, goffset *bytes, GError **error)
+/* SUM gets what is in it, and COUNT how much that is; NULL: neither is wanted. */
+static gboolean
+copy_all(int in_fd, int out_fd, goffset size, GChecksum *sum, goffset *count,
+         GError **error)
 {
-    goffset count = 0;
     g_autoptr(GArray) extents = sparse_extents(in_fd, size, error);
-    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     g_autofree guint8 *block = g_malloc(BLOCK);
     if (!extents)
-        return NULL;
-    if (out_fd >= 0 && ftruncate(out_fd, size) != 0 &&
-        !fail("write a template", errno, error))
-        return NULL;
+        return FALSE;
+    if (out_fd >= 0 && ftruncate(out_fd, size) != 0)
+        return fail("write a template", errno, error);
     for (guint i = 0; i < extents->len; i++) {
         const SparseExtent *extent = &g_array_index(extents, SparseExtent, i);
         for (goffset done = 0; done < extent->length; done += BLOCK) {
@@ -128,11 +127,28 @@ sparse_copy(int in_fd, int out_fd, goffset size, goffset *bytes, GError **error)
             goffset at = extent->offset + done;
             if (!read_at(in_fd, block, length, at, error) ||
                 (out_fd >= 0 && !sparse_write(out_fd, block, length, at, error)))
-                return NULL;
-            add_pages(sum, block, length, at, &count);
+                return FALSE;
+            if (sum)
+                add_pages(sum, block, length, at, count);
         }
     }
+    return TRUE;
+}
+
+char *
+sparse_copy(int in_fd, int out_fd, goffset size, goffset *bytes, GError **error)
+{
+    goffset count = 0;
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    if (!copy_all(in_fd, out_fd, size, sum, &count, error))
+        return NULL;
     if (bytes)
         *bytes += count;
     return g_strdup(g_checksum_get_string(sum));
+}
+
+gboolean
+sparse_duplicate(int in_fd, int out_fd, goffset size, GError **error)
+{
+    return copy_all(in_fd, out_fd, size, NULL, NULL, error);
 }

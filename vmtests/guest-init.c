@@ -7,7 +7,8 @@
  *   nic DRIVER MAC       a function was taken by its driver; its interface goes up
  *   link MAC             it has a carrier; from now on a frame goes from it to all, twice
  *                        a second
- *   frame MAC from MAC   the first one received by it from another
+ *   frame MAC from MAC   the first one received by it from another; each one with the
+ *                        host's text is answered at once
  *   gone MAC             it is there no more
  *
  * Every byte leaves the guest, which takes a millisecond and more under emulation within
@@ -42,6 +43,7 @@
 #define INTERFACES "/sys/class/net"
 #define ETHERTYPE 0x88b5 /* for experiments */
 #define FRAME_TEXT "guest"
+#define HOST_TEXT "host"
 #define TURN_MS 500
 #define NICS 4
 #define PEERS 4
@@ -223,13 +225,15 @@ send_frame(const Nic *nic)
 static void
 receive_frame(Nic *nic)
 {
-    unsigned char frame[2048];
+    unsigned char frame[2048] = {0};
     struct sockaddr_ll address;
     socklen_t size = sizeof address;
     ssize_t length =
         recvfrom(nic->socket, frame, sizeof frame, 0, (struct sockaddr *)&address, &size);
     if (length < ETH_HLEN || address.sll_pkttype == PACKET_OUTGOING)
         return;
+    if (strncmp((char *)frame + ETH_HLEN, HOST_TEXT, sizeof HOST_TEXT) == 0)
+        send_frame(nic);
     const unsigned char *from = frame + ETH_ALEN;
     char text[MAC_TEXT];
     mac_text(text, from);

@@ -8,17 +8,25 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "guest-rom.h"
 #include "net.h"
+#include "suite-state.h"
 
 #define EMULATOR "/usr/bin/qemu-system-x86_64"
 #define LINUX_PATH "/usr/lib/hostbed/inner"
 #define ROM_PATH "/tmp/hostbed-guest.rom"
 #define ERRORS_PATH "/tmp/hostbed-guest%ld.errors"
-#define MONITOR_FD 3
+#define CHANNEL_PATH "/tmp/hostbed-guest%ld.%s"
+/* Of the one that is left running: a line with its process, kind and function, and what
+ * it said. */
+#define LEFT_PATH "/tmp/hostbed-guest-left"
+#define SERIAL_FD 3
+#define MONITOR_FD 4
 #define ARGUMENTS_MAX 60
 /* An answer takes milliseconds; on a machine that does much else, a thousand times that.
  */
@@ -47,6 +55,47 @@ inner_has_linux(void)
     return access(LINUX_PATH "/kernel", R_OK) == 0;
 }
 
+/* ---- channels
+ * ----------------------------------------------------------------------------------- */
+
+static struct sockaddr_un
+address_of(const char *channel, const Inner *inner)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s",
+             suite_path(CHANNEL_PATH, (long)(inner - inners), channel));
+    return address;
+}
+
+/* Who comes later finds it by its path. */
+static int
+listen_on(const char *channel, const Inner *inner)
+{
+    struct sockaddr_un address = address_of(channel, inner);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    unlink(address.sun_path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 1) != 0)
+        fail_msg("%s cannot be made: %s", address.sun_path, strerror(errno));
+    return fd;
+}
+
+static int
+connect_by(const char *channel, const Inner *inner)
+{
+    struct sockaddr_un address = address_of(channel, inner);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        fail_msg("%s has nobody: %s", address.sun_path, strerror(errno));
+    return fd;
+}
+
+static void
+connect_to(Inner *inner)
+{
+    inner->serial = connect_by("serial", inner);
+    inner->monitor = connect_by("monitor", inner);
+}
+
 /* ---- the emulator
  * ---------------------------------------------------------------------------------- */
 
@@ -62,15 +111,21 @@ write_rom(void)
         fail_msg(ROM_PATH " cannot be written: %s", strerror(errno));
 }
 
-/* What the emulator says of itself goes where fail_silent() reads it. */
+/* What the emulator says of itself goes where fail_silent() reads it. One that is left
+ * as a state of the host does not end with us. */
 static void
 become_emulator(const Inner *inner, int serial, int monitor, const char *const *arguments)
 {
     int errors = open(suite_path(ERRORS_PATH, (long)(inner - inners)),
                       O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (dup2(serial, STDIN_FILENO) < 0 || dup2(serial, STDOUT_FILENO) < 0 ||
-        dup2(errors, STDERR_FILENO) < 0 || dup2(monitor, MONITOR_FD) < 0)
+    int nothing = open("/dev/null", O_RDONLY);
+    if (suite_is_asked_for_state())
+        setsid();
+    else
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (dup2(nothing, STDIN_FILENO) < 0 || dup2(errors, STDOUT_FILENO) < 0 ||
+        dup2(errors, STDERR_FILENO) < 0 || dup2(serial, SERIAL_FD) < 0 ||
+        dup2(monitor, MONITOR_FD) < 0)
         _exit(126);
     execv(EMULATOR, (char *const *)(uintptr_t)arguments);
     _exit(127);
@@ -79,22 +134,32 @@ become_emulator(const Inner *inner, int serial, int monitor, const char *const *
 static void
 run_emulator(Inner *inner, const char *const *arguments)
 {
-    int serial[2], monitor[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, serial) != 0 ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, monitor) != 0)
-        fail_msg("no pair of sockets can be made: %s", strerror(errno));
-    inner->serial = serial[0];
-    inner->monitor = monitor[0];
+    int serial = listen_on("serial", inner), monitor = listen_on("monitor", inner);
+    connect_to(inner);
     inner->emulator = fork();
     if (inner->emulator == 0) {
-        /* Neither may be where the other goes to. */
-        int high = fcntl(monitor[1], F_DUPFD, 10);
-        become_emulator(inner, fcntl(serial[1], F_DUPFD, 10), high, arguments);
+        /* None may be where another goes to. */
+        int high = fcntl(monitor, F_DUPFD, 10);
+        become_emulator(inner, fcntl(serial, F_DUPFD, 10), high, arguments);
     }
-    close(serial[1]);
-    close(monitor[1]);
+    close(serial);
+    close(monitor);
     if (inner->emulator < 0)
         fail_msg("no process can be made: %s", strerror(errno));
+}
+
+/* Of another's child nobody tells the end but its descriptor. */
+static void
+end_found(pid_t emulator)
+{
+    int fd = (int)syscall(SYS_pidfd_open, emulator, 0);
+    if (fd < 0)
+        return;
+    struct pollfd gone = {.fd = fd, .events = POLLIN};
+    kill(emulator, SIGKILL);
+    if (poll(&gone, 1, suite_ms(ANSWER_MS)) <= 0)
+        fail_msg("the emulator of a guest does not end");
+    close(fd);
 }
 
 void
@@ -102,8 +167,12 @@ inner_kill(Inner *inner)
 {
     if (inner->emulator <= 0)
         return;
-    kill(inner->emulator, SIGKILL);
-    waitpid(inner->emulator, NULL, 0);
+    if (inner->is_found) {
+        end_found(inner->emulator);
+    } else {
+        kill(inner->emulator, SIGKILL);
+        waitpid(inner->emulator, NULL, 0);
+    }
     close(inner->serial);
     close(inner->monitor);
     *inner = (Inner){0};
@@ -137,35 +206,91 @@ append(const char **arguments, const char *const *words)
         arguments[count++] = *words++;
 }
 
-/* KIND: the machine and what it starts; MORE: or NULL. */
-static Inner *
-start(const char *function, const char *const *kind, const char *const *more)
+/* OPTIONS: the machine and what it starts; MORE: or NULL. */
+static void
+start(Inner *inner, const char *const *options, const char *const *more)
 {
     char device[100];
     const char *arguments[ARGUMENTS_MAX] = {
         EMULATOR,
         /* Nothing that is not named. */
         "-nodefaults", "-no-user-config", "-display", "none", "-global",
-        "kvm-apic.vapic=off", "-accel", "kvm", "-cpu", "host", "-chardev",
-        "stdio,id=serial,signal=off", "-serial", "chardev:serial", "-chardev",
-        "socket,id=monitor,fd=3", "-mon", "chardev=monitor,mode=readline"};
-    snprintf(device, sizeof device, "vfio-pci,host=%s,id=assigned,rombar=0", function);
-    append(arguments, kind);
+        "kvm-apic.vapic=off", "-accel", "kvm", "-cpu", "host",
+        /* It starts when we are connected, so that no word is lost. */
+        "-chardev", "socket,id=serial,fd=3,server=on,wait=on", "-serial",
+        "chardev:serial", "-chardev", "socket,id=monitor,fd=4,server=on,wait=on", "-mon",
+        "chardev=monitor,mode=readline"};
+    snprintf(device, sizeof device, "vfio-pci,host=%s,id=assigned,rombar=0",
+             inner->function);
+    append(arguments, options);
     append(arguments, (const char *const[]){"-device", device, NULL});
     append(arguments, more);
-    Inner *inner = unused_inner();
-    inner->patience_ms = suite_ms(ANSWER_MS);
     run_emulator(inner, arguments);
+}
+
+/* ---- one that was left
+ * ------------------------------------------------------------------------------ */
+
+void
+inner_leave(Inner *inner)
+{
+    FILE *file = fopen(LEFT_PATH, "we");
+    if (!file)
+        fail_msg(LEFT_PATH " cannot be written: %s", strerror(errno));
+    fprintf(file, "%d %s %s\n", inner->emulator, inner->kind, inner->function);
+    fwrite(inner->heard, 1, inner->length, file);
+    if (fclose(file) != 0)
+        fail_msg(LEFT_PATH " cannot be written: %s", strerror(errno));
+}
+
+/* Whether INNER is now the one that was left, if that is such a one. */
+static bool
+find_left(Inner *inner, bool is_usual)
+{
+    FILE *file = fopen(LEFT_PATH, "re");
+    char kind[20], function[20];
+    int emulator = 0;
+    if (!file)
+        return false;
+    bool is_it = fscanf(file, "%d %19s %19s%*1[\n]", &emulator, kind, function) == 3 &&
+                 is_usual && inner == inners && strcmp(kind, inner->kind) == 0 &&
+                 strcmp(function, inner->function) == 0;
+    if (is_it) {
+        inner->is_found = true;
+        inner->emulator = emulator;
+        inner->length = fread(inner->heard, 1, sizeof inner->heard - 1, file);
+        connect_to(inner);
+    } else if (emulator > 0) {
+        end_found(emulator);
+    }
+    fclose(file);
+    unlink(LEFT_PATH);
+    return is_it;
+}
+
+/* ---- starting
+ * -------------------------------------------------------------------------------- */
+
+static Inner *
+inner_new(const char *kind, const char *function, int patience_ms)
+{
+    Inner *inner = unused_inner();
+    inner->kind = kind;
+    inner->function = function;
+    inner->patience_ms = suite_ms(patience_ms);
     return inner;
 }
 
 Inner *
 inner_start(const char *function, const char *const *memory)
 {
-    static const char *const kind[] = {"-machine", "pc",     "-m", "32",
-                                       "-bios",    ROM_PATH, NULL};
-    write_rom();
-    Inner *inner = start(function, kind, memory);
+    static const char *const options[] = {"-machine", "pc",     "-m", "32",
+                                          "-bios",    ROM_PATH, NULL};
+    Inner *inner = inner_new("rom", function, ANSWER_MS);
+    if (!find_left(inner, !memory)) {
+        write_rom();
+        start(inner, options, memory);
+    }
     inner_hear(inner);
     return inner;
 }
@@ -173,22 +298,23 @@ inner_start(const char *function, const char *const *memory)
 Inner *
 inner_start_linux(const char *function, const char *const *memory)
 {
-    static const char *const kind[] = {"-machine",
-                                       "pc,hpet=off",
-                                       "-m",
-                                       "128",
-                                       "-no-reboot",
-                                       "-L",
-                                       LINUX_PATH,
-                                       "-kernel",
-                                       LINUX_PATH "/kernel",
-                                       "-initrd",
-                                       LINUX_PATH "/initramfs",
-                                       "-append",
-                                       LINUX_WORDS,
-                                       NULL};
-    Inner *inner = start(function, kind, memory);
-    inner->patience_ms = suite_ms(LINUX_ANSWER_MS);
+    static const char *const options[] = {"-machine",
+                                          "pc,hpet=off",
+                                          "-m",
+                                          "128",
+                                          "-no-reboot",
+                                          "-L",
+                                          LINUX_PATH,
+                                          "-kernel",
+                                          LINUX_PATH "/kernel",
+                                          "-initrd",
+                                          LINUX_PATH "/initramfs",
+                                          "-append",
+                                          LINUX_WORDS,
+                                          NULL};
+    Inner *inner = inner_new("linux", function, LINUX_ANSWER_MS);
+    if (!find_left(inner, !memory))
+        start(inner, options, memory);
     inner_await(inner, "linux");
     return inner;
 }
@@ -211,32 +337,56 @@ inner_say(Inner *inner, const char *command)
         fail_silent(inner, "takes no command");
 }
 
-static bool
-is_whole(const char *answer, size_t length)
+/* Where the first answer of TEXT ends, before its last line; NULL: it is not whole. */
+static char *
+end_of_answer(char *text)
 {
-    return length >= 2 && strcmp(answer + length - 2, ".\n") == 0 &&
-           (length == 2 || answer[length - 3] == '\n');
+    char *line = text;
+    while (line && strncmp(line, ".\n", 2) != 0) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    return line;
+}
+
+static void
+hear_more(Inner *inner, int64_t end_ms)
+{
+    struct pollfd poller = {.fd = inner->serial, .events = POLLIN};
+    int64_t left_ms = end_ms - now_ms();
+    snprintf(inner->answer, sizeof inner->answer, "%.*s",
+             (int)(inner->length - inner->taken), inner->heard + inner->taken);
+    if (left_ms <= 0 || poll(&poller, 1, (int)left_ms) == 0)
+        fail_silent(inner, "does not answer");
+    ssize_t got = read(inner->serial, inner->heard + inner->length,
+                       sizeof inner->heard - 1 - inner->length);
+    if (got <= 0)
+        fail_silent(inner, "is gone, or says too much");
+    inner->length += (size_t)got;
 }
 
 const char *
 inner_hear(Inner *inner)
 {
     const int64_t end_ms = now_ms() + inner->patience_ms;
-    size_t length = 0;
-    inner->answer[0] = '\0';
-    while (!is_whole(inner->answer, length)) {
-        struct pollfd poller = {.fd = inner->serial, .events = POLLIN};
-        int64_t left_ms = end_ms - now_ms();
-        if (left_ms <= 0 || poll(&poller, 1, (int)left_ms) == 0)
-            fail_silent(inner, "does not answer");
-        ssize_t got = read(inner->serial, inner->answer + length,
-                           sizeof inner->answer - 1 - length);
-        if (got <= 0)
-            fail_silent(inner, "is gone");
-        length += (size_t)got;
-        inner->answer[length] = '\0';
+    char *end;
+    /* All that was said is to be left with one that is. */
+    if (!suite_is_asked_for_state()) {
+        inner->length -= inner->taken;
+        memmove(inner->heard, inner->heard + inner->taken, inner->length);
+        inner->taken = 0;
     }
-    inner->answer[length - 2] = '\0';
+    for (;;) {
+        inner->heard[inner->length] = '\0';
+        end = end_of_answer(inner->heard + inner->taken);
+        if (end)
+            break;
+        hear_more(inner, end_ms);
+    }
+    snprintf(inner->answer, sizeof inner->answer, "%.*s",
+             (int)(end - inner->heard - (ptrdiff_t)inner->taken),
+             inner->heard + inner->taken);
+    inner->taken = (size_t)(end + 2 - inner->heard);
     return inner->answer;
 }
 

@@ -9,6 +9,7 @@
 #include "net-vf.h"
 #include "net.h"
 #include "nested-suite.h"
+#include "networks.h"
 #include "vfio-device.h"
 
 #define VF_ID "8086:10ca"
@@ -68,22 +69,44 @@ linux_drives_its_function(void **state)
     expect_event(inner, "link", suite_asked(address, "mac"));
 }
 
-/* Both ways: the guest sends all the time, and says of whom it receives. */
+void
+reach_linux_guest(void)
+{
+    const char *given, *wired = NULL;
+    NetInterface host;
+    needs_linux();
+    needs_nic();
+    given = any_nic(0);
+    for (unsigned i = 1; (wired = any_nic(i)) && !are_wired(given, wired); i++)
+        ;
+    if (wired)
+        leave_to_the_host(wired);
+    if (wired && net_of_function(wired, &host))
+        net_up(&host);
+    take(given);
+    Inner *inner = inner_start_linux(given, NULL);
+    inner_await(inner, "nic");
+    inner_await(inner, "link");
+    inner_leave(inner);
+}
+
+/* Both ways: the guest sends all the time, at once where it hears the host, and says of
+ * whom it receives. */
 static void
 frames_pass(Inner *inner, const char *mac, const NetInterface *host, int forged)
 {
     unsigned char to[6], from[6];
     char text[MAC_TEXT], expected[100];
     int frames = net_socket(host);
+    NetInterface sender = *host;
+    sender.mac[5] = (unsigned char)(sender.mac[5] ^ forged);
+    net_send(frames, &sender, to_all, "host");
     if (!net_receive(frames, FRAME_TEXT, to, from, suite_ms(FRAMES_MS)))
         fail_msg("no frame of the guest came to %s for %d s", host->name,
                  suite_ms(FRAMES_MS) / 1000);
     mac_text(text, from);
     if (strcmp(text, mac) != 0)
         fail_msg("a frame of the guest is from %s, its NIC has %s", text, mac);
-    NetInterface sender = *host;
-    sender.mac[5] = (unsigned char)(sender.mac[5] ^ forged);
-    net_send(frames, &sender, to_all, "host");
     mac_text(text, host->mac);
     snprintf(expected, sizeof expected, "%s from %s", mac, text);
     expect_event(inner, "frame", expected);
@@ -97,6 +120,7 @@ frames_pass_between_linux_and_the_host(void **state)
     const char *given, *kept;
     NetInterface host;
     choose_wired(&given, &kept);
+    leave_to_the_host(kept);
     if (!net_of_function(kept, &host))
         fail_msg("%s has no interface", kept);
     net_up(&host);

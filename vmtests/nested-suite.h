@@ -20,6 +20,11 @@ void needs_nic(void);
 void choose_wired(const char **first, const char **second);
 /* Gives the function to vfio-pci until the case ends. */
 void take(const char *address);
+/* Has the host's driver have the function, where a state of the host has bound it. */
+void leave_to_the_host(const char *address);
+/* A guest with Linux runs with the first NIC and has driven it; the host's NIC that is
+ * wired to it, if there is one, is up. */
+void reach_linux_guest(void);
 
 #define DECLARE_CASE(name) void name(void **state);
 NESTED_CASES(DECLARE_CASE)

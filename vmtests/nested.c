@@ -12,6 +12,7 @@
 #include "nested-suite.h"
 #include "net.h"
 #include "networks.h"
+#include "suite-state.h"
 #include "vfio-device.h"
 #include "vfio-use.h"
 
@@ -92,6 +93,14 @@ take(const char *address)
         fail_msg("%s is not taken by vfio-pci: %s", address, strerror(-result));
 }
 
+void
+leave_to_the_host(const char *address)
+{
+    int result = pci_return(address);
+    if (result < 0)
+        fail_msg("no driver of the host takes %s: %s", address, strerror(-result));
+}
+
 /* The MAC that a guest says of its only NIC. */
 static const char *
 mac_inside(Inner *inner)
@@ -148,6 +157,7 @@ function_of_a_killed_guest_is_the_hosts_again(void **state)
     needs_nic();
     const char *address = any_nic(0);
     NetInterface before, after;
+    leave_to_the_host(address);
     if (!net_of_function(address, &before))
         fail_msg("%s has no interface before", address);
     take(address);
@@ -311,9 +321,28 @@ function_is_plugged_into_a_running_guest(void **state)
     wait_for_nics(inner, 1, "unplugged");
 }
 
+/* ---- states
+ * ----------------------------------------------------------------------------------------
+ */
+
+/* A guest runs with the first NIC, and answers. */
+static void
+reach_guest(void)
+{
+    needs_guests();
+    needs_nic();
+    take(any_nic(0));
+    inner_leave(inner_start(any_nic(0), NULL));
+}
+
+static const SuiteState states[] = {
+    {"guest", reach_guest}, {"linux-guest", reach_linux_guest}, {NULL, NULL}};
+
 int
 main(void)
 {
+    if (suite_is_asked_for_state())
+        return suite_reach(states);
     const struct CMUnitTest tests[] = {NESTED_CASES(SUITE_CASE)};
     return suite_run("nested", tests);
 }

@@ -6,6 +6,7 @@
  *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
  *   HOSTBED_TAINTED    set: raw emulator arguments may have changed the host
  *   HOSTBED_ROOT       root of a recorded tree; not set: the running host
+ *   HOSTBED_CASE       the only case to run; the host is thrown away after it
  *   HOSTBED_SLOWNESS   how many times slower than the reference the machine is; not set:
  * 1
  *
@@ -95,8 +96,10 @@ int suite_ms(int ms);
  * --------------------------------------------------------------------- */
 
 /* UNDO is called with NUMBER when the case ends, however it ends; the last that was said
- * comes first. */
+ * comes first. Not where the host is nobody's after it: see suite_host_ends(). */
 void suite_at_end(void (*undo)(long number), long number);
+/* Whether the host is thrown away after this case, so that nothing need be as before. */
+bool suite_host_ends(void);
 
 /* ---- faults
  * -------------------------------------------------------------------------------- */

@@ -118,6 +118,13 @@ pci_bind(const char *address, const char *driver)
 }
 
 int
+pci_return(const char *address)
+{
+    const char *driver = pci_driver(address);
+    return driver && strcmp(driver, "vfio-pci") == 0 ? pci_bind(address, NULL) : 0;
+}
+
+int
 pci_group(const char *address)
 {
     const char *group = suite_link(DEVICES "/%s/iommu_group", address);

@@ -56,6 +56,8 @@ int vfio_load(void);
  * takes until the last user of its VFIO device closes it. 0 when the driver (NULL: any)
  * has it; -ENODEV when none took it. */
 int pci_bind(const char *address, const char *driver);
+/* The same with NULL where vfio-pci has it; nothing where it is not so. */
+int pci_return(const char *address);
 /* Takes the function from its driver; 0 too if it has none. */
 int pci_unbind(const char *address);
 /* Its driver, or NULL; in one of a few static buffers. */

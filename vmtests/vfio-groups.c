@@ -29,6 +29,7 @@ function_is_bound_and_given_back(void **state)
     const char *address = nic();
     const Fact *driver = suite_fact("pci %s driver", address);
     const Fact *mac = suite_fact("pci %s mac", address);
+    leave_to_the_host(address);
     take(*state, address);
     if (access(suite_path("/dev/vfio/%d", pci_group(address)), F_OK) < 0)
         fail_msg("vfio-pci has %s, and there is no file of its group", address);
@@ -55,6 +56,7 @@ group_is_viable_beside_bridges(void **state)
     Bench *bench = *state;
     const char *address = nic();
     int number = pci_group(address);
+    leave_to_the_host(address);
     must_refuse(vfio_group_open(number), ENOENT, "the group of %s, which e1000e has",
                 address);
     take(bench, address);

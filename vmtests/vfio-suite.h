@@ -8,6 +8,7 @@
 #include "cases.h"
 #include "e1000e.h"
 #include "suite.h"
+#include "suite-state.h"
 #include "vfio-device.h"
 #include "vfio-use.h"
 
@@ -41,6 +42,8 @@ const char *nic(void);
 int shared_group(const char *members[MEMBERS_MAX]);
 /* Not below bus 0's own ports, nor on it. */
 bool is_behind_expander(const char *address);
+/* Has the host's driver have the function, where a state of the host has bound it. */
+void leave_to_the_host(const char *address);
 /* Binds the function to vfio-pci for the case. */
 void take(Bench *bench, const char *address);
 /* FD is closed at the end of the case; a negative one is an error: it fails with SENTENCE

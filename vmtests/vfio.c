@@ -40,7 +40,7 @@ give_back(void **state)
         close(bench->fds[i - 1]);
     if (bench->container.fd >= 0)
         vfio_container_close(&bench->container);
-    for (unsigned i = 0; i < bench->taken_count; i++)
+    for (unsigned i = 0; i < bench->taken_count && !suite_host_ends(); i++)
         pci_bind(bench->taken[i], NULL);
     return suite_case_ends(state);
 }
@@ -71,6 +71,12 @@ nic(void)
         skip();
     }
     return address;
+}
+
+void
+leave_to_the_host(const char *address)
+{
+    must(pci_return(address), "no driver of the host takes %s", address);
 }
 
 void
@@ -202,9 +208,28 @@ write_register(const VfioDevice *device, unsigned offset, uint32_t value)
 
 #define VFIO_CASE(name) cmocka_unit_test_setup_teardown(name, prepare, give_back),
 
+/* What the suites vfio, dma and nested take first. */
+static void
+reach_bound(void)
+{
+    const char *const taken[] = {nic(), vfio_choose(E1000E_ID, 0),
+                                 vfio_choose(E1000E_ID, 1)};
+    if (vfio_load() < 0) {
+        print_message("the kernel has no vfio-pci\n");
+        skip();
+    }
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (taken[i])
+            must(pci_bind(taken[i], "vfio-pci"), "%s is not taken by vfio-pci", taken[i]);
+}
+
+static const SuiteState states[] = {{"bound", reach_bound}, {NULL, NULL}};
+
 int
 main(void)
 {
+    if (suite_is_asked_for_state())
+        return suite_reach(states);
     const struct CMUnitTest tests[] = {VFIO_CASES(VFIO_CASE)};
     return vfio_suite_run("vfio", tests);
 }

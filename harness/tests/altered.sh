@@ -17,10 +17,12 @@ make_wrapper() { # EMULATOR
 
 # ---- cases of suites: each is shown to be able to fail, and alone ----------------------------------
 
+# Further options, as "--isolate case", with which the cases start from the suite's states.
+run_options=()
 # run_suite ALTERATION SUITE LAB
 run_suite() {
     echo "$1" >"$tap_dir/alteration"
-    hostbed test --accel tcg --quiet --even-if-different --emulator "$wrapper" "$2" "$source_dir/topologies/$3.xml" \
+    hostbed test --accel tcg --quiet --even-if-different "${run_options[@]}" --emulator "$wrapper" "$2" "$source_dir/topologies/$3.xml" \
         >"$out" 2>"$err"
     status=$?
 }

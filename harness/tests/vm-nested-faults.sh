@@ -14,9 +14,13 @@ fault nested/guest_memory_is_huge_pages_of_the_nics_node nested 'uses 0 huge pag
 fault nested/frames_pass_between_guests nested 'the other one has 52:54:00:aa:00:01'
 fault nested/function_is_plugged_into_a_running_guest nested 'the guest does not answer'
 
+# From the state of the host that these cases share.
+# shellcheck disable=SC2034 # for altered.sh
+run_options=(--isolate case)
 fault nested/linux_drives_its_function nested-linux 'asked was "e1000e 52:54:00:aa:00:01"'
 fault nested/frames_pass_between_linux_and_the_host nested-linux 'asked was "52:54:00:aa:00:01 from 52:54:00:bb:00:01"'
 fault nested/linux_takes_a_plugged_function nested-linux 'asked was "e1000e 52:54:00:aa:00:02"'
+run_options=()
 for emulator in $(emulators); do
     hostbed check --emulator "$emulator" "$source_dir/topologies/nested-igb.xml" >"$out" 2>&1 || continue
     make_wrapper "$emulator"

@@ -96,6 +96,31 @@ hostbed test --accel tcg --prepare "$tap_dir/prepares" "$source_dir/topologies/s
 is "a host that cannot be prepared is a failure" $? 1
 has "that says why" "$tap_dir/tap" "which was to prepare the host, ended with status 3; it said last: there is no flux"
 
+# A host that is kept is kept as it was checked; what is prepared in a clone of it is frozen again.
+cat >"$tap_dir/prepares" <<'SCRIPT'
+#!/bin/sh
+[ ! -e /tmp/prepared ] && [ ! -e /tmp/mark ] && echo once >/tmp/prepared && modprobe vfio-pci
+SCRIPT
+cat >"$tap_dir/prepared" <<'SCRIPT'
+#!/bin/sh
+[ "$(cat /tmp/prepared)" = once ] && [ -e /sys/bus/pci/drivers/vfio-pci ] && mkdir /tmp/mark
+SCRIPT
+chmod +x "$tap_dir/prepares" "$tap_dir/prepared"
+stacked() { # LOGS
+    XDG_CACHE_HOME="$tap_dir/kept" hostbed test --accel tcg --keep --check-clones --prepare "$tap_dir/prepares" --log-dir "$1" \
+        "$source_dir/topologies/smallest.xml" --module vfio-pci --suite "$tap_dir/prepared" --suite "$tap_dir/prepared again" \
+        >"$tap_dir/tap" 2>"$tap_dir/err"
+}
+mkdir "$tap_dir/kept"
+stacked "$tap_dir/stacked"
+is "a kept host is prepared in a clone" $? 0
+has "and frozen again" "$tap_dir/err" 'frozen in .*, kept as [0-9a-f]*; prepared in [0-9.]* s'
+stacked "$tap_dir/again"
+is "the one that was kept is as it was" $? 0
+has "and is prepared again" "$tap_dir/err" 'kept since .*; prepared in [0-9.]* s'
+is "all are one host each time" "$(cat "$tap_dir"/stacked/*/agent.log "$tap_dir"/{stacked,again}/*/{prepared,clone-*}/agent.log |
+    grep -o 'nonce=[0-9a-f]*' | sort -u | wc -l)" 1
+
 # What cannot be frozen.
 sed 's|</host>|<qemu><arg value="-device"/><arg value="nvme,serial=x,addr=1c.0"/></qemu></host>|' \
     "$source_dir/topologies/smallest.xml" >"$tap_dir/nvme.xml"
