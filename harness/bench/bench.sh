@@ -77,9 +77,27 @@ compare_clones() { # EMULATOR
             { tail -n 3 "$dir/err" >&2; return 1; }
         said_hello "$at"/log/*/events.log >>"$at/start"
         said_hello "$at"/log/*/clone-*/events.log >>"$at/clone"
+        "$build_dir/harness/bench/bare-clone" "$at"/log/* "$at"/log/*/clone-1 "$runs" >>"$at/bare" 2>>"$dir/err" ||
+            tail -n 3 "$dir/err" >&2
         rm -rf "$at/log"
     done
     ratio "$version: a clone, spawn to first answer: its start" "$at/clone" "$at/start" "at most 0.067, and 300 ms"
+    ratio "$version: a clone: the emulator alone restores it" "$at/clone" "$at/bare" "at most 1.15"
+}
+# What a host is given, and does not use, costs its clones nothing.
+compare_sizes() { # EMULATOR
+    local version at size suites=()
+    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    at=$(mktemp -d "$dir/sizes.XXXXXX")
+    for ((i = 0; i < runs; i++)); do suites+=(--suite "true $i"); done
+    for size in 2 64; do
+        sed "s/memory=\"[^\"]*\"/memory=\"$size GiB\"/" "$source_dir/topologies/smallest.xml" >"$at/$size.xml"
+        HOSTBED_MEMORY='256 GiB' hostbed test -q --accel tcg --emulator "$1" --log-dir "$at/log" "$at/$size.xml" \
+            "${suites[@]}" >/dev/null 2>"$dir/err" || { tail -n 3 "$dir/err" >&2; return 1; }
+        said_hello "$at"/log/*/clone-*/events.log >"$at/$size"
+        rm -rf "$at/log"
+    done
+    ratio "$version: a clone with 64 GiB: with 2 GiB" "$at/64" "$at/2" "about 1"
 }
 # A guest inside with an assigned NIC, from nothing to its first frame: a suite's case, and a script in the bare emulator's
 # host, of the same image.
@@ -105,6 +123,7 @@ compare_boots "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
 [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_boots "$HOSTBED_SECOND_EMULATOR" || exit 1
 compare_clones "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
 [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_clones "$HOSTBED_SECOND_EMULATOR" || exit 1
+compare_sizes "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
 compare_inner "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}"
 [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_inner "$HOSTBED_SECOND_EMULATOR"
 
