@@ -83,6 +83,17 @@ compare_clones() { # EMULATOR
     done
     ratio "$version: a clone, spawn to first answer: its start" "$at/clone" "$at/start" "at most 0.067, and 300 ms"
     ratio "$version: a clone: the emulator alone restores it" "$at/clone" "$at/bare" "at most 1.15"
+    compare_virsh "$1"
+}
+# libvirt restores the same machine, and nothing has answered yet when virsh ends.
+compare_virsh() { # EMULATOR
+    local version
+    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    if command -v libvirtd >/dev/null && command -v virsh >/dev/null && [ "$(id -u)" = 0 ]; then
+        unshare --mount --propagation private bash "$source_dir/harness/bench/virsh.sh" "$lab" 3 --emulator "$1" \
+            >"$at/virsh" 2>"$dir/err" || tail -n 3 "$dir/err" >&2
+    fi
+    ratio "$version: a clone: virsh restore" "$at/clone" "$at/virsh" "at most 0.333"
 }
 # What a host is given, and does not use, costs its clones nothing.
 compare_sizes() { # EMULATOR
