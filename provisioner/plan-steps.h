@@ -19,7 +19,9 @@ typedef struct {
     Plan *plan;
 } Planning;
 
-/* ---- plan.c */
+/* ---- plan.c: values and questions; plan-host.c runs the steps */
+Plan *plan_new(const Lab *lab, const LabHost *host, PlanBackend backend);
+PlanCell *plan_cell_new(const LabCell *from, int index);
 PlanFunction *plan_function_new(PlanRole role, LabKind kind, const char *id);
 PlanProperty *plan_property_new(const char *name, JsonNode *value);
 /* By guest address, for g_ptr_array_sort() of PlanFunction. */
