@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * CPUs, cells, Linux's numbers for them, distances and huge pages.
+ * CPUs, cells, Linux's numbers for them, and distances.
  */
 #include <string.h>
 
@@ -10,8 +10,8 @@
 #define GIB (1024 * MIB)
 #define TIB (1024 * GIB)
 
-static PlanCell *
-cell_at(const Plan *plan, guint index)
+PlanCell *
+plan_cell_at(const Plan *plan, guint index)
 {
     return g_ptr_array_index(plan->cells, index);
 }
@@ -29,11 +29,11 @@ cells_of_cpus(Planning *planning)
     guint count = 0;
 
     for (guint i = 0; i < plan->cells->len; i++)
-        count += cell_at(plan, i)->cpus->len;
+        count += plan_cell_at(plan, i)->cpus->len;
     for (guint i = 0; i < count; i++)
         g_array_append_val(cells, none);
     for (guint i = 0; i < plan->cells->len; i++) {
-        const PlanCell *cell = cell_at(plan, i);
+        const PlanCell *cell = plan_cell_at(plan, i);
         for (guint j = 0; j < cell->cpus->len; j++) {
             guint cpu = g_array_index(cell->cpus, guint, j);
             if (cpu < count && g_array_index(cells, int, cpu) == PLAN_NONE) {
@@ -107,7 +107,7 @@ check_cores(Planning *planning, const GArray *cells)
         if (cpu % threads == 0 || cell == g_array_index(cells, int, cpu - 1))
             continue;
         findings_add(planning->findings, FINDING_ERROR,
-                     cell_at(planning->plan, (guint)cell)->pos, "half-core",
+                     plan_cell_at(planning->plan, (guint)cell)->pos, "half-core",
                      "CPU %u is in this cell and CPU %u, of the same core, in another; a "
                      "core has %u "
                      "threads, which belong to one cell",
@@ -216,16 +216,16 @@ number_nodes(Planning *planning, const GArray *cells)
     Plan *plan = planning->plan;
 
     for (guint cpu = 0; cpu < cells->len; cpu++)
-        see_cell(plan, cell_at(plan, (guint)g_array_index(cells, int, cpu)));
+        see_cell(plan, plan_cell_at(plan, (guint)g_array_index(cells, int, cpu)));
     for (guint i = 0; i < plan->cells->len; i++) {
-        PlanCell *cell = cell_at(plan, i);
+        PlanCell *cell = plan_cell_at(plan, i);
         const LabCell *from = g_ptr_array_index(planning->host->cells, i);
         if (cell->node == PLAN_NONE && cell->memory_bytes == 0 && has_functions(from) &&
             g_hash_table_contains(planning->emulator->objects, "acpi-generic-initiator"))
             see_cell(plan, cell);
     }
     for (guint i = 0; i < plan->cells->len; i++) {
-        PlanCell *cell = cell_at(plan, i);
+        PlanCell *cell = plan_cell_at(plan, i);
         if (cell->memory_bytes > 0)
             see_cell(plan, cell);
     }
@@ -240,7 +240,7 @@ check_device_only_cells(Planning *planning)
     gint64 count = 0;
 
     for (guint i = 0; i < plan->cells->len; i++) {
-        const PlanCell *cell = cell_at(plan, i);
+        const PlanCell *cell = plan_cell_at(plan, i);
         if (cell->cpus->len > 0 || cell->memory_bytes > 0 || cell->node == PLAN_NONE)
             continue;
         if (++count == plan_limit("device-only-cells")->maximum + 1)
@@ -292,7 +292,7 @@ check_cell(Planning *planning, const PlanCell *cell)
 static int *
 distance(const Plan *plan, guint from, guint to)
 {
-    return &g_array_index(cell_at(plan, from)->distances, int, to);
+    return &g_array_index(plan_cell_at(plan, from)->distances, int, to);
 }
 
 static void
@@ -305,7 +305,7 @@ plan_distances(Planning *planning)
         return; /* is reported, and their square is large */
     for (guint i = 0; i < count; i++) {
         const LabCell *from = g_ptr_array_index(planning->host->cells, i);
-        g_array_set_size(cell_at(plan, i)->distances, count);
+        g_array_set_size(plan_cell_at(plan, i)->distances, count);
         for (guint j = 0; j < count; j++)
             *distance(plan, i, j) = PLAN_NONE;
         for (guint j = 0; j < from->distances->len; j++) {
@@ -336,134 +336,6 @@ plan_distances(Planning *planning)
     }
 }
 
-/* ---- huge pages
- * ------------------------------------------------------------------------- */
-
-/* Where q35 ends memory below 4 GiB (hw/i386/pc_q35.c, pc_q35_init()). */
-static gint64
-low_memory(gint64 total)
-{
-    const gint64 limit = total >= 0xb0000000 ? 0x80000000 : 0xb0000000;
-    return MIN(total, limit);
-}
-
-/* GiB pages in the addresses from START to END. The first page holds the kernel, the page
- * at the end of low memory the firmware's tables; neither is to be had. */
-static gint64
-aligned_pages(gint64 start, gint64 end)
-{
-    const gint64 first = MAX((start + GIB - 1) / GIB, 1);
-    const gint64 behind = end / GIB;
-    return MAX(behind - first, 0);
-}
-
-/* What the kernel takes from a cell before anybody can reserve: its own map of the
- * memory. */
-static gint64
-kernel_share(gint64 memory_bytes)
-{
-    return memory_bytes / 64 + 24 * MIB;
-}
-
-static gint64
-gib_pages_in(const Plan *plan, const PlanCell *cell)
-{
-    const gint64 low = low_memory(plan->memory_bytes);
-    gint64 start = 0;
-
-    for (int i = 0; i < cell->index; i++)
-        start += cell_at(plan, (guint)i)->memory_bytes;
-    const gint64 end = start + cell->memory_bytes;
-    const gint64 share = kernel_share(cell->memory_bytes);
-    const gint64 hole = 4 * GIB - low;
-    gint64 pages = 0;
-
-    if (start < low)
-        pages += aligned_pages(start, end < low ? end - share : low - 1);
-    if (end > low)
-        pages += aligned_pages(MAX(start, low) + hole, end + hole - share);
-    return pages;
-}
-
-static void
-check_hugepages(Planning *planning, const PlanCell *cell, const LabHugepages *pages)
-{
-    const gint64 gib_pages = gib_pages_in(planning->plan, cell);
-
-    if (pages->page_bytes == GIB && pages->count > gib_pages)
-        findings_add(
-            planning->findings, FINDING_ERROR, pages->pos, "hugepages",
-            "cell %d has room for %" G_GINT64_FORMAT
-            " pages of 1 GiB: they must be aligned, "
-            "beside the kernel's own memory and the hole below 4 GiB; ask for fewer, or "
-            "give the cell more memory",
-            cell->index, gib_pages);
-}
-
-/* What was kept when as many pages of 2 MiB as possible were asked for of a running Linux
- * 6.1: of the first cell, where the kernel and the image are, 86 MiB of 256, 112 of 512,
- * 176 of 1024, 278 of 3072; of another 38 of 256, 78 of 512, 90 of 1024, 118 of 2048. */
-static gint64
-likely_kept(const Plan *plan, const PlanCell *cell)
-{
-    for (int i = 0; i < cell->index; i++) {
-        if (cell_at(plan, (guint)i)->memory_bytes > 0)
-            return cell->memory_bytes / 20 + 56 * MIB;
-    }
-    return cell->memory_bytes / 10 + 80 * MIB;
-}
-
-static void
-check_hugepages_fit(Planning *planning, const PlanCell *cell, gint64 total)
-{
-    const gint64 memory = cell->memory_bytes;
-    const gint64 share = kernel_share(memory);
-    const gint64 kept = likely_kept(planning->plan, cell);
-
-    if (total > 0 && total + share > memory)
-        findings_add(planning->findings, FINDING_ERROR, cell->pos, "hugepages",
-                     "cell %d has %" G_GINT64_FORMAT
-                     " MiB of memory, of which the kernel keeps some %" G_GINT64_FORMAT
-                     " MiB, and its huge pages take %" G_GINT64_FORMAT
-                     " MiB; ask for fewer, or give the cell more memory",
-                     cell->index, memory / MIB, share / MIB, total / MIB);
-    else if (total > 0 && total + kept > memory)
-        findings_add(
-            planning->findings, FINDING_WARNING, cell->pos, "hugepages",
-            "cell %d may not give all its huge pages: they take %" G_GINT64_FORMAT
-            " MiB of %" G_GINT64_FORMAT
-            " MiB, of which the kernel and the image use up to %" G_GINT64_FORMAT
-            " MiB; ask for fewer, or give the cell more memory",
-            cell->index, total / MIB, memory / MIB, kept / MIB);
-}
-
-void
-plan_hugepages(Planning *planning)
-{
-    Plan *plan = planning->plan;
-
-    if (plan->memory_bytes > plan_memory_maximum())
-        return; /* was reported, and there are no addresses to count with */
-    for (guint i = 0; i < plan->cells->len; i++) {
-        PlanCell *cell = cell_at(plan, i);
-        const LabCell *from = g_ptr_array_index(planning->host->cells, i);
-        gint64 total = 0;
-
-        for (guint j = 0; j < from->hugepages->len; j++) {
-            const LabHugepages *pages = g_ptr_array_index(from->hugepages, j);
-            PlanHugepages planned = {pages->page_bytes, pages->count,
-                                     pages->page_bytes == GIB};
-            if (pages->count <= 0)
-                continue;
-            /* Either is at most 2^61, even if the same size is written many times. */
-            total = MIN(total + pages->page_bytes * pages->count, plan_memory_maximum());
-            check_hugepages(planning, cell, pages);
-            g_array_append_val(cell->hugepages, planned);
-        }
-        check_hugepages_fit(planning, cell, total);
-    }
-}
-
 /* ---- cells
  * ------------------------------------------------------------------------------ */
 
@@ -475,7 +347,7 @@ plan_generic_initiators(Planning *planning)
     Plan *plan = planning->plan;
 
     for (guint i = 0; i < plan->cells->len; i++) {
-        PlanCell *cell = cell_at(plan, i);
+        PlanCell *cell = plan_cell_at(plan, i);
         const PlanFunction *chosen = NULL;
         if (cell->node == PLAN_NONE || cell->cpus->len > 0 || cell->memory_bytes > 0)
             continue;
@@ -505,7 +377,7 @@ sum_memory(Planning *planning)
 
     /* Each is less than 2^60 bytes, so what stops beyond the limit stays in 63 bits. */
     for (guint i = 0; i < plan->cells->len && plan->memory_bytes <= maximum; i++)
-        plan->memory_bytes += cell_at(plan, i)->memory_bytes;
+        plan->memory_bytes += plan_cell_at(plan, i)->memory_bytes;
     if (plan->memory_bytes > maximum)
         planning_limit(planning, "total-memory", planning->host->pos,
                        "the memory of the host's cells is more than %" G_GINT64_FORMAT
@@ -529,13 +401,13 @@ plan_cells(Planning *planning)
     plan_cpus(planning, cells);
     number_nodes(planning, cells);
     for (guint i = 0; i < plan->cells->len; i++)
-        check_cell(planning, cell_at(plan, i));
+        check_cell(planning, plan_cell_at(plan, i));
     check_device_only_cells(planning);
     plan_distances(planning);
     if (plan->interconnects->len > 0)
         plan_property_bool(plan->machine_properties, "hmat", TRUE);
     for (guint i = 0; i < plan->cells->len; i++) {
-        if (cell_at(plan, i)->caches->len > 0)
+        if (plan_cell_at(plan, i)->caches->len > 0)
             plan_property_bool(plan->machine_properties, "hmat", TRUE);
     }
 }

@@ -55,11 +55,14 @@ gint64 plan_memory_maximum(void);
 void plan_cpu_model(Planning *planning);
 void plan_cpu_threads(Planning *planning);
 
-/* ---- plan-cells.c: CPUs, cells, nodes, distances, huge pages */
+/* ---- plan-cells.c: CPUs, cells, nodes, distances */
+PlanCell *plan_cell_at(const Plan *plan, guint index);
 void plan_cells(Planning *planning);
 /* The cells that only a generic initiator makes visible get it once functions are known.
  */
 void plan_generic_initiators(Planning *planning);
+
+/* ---- plan-hugepages.c */
 void plan_hugepages(Planning *planning);
 
 /* ---- plan-iommu.c */
