@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The tree of PCI functions: what hangs where, in which slot, as which function. Bus
- * numbers come later (plan-buses.c).
+ * The tree of PCI functions: what hangs where, as which function. Their slots are in
+ * plan-slots.c; bus numbers come later (plan-buses.c).
  */
 #include <string.h>
 
-#include "plan-steps.h"
+#include "plan-slots.h"
 
 /* Where a display goes on pcie.0, as libvirt has it; and what hostbed puts at the far
  * end. */
@@ -14,13 +14,6 @@
 #define IOMMU_SLOT 0x1e
 #define CHANNEL_ID "hostbed-agent"
 #define IOMMU_ID "hostbed-iommu"
-
-/* One bus while its slots are given away. */
-typedef struct {
-    const PlanFunction *owner; /* bridge or expander; NULL: pcie.0 */
-    PlanFunction *taken[32][8];
-    int first_auto, last_auto; /* slots that hostbed chooses from */
-} Bus;
 
 static gboolean
 may_stand_below(const PlanFunction *owner, const LabNode *node)
@@ -74,158 +67,6 @@ role_of(LabKind kind)
         return PLAN_DOWNSTREAM;
     default:
         return PLAN_ENDPOINT;
-    }
-}
-
-/* Below a port there is one link, so one device: its functions are all there is room for.
- */
-static gboolean
-is_link(const Bus *bus)
-{
-    return bus->owner != NULL &&
-           (bus->owner->role == PLAN_ROOT_PORT || bus->owner->role == PLAN_DOWNSTREAM);
-}
-
-/* ---- slots
- * ------------------------------------------------------------------------------ */
-
-static void
-take(Bus *bus, PlanFunction *function, int slot, int number)
-{
-    bus->taken[slot][number] = function;
-    function->address.slot = (guint8)slot;
-    function->address.function = (guint8)number;
-}
-
-static int
-free_slot(const Bus *bus)
-{
-    for (int slot = bus->first_auto; slot <= bus->last_auto; slot++) {
-        gboolean is_free = TRUE;
-        for (int number = 0; number < 8; number++)
-            is_free = is_free && bus->taken[slot][number] == NULL;
-        if (is_free)
-            return slot;
-    }
-    return PLAN_NONE;
-}
-
-static int
-free_slots(const Bus *bus)
-{
-    int count = 0;
-    for (int slot = bus->first_auto; slot <= bus->last_auto; slot++) {
-        gboolean is_free = TRUE;
-        for (int number = 0; number < 8; number++)
-            is_free = is_free && bus->taken[slot][number] == NULL;
-        count += is_free;
-    }
-    return count;
-}
-
-static int
-free_function(const Bus *bus, int slot)
-{
-    for (int number = 0; number < 8; number++) {
-        if (bus->taken[slot][number] == NULL)
-            return number;
-    }
-    return PLAN_NONE;
-}
-
-/* A slot that was asked for. */
-static void
-take_written(Planning *planning, Bus *bus, PlanFunction *function, const LabNode *node)
-{
-    int number = node->function != LAB_AUTO ? node->function : 0;
-    int slot = node->slot;
-
-    if (is_link(bus) && slot != 0) {
-        findings_add(
-            planning->findings, FINDING_ERROR, node->pos, "slot",
-            "slot %d does not exist below a port, which leads to one device; write "
-            "slot=\"0\" or leave it out",
-            slot);
-        slot = 0;
-    }
-    if (is_link(bus) && node->function == LAB_AUTO)
-        number = free_function(bus, slot);
-    if (number < 0 || number > 7 || slot < 0 || slot > 31) {
-        findings_add(planning->findings, FINDING_ERROR, node->pos, "slot",
-                     "%s %s has no slot %d.%d; slots are 0-31, functions 0-7",
-                     lab_kind_name(node->kind), node->id, slot, number);
-        return;
-    }
-    const PlanFunction *other = bus->taken[slot][number];
-    if (other != NULL) {
-        findings_add(planning->findings, FINDING_ERROR, node->pos, "slot",
-                     "slot %d function %d of %s is taken by %s; leave the slot out, or "
-                     "give the two "
-                     "different functions",
-                     slot, number, bus->owner != NULL ? bus->owner->id : "the root bus",
-                     other->id != NULL ? other->id : "a function of the machine itself");
-        return;
-    }
-    take(bus, function, slot, number);
-}
-
-/* A slot that was left to us. A function number above 0 joins the slot of the sibling
- * before. */
-static void
-take_next(Planning *planning, Bus *bus, PlanFunction *function, const LabNode *node,
-          int *last_slot)
-{
-    int slot, number = node->function != LAB_AUTO ? node->function : 0;
-
-    if (is_link(bus)) {
-        slot = 0;
-        number = node->function != LAB_AUTO ? node->function : free_function(bus, 0);
-    } else if (number > 0 && *last_slot != PLAN_NONE) {
-        slot = *last_slot;
-    } else {
-        slot = free_slot(bus);
-    }
-    if (slot == PLAN_NONE || number == PLAN_NONE) {
-        planning_limit(planning, is_link(bus) ? "functions-per-port" : "slots-per-bus",
-                       node->pos, "there is no room for %s %s %s %s; %s",
-                       lab_kind_name(node->kind), node->id, is_link(bus) ? "below" : "on",
-                       bus->owner != NULL ? bus->owner->id : "the root bus",
-                       is_link(bus)
-                           ? "use another port"
-                           : "use another expander, or give functions of one slot");
-        return;
-    }
-    if (bus->taken[slot][number] != NULL) {
-        findings_add(planning->findings, FINDING_ERROR, node->pos, "slot",
-                     "function %d of slot %d is taken by %s; choose another one", number,
-                     slot, bus->taken[slot][number]->id);
-        return;
-    }
-    take(bus, function, slot, number);
-    *last_slot = slot;
-}
-
-/* Functions 1-7 are only looked for when function 0 is there and says that there are
- * more. */
-static void
-mark_multifunction(Planning *planning, Bus *bus)
-{
-    for (int slot = 0; slot < 32; slot++) {
-        PlanFunction *first = bus->taken[slot][0];
-        for (int number = 1; number < 8; number++) {
-            const PlanFunction *function = bus->taken[slot][number];
-            if (function == NULL)
-                continue;
-            if (first == NULL) {
-                findings_add(
-                    planning->findings, FINDING_ERROR, function->pos, "slot",
-                    "%s is function %d of slot %d, which has no function 0, so nobody "
-                    "would look for it; give one of its siblings function=\"0\"",
-                    function->id, number, slot);
-                break;
-            }
-            first->multifunction = TRUE;
-        }
     }
 }
 
@@ -288,7 +129,7 @@ add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int c
 /* Gives slots to NODES on BUS, the written ones first, and goes down into each. FUNCTIONS
  * get what was made, in the order of the nodes. */
 static void
-add_nodes(Planning *planning, Bus *bus, const GPtrArray *nodes, const GArray *cells,
+add_nodes(Planning *planning, PlanBus *bus, const GPtrArray *nodes, const GArray *cells,
           GPtrArray *functions)
 {
     int last_slot = PLAN_NONE;
@@ -308,7 +149,7 @@ add_nodes(Planning *planning, Bus *bus, const GPtrArray *nodes, const GArray *ce
         g_ptr_array_add(functions, add_function(planning, node, bus->owner,
                                                 g_array_index(cells, int, i)));
         if (node->slot != LAB_AUTO)
-            take_written(planning, bus, g_ptr_array_index(functions, i), node);
+            plan_bus_take_written(planning, bus, g_ptr_array_index(functions, i), node);
     }
     for (guint i = 0; i < nodes->len; i++) {
         const LabNode *node = g_ptr_array_index(nodes, i);
@@ -316,19 +157,19 @@ add_nodes(Planning *planning, Bus *bus, const GPtrArray *nodes, const GArray *ce
         if (function == NULL)
             continue;
         if (node->slot == LAB_AUTO)
-            take_next(planning, bus, function, node, &last_slot);
+            plan_bus_take_next(planning, bus, function, node, &last_slot);
         else
             last_slot = node->slot;
         add_below(planning, function, node->children, function->cell);
     }
-    mark_multifunction(planning, bus);
+    plan_bus_mark_multifunction(planning, bus);
 }
 
 /* The children of OWNER, a bridge or an expander. */
 static void
 add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int cell)
 {
-    Bus bus = {.owner = owner, .first_auto = 0, .last_auto = 31};
+    PlanBus bus = {.owner = owner, .first_auto = 0, .last_auto = 31};
     g_autoptr(GPtrArray) functions = g_ptr_array_new();
     g_autoptr(GArray) cells = g_array_new(FALSE, FALSE, sizeof(int));
     g_autoptr(GPtrArray) filling = plan_filling(planning, owner, nodes);
@@ -346,7 +187,7 @@ add_below(Planning *planning, PlanFunction *owner, const GPtrArray *nodes, int c
         g_ptr_array_add(owner->children, function);
     }
     g_ptr_array_sort(owner->children, plan_compare_functions);
-    if (is_link(&bus))
+    if (plan_bus_is_link(&bus))
         check_packing(planning, owner);
 }
 
@@ -367,22 +208,22 @@ builtin_function(Planning *planning, const EmulatorDevice *facts)
 
 /* The AMD IOMMU brings a function of its own, in the first slot that it finds free. */
 static void
-add_amd_function(Planning *planning, Bus *bus)
+add_amd_function(Planning *planning, PlanBus *bus)
 {
     const EmulatorDevice *facts = planning_device(planning, "AMDVI-PCI");
     if (planning->plan->iommu.model == LAB_IOMMU_AMD && facts != NULL)
-        take(bus, builtin_function(planning, facts), DISPLAY_SLOT, 0);
+        plan_bus_take(bus, builtin_function(planning, facts), DISPLAY_SLOT, 0);
 }
 
 static void
-add_builtin(Planning *planning, Bus *bus)
+add_builtin(Planning *planning, PlanBus *bus)
 {
     const GPtrArray *builtin = planning->emulator->builtin;
 
     for (guint i = 0; i < builtin->len; i++) {
         const EmulatorBuiltin *from = g_ptr_array_index(builtin, i);
         PlanFunction *function = builtin_function(planning, from->device);
-        take(bus, function, from->slot & 31, from->function & 7);
+        plan_bus_take(bus, function, from->slot & 31, from->function & 7);
     }
     for (int slot = 0; slot < 32; slot++) {
         for (int number = 1; number < 8; number++) {
@@ -394,7 +235,8 @@ add_builtin(Planning *planning, Bus *bus)
 
 /* What hostbed adds for itself: at PREFERRED, or at the last free slot below. */
 static void
-add_own(Planning *planning, Bus *bus, const char *id, const char *driver, int preferred)
+add_own(Planning *planning, PlanBus *bus, const char *id, const char *driver,
+        int preferred)
 {
     PlanFunction *function = plan_function_new(PLAN_ENDPOINT, LAB_DEVICE, id);
     int slot = preferred;
@@ -404,7 +246,7 @@ add_own(Planning *planning, Bus *bus, const char *id, const char *driver, int pr
     function->driver = g_strdup(driver);
     g_ptr_array_add(planning->plan->functions, function);
     plan_device(planning, function, NULL);
-    while (slot > DISPLAY_SLOT && free_function(bus, slot) != 0)
+    while (slot > DISPLAY_SLOT && plan_bus_free_function(bus, slot) != 0)
         slot--;
     if (slot <= DISPLAY_SLOT) {
         planning_limit(planning, "slots-per-bus", planning->host->pos,
@@ -413,7 +255,7 @@ add_own(Planning *planning, Bus *bus, const char *id, const char *driver, int pr
                        driver);
         return;
     }
-    take(bus, function, slot, 0);
+    plan_bus_take(bus, function, slot, 0);
 }
 
 /* Written slots on the root bus may be where hostbed would put its own; theirs come
@@ -440,7 +282,7 @@ own_slot(const GPtrArray *nodes, int preferred)
 /* Expanders get a slot each while there are slots; when there are too many, eight share
  * one. */
 static void
-pack_expanders(Planning *planning, Bus *bus, GPtrArray *nodes, GPtrArray *copies)
+pack_expanders(Planning *planning, PlanBus *bus, GPtrArray *nodes, GPtrArray *copies)
 {
     guint count = 0, packed = 0;
 
@@ -448,7 +290,7 @@ pack_expanders(Planning *planning, Bus *bus, GPtrArray *nodes, GPtrArray *copies
         const LabNode *node = g_ptr_array_index(nodes, i);
         count += node->slot == LAB_AUTO && node->function == LAB_AUTO;
     }
-    if ((int)count <= free_slots(bus))
+    if ((int)count <= plan_bus_free_slots(bus))
         return;
     for (guint i = 0; i < nodes->len; i++) {
         LabNode *node = g_ptr_array_index(nodes, i);
@@ -512,7 +354,7 @@ void
 plan_pci(Planning *planning)
 {
     /* Slot 0 is the host bridge's, 31 the south bridge's. */
-    Bus bus = {.owner = NULL, .first_auto = DISPLAY_SLOT + 1, .last_auto = 30};
+    PlanBus bus = {.owner = NULL, .first_auto = DISPLAY_SLOT + 1, .last_auto = 30};
     g_autoptr(GPtrArray) nodes = g_ptr_array_new();
     g_autoptr(GPtrArray) copies = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) functions = g_ptr_array_new();
