@@ -42,6 +42,8 @@ typedef struct {
 
 void lab_say(LabParser *parser, FilePos pos, const char *check, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
+/* NAMES (ends with NULL) for a sentence, owned by the caller. */
+char *lab_list_of(const char *const *names);
 
 /* ---- attributes: each returns TRUE if it is there and right; then *VALUE was set
  * -------------- */
@@ -89,7 +91,7 @@ gboolean lab_is_id(const char *text);
 char *lab_attr_id(LabParser *parser, LabXml *element, const char *attribute,
                   const char *default_stem, guint index);
 
-/* ---- elements ------------------------------------------------------------------- */
+/* ---- elements (lab-parse-element.c) --------------------------------------------- */
 
 typedef struct {
     const char *name;
