@@ -229,6 +229,7 @@ lab_check(const Lab *lab, Findings *findings)
         check.nodes = nodes;
         wrong |= run(&check, host_checks, faulty);
         wrong |= run(&check, lab_checks_cells, faulty);
+        wrong |= run(&check, lab_checks_attributes, faulty);
         wrong |= run(&check, lab_checks_pci, faulty);
     }
     return wrong;

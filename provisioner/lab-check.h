@@ -27,9 +27,17 @@ typedef struct {
                   * the planner has a sentence of its own */
 } LabCheckRow;
 
+/* All cells, for `needs`: what is missing may only be missing because of a fault; what is
+ * there is there. */
+#define LAB_CHECK_CELLS (LAB_PART_HOST | LAB_PART_CELLS)
+
 /* Each ends with name NULL. */
 extern const LabCheckRow lab_checks_cells[];
+extern const LabCheckRow lab_checks_attributes[];
 extern const LabCheckRow lab_checks_pci[];
+
+/* The cell number INDEX of the host. */
+const LabCell *lab_check_cell(const LabCheck *check, guint index);
 
 void
 lab_check_say(LabCheck *check, FilePos pos, const char *format, ...) G_GNUC_PRINTF(3, 4);
