@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Devices of the domain: their names and addresses, and what libvirt has no word for.
+ */
+#include <string.h>
+
+#include "emit-libvirt.h"
+#include "emit-parts.h"
+#include "wire.h"
+
+/* ---- names
+ * --------------------------------------------------------------------------------- */
+
+/* libvirt keeps an alias of ours only if it begins with "ua-" and has no other sign than
+ * letters, digits, "-" and "_"; ids may have dots. No two ids get the same alias. */
+static char *
+alias_of(const char *id)
+{
+    GString *alias = g_string_new("ua-");
+    for (const char *p = id; *p; p++) {
+        if (*p == '.')
+            g_string_append_c(alias, '_');
+        else if (*p == '_')
+            g_string_append(alias, "-u");
+        else if (*p == '-')
+            g_string_append(alias, "--");
+        else
+            g_string_append_c(alias, *p);
+    }
+    return g_string_free(alias, FALSE);
+}
+
+static void
+write_alias(xmlNode *node, const char *id)
+{
+    g_autofree char *alias = alias_of(id);
+    libvirt_attribute(libvirt_element(node, "alias"), "name", alias);
+}
+
+/* The emulator's bus as it is called when libvirt starts it. */
+static char *
+bus_name(const char *bus)
+{
+    return g_str_equal(bus, "pcie.0") ? g_strdup(bus) : alias_of(bus);
+}
+
+static void
+write_address(LibvirtWriter *writer, xmlNode *node, const PlanFunction *function)
+{
+    gpointer index = g_hash_table_lookup(writer->indexes, function->bus);
+    const struct {
+        const char *name;
+        guint value;
+    } parts[] = {
+        {"bus", GPOINTER_TO_UINT(index)},
+        {"slot", function->address.slot},
+        {"function", function->address.function},
+    };
+    xmlNode *address = libvirt_element(node, "address");
+    libvirt_attribute(address, "type", "pci");
+    libvirt_attribute(address, "domain", "0x0000");
+    for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+        char text[8];
+        g_snprintf(text, sizeof text, "0x%x", parts[i].value);
+        libvirt_attribute(address, parts[i].name, text);
+    }
+    if (function->multifunction)
+        libvirt_attribute(address, "multifunction", "on");
+}
+
+/* ---- what libvirt has no word for
+ * ----------------------------------------------------------- */
+
+static xmlNode *
+override_of(LibvirtWriter *writer, const char *id)
+{
+    if (!writer->overrides)
+        writer->overrides =
+            xmlNewChild(writer->domain, writer->qemu, BAD_CAST "override", NULL);
+    xmlNode *device =
+        xmlNewChild(writer->overrides, writer->qemu, BAD_CAST "device", NULL);
+    g_autofree char *alias = alias_of(id);
+    libvirt_attribute(device, "alias", alias);
+    return xmlNewChild(device, writer->qemu, BAD_CAST "frontend", NULL);
+}
+
+static void
+write_override(LibvirtWriter *writer, xmlNode **frontend, const char *id,
+               const char *name, const char *type, const char *value)
+{
+    if (!*frontend)
+        *frontend = override_of(writer, id);
+    xmlNode *node = xmlNewChild(*frontend, writer->qemu, BAD_CAST "property", NULL);
+    libvirt_attribute(node, "name", name);
+    libvirt_attribute(node, "type", type);
+    if (value)
+        libvirt_attribute(node, "value", value);
+}
+
+static void
+write_property(LibvirtWriter *writer, xmlNode **frontend, const char *id,
+               const PlanProperty *property)
+{
+    GType type = json_node_get_value_type(property->value);
+    if (type == G_TYPE_BOOLEAN) {
+        gboolean value = json_node_get_boolean(property->value);
+        write_override(writer, frontend, id, property->name, "bool",
+                       value ? "true" : "false");
+        return;
+    }
+    g_autofree char *text = emit_property_text(property);
+    gboolean is_number = type == G_TYPE_INT64;
+    write_override(writer, frontend, id, property->name,
+                   !is_number                               ? "string"
+                   : json_node_get_int(property->value) < 0 ? "signed"
+                                                            : "unsigned",
+                   text);
+}
+
+/* The properties that are not among NATIVE, which the element's own words have said. */
+static void
+write_overrides(LibvirtWriter *writer, const PlanFunction *function,
+                const char *const *native)
+{
+    xmlNode *frontend = NULL;
+    for (guint i = 0; i < function->properties->len; i++) {
+        const PlanProperty *property = g_ptr_array_index(function->properties, i);
+        if (!g_strv_contains(native, property->name))
+            write_property(writer, &frontend, function->id, property);
+    }
+    /* A NIC without a network has no peer: libvirt's type='null' makes libvirt 9.0 crash,
+     * so the network that it insists on is made and left unconnected. */
+    if (function->mac && !function->network)
+        write_override(writer, &frontend, function->id, "netdev", "remove", NULL);
+}
+
+void
+libvirt_write_arg(LibvirtWriter *writer, const char *value)
+{
+    if (!writer->commandline)
+        writer->commandline =
+            xmlNewChild(writer->domain, writer->qemu, BAD_CAST "commandline", NULL);
+    xmlNode *arg = xmlNewChild(writer->commandline, writer->qemu, BAD_CAST "arg", NULL);
+    libvirt_attribute(arg, "value", value);
+}
+
+/* Takes OBJECT. */
+static void
+write_json_arg(LibvirtWriter *writer, const char *option, JsonObject *object)
+{
+    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
+    json_object_unref(object);
+    g_autofree char *text = json_to_string(node, FALSE);
+    libvirt_write_arg(writer, option);
+    libvirt_write_arg(writer, text);
+}
+
+static void
+write_disk(LibvirtWriter *writer, const char *alias, const PlanFunction *function,
+           JsonObject *device)
+{
+    if (function->size_bytes <= 0 || json_object_has_member(device, "drive"))
+        return;
+    g_autofree char *name = emit_disk_name(alias);
+    JsonObject *disk = json_object_new();
+    json_object_set_string_member(disk, "driver", "null-co");
+    json_object_set_string_member(disk, "node-name", name);
+    json_object_set_boolean_member(disk, "read-zeroes", TRUE);
+    json_object_set_int_member(disk, "size", function->size_bytes);
+    write_json_arg(writer, "-blockdev", disk);
+    json_object_set_string_member(device, "drive", name);
+}
+
+static void
+write_raw_device(LibvirtWriter *writer, const PlanFunction *function)
+{
+    char addr[8];
+    g_snprintf(addr, sizeof addr, "%02x.%x", function->address.slot,
+               function->address.function);
+    g_autofree char *alias = alias_of(function->id);
+    g_autofree char *bus = bus_name(function->bus);
+    JsonObject *device = json_object_new();
+    json_object_set_string_member(device, "driver", function->driver);
+    json_object_set_string_member(device, "id", alias);
+    json_object_set_string_member(device, "bus", bus);
+    json_object_set_string_member(device, "addr", addr);
+    for (guint i = 0; i < function->properties->len; i++) {
+        const PlanProperty *property = g_ptr_array_index(function->properties, i);
+        json_object_set_member(device, property->name, json_node_copy(property->value));
+    }
+    write_disk(writer, alias, function, device);
+    write_json_arg(writer, "-device", device);
+}
+
+/* ---- devices
+ * ------------------------------------------------------------------------------- */
+
+static const char *
+property_text(const PlanFunction *function, const char *name, char **text)
+{
+    const PlanProperty *property = emit_property(function->properties, name);
+    g_free(*text);
+    *text = property ? emit_property_text(property) : NULL;
+    return *text;
+}
+
+static xmlNode *
+write_controller(LibvirtWriter *writer, const PlanFunction *function, const char *model)
+{
+    xmlNode *controller = libvirt_element(writer->devices, "controller");
+    libvirt_attribute(controller, "type", "pci");
+    gpointer index = g_hash_table_lookup(writer->indexes, function->id);
+    libvirt_attribute_int(controller, "index", GPOINTER_TO_INT(index));
+    libvirt_attribute(controller, "model", model);
+    libvirt_attribute(libvirt_element(controller, "model"), "name", function->driver);
+    return controller;
+}
+
+static void
+finish_device(LibvirtWriter *writer, xmlNode *node, const PlanFunction *function,
+              const char *const *native)
+{
+    write_alias(node, function->id);
+    write_address(writer, node, function);
+    write_overrides(writer, function, native);
+}
+
+static void
+write_expander(LibvirtWriter *writer, const PlanFunction *function)
+{
+    static const char *const native[] = {"bus_nr", "numa_node", "multifunction", NULL};
+    xmlNode *controller = write_controller(writer, function, "pcie-expander-bus");
+    xmlNode *target = libvirt_element(controller, "target");
+    libvirt_attribute_int(target, "busNr", function->secondary);
+    if (function->cell != PLAN_NONE)
+        libvirt_element_int(target, "node", function->cell);
+    finish_device(writer, controller, function, native);
+}
+
+static void
+write_port(LibvirtWriter *writer, const PlanFunction *function)
+{
+    static const char *const native[] = {"chassis", "port", "hotplug", "multifunction",
+                                         NULL};
+    /* Slot 0 is what the emulator takes when it is told none, as libvirt does. */
+    static const char *const native_0[] = {"chassis",       "port", "hotplug",
+                                           "multifunction", "slot", NULL};
+    xmlNode *controller = write_controller(writer, function,
+                                           function->role == PLAN_ROOT_PORT
+                                               ? "pcie-root-port"
+                                               : "pcie-switch-downstream-port");
+    xmlNode *target = libvirt_element(controller, "target");
+    g_autofree char *text = NULL;
+    libvirt_attribute_int(target, "chassis", function->chassis);
+    if (property_text(function, "port", &text))
+        libvirt_attribute(target, "port", text);
+    if (property_text(function, "hotplug", &text))
+        libvirt_attribute(target, "hotplug", text);
+    finish_device(writer, controller, function,
+                  function->port_slot > 0 ? native : native_0);
+}
+
+static void
+write_upstream(LibvirtWriter *writer, const PlanFunction *function)
+{
+    static const char *const native[] = {"multifunction", NULL};
+    xmlNode *controller = write_controller(writer, function, "pcie-switch-upstream-port");
+    finish_device(writer, controller, function, native);
+}
+
+const char *
+libvirt_interface_model(const PlanFunction *function)
+{
+    if (!function->mac)
+        return NULL;
+    if (g_str_equal(function->driver, "e1000e"))
+        return "e1000e";
+    return g_str_equal(function->driver, "virtio-net-pci") ? "virtio" : NULL;
+}
+
+static void
+write_interface(LibvirtWriter *writer, const PlanFunction *function)
+{
+    static const char *const native[] = {"mac", "romfile", "multifunction", NULL};
+    xmlNode *interface = libvirt_element(writer->devices, "interface");
+    libvirt_attribute(interface, "type", function->network ? "network" : "user");
+    libvirt_attribute(libvirt_element(interface, "mac"), "address", function->mac);
+    if (function->network)
+        libvirt_attribute(libvirt_element(interface, "source"), "network",
+                          function->network);
+    libvirt_attribute(libvirt_element(interface, "model"), "type",
+                      libvirt_interface_model(function));
+    const PlanProperty *rom = emit_property(function->properties, "romfile");
+    if (rom) {
+        g_autofree char *file = emit_property_text(rom);
+        libvirt_attribute(libvirt_element(interface, "rom"), *file ? "file" : "enabled",
+                          *file ? file : "no");
+    }
+    finish_device(writer, interface, function, native);
+}
+
+/* hostbed's own channel, so that its agent is reached in a host that libvirt started too.
+ */
+static void
+write_channel(LibvirtWriter *writer, const PlanFunction *function)
+{
+    static const char *const native[] = {"multifunction", NULL};
+    xmlNode *controller = libvirt_element(writer->devices, "controller");
+    libvirt_attribute(controller, "type", "virtio-serial");
+    libvirt_attribute(controller, "index", "0");
+    finish_device(writer, controller, function, native);
+
+    xmlNode *channel = libvirt_element(writer->devices, "channel");
+    libvirt_attribute(channel, "type", "unix");
+    xmlNode *target = libvirt_element(channel, "target");
+    libvirt_attribute(target, "type", "virtio");
+    libvirt_attribute(target, "name", HB_WIRE_PORT);
+}
+
+static void
+write_function(LibvirtWriter *writer, const PlanFunction *function)
+{
+    switch (function->role) {
+    case PLAN_EXPANDER:
+        write_expander(writer, function);
+        return;
+    case PLAN_ROOT_PORT:
+    case PLAN_DOWNSTREAM:
+        write_port(writer, function);
+        return;
+    case PLAN_UPSTREAM:
+        write_upstream(writer, function);
+        return;
+    default:
+        break;
+    }
+    if (libvirt_interface_model(function))
+        write_interface(writer, function);
+    else if (emit_is_channel(function))
+        write_channel(writer, function);
+    else if (!emit_is_iommu(function))
+        write_raw_device(writer, function);
+}
+
+static void
+write_functions(LibvirtWriter *writer)
+{
+    const GPtrArray *functions = writer->plan->functions;
+    xmlNode *root = libvirt_element(writer->devices, "controller");
+    libvirt_attribute(root, "type", "pci");
+    libvirt_attribute(root, "index", "0");
+    libvirt_attribute(root, "model", "pcie-root");
+    for (guint i = 0; i < functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(functions, i);
+        if (function->secondary != PLAN_NONE && function->role != PLAN_BUILTIN)
+            g_hash_table_insert(writer->indexes, function->id,
+                                GUINT_TO_POINTER(g_hash_table_size(writer->indexes) + 1));
+    }
+    for (guint i = 0; i < functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(functions, i);
+        if (emit_is_plugged(function))
+            write_function(writer, function);
+    }
+}
+
+const PlanFunction *
+libvirt_virtio_iommu(const Plan *plan)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (emit_is_plugged(function) && emit_is_iommu(function))
+            return function;
+    }
+    return NULL;
+}
+
+/* The emulator's properties of an Intel IOMMU, and libvirt's words for them. */
+static const char *const iommu_words[][2] = {
+    {"intremap", "intremap"},  {"caching-mode", "caching_mode"}, {"eim", "eim"},
+    {"device-iotlb", "iotlb"}, {"aw-bits", "aw_bits"},
+};
+
+static void
+write_intel_iommu(LibvirtWriter *writer)
+{
+    const GPtrArray *properties = writer->plan->iommu.properties;
+    xmlNode *iommu = libvirt_element(writer->devices, "iommu");
+    libvirt_attribute(iommu, "model", "intel");
+    xmlNode *driver = libvirt_element(iommu, "driver");
+    for (guint i = 0; i < G_N_ELEMENTS(iommu_words); i++) {
+        const PlanProperty *property = emit_property(properties, iommu_words[i][0]);
+        g_autofree char *text = property ? emit_property_text(property) : NULL;
+        if (text)
+            libvirt_attribute(driver, iommu_words[i][1], text);
+    }
+    xmlNode *frontend = NULL;
+    for (guint i = 0; i < properties->len; i++) {
+        const PlanProperty *property = g_ptr_array_index(properties, i);
+        gboolean said = FALSE;
+        for (guint j = 0; j < G_N_ELEMENTS(iommu_words); j++)
+            said = said || g_str_equal(property->name, iommu_words[j][0]);
+        if (!said)
+            write_property(writer, &frontend, "hostbed-iommu", property);
+    }
+    if (frontend)
+        write_alias(iommu, "hostbed-iommu");
+}
+
+static void
+write_iommu(LibvirtWriter *writer)
+{
+    const PlanFunction *function = libvirt_virtio_iommu(writer->plan);
+    if (writer->plan->iommu.model == LAB_IOMMU_INTEL)
+        write_intel_iommu(writer);
+    if (!function)
+        return;
+    xmlNode *iommu = libvirt_element(writer->devices, "iommu");
+    libvirt_attribute(iommu, "model", "virtio");
+    write_address(writer, iommu, function);
+}
+
+void
+libvirt_write_devices(LibvirtWriter *writer)
+{
+    writer->devices = libvirt_element(writer->domain, "devices");
+    write_functions(writer);
+    xmlNode *usb = libvirt_element(writer->devices, "controller");
+    libvirt_attribute(usb, "type", "usb");
+    libvirt_attribute(usb, "model", "none");
+    libvirt_attribute(libvirt_element(writer->devices, "serial"), "type", "pty");
+    libvirt_attribute(libvirt_element(writer->devices, "memballoon"), "model", "none");
+    libvirt_attribute(libvirt_element(writer->devices, "panic"), "model", "isa");
+    write_iommu(writer);
+}
