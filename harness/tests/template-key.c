@@ -362,6 +362,95 @@ what_cannot_be_read_is_no_input(void **state)
     assert_non_null(strstr(error->message, "kernel"));
 }
 
+static void
+names_and_values_do_not_run_into_each_other(void **state)
+{
+    g_autoptr(GPtrArray) one = template_inputs_new();
+    g_autoptr(GPtrArray) other = template_inputs_new();
+    template_inputs_add(one, "a", "bc");
+    template_inputs_add(other, "ab", "c");
+    g_autofree char *key = template_inputs_key(one);
+    g_autofree char *another = template_inputs_key(other);
+    assert_string_not_equal(key, another);
+}
+
+static const char cpuinfo[] = "processor\t: 0\nvendor_id\t: GenuineIntel\n"
+                              "cpu family\t: 6\nmodel\t\t: 85\nmodel name\t: A CPU\n"
+                              "stepping\t: 7\nmicrocode\t: 0x1\nflags\t\t: fpu vme\n\n"
+                              "processor\t: 1\nmicrocode\t: 0x2\n";
+
+static void
+under_kvm_the_machine_counts(void **state)
+{
+    g_autoptr(GPtrArray) here = template_inputs_new();
+    g_autoptr(GPtrArray) inputs = template_inputs_new();
+    template_inputs_add_machine(here, cpuinfo, "6.1");
+    assert_string_equal(template_inputs_find(here, "machine microcode"), "0x1");
+    template_inputs_add(inputs, "accelerator", "kvm");
+    template_inputs_add_machine(inputs, cpuinfo, "6.1");
+    assert_null(template_inputs_obstacle(inputs, here));
+    static const struct {
+        const char *from, *to, *words;
+    } others[] = {
+        {"0x1", "0x9", "microcode is '0x1'; here it is '0x9'"},
+        {"A CPU", "Another", "model name is 'A CPU'; here it is 'Another'"},
+        {"fpu vme", "fpu", "flags is 'fpu vme'; here it is 'fpu'"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_auto(GStrv) parts = g_strsplit(cpuinfo, others[i].from, 2);
+        g_autofree char *text = g_strjoinv(others[i].to, parts);
+        g_autoptr(GPtrArray) there = template_inputs_new();
+        template_inputs_add_machine(there, text, "6.1");
+        g_autofree char *obstacle = template_inputs_obstacle(inputs, there);
+        assert_non_null(strstr(obstacle, others[i].words));
+    }
+    g_autoptr(GPtrArray) newer = template_inputs_new();
+    template_inputs_add_machine(newer, cpuinfo, "6.2");
+    g_autofree char *obstacle = template_inputs_obstacle(inputs, newer);
+    assert_non_null(strstr(obstacle, "kernel is '6.1'; here it is '6.2'"));
+}
+
+static void
+how_kvm_is_set_counts(void **state)
+{
+    static const char *const files[][2] = {{"kvm_intel/parameters/nested", "Y\n"},
+                                           {"kvm_intel/parameters/ept", "N\n"},
+                                           {"kvm/parameters/tdp_mmu", "Y\n"},
+                                           {"other/parameters/nested", "Y\n"}};
+    for (gsize i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *name = g_build_filename("modules", files[i][0], NULL);
+        g_free(fake_write_text(*state, name, files[i][1]));
+    }
+    g_autofree char *modules = g_build_filename(*state, "modules", NULL);
+    g_autoptr(GPtrArray) inputs = template_inputs_new();
+    template_inputs_add_kvm(inputs, modules);
+    assert_string_equal(template_inputs_find(inputs, "machine KVM"),
+                        "kvm/tdp_mmu=Y kvm_intel/ept=N kvm_intel/nested=Y");
+}
+
+/* Not even in an error message. */
+static void
+an_archives_words_are_made_fit_to_print(void **state)
+{
+    g_autoptr(GPtrArray) here = template_inputs_new();
+    g_autoptr(GPtrArray) inputs = template_inputs_new();
+    template_inputs_add(inputs, "accelerator", "kvm");
+    template_inputs_add(inputs, "machine model", "\033[2Jx");
+    template_inputs_add(here, "machine model", "85");
+    g_autofree char *obstacle = template_inputs_obstacle(inputs, here);
+    assert_non_null(strstr(obstacle, "'?[2Jx'; here it is '85'"));
+}
+
+static void
+under_emulation_it_does_not(void **state)
+{
+    g_autoptr(GPtrArray) here = template_inputs_new();
+    g_autoptr(GPtrArray) inputs = template_inputs_new();
+    template_inputs_add_machine(here, cpuinfo, "6.1");
+    template_inputs_add(inputs, "accelerator", "tcg");
+    assert_null(template_inputs_obstacle(inputs, here));
+}
+
 int
 main(void)
 {
@@ -378,6 +467,11 @@ main(void)
         cmocka_unit_test(a_balloon_makes_it_impossible),
         cmocka_unit_test(what_was_replaced_meanwhile_is_not_kept),
         cmocka_unit_test(what_cannot_be_read_is_no_input),
+        cmocka_unit_test(names_and_values_do_not_run_into_each_other),
+        cmocka_unit_test(under_kvm_the_machine_counts),
+        cmocka_unit_test(how_kvm_is_set_counts),
+        cmocka_unit_test(an_archives_words_are_made_fit_to_print),
+        cmocka_unit_test(under_emulation_it_does_not),
     };
     return cmocka_run_group_tests_name("template-key", tests, fake_root_setup,
                                        fake_root_teardown);
