@@ -7,6 +7,9 @@
 
 #include "cmd-test.h"
 
+/* A pattern: cases there are, which the lab or the program decides. */
+#define UNKNOWN_CASES "*"
+
 typedef struct {
     const TestOptions *options;
     const Selection *selection;
@@ -32,11 +35,23 @@ add_case(List *list, const Unit *unit, const char *name)
     json_array_add_object_element(list->cases, object);
 }
 
-/* Without a lab: what suites have on every host. The check's cases are the lab's. */
+/* What a program of --suite has is known when it ran. */
+static void
+add_unit(List *list, const Unit *unit)
+{
+    for (char **name = unit->cases; *name; name++)
+        add_case(list, unit, *name);
+    if (unit->suite->command)
+        add_case(list, unit, UNKNOWN_CASES);
+}
+
+/* Without a lab: what suites have on every host. */
 static void
 add_suite(List *list, const Suite *suite)
 {
-    for (const char *const *name = suite->cases; name && *name; name++) {
+    static const char *const unknown[] = {UNKNOWN_CASES, NULL};
+    const char *const *name = suite->is_check || suite->command ? unknown : suite->cases;
+    for (; *name; name++) {
         if (!selection_has_case(list->selection, "", "", suite->name, *name))
             continue;
         g_string_append_printf(list->text, "%s/%s\n", suite->name, *name);
@@ -85,16 +100,17 @@ test_list(const TestOptions *options, const GPtrArray *labs, const Selection *se
     g_autoptr(JsonArray) cases = json_array_new();
     List list = {options, selection, text, cases};
     HbStatus status = HB_OK;
+    const GPtrArray *foreign = options->foreign;
     for (const Suite *suite = suites; !labs && suite->name; suite++)
-        add_suite(&list, suite);
+        if (suite->is_check || foreign->len == 0)
+            add_suite(&list, suite);
+    for (guint i = 0; !labs && i < foreign->len; i++)
+        add_suite(&list, foreign->pdata[i]);
     for (guint i = 0; labs && i < labs->len; i++) {
         const TestLab *lab = labs->pdata[i];
         status = outcome_worst_status(status, lab->report->status); /* not planned */
-        for (guint j = 0; j < lab->units->len; j++) {
-            const Unit *unit = lab->units->pdata[j];
-            for (char **name = unit->cases; *name; name++)
-                add_case(&list, unit, *name);
-        }
+        for (guint j = 0; j < lab->units->len; j++)
+            add_unit(&list, lab->units->pdata[j]);
     }
     return (int)outcome_worst_status(status, (HbStatus)print_list(&list));
 }

@@ -110,6 +110,11 @@ is "what is listed can be selected" \
     "$(cat "$tap_dir/list")"
 hostbed test --list >"$tap_dir/list"
 has "without a lab: what every host has" "$tap_dir/list" '^hugepages/pools_are_as_asked$'
+is "and the check, whose cases are the lab's" "$(grep -Fc 'manifest/' "$tap_dir/list") $(grep -Fxc 'manifest/*' "$tap_dir/list")" "1 1"
+hostbed test --list --suite 'true a' --suite true "$labs/smallest.xml" >"$tap_dir/list"
+is "programs of --suite are listed" "$(grep -v '/manifest/' "$tap_dir/list" | paste -sd' ')" 'smallest/l1/true/* smallest/l1/true[2]/*'
+has "behind the check" "$tap_dir/list" '^smallest/l1/manifest/node 0$'
+is "also without a lab" "$(hostbed test --list --suite true | paste -sd' ')" 'manifest/* true/*'
 hostbed test --list --json - iommu hugepages "$labs/smallest.xml" >"$tap_dir/list"
 has "the list as JSON has the case" "$tap_dir/list" '"case" : "pools_are_free_at_start"'
 has "and why it will be skipped" "$tap_dir/list" '"skip" : "no cell of the lab has huge pages'
