@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tail.h"
@@ -18,16 +19,23 @@
 /* ---- the process's end
  * -------------------------------------------------------------------------- */
 
+/* A line, owned by the caller; takes OBJECT. */
+static char *
+line_of(JsonObject *object)
+{
+    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+    json_node_take_object(node, object);
+    g_autofree char *text = json_to_string(node, FALSE);
+    return g_strconcat(text, "\n", NULL);
+}
+
 /* Takes OBJECT. Whoever reads may be gone; then we are to end as well, and get a signal.
  */
 static void
 tell(int fd, const char *type, JsonObject *object)
 {
     json_object_set_string_member(object, "type", type);
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-    json_node_take_object(node, object);
-    g_autofree char *text = json_to_string(node, FALSE);
-    g_autofree char *line = g_strconcat(text, "\n", NULL);
+    g_autofree char *line = line_of(object);
     for (gsize done = 0, length = strlen(line); done < length;) {
         ssize_t written = write(fd, line + done, length - done);
         if (written < 0 && errno != EINTR)
@@ -69,11 +77,32 @@ void
 job_tell_results(int fd, const GPtrArray *results)
 {
     JsonArray *array = json_array_new();
-    for (guint i = 0; i < results->len; i++)
-        json_array_add_object_element(array, report_case_to_json(results->pdata[i]));
+    for (guint i = 0; i < results->len; i++) {
+        const CaseResult *result = results->pdata[i];
+        JsonObject *element = report_case_to_json(result);
+        json_object_set_int_member(element, "order", result->order);
+        json_array_add_object_element(array, element);
+    }
     JsonObject *object = json_object_new();
     json_object_set_array_member(object, "results", array);
     tell(fd, "results", object);
+}
+
+void
+job_tell_done(int fd)
+{
+    tell(fd, "done", json_object_new());
+}
+
+void
+job_tell_places(int fd, const JobPlaces *places)
+{
+    JsonObject *object = json_object_new();
+    json_object_set_int_member(object, "runs", places->runs);
+    json_object_set_int_member(object, "may", places->may);
+    json_object_set_int_member(object, "could", places->could);
+    json_object_set_int_member(object, "template_bytes", places->template_bytes);
+    tell(fd, "places", object);
 }
 
 void
@@ -82,6 +111,92 @@ job_tell_end(int fd, HbStatus status)
     JsonObject *object = json_object_new();
     json_object_set_int_member(object, "status", status);
     tell(fd, "end", object);
+}
+
+/* ---- lines that are read
+ * ---------------------------------------------------------------------------- */
+
+typedef void (*TakeLine)(const char *line, gpointer user_data);
+
+typedef enum {
+    INPUT_ENDED,
+    INPUT_GOES_ON,
+    INPUT_TOO_LONG
+} Input;
+
+/* Gives each line that is whole to TAKE, and keeps the rest in INPUT. */
+static Input
+read_lines(int fd, GByteArray *input, TakeLine take, gpointer user_data)
+{
+    guint8 buffer[65536];
+    gsize start = 0;
+    guint8 *newline;
+    ssize_t got = read(fd, buffer, sizeof(buffer));
+    if (got < 0)
+        return errno == EINTR || errno == EAGAIN ? INPUT_GOES_ON : INPUT_ENDED;
+    if (got == 0)
+        return INPUT_ENDED;
+    g_byte_array_append(input, buffer, (guint)got);
+    if (!memchr(buffer, '\n', (gsize)got))
+        return input->len > LINE_MAX_BYTES ? INPUT_TOO_LONG : INPUT_GOES_ON;
+    while ((newline = memchr(input->data + start, '\n', input->len - start))) {
+        *newline = '\0';
+        take((const char *)input->data + start, user_data);
+        start = (gsize)(newline - input->data) + 1;
+    }
+    g_byte_array_remove_range(input, 0, (guint)start);
+    return INPUT_GOES_ON;
+}
+
+/* ---- the process's end: what it hears
+ * ------------------------------------------------------------------- */
+
+struct JobOrders {
+    JobHear hear;
+    gpointer user_data;
+    GByteArray *input;
+    guint source;
+};
+
+static void
+hear_line(const char *line, gpointer user_data)
+{
+    JobOrders *orders = user_data;
+    g_autoptr(JsonNode) node = json_from_string(line, NULL);
+    if (node && JSON_NODE_HOLDS_OBJECT(node))
+        orders->hear(json_node_get_object(node), orders->user_data);
+}
+
+static gboolean
+on_order(int fd, GIOCondition condition, gpointer user_data)
+{
+    JobOrders *orders = user_data;
+    if (read_lines(fd, orders->input, hear_line, orders) == INPUT_GOES_ON)
+        return G_SOURCE_CONTINUE;
+    orders->source = 0;
+    orders->hear(NULL, orders->user_data);
+    return G_SOURCE_REMOVE;
+}
+
+JobOrders *
+job_orders_new(int fd, JobHear hear, gpointer user_data)
+{
+    JobOrders *orders = g_new0(JobOrders, 1);
+    orders->hear = hear;
+    orders->user_data = user_data;
+    orders->input = g_byte_array_new();
+    orders->source = g_unix_fd_add(fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_order, orders);
+    return orders;
+}
+
+void
+job_orders_free(JobOrders *orders)
+{
+    if (!orders)
+        return;
+    g_clear_handle_id(&orders->source, g_source_remove);
+    g_byte_array_unref(orders->input);
+    g_free(orders);
 }
 
 /* ---- our end
@@ -132,17 +247,35 @@ take_results(Job *job, JsonObject *object)
             JSON_NODE_HOLDS_OBJECT(element)
                 ? report_case_from_json(json_node_get_object(element), NULL)
                 : NULL;
-        if (result)
-            g_ptr_array_add(job->report->results, result);
-        else
+        if (!result) {
             job->broken = TRUE;
+            continue;
+        }
+        result->order = (guint)json_object_get_int_member_with_default(
+            json_node_get_object(element), "order", 0);
+        g_ptr_array_add(job->report->results, result);
     }
     job->watch->results(job, first, job->user_data);
 }
 
 static void
-take_line(Job *job, const char *line)
+take_places(Job *job, JsonObject *object)
 {
+    const JobPlaces places = {
+        .runs = (guint)json_object_get_int_member_with_default(object, "runs", 0),
+        .may = (guint)json_object_get_int_member_with_default(object, "may", 0),
+        .could = (guint)json_object_get_int_member_with_default(object, "could", 0),
+        .template_bytes =
+            json_object_get_int_member_with_default(object, "template_bytes", 0),
+    };
+    if (job->watch->places)
+        job->watch->places(job, &places, job->user_data);
+}
+
+static void
+take_line(const char *line, gpointer user_data)
+{
+    Job *job = user_data;
     g_autoptr(JsonNode) node = json_from_string(line, NULL);
     JsonObject *object =
         node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
@@ -159,6 +292,11 @@ take_line(Job *job, const char *line)
         replace_string(&job->report->log_dir, object, "log_dir");
         replace_string(&job->report->cold, object, "cold");
         replace_string(&job->report->template, object, "template");
+    } else if (g_strcmp0(type, "places") == 0) {
+        take_places(job, object);
+    } else if (g_strcmp0(type, "done") == 0) {
+        if (job->watch->done)
+            job->watch->done(job, job->user_data);
     } else if (g_strcmp0(type, "end") == 0) {
         job->told_end = TRUE;
         job->report->status = (HbStatus)json_object_get_int_member_with_default(
@@ -168,46 +306,16 @@ take_line(Job *job, const char *line)
     }
 }
 
-static void
-take_lines(Job *job)
-{
-    gsize start = 0;
-    for (;;) {
-        guint8 *newline = memchr(job->input->data + start, '\n', job->input->len - start);
-        if (!newline)
-            break;
-        *newline = '\0';
-        take_line(job, (const char *)job->input->data + start);
-        start = (gsize)(newline - job->input->data) + 1;
-    }
-    g_byte_array_remove_range(job->input, 0, (guint)start);
-    if (job->input->len > LINE_MAX_BYTES) {
-        job->broken = TRUE;
-        g_byte_array_set_size(job->input, 0);
-    }
-}
-
-/* FALSE: the end of file. */
-static gboolean
-read_some(Job *job)
-{
-    guint8 buffer[65536];
-    ssize_t got = read(job->fd, buffer, sizeof(buffer));
-    if (got < 0)
-        return errno == EINTR || errno == EAGAIN;
-    if (got == 0)
-        return FALSE;
-    g_byte_array_append(job->input, buffer, (guint)got);
-    if (memchr(buffer, '\n', (gsize)got))
-        take_lines(job);
-    return TRUE;
-}
-
 static gboolean
 on_readable(int fd, GIOCondition condition, gpointer user_data)
 {
     Job *job = user_data;
-    if (read_some(job))
+    Input input = read_lines(fd, job->input, take_line, job);
+    if (input == INPUT_TOO_LONG) {
+        job->broken = TRUE;
+        g_byte_array_set_size(job->input, 0);
+    }
+    if (input != INPUT_ENDED)
         return G_SOURCE_CONTINUE;
     job->source = 0;
     return G_SOURCE_REMOVE;
@@ -288,8 +396,9 @@ tie_to_parent(gpointer user_data)
         _exit(HB_INTERRUPTED);
 }
 
+/* Takes FD. */
 static GSubprocess *
-spawn(const char *const *argv, int fd, GError **error)
+spawn(const char *const *argv, int fd, const GArray *fds, GError **error)
 {
     g_autoptr(GSubprocessLauncher) launcher =
         g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_STDERR_PIPE);
@@ -298,6 +407,10 @@ spawn(const char *const *argv, int fd, GError **error)
     g_strv_builder_add(builder, "--worker-fd=3");
     g_auto(GStrv) all = g_strv_builder_end(builder);
     g_subprocess_launcher_take_fd(launcher, fd, 3);
+    for (guint i = 0; fds && i < fds->len; i++)
+        g_subprocess_launcher_take_fd(
+            launcher, fcntl(g_array_index(fds, int, i), F_DUPFD_CLOEXEC, 3),
+            JOB_FIRST_FD + (int)i);
     g_subprocess_launcher_set_stdin_file_path(launcher, "/dev/null");
     g_subprocess_launcher_set_stdout_file_path(launcher, "/dev/null");
     g_subprocess_launcher_set_child_setup(launcher, tie_to_parent,
@@ -306,15 +419,18 @@ spawn(const char *const *argv, int fd, GError **error)
 }
 
 Job *
-job_start(const char *const *argv, Report *report, gboolean pass_stderr,
-          const JobWatch *watch, gpointer user_data, GError **error)
+job_start(const char *const *argv, const GArray *fds, Report *report,
+          gboolean pass_stderr, const JobWatch *watch, gpointer user_data, GError **error)
 {
-    int fds[2];
-    if (!g_unix_open_pipe(fds, FD_CLOEXEC, error))
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot make a channel: %s",
+                    g_strerror(errno));
         return NULL;
-    GSubprocess *process = spawn(argv, fds[1], error);
+    }
+    GSubprocess *process = spawn(argv, ends[1], fds, error);
     if (!process) {
-        close(fds[0]);
+        close(ends[0]);
         return NULL;
     }
     Job *job = g_new0(Job, 1);
@@ -325,7 +441,7 @@ job_start(const char *const *argv, Report *report, gboolean pass_stderr,
     job->pass_stderr = pass_stderr;
     job->input = g_byte_array_new();
     job->errors = g_string_new(NULL);
-    job->fd = fds[0];
+    job->fd = ends[0];
     g_unix_set_fd_nonblocking(job->fd, TRUE, NULL);
     job->source = g_unix_fd_add(job->fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_readable, job);
     int errors = g_unix_input_stream_get_fd(
@@ -353,6 +469,20 @@ Report *
 job_report(const Job *job)
 {
     return job->report;
+}
+
+void
+job_order(Job *job, JsonObject *order)
+{
+    g_autofree char *line = line_of(order);
+    if (send(job->fd, line, strlen(line), MSG_NOSIGNAL) < 0)
+        g_debug("a process does not hear: %s", g_strerror(errno));
+}
+
+void
+job_dismiss(Job *job)
+{
+    shutdown(job->fd, SHUT_WR);
 }
 
 void

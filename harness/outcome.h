@@ -47,6 +47,7 @@ typedef struct {
     char *message; /* one line: why it failed, was skipped or is flaky; or NULL */
     char *output;  /* diagnostics, any number of lines, or NULL */
     gint64 duration_us;
+    guint order; /* in reports: before those with a greater one; else as they came */
 } CaseResult;
 
 /* The strings are copied and made fit for every report by outcome_text(). */

@@ -55,11 +55,21 @@ keep_first(char **where, const char *value)
         *where = g_strdup(value);
 }
 
+static int
+compare_order(gconstpointer a, gconstpointer b)
+{
+    const CaseResult *one = *(CaseResult *const *)a, *other = *(CaseResult *const *)b;
+    return one->order < other->order ? -1 : one->order > other->order;
+}
+
 static void
 gather_part(Report *whole, const Report *part)
 {
-    for (guint i = 0; i < part->results->len; i++)
-        g_ptr_array_add(whole->results, case_result_copy(part->results->pdata[i]));
+    g_autoptr(GPtrArray) sorted = g_ptr_array_copy(part->results, NULL, NULL);
+    g_ptr_array_set_free_func(sorted, NULL); /* the part's */
+    g_ptr_array_sort(sorted, compare_order);
+    for (guint i = 0; i < sorted->len; i++)
+        g_ptr_array_add(whole->results, case_result_copy(sorted->pdata[i]));
     keep_first(&whole->emulator, part->emulator);
     keep_first(&whole->accel, part->accel);
     keep_first(&whole->template, part->template);

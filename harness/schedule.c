@@ -38,3 +38,28 @@ schedule_leave(Schedule *schedule, gint64 memory_bytes)
     schedule->running--;
     schedule->used_bytes -= memory_bytes;
 }
+
+void
+schedule_deal(const Schedule *schedule, ScheduleShare *shares, gsize n, gboolean waits)
+{
+    gint64 places = (gint64)MAX(schedule->places, 1) - schedule->running;
+    gint64 memory_bytes = schedule->memory_bytes - schedule->used_bytes;
+    for (gsize i = 0; i < n; i++) {
+        places += shares[i].held;
+        memory_bytes += shares[i].held * shares[i].memory_bytes;
+        shares[i].fair = 0;
+    }
+    for (gboolean gave = !waits; gave;) {
+        gave = FALSE;
+        for (gsize i = 0; i < n; i++) {
+            ScheduleShare *share = &shares[i];
+            if (share->fair + 1 >= share->could || places < 1 ||
+                share->memory_bytes > memory_bytes)
+                continue;
+            share->fair++;
+            places--;
+            memory_bytes -= share->memory_bytes;
+            gave = TRUE;
+        }
+    }
+}

@@ -283,6 +283,12 @@ clone_one(const void *template, const char *log_dir, GCancellable *interrupt,
     return template_clone(template, log_dir, interrupt, error);
 }
 
+static gint64
+bytes(const void *template)
+{
+    return template_used_bytes(template);
+}
+
 static void *
 branch(const void *template, const char *log_dir, GCancellable *interrupt, GError **error)
 {
@@ -367,6 +373,7 @@ const SessionDriver session_boot_driver = {
     .freeze = freeze,
     .clone = clone_one,
     .discard = discard,
+    .bytes = bytes,
     .branch = branch,
     .kept = kept,
     .keep = keep,

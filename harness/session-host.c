@@ -28,8 +28,11 @@ session_choose_log_dir(Session *session, const char *name)
 static void
 choose_log_dir(Session *session)
 {
+    const SessionUnit *unit = session->options->unit;
     g_autofree char *name =
-        session->starts == 1 ? NULL : g_strdup_printf("start-%u", session->starts);
+        unit ? g_strdup_printf("start-%u.%u", unit->number, session->starts)
+        : session->starts == 1 ? NULL
+                               : g_strdup_printf("start-%u", session->starts);
     session_choose_log_dir(session, name);
 }
 
@@ -222,6 +225,9 @@ session_ensure_host(Session *session, GError **error)
     if (session->template && session_prepares_later(session) &&
         !session_prepare_template(session, error))
         return FALSE;
+    /* Clones are for those who run suites. */
+    if (session->template && session_splits(session))
+        return TRUE;
     if (session->host || session_clone_host(session))
         return TRUE;
     if (session_interrupted(session)) {

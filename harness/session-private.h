@@ -2,7 +2,7 @@
  *
  * The state of a session, shared by its files: session.c goes from suite to suite,
  * session-host.c has the host, session-suite.c runs one suite, session-listen.c hears it,
- * session-results.c decides what is told.
+ * session-results.c decides what is told; session-jobs.c has suites run elsewhere.
  */
 #pragma once
 
@@ -133,12 +133,29 @@ gboolean session_prepare_template(Session *session, GError **error);
 /* Has the program of STATE reach it in the host. */
 gboolean session_reach_in_host(Session *session, const HostState *state, GError **error);
 
+/* ---- session-jobs.c */
+
+/* Whether units are to run at the same time once there is a template. */
+gboolean session_splits(const Session *session);
+/* Runs all suites from number FIRST on, in clones of the template. */
+HbStatus session_run_units(Session *session, guint first);
+
+/* ---- session.c */
+
+/* Nothing of SUITE was run, of which ONLY, or NULL, was to be: one result says WHY. Owned
+ * by the caller. */
+CaseResult *session_not_run(const Session *session, const Suite *suite, const char *only,
+                            Outcome outcome, const char *why);
+
 /* ---- session-suite.c */
 
 /* Binds what SUITE, somebody else's, wants bound; its arguments and environment with what
  * is then known. */
 gboolean session_prepare_foreign(Session *session, const Suite *suite, GStrv *argv,
                                  GStrv *environment, GError **error);
+
+/* SUITE's cases that are meant, each with a unit of its own; owned by the caller. */
+GStrv session_chosen_cases(const Session *session, const Suite *suite);
 
 /* Those of SUITE's results that were not told while it ran; tries what failed again, each
  * time on a new host. NULL: interrupted. */

@@ -52,6 +52,8 @@ session_deliver(Session *session, GPtrArray *results)
         }
         if (session->options->no_skip && result->outcome == OUTCOME_SKIP)
             refuse_skip(result);
+        if (session->options->unit)
+            result->order = session->options->unit->order;
         i++;
     }
     if (results->len > 0)

@@ -68,8 +68,9 @@ session_want(Session *session, const Suite *suite, const char *only)
 {
     const SessionOptions *options = session->options;
     session->wanted = NULL;
-    if (!options->driver->branch || options->isolation == SESSION_ISOLATE_NONE ||
-        suite->is_check || suite->command)
+    /* What was given is all there is. */
+    if (options->origin || !options->driver->branch ||
+        options->isolation == SESSION_ISOLATE_NONE || suite->is_check || suite->command)
         return;
     if (!only && session_isolates_cases(session, suite))
         only = first_case(session, suite);

@@ -325,17 +325,28 @@ not_to_run(Session *session, const Suite *suite, const char *name)
     return result;
 }
 
+GStrv
+session_chosen_cases(const Session *session, const Suite *suite)
+{
+    const SessionOptions *options = session->options;
+    g_auto(GStrv) cases = suite_cases(suite, options->plan);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    const char *only = options->unit ? options->unit->only : NULL;
+    for (char **name = cases; *name; name++)
+        if (selection_has_case(options->selection, options->lab, options->plan->host_id,
+                               suite->name, *name) &&
+            (!only || g_str_equal(only, *name)))
+            g_strv_builder_add(builder, *name);
+    return g_strv_builder_end(builder);
+}
+
 /* Each of those meant on a host of its own, told as they come. What no host could be had
  * for ends them, since the next would get none either. NULL: interrupted. */
 static GPtrArray *
 run_cases(Session *session, const Suite *suite)
 {
-    const SessionOptions *options = session->options;
-    g_auto(GStrv) cases = suite_cases(suite, options->plan);
+    g_auto(GStrv) cases = session_chosen_cases(session, suite);
     for (char **name = cases; *name; name++) {
-        if (!selection_has_case(options->selection, options->lab, options->plan->host_id,
-                                suite->name, *name))
-            continue;
         CaseResult *why_not = not_to_run(session, suite, *name);
         if (session_interrupted(session)) {
             case_result_free(why_not);

@@ -217,6 +217,17 @@ tell_dead_clone(Session *session, Layer *layer, const GError *error)
     session_tell_template(session, how);
 }
 
+/* The first of each unit is called by its number. */
+static char *
+name_of_clone(const Session *session)
+{
+    const SessionUnit *unit = session->options->unit;
+    return !unit ? g_strdup_printf("clone-%u", session->starts - 1)
+           : session->starts == 1
+               ? g_strdup_printf("clone-%u", unit->number)
+               : g_strdup_printf("clone-%u.%u", unit->number, session->starts);
+}
+
 gboolean
 session_clone_host(Session *session)
 {
@@ -228,7 +239,7 @@ session_clone_host(Session *session)
     if (session_interrupted(session) || session->late)
         return FALSE;
     session->starts++;
-    g_autofree char *name = g_strdup_printf("clone-%u", session->starts - 1);
+    g_autofree char *name = name_of_clone(session);
     session_choose_log_dir(session, name);
     session->host = options->driver->clone(layer ? layer->template : session->template,
                                            session->log_dir, options->interrupt, &error);
@@ -266,6 +277,9 @@ void
 session_discard_template(Session *session)
 {
     session_discard_layers(session);
-    g_clear_pointer(&session->template, session->options->driver->discard);
+    const SessionOrigin *origin = session->options->origin;
+    void *template = g_steal_pointer(&session->template);
+    if (template && !(origin && template == origin->template))
+        session->options->driver->discard(template);
     g_clear_pointer(&session->frozen_observation, g_free);
 }

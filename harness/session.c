@@ -17,54 +17,71 @@ session_step(const Session *session, const char *what)
         session->options->step(what, session->options->user_data);
 }
 
-/* Nothing of SUITE was run: one result says why. */
-static GPtrArray *
-not_run(Session *session, const Suite *suite, Outcome outcome, const char *why)
+CaseResult *
+session_not_run(const Session *session, const Suite *suite, const char *only,
+                Outcome outcome, const char *why)
 {
-    GPtrArray *results = case_results_new();
-    CaseResult *result = session_case(session, suite->name, "[suite]", outcome);
+    CaseResult *result =
+        session_case(session, suite->name, only ? only : "[suite]", outcome);
     case_result_set_message(result, "%s", why);
-    g_ptr_array_add(results, result);
-    return results;
+    return result;
+}
+
+static void
+deliver_not_run(Session *session, const Suite *suite, Outcome outcome, const char *why)
+{
+    session_deliver_one(session, session_not_run(session, suite, NULL, outcome, why));
+}
+
+/* FALSE: no host came, which is told. */
+static gboolean
+have_host(Session *session, HbStatus *status)
+{
+    g_autoptr(GError) error = NULL;
+    if (session_ensure_host(session, &error))
+        return TRUE;
+    *status = session_interrupted(session) ? HB_INTERRUPTED : HB_OK;
+    if (*status == HB_INTERRUPTED)
+        return FALSE;
+    CaseResult *result =
+        session_case(session, SESSION_HOST_SUITE,
+                     session->unprepared ? "prepare" : "boot", OUTCOME_FAIL);
+    session_set_verdict(session, result, error);
+    if (hb_error_status(error) == HB_UNSUPPORTED && !session->late)
+        *status = HB_UNSUPPORTED;
+    session_deliver_one(session, result);
+    return FALSE;
 }
 
 /* FALSE: the session ends here, with STATUS. */
 static gboolean
-do_suite(Session *session, const Suite *suite, HbStatus *status)
+do_suite(Session *session, guint index, HbStatus *status)
 {
+    const Suite *suite = session->options->suites->pdata[index];
     g_autofree char *unmet = suite_unmet(suite, session->options->plan);
     if (unmet) {
-        session_deliver(session, not_run(session, suite, OUTCOME_SKIP, unmet));
+        deliver_not_run(session, suite, OUTCOME_SKIP, unmet);
         return TRUE;
     }
     if (session->late) {
-        session_deliver(session,
-                        not_run(session, suite, OUTCOME_TIMEOUT, SESSION_NOT_RUN_LATE));
+        deliver_not_run(session, suite, OUTCOME_TIMEOUT, SESSION_NOT_RUN_LATE);
         return TRUE;
     }
-    g_autoptr(GError) error = NULL;
     session_want(session, suite, NULL);
-    if (!session_ensure_host(session, &error)) {
-        *status = session_interrupted(session) ? HB_INTERRUPTED : HB_OK;
-        if (*status == HB_INTERRUPTED)
-            return FALSE;
-        CaseResult *result =
-            session_case(session, SESSION_HOST_SUITE,
-                         session->unprepared ? "prepare" : "boot", OUTCOME_FAIL);
-        session_set_verdict(session, result, error);
-        if (hb_error_status(error) == HB_UNSUPPORTED && !session->late)
-            *status = HB_UNSUPPORTED;
-        session_deliver_one(session, result);
+    if (!have_host(session, status))
         return session->late;
-    }
     if (suite->is_check)
         return TRUE;
     if (!session_host_counts(session)) {
-        session_deliver(session,
-                        not_run(session, suite, OUTCOME_SKIP, SESSION_NOT_RUN_DIFFERS));
+        deliver_not_run(session, suite, OUTCOME_SKIP, SESSION_NOT_RUN_DIFFERS);
         return TRUE;
     }
-    session_step(session, suite->name);
+    if (session->template && session_splits(session)) {
+        *status = session_run_units(session, index);
+        return FALSE;
+    }
+    if (!session_isolates_cases(session, suite))
+        session_step(session, suite->name);
     GPtrArray *results = session_run_suite(session, suite);
     if (!results) {
         *status = HB_INTERRUPTED;
@@ -102,13 +119,19 @@ session_run(const SessionOptions *options)
 {
     Session session = {.options = options};
     HbStatus status = HB_OK;
+    if (options->origin) {
+        session.template = options->origin->template;
+        session.frozen_observation = g_strdup(options->origin->observation);
+        session.boot_us = options->origin->boot_us;
+        session.checked = session.looked = TRUE;
+    }
     guint source = watch_deadline(&session);
     for (guint i = 0; i < options->suites->len; i++) {
         if (session_interrupted(&session)) {
             status = HB_INTERRUPTED;
             break;
         }
-        if (!do_suite(&session, options->suites->pdata[i], &status))
+        if (!do_suite(&session, i, &status))
             break;
     }
     session_stop_host(&session);

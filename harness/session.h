@@ -9,6 +9,7 @@
 
 #include "bind.h"
 #include "boot.h"
+#include "job.h"
 #include "outcome.h"
 #include "selection.h"
 
@@ -55,6 +56,8 @@ typedef struct {
     void *(*clone)(const void *template, const char *log_dir, GCancellable *interrupt,
                    GError **error);
     void (*discard)(void *template);
+    /* Bytes of memory that it takes, whatever its clones do; NULL: nobody counts. */
+    gint64 (*bytes)(const void *template);
     /* A clone that can be frozen itself; NULL: there is none such. */
     void *(*branch)(const void *template, const char *log_dir, GCancellable *interrupt,
                     GError **error);
@@ -77,6 +80,36 @@ typedef enum {
 } SessionIsolation;
 
 extern const SessionDriver session_boot_driver; /* real hosts; "host" is a Boot */
+
+/* A part of a session that can run by itself: a suite, or one case of it. */
+typedef struct {
+    const Suite *suite;
+    char *only;   /* the case, or NULL: all that are meant */
+    guint number; /* from 1; its clones' logs are called by it */
+    guint order;  /* of its results */
+} SessionUnit;
+
+/* What a session starts from that is given its template, instead of a host. */
+typedef struct {
+    void *template;          /* the driver's; stays the caller's */
+    const char *observation; /* of the host that was frozen, where clones are checked */
+    gint64 boot_us;          /* of that host */
+} SessionOrigin;
+
+/* How units run at the same time, each in a process of its own (job.h). */
+typedef struct {
+    /* How many may run now, which may change whenever the main loop runs. */
+    guint (*may)(gpointer user_data);
+    /* What there is to tell of PLACES but how many may. */
+    void (*uses)(const JobPlaces *places, gpointer user_data);
+    /* A process that runs units in clones of ORIGIN, one after the other as it gets them
+     * by job_order() (session_unit_to_json()), until it is dismissed. */
+    Job *(*start)(const SessionOrigin *origin, Report *report, const JobWatch *watch,
+                  gpointer watcher, gpointer user_data, GError **error);
+} SessionJobs;
+
+/* Owned by the caller. */
+JsonObject *session_unit_to_json(const SessionUnit *unit);
 
 /* The key that such a host's template has in the store, and what it is made of, as
  * template_key_of(). */
@@ -118,7 +151,10 @@ struct SessionOptions {
     gboolean cold;         /* no templates: each host is started */
     gboolean keep;         /* use a template that is kept, or keep the one that is made */
     gboolean check_clones; /* compare clones with the manifest, too */
-    gint64 deadline_us;    /* g_get_monotonic_time() by when all must be done; 0: none */
+    const SessionJobs *jobs;     /* NULL: one unit at a time, here */
+    const SessionOrigin *origin; /* or NULL: hosts are started */
+    const SessionUnit *unit;     /* the only one that is to run; or NULL */
+    gint64 deadline_us; /* g_get_monotonic_time() by when all must be done; 0: none */
     GCancellable *interrupt; /* the session also fires it itself, at the deadline */
 
     /* Called as things happen; the first two may be NULL. */

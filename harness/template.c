@@ -137,6 +137,12 @@ template_free(Template *template)
     g_free(template);
 }
 
+gint64
+template_used_bytes(const Template *template)
+{
+    return used_bytes(template->recipe->memory_fds);
+}
+
 /* ---- clones
  * --------------------------------------------------------------------------------------
  */

@@ -17,6 +17,8 @@ typedef struct Template Template;
  * it (machine_failure()) or *BOOT is NULL: then what was frozen is of no use. */
 Template *template_freeze(Boot **boot, GError **error);
 void template_free(Template *template);
+/* Bytes of memory that it takes, whatever its clones do. */
+gint64 template_used_bytes(const Template *template);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Template, template_free)
 
 /* A clone that answers, with logs in LOG_DIR (as in BootOptions). It may outlive the

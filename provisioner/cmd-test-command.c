@@ -2,7 +2,9 @@
  *
  * How the process of a host is called: with all that was asked of us that concerns it.
  */
-#include "cmd-test.h"
+#include "cmd-test-worker.h"
+
+#include <string.h>
 
 static void
 add_option(GStrvBuilder *argv, const char *name, const char *value)
@@ -60,6 +62,8 @@ test_worker_command(const TestOptions *o, const TestLab *lab, const TestHost *ho
     add_option(argv, "retry", retry);
     g_autofree char *deadline = g_strdup_printf("%" G_GINT64_FORMAT, o->deadline_us);
     add_option(argv, "worker-deadline", deadline);
+    if (o->jobs != 1)
+        g_strv_builder_add(argv, "--worker-jobs");
     if (o->no_retry)
         g_strv_builder_add(argv, "--no-retry");
     if (o->capture)
@@ -75,5 +79,32 @@ test_worker_command(const TestOptions *o, const TestLab *lab, const TestHost *ho
         g_strv_builder_add(argv, "--no-skip");
     if (o->even_if_different)
         g_strv_builder_add(argv, "--even-if-different");
+    return g_strv_builder_end(argv);
+}
+
+/* What concerns that process alone. */
+static gboolean
+is_ours_alone(const char *word)
+{
+    return g_str_has_prefix(word, "--worker-fd=") || g_str_equal(word, "--worker-jobs") ||
+           g_str_has_prefix(word, "--worker-lab=");
+}
+
+GStrv
+test_unit_command(GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize length;
+    if (!g_file_get_contents("/proc/self/cmdline", &text, &length, error))
+        return NULL;
+    g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
+    g_strv_builder_add(argv, "/proc/self/exe");
+    for (gsize at = strlen(text) + 1; at < length; at += strlen(text + at) + 1)
+        if (!is_ours_alone(text + at))
+            g_strv_builder_add(argv, text + at);
+    g_autofree char *template = g_strdup_printf("%d", UNIT_ABOUT_FD);
+    g_autofree char *lab = g_strdup_printf("/proc/self/fd/%d", UNIT_LAB_FD);
+    add_option(argv, "worker-template", template);
+    add_option(argv, "worker-lab", lab);
     return g_strv_builder_end(argv);
 }

@@ -156,15 +156,26 @@ on_ended(Job *job, gpointer user_data)
     Run *run = user_data;
     TestLab *lab;
     TestHost *host = host_of(run, job, &lab);
-    schedule_leave(&run->schedule, host->memory_bytes);
     host->job = NULL;
+    run_take_places(run, host, &(JobPlaces){0});
+    schedule_leave(&run->schedule, host->memory_bytes);
     end_host(run, lab, host);
     g_idle_add(on_job_idle, job); /* it still is on the stack */
     run_save_reports(run, FALSE);
     start_hosts(run);
 }
 
-static const JobWatch watch = {.step = on_step, .results = on_results, .ended = on_ended};
+static void
+on_places(Job *job, const JobPlaces *places, gpointer user_data)
+{
+    Run *run = user_data;
+    TestLab *lab;
+    run_take_places(run, host_of(run, job, &lab), places);
+    start_hosts(run);
+}
+
+static const JobWatch watch = {
+    .step = on_step, .results = on_results, .places = on_places, .ended = on_ended};
 
 static void
 start_host(Run *run, TestLab *lab, TestHost *host)
@@ -175,8 +186,9 @@ start_host(Run *run, TestLab *lab, TestHost *host)
     if (!lab->begun)
         lab->report->started_us = host->part->started_us;
     lab->begun = TRUE;
-    host->job = job_start((const char *const *)argv, host->part, run->options->verbose,
-                          &watch, run, &error);
+    host->allowed = 1;
+    host->job = job_start((const char *const *)argv, NULL, host->part,
+                          run->options->verbose, &watch, run, &error);
     if (!host->job) {
         schedule_leave(&run->schedule, host->memory_bytes);
         fail_host(run, lab, host, OUTCOME_INFRASTRUCTURE, error->message);
@@ -209,6 +221,7 @@ start_hosts(Run *run)
         for (guint j = 0; j < lab->hosts->len; j++)
             start_if_possible(run, lab, lab->hosts->pdata[j]);
     }
+    run_share_places(run);
     run_show_line(run);
     if (!all_done(run))
         return TRUE;

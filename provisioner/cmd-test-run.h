@@ -37,3 +37,10 @@ void run_print_cases(Run *run, const Report *report, guint first);
 /* Replaces the reports; one for standard output is written at the END only. */
 void run_save_reports(Run *run, gboolean is_end);
 void run_print_summary(const Run *run);
+
+/* ---- cmd-test-share.c */
+
+/* Gives the hosts that run what places the others leave. */
+void run_share_places(Run *run);
+/* What HOST's process says of its PLACES, which may free some; all zero: it is gone. */
+void run_take_places(Run *run, TestHost *host, const JobPlaces *places);

@@ -3,12 +3,13 @@
  * The process that runs one host, or several one after the other, what happens told to
  * whoever started us. SIGTERM ends it in order: the host first, then the last line.
  */
-#include "cmd-test.h"
+#include "cmd-test-worker.h"
 
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bind.h"
@@ -18,12 +19,6 @@
 
 /* Should the orderly end hang, this ends us, and the emulator with us. */
 #define END_SECONDS 20
-
-typedef struct {
-    const TestOptions *options;
-    const Emulator *emulator;
-    const char *log_dir; /* of the host that runs */
-} Worker;
 
 static gboolean
 on_signal(gpointer interrupt)
@@ -36,7 +31,7 @@ on_signal(gpointer interrupt)
 static void
 on_started(const void *host, gpointer user_data)
 {
-    const Worker *worker = user_data;
+    const TestWorker *worker = user_data;
     const Boot *boot = host;
     g_autofree char *emulator = g_strdup_printf("QEMU %s (%s)", worker->emulator->version,
                                                 worker->emulator->binary);
@@ -54,7 +49,7 @@ on_started(const void *host, gpointer user_data)
 static void
 on_frozen(gboolean cold, const char *how, gpointer user_data)
 {
-    const Worker *worker = user_data;
+    const TestWorker *worker = user_data;
     const JobFacts facts = {.cold = cold ? how : NULL, .template = cold ? NULL : how};
     job_tell_facts(worker->options->worker_fd, &facts);
 }
@@ -62,14 +57,14 @@ on_frozen(gboolean cold, const char *how, gpointer user_data)
 static void
 on_step(const char *what, gpointer user_data)
 {
-    const Worker *worker = user_data;
+    const TestWorker *worker = user_data;
     job_tell_step(worker->options->worker_fd, what);
 }
 
 static void
 on_results(const GPtrArray *results, gpointer user_data)
 {
-    const Worker *worker = user_data;
+    const TestWorker *worker = user_data;
     job_tell_results(worker->options->worker_fd, results);
 }
 
@@ -105,8 +100,34 @@ manifest_for(const TestOptions *options, const Plan *plan, GError **error)
     return g_string_free(out, FALSE);
 }
 
+/* A session of one host, with logs in a folder of its own. */
 static HbStatus
-run_host(Worker *worker, const Plan *plan, const Plan *machine,
+run_session(TestWorker *worker, SessionOptions *session, GError **error)
+{
+    const TestOptions *options = worker->options;
+    g_autofree char *name =
+        g_strdup_printf("%s-%s", options->worker_name, session->plan->host_id);
+    LogDir *logs = log_dir_open(options->log_dir, name, error);
+    if (!logs)
+        return HB_INFRASTRUCTURE;
+    session->log_dir = worker->log_dir = log_dir_path(logs);
+    job_tell_facts(options->worker_fd, &(JobFacts){.log_dir = worker->log_dir});
+    g_autoptr(JobOrders) orders = NULL;
+    if (options->worker_jobs && worker->lab_fd >= 0) {
+        session->jobs = &test_jobs;
+        orders = job_orders_new(options->worker_fd, test_hear_places, worker);
+    }
+    HbStatus status = session_run(session);
+    /* Where nothing was started there is nothing to read; rmdir() leaves what is. */
+    if (rmdir(worker->log_dir) == 0)
+        job_tell_facts(options->worker_fd, &(JobFacts){.log_dir = ""});
+    worker->log_dir = NULL;
+    log_dir_close(logs, TRUE);
+    return status;
+}
+
+static HbStatus
+run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
          const Selection *selection, GCancellable *interrupt, GError **error)
 {
     const TestOptions *options = worker->options;
@@ -124,13 +145,9 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
                                ? g_build_filename(options->program.out, folder, NULL)
                                : NULL;
     g_autofree char *manifest = manifest_for(options, plan, error);
-    g_autofree char *name = g_strdup_printf("%s-%s", options->worker_name, plan->host_id);
-    LogDir *logs = manifest ? log_dir_open(options->log_dir, name, error) : NULL;
-    if (!logs)
+    if (!manifest)
         return HB_INFRASTRUCTURE;
-    worker->log_dir = log_dir_path(logs);
-    job_tell_facts(options->worker_fd, &(JobFacts){.log_dir = worker->log_dir});
-    const SessionOptions session = {
+    SessionOptions session = {
         .plan = machine,
         .lab = options->worker_name,
         .manifest = manifest,
@@ -146,7 +163,6 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
         .env = (const char *const *)env,
         .bindings = bindings,
         .out = out,
-        .log_dir = worker->log_dir,
         .prepare = options->prepare,
         .suites = list,
         .selection = selection,
@@ -169,13 +185,8 @@ run_host(Worker *worker, const Plan *plan, const Plan *machine,
         .results = on_results,
         .user_data = worker,
     };
-    HbStatus status = session_run(&session);
-    /* Where nothing was started there is nothing to read; rmdir() leaves what is. */
-    if (rmdir(worker->log_dir) == 0)
-        job_tell_facts(options->worker_fd, &(JobFacts){.log_dir = ""});
-    worker->log_dir = NULL;
-    log_dir_close(logs, TRUE);
-    return status;
+    return options->worker_template >= 0 ? test_run_units(worker, &session, error)
+                                         : run_session(worker, &session, error);
 }
 
 static const Plan *
@@ -189,14 +200,28 @@ plan_of_host(const GPtrArray *plans, const char *host)
     return plans->pdata[0];
 }
 
+/* For processes of units, which plan what we did. */
+static int
+keep_text(const GString *text)
+{
+    int fd = memfd_create("lab", MFD_CLOEXEC);
+    if (fd >= 0 && write(fd, text->str, text->len) == (ssize_t)text->len)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 /* Findings were printed by whoever started us. PATH: where to read it, if not in
- * FILENAME. */
+ * FILENAME. *KEPT, unless NULL: of a file with the text, or -1. */
 static GPtrArray *
-plan_quietly(const char *filename, const char *path, const Emulator *emulator,
+plan_quietly(const char *filename, const char *path, const Emulator *emulator, int *kept,
              GError **error)
 {
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(GString) text = lab_read(path ? path : filename, findings);
+    if (text && kept)
+        *kept = keep_text(text);
     g_autoptr(Lab) lab =
         text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
     GPtrArray *plans = lab ? plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
@@ -208,18 +233,20 @@ plan_quietly(const char *filename, const char *path, const Emulator *emulator,
 }
 
 static HbStatus
-run_hosts(Worker *worker, const char *filename, GCancellable *interrupt, GError **error)
+run_hosts(TestWorker *worker, const char *filename, GCancellable *interrupt,
+          GError **error)
 {
     const TestOptions *options = worker->options;
     g_autoptr(GPtrArray) plans =
-        plan_quietly(filename, options->worker_lab, worker->emulator, error);
+        plan_quietly(filename, options->worker_lab, worker->emulator,
+                     options->worker_jobs ? &worker->lab_fd : NULL, error);
     g_autoptr(Selection) selection =
         plans ? selection_new((const char *const *)options->patterns, error) : NULL;
     if (!selection)
         return HB_INFRASTRUCTURE;
     g_autoptr(GPtrArray) machines = NULL;
     if (options->started_as) {
-        machines = plan_quietly(options->started_as, NULL, worker->emulator, error);
+        machines = plan_quietly(options->started_as, NULL, worker->emulator, NULL, error);
         if (!machines)
             return HB_INFRASTRUCTURE;
     }
@@ -245,7 +272,8 @@ test_worker(const TestOptions *options, const char *filename)
     g_cancellable_push_current(interrupt);
     g_autoptr(GError) error = NULL;
     g_autoptr(Emulator) emulator = cli_emulator(&options->machine, &error);
-    Worker worker = {.options = options, .emulator = emulator};
+    TestWorker worker = {
+        .options = options, .emulator = emulator, .lab_fd = -1, .places = {.may = 1}};
     HbStatus status =
         emulator ? run_hosts(&worker, filename, interrupt, &error) : HB_INFRASTRUCTURE;
     if (error) {
@@ -257,6 +285,8 @@ test_worker(const TestOptions *options, const char *filename)
         job_tell_results(options->worker_fd, results);
     }
     g_cancellable_pop_current(interrupt);
+    if (worker.lab_fd >= 0)
+        close(worker.lab_fd);
     job_tell_end(options->worker_fd, status);
     return HB_OK;
 }

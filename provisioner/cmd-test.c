@@ -81,7 +81,8 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "Load a kernel module in the hosts, with what it needs; may be repeated",
          "NAME"},
         {"jobs", 'j', 0, G_OPTION_ARG_INT, &o->jobs,
-         "Hosts at the same time (default: as cores and memory allow)", "N"},
+         "Hosts at the same time, clones counted (default: as cores and memory allow)",
+         "N"},
         {"isolate", 0, 0, G_OPTION_ARG_STRING, &o->isolate_text,
          "Who gets a host of its own: suite (default), case, none", "WHAT"},
         {"cold", 0, 0, G_OPTION_ARG_NONE, &o->cold,
@@ -114,6 +115,10 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          NULL, NULL},
         {"worker-unit", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING_ARRAY,
          &o->worker_units, NULL, NULL},
+        {"worker-jobs", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_NONE, &o->worker_jobs, NULL,
+         NULL},
+        {"worker-template", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT,
+         &o->worker_template, NULL, NULL},
         {"worker-deadline", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT64, &o->deadline_us,
          NULL, NULL},
         {"manifest", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &o->manifest, NULL,
@@ -432,6 +437,7 @@ cmd_test(int argc, char **argv)
     g_auto(TestOptions) options = {.repeat = 1,
                                    .jobs = JOBS_AUTO,
                                    .worker_fd = -1,
+                                   .worker_template = -1,
                                    .suite_timeout = 600,
                                    .case_timeout = CASE_AUTO};
     int status = HB_OK;

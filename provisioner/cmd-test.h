@@ -2,7 +2,8 @@
  *
  * hostbed test: cmd-test.c reads the command line and finds out what is to be run, with
  * cmd-test-labs.c; cmd-test-list.c only tells it; cmd-test-run.c runs it, a process for
- * each host, cmd-test-command.c says how that is called, cmd-test-worker.c is it;
+ * each host, cmd-test-command.c says how that is called, cmd-test-worker.c is it, and
+ * cmd-test-units.c those that it starts; cmd-test-share.c says how many;
  * cmd-test-report.c tells what happens.
  */
 #pragma once
@@ -31,7 +32,7 @@ typedef struct {
     char *shard_text;
     Shard shard;
     int repeat, retry;
-    int jobs;                /* below 1: as cores and memory allow */
+    int jobs;                /* below 1: as cores and memory allow; known when it runs */
     double deadline_seconds; /* 0: none */
     gint64 deadline_us;      /* g_get_monotonic_time(), the same in every process; or 0 */
     char *isolate_text;
@@ -40,12 +41,14 @@ typedef struct {
     gboolean list, capture, no_retry, no_skip, even_if_different, quiet, verbose;
 
     /* between us and our workers, and for tests */
-    int worker_fd;       /* -1: we are none */
-    char *worker_name;   /* the lab's name in reports */
-    char *worker_lab;    /* what to read in place of the lab's file, or NULL */
-    char **worker_units; /* "HOST/SUITE" */
-    char *manifest;      /* file to compare with in place of the plan's */
-    char *started_as;    /* lab whose machine is started in place of this one's */
+    int worker_fd;        /* -1: we are none */
+    char *worker_name;    /* the lab's name in reports */
+    char *worker_lab;     /* what to read in place of the lab's file, or NULL */
+    char **worker_units;  /* "HOST/SUITE" */
+    gboolean worker_jobs; /* the process may start others, as it is allowed to */
+    int worker_template;  /* descriptor of what is known of the template; -1: none is */
+    char *manifest;       /* file to compare with in place of the plan's */
+    char *started_as;     /* lab whose machine is started in place of this one's */
     char **extra_args;
 } TestOptions;
 
@@ -56,6 +59,9 @@ typedef struct {
     Report *part;
     Job *job; /* NULL: not started, or ended */
     gboolean done;
+    JobPlaces places; /* as it told last */
+    guint allowed;    /* places, as we told last; its own counted */
+    guint held;       /* places beside its own that are counted in */
 } TestHost;
 
 /* One lab to run, once. */
@@ -87,5 +93,7 @@ test_list(const TestOptions *options, const GPtrArray *labs, const Selection *se
 /* The command line of the process that runs HOST of LAB; owned by the caller. */
 GStrv
 test_worker_command(const TestOptions *options, const TestLab *lab, const TestHost *host);
+/* That of a process for units of the same host, from this one's. */
+GStrv test_unit_command(GError **error);
 /* The process of one host: FILENAME's units to OPTIONS->worker_fd. */
 int test_worker(const TestOptions *options, const char *filename);

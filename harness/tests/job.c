@@ -59,7 +59,7 @@ run_script(const char *script, guint term_after_ms, char **steps)
     Report *report = report_new("lab");
     g_autoptr(GError) error = NULL;
     const char *const argv[] = {"/bin/sh", "-c", script, NULL};
-    Job *job = job_start(argv, report, FALSE, &watch, &seen, &error);
+    Job *job = job_start(argv, NULL, report, FALSE, &watch, &seen, &error);
     assert_non_null(job);
     if (term_after_ms)
         g_timeout_add(term_after_ms, send_term, job);
@@ -169,7 +169,7 @@ a_worker_goes_with_its_parent(void **state)
         g_autofree char *open_script = g_strdup_printf(
             "exec %d>/proc/%d/fd/%d; %s", pipe_fds[1], getpid(), pipe_fds[1], script);
         const char *const open_argv[] = {argv[0], argv[1], open_script, NULL};
-        job_start(open_argv, report_new("lab"), FALSE, &watch, &seen, NULL);
+        job_start(open_argv, NULL, report_new("lab"), FALSE, &watch, &seen, NULL);
         g_main_loop_run(seen.loop);
         _exit(1);
     }

@@ -55,6 +55,36 @@ one_at_a_time_always_works(void **state)
     assert_false(schedule_enter(&schedule, 0));
 }
 
+/* Five places, of which two hosts have one each. */
+static void
+what_is_left_is_shared(void **state)
+{
+    const Schedule schedule = {
+        .places = 5, .memory_bytes = 8 * GIB, .running = 2, .used_bytes = 2 * GIB};
+    ScheduleShare shares[] = {{.could = 10, .memory_bytes = GIB},
+                              {.could = 2, .memory_bytes = GIB}};
+    schedule_deal(&schedule, shares, 2, FALSE);
+    assert_int_equal(shares[0].fair, 2);
+    assert_int_equal(shares[1].fair, 1);
+    schedule_deal(&schedule, shares, 2, TRUE);
+    assert_int_equal(shares[0].fair + shares[1].fair, 0);
+    shares[1].could = 0;
+    schedule_deal(&schedule, shares, 2, FALSE);
+    assert_int_equal(shares[0].fair, 3);
+    /* what one has is dealt anew */
+    const Schedule full = {
+        .places = 4, .memory_bytes = 8 * GIB, .running = 4, .used_bytes = 8 * GIB};
+    ScheduleShare held[] = {{.could = 9, .memory_bytes = 2 * GIB, .held = 2},
+                            {.could = 9, .memory_bytes = 2 * GIB}};
+    schedule_deal(&full, held, 2, FALSE);
+    assert_int_equal(held[0].fair, 1);
+    assert_int_equal(held[1].fair, 1);
+    held[1].memory_bytes = 3 * GIB;
+    schedule_deal(&full, held, 2, FALSE);
+    assert_int_equal(held[0].fair, 2);
+    assert_int_equal(held[1].fair, 0);
+}
+
 int
 main(void)
 {
@@ -63,6 +93,7 @@ main(void)
         cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(what_never_fits_is_refused_with_both_numbers),
         cmocka_unit_test(one_at_a_time_always_works),
+        cmocka_unit_test(what_is_left_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
