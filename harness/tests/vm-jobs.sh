@@ -84,7 +84,7 @@ is "each once, in order" "$(sed -n 's/^ *"case" : "\(.*_its_node\)",$/\1/p' "$ta
     "bound_memory_is_on_its_node preferred_memory_is_on_its_node"
 
 # The first one makes the host, the others find it.
-cache cache
+own_cache cache
 # Starts a run and waits until both suites run: RUN, WORKER, UNITS.
 start_both() {
     "$build_dir/run" hostbed test --accel tcg -j 2 --keep --json "$tap_dir/r.json" "$lab" \
