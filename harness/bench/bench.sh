@@ -73,7 +73,7 @@ compare_clones() { # EMULATOR
     at=$(mktemp -d "$dir/clones.XXXXXX")
     for ((i = 0; i < runs; i++)); do suites+=(--suite "true $i"); done
     for _ in 1 2 3; do
-        hostbed test -q --accel tcg --emulator "$1" --log-dir "$at/log" "$lab" "${suites[@]}" >/dev/null 2>"$dir/err" ||
+        hostbed test -q -j 1 --accel tcg --emulator "$1" --log-dir "$at/log" "$lab" "${suites[@]}" >/dev/null 2>"$dir/err" ||
             { tail -n 3 "$dir/err" >&2; return 1; }
         said_hello "$at"/log/*/events.log >>"$at/start"
         said_hello "$at"/log/*/clone-*/events.log >>"$at/clone"
@@ -103,13 +103,29 @@ compare_sizes() { # EMULATOR
     for ((i = 0; i < runs; i++)); do suites+=(--suite "true $i"); done
     for size in 2 64; do
         sed "s/memory=\"[^\"]*\"/memory=\"$size GiB\"/" "$source_dir/topologies/smallest.xml" >"$at/$size.xml"
-        HOSTBED_MEMORY='256 GiB' hostbed test -q --accel tcg --emulator "$1" --log-dir "$at/log" "$at/$size.xml" \
+        HOSTBED_MEMORY='256 GiB' hostbed test -q -j 1 --accel tcg --emulator "$1" --log-dir "$at/log" "$at/$size.xml" \
             "${suites[@]}" >/dev/null 2>"$dir/err" || { tail -n 3 "$dir/err" >&2; return 1; }
         said_hello "$at"/log/*/clone-*/events.log >"$at/$size"
         rm -rf "$at/log"
     done
     ratio "$version: a clone with 64 GiB: with 2 GiB" "$at/64" "$at/2" "about 1"
 }
+# Fifty cases that get a host each, two at a time, with a template that is kept: the whole of the command.
+compare_jobs() { # EMULATOR
+    local version at suites=() each
+    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    at=$(mktemp -d "$dir/jobs.XXXXXX")
+    for ((i = 0; i < 50; i++)); do suites+=(--suite "true $i"); done
+    fifty() { XDG_CACHE_HOME=$at/cache hostbed test -q --accel tcg --emulator "$1" --keep "${@:2}" "$lab" "${suites[@]}"; }
+    fifty "$1" -j 2 >/dev/null 2>"$dir/err" || { tail -n 3 "$dir/err" >&2; return 1; }
+    for _ in 1 2 3; do
+        for each in 1 2; do milliseconds "$at/$each" fifty "$1" -j $each || return 1; done
+    done
+    row "$version: 50 cases, a host each, a minute: -j 2, -j 1" "$(cases_a_minute "$at/2")" "$(cases_a_minute "$at/1")" \
+        "at least 250 with two"
+    rm -rf "$at/cache"
+}
+cases_a_minute() { awk "BEGIN { printf \"%.0f\", 50 * 60000 / $(median "$1") }"; }
 # A guest inside with an assigned NIC, from nothing to its first frame: a suite's case, and a script in the bare emulator's
 # host, of the same image.
 compare_inner() { # EMULATOR
@@ -129,14 +145,21 @@ compare_inner() { # EMULATOR
 inner_lab=$source_dir/topologies/nested-linux.xml
 said_hello() { sed -n 's/.* said HELLO after \([0-9]*\)\.\([0-9]*\) s$/\1\2/p' "$@" | sed 's/^0*\([0-9]\)/\1/'; }
 
+# BENCH_ONLY="clones jobs": those rows alone.
+asked() { [ -z "${BENCH_ONLY:-}" ] || [[ " $BENCH_ONLY " == *" $1 "* ]]; }
+compare() { # WHAT: with each emulator
+    asked "$1" || return 0
+    "compare_$1" "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" &&
+        { [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || [ "$1" = sizes ] || "compare_$1" "$HOSTBED_SECOND_EMULATOR"; }
+}
+
 row "median of $runs, milliseconds" "hostbed" "peer" "ratio"
-compare_boots "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
-[ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_boots "$HOSTBED_SECOND_EMULATOR" || exit 1
-compare_clones "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
-[ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_clones "$HOSTBED_SECOND_EMULATOR" || exit 1
-compare_sizes "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" || exit 1
-compare_inner "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}"
-[ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || compare_inner "$HOSTBED_SECOND_EMULATOR"
+compare boots || exit 1
+compare clones || exit 1
+compare sizes || exit 1
+compare jobs || exit 1
+compare inner
+[ -z "${BENCH_ONLY:-}" ] || exit 0
 
 for largest in 112nic-packed 128cell-2cpu; do
     for _ in $(seq "$runs"); do

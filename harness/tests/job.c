@@ -185,6 +185,63 @@ a_worker_goes_with_its_parent(void **state)
     close(pipe_fds[0]);
 }
 
+/* What a process hears, says of its places and inherits. */
+static void
+on_places(Job *job, const JobPlaces *places, gpointer user_data)
+{
+    g_string_append_printf(((Seen *)user_data)->steps, "places %u %u %u %d;",
+                           places->runs, places->may, places->could,
+                           (int)places->template_bytes);
+}
+
+static void
+on_done(Job *job, gpointer user_data)
+{
+    g_string_append(((Seen *)user_data)->steps, "done;");
+    job_dismiss(job);
+}
+
+static const JobWatch both = {.step = on_step,
+                              .results = on_results,
+                              .places = on_places,
+                              .done = on_done,
+                              .ended = on_ended};
+
+static void
+a_worker_hears_what_to_do(void **state)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_autoptr(Report) report = report_new("lab");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
+    Seen seen = {.loop = loop, .steps = g_string_new(NULL)};
+    int given[2];
+    const char *const argv[] = {
+        "/bin/sh", "-c",
+        "read -r line <&3; [ \"$line\" = '{\"suite\":\"numa\"}' ] || exit 1;"
+        "echo '{\"type\":\"step\",\"what\":\"'$(cat <&4)'\"}' >&3;"
+        "echo '{\"type\":\"places\",\"runs\":1,\"may\":2,\"could\":3,"
+        "\"template_bytes\":4}' >&3; echo '{\"type\":\"done\"}' >&3;"
+        "read -r line <&3 || " END,
+        NULL};
+    assert_true(g_unix_open_pipe(given, FD_CLOEXEC, NULL));
+    assert_int_equal(write(given[1], "inherited", 9), 9);
+    close(given[1]);
+    g_array_append_val(fds, given[0]);
+    Job *job = job_start(argv, fds, report, FALSE, &both, &seen, &error);
+    assert_non_null(job);
+    close(given[0]);
+    JsonObject *order = json_object_new();
+    json_object_set_string_member(order, "suite", "numa");
+    job_order(job, order);
+    g_main_loop_run(loop);
+    job_free(job);
+    assert_string_equal(seen.steps->str, "inherited;places 1 2 3 4;done;");
+    assert_int_equal(report->results->len, 0);
+    assert_true(report->complete);
+    g_string_free(seen.steps, TRUE);
+}
+
 int
 main(void)
 {
@@ -196,6 +253,7 @@ main(void)
         cmocka_unit_test(a_worker_that_talks_nonsense_is_a_failure),
         cmocka_unit_test(an_interrupted_worker_leaves_the_report_open),
         cmocka_unit_test(does_not_wait_for_grandchildren),
+        cmocka_unit_test(a_worker_hears_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ sample() {
 
 suites=()
 for ((i = 0; i < clones; i++)); do suites+=(--suite "true $i"); done
-"$build_dir/run" hostbed test --accel tcg --isolate suite --log-dir "$tap_dir/logs" "$lab" "${suites[@]}" >"$tap_dir/tap" 2>"$tap_dir/err" &
+"$build_dir/run" hostbed test --accel tcg -j 1 --isolate suite --log-dir "$tap_dir/logs" "$lab" "${suites[@]}" >"$tap_dir/tap" 2>"$tap_dir/err" &
 pid=$!
 sample $pid "$tap_dir/samples" &
 wait $pid
@@ -50,7 +50,7 @@ is "memory does not grow by a KiB for each" "$(grows 2 1)" no
 
 seen=no
 for ((i = 0; i < kills; i++)); do
-    "$build_dir/run" hostbed test --accel tcg --isolate suite --log-dir "$tap_dir/logs" "$lab" "${suites[@]}" >/dev/null 2>&1 &
+    "$build_dir/run" hostbed test --accel tcg -j 2 --isolate suite --log-dir "$tap_dir/logs" "$lab" "${suites[@]}" >/dev/null 2>&1 &
     pid=$!
     # Some while it boots, most while there are clones.
     sleep "$((i % 8)).$((RANDOM % 1000))"
