@@ -488,6 +488,9 @@ write_options(const Plan *plan, const Words *words)
     write_generic_initiators(&writer);
     JsonObject *panic = object_new("driver", "pvpanic", NULL, NULL);
     add_json(&writer, "-device", panic);
+    /* A number that each emulator draws for itself; the guest sees it change. */
+    if (plan->has_generation_id)
+        add_json(&writer, "-device", object_new("driver", "vmgenid", "guid", "auto"));
     write_kernel(&writer);
     if (words->clone) {
         add(&writer, "-incoming", "defer");

@@ -38,6 +38,7 @@ plan_machine(Planning *planning)
      * all of them anew for every change of a BAR. BIOS and Linux do without; EFI may not.
      */
     plan->tcg_without_smm = plan->firmware == LAB_FIRMWARE_BIOS;
+    plan->has_generation_id = planning_device(planning, "vmgenid") != NULL;
     plan->kernel = g_strdup(host->kernel);
     for (guint i = 0; i < host->interconnects->len; i++)
         g_ptr_array_add(plan->interconnects,

@@ -146,6 +146,8 @@ struct Plan {
                                  * the threads of a core; NULL: the model's own */
     const char *tcg_cpu_features; /* -cpu words that make plain emulation faster, or NULL:
                                    * the lab chose the model */
+    gboolean has_generation_id;   /* clones are told at once that they are, so that their
+                                   * kernel draws random numbers of its own */
     gboolean tcg_without_smm;     /* no system management mode under plain emulation */
     GPtrArray *cpu_features;      /* LabCpuFeature */
     int sockets, dies, cores, threads;

@@ -12,6 +12,9 @@ cat >"$tap_dir/first" <<'SCRIPT'
 echo 1..1
 echo "# random $(od -An -N16 -tx1 /dev/urandom | tr -d ' ')"
 echo "# clock $(date +%s)"
+# The kernel is told by an interrupt, which comes when it comes.
+for _ in $(seq 600); do dmesg | grep -q 'virtual machine fork' && break; sleep 0.1; done
+echo "# forks $(dmesg | grep -c 'crng reseeded due to virtual machine fork')"
 if mkdir /tmp/mark 2>/dev/null && echo 7 >/proc/sys/vm/swappiness; then echo "ok 1 - untouched"
 else echo "not ok 1 - untouched"; fi
 SCRIPT
@@ -38,6 +41,7 @@ clones_are_whole() { # EMULATOR
         cmp - <(for _ in 1 2 3 4; do cat "$logs"/berrange-2017-l1/observation; done) && echo same)" same
     is "they are one host that was not booted again" "$(nonces | sort -u | wc -l)" 1
     is "they do not repeat each other's random numbers" "$(said random | sort -u | wc -l)" 3
+    is "whose kernels drew them anew by themselves, once" "$(said forks | sort | uniq -c | xargs)" "3 1"
     # The file "command" is written when the clone is spawned.
     for tap in "$logs"/*/clone-*/*.tap; do
         awk -v clock="$(sed -n 's/^# clock //p' "$tap")" -v spawned="$(stat -c %Y "${tap%/*}/command")" \
