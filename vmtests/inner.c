@@ -228,12 +228,26 @@ start(Inner *inner, const char *const *options, const char *const *more)
     run_emulator(inner, arguments);
 }
 
+static void
+fail_silent(const Inner *inner, const char *what)
+{
+    const char *errors = suite_read(ERRORS_PATH, (long)(inner - inners));
+    fail_msg("the guest %s; it said \"%s\", its emulator: %s", what, inner->answer,
+             errors && *errors ? errors : "nothing");
+}
+
 /* ---- one that was left
  * ------------------------------------------------------------------------------ */
 
+/* It stands still until it is found: QEMU does not read the state of a CPU that plain
+ * emulation had within a guest (docs/facts.rst). */
 void
 inner_leave(Inner *inner)
 {
+    int status = 0;
+    if (kill(inner->emulator, SIGSTOP) != 0 ||
+        waitpid(inner->emulator, &status, WUNTRACED) < 0 || !WIFSTOPPED(status))
+        fail_silent(inner, "cannot be stopped");
     FILE *file = fopen(LEFT_PATH, "we");
     if (!file)
         fail_msg(LEFT_PATH " cannot be written: %s", strerror(errno));
@@ -260,6 +274,7 @@ find_left(Inner *inner, bool is_usual)
         inner->emulator = emulator;
         inner->length = fread(inner->heard, 1, sizeof inner->heard - 1, file);
         connect_to(inner);
+        kill(emulator, SIGCONT);
     } else if (emulator > 0) {
         end_found(emulator);
     }
@@ -321,14 +336,6 @@ inner_start_linux(const char *function, const char *const *memory)
 
 /* ---- talking
  * ---------------------------------------------------------------------------------- */
-
-static void
-fail_silent(const Inner *inner, const char *what)
-{
-    const char *errors = suite_read(ERRORS_PATH, (long)(inner - inners));
-    fail_msg("the guest %s; it said \"%s\", its emulator: %s", what, inner->answer,
-             errors && *errors ? errors : "nothing");
-}
 
 void
 inner_say(Inner *inner, const char *command)

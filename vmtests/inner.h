@@ -44,7 +44,7 @@ Inner *inner_start_linux(const char *function, const char *const *memory);
 const char *inner_await(Inner *inner, const char *word);
 /* Ends the emulator as a crash would. */
 void inner_kill(Inner *inner);
-/* Leaves it running when this program ends, for the next one. */
+/* Leaves it when this program ends, stopped, for the next one, where it goes on. */
 void inner_leave(Inner *inner);
 
 /* Says COMMAND and waits for the answer, which is also returned. */

@@ -22,7 +22,7 @@ run_options=()
 # run_suite ALTERATION SUITE LAB
 run_suite() {
     echo "$1" >"$tap_dir/alteration"
-    hostbed test --accel tcg --quiet --even-if-different "${run_options[@]}" --emulator "$wrapper" "$2" "$source_dir/topologies/$3.xml" \
+    hostbed test --accel tcg --quiet --even-if-different --emulator "$wrapper" "$2" "$source_dir/topologies/$3.xml" \
         >"$out" 2>"$err"
     status=$?
 }
@@ -31,7 +31,7 @@ run_suite() {
 # do for all that is tried on a lab.
 run_unaltered() {
     [ -n "${store-}" ] || own_cache cache
-    hostbed test --keep --accel tcg --quiet --emulator "$itself" "$source_dir/topologies/$2.xml" "$1" >"$out" 2>"$err"
+    hostbed test --keep --accel tcg --quiet "${run_options[@]}" --emulator "$itself" "$source_dir/topologies/$2.xml" "$1" >"$out" 2>"$err"
     status=$?
 }
 

@@ -31,6 +31,7 @@ for emulator in $(emulators); do
     # shellcheck disable=SC2086 # words
     [ -z "$linux" ] || {
         passes nested nested-linux $linux
+        is "their clones live" "$(grep -c 'is not used' "$tap_dir/json")" 0
         is "states are reached once for Linux, too" "$(reached)" "state-bound state-guest state-linux-guest"
         has "and each stands on another" "$tap_dir/json" \
             ".bound. was reached in [0-9.]+ s; the state .guest. was reached in [0-9.]+ s; the state .linux-guest. was reached"
