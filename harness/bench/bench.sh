@@ -142,6 +142,32 @@ compare_inner() { # EMULATOR
     done
     ratio "$version: a guest inside, its first frame: by hand" "$at/case" "$at/bare" "at most 1.25"
 }
+# A fresh host with a guest inside and its assigned NIC, from its spawn to the guest's first frame, which the case waits for: a
+# clone of the state, and a host that comes so far by itself.
+frame_case=frames_pass_between_linux_and_the_host
+host_and_case() { # JSON EVENTS: milliseconds until the agent's first word, and of the case
+    local hello case_us
+    hello=$(said_hello "$2")
+    case_us=$(grep -A 4 "\"$frame_case\"" "$1" | sed -n 's/.*"duration_us" : \([0-9]*\).*/\1/p')
+    awk "BEGIN { print $hello + $case_us / 1000 }"
+}
+compare_states() { # EMULATOR
+    local version at
+    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    at=$(mktemp -d "$dir/states.XXXXXX")
+    frames() { hostbed test -q --no-skip --no-retry --accel tcg --emulator "$1" --json "$at/json" --log-dir "$at/log" "$inner_lab" "${@:2}"; }
+    for _ in 1 2 3; do
+        frames "$1" --cold -s "nested/$frame_case" >"$at/out" 2>&1 || { tail -n 3 "$at/out" >&2; return; }
+        host_and_case "$at/json" "$at"/log/*/events.log >>"$at/cold"
+        rm -rf "$at/log"
+        # The state is not reached for one case alone; its clone is the last.
+        frames "$1" --isolate case -s nested/linux_drives_its_function -s "nested/$frame_case" >"$at/out" 2>&1 ||
+            { tail -n 3 "$at/out" >&2; return; }
+        host_and_case "$at/json" "$(find "$at/log" -path '*/clone-*/events.log' | sort -V | tail -n 1)" >>"$at/clone"
+        rm -rf "$at/log"
+    done
+    ratio "$version: a clone with a guest inside, its first frame: cold" "$at/clone" "$at/cold" "at most 0.02, and 400 ms"
+}
 inner_lab=$source_dir/topologies/nested-linux.xml
 said_hello() { sed -n 's/.* said HELLO after \([0-9]*\)\.\([0-9]*\) s$/\1\2/p' "$@" | sed 's/^0*\([0-9]\)/\1/'; }
 
@@ -159,6 +185,7 @@ compare clones || exit 1
 compare sizes || exit 1
 compare jobs || exit 1
 compare inner
+compare states
 [ -z "${BENCH_ONLY:-}" ] || exit 0
 
 for largest in 112nic-packed 128cell-2cpu; do
