@@ -16,6 +16,7 @@ struct TapReader {
     GHashTable *names; /* of what was taken; owned */
     GString *pending;  /* output since the last result: it belongs to the next one */
     GString *after;    /* comments since the last result: they belong to it */
+    GString *words;    /* the end of those that were given to it, or too late for it */
     gsize total_output;
     char *skip_reason; /* of a "# SKIP" comment, for the next skipped result */
     char *last_comment;

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "tail.h"
 #include "tap-levels.h"
 #include "tap-line.h"
 #include "tap-private.h"
@@ -25,6 +26,7 @@ tap_reader_new(const char *host, const char *suite)
     reader->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     reader->pending = g_string_new(NULL);
     reader->after = g_string_new(NULL);
+    reader->words = g_string_new(NULL);
     reader->levels = tap_levels_new();
     reader->planned = -1;
     reader->seen = g_new0(guint8, TAP_CASES_MAX + 1);
@@ -45,6 +47,7 @@ tap_reader_free(TapReader *reader)
     g_hash_table_unref(reader->names);
     g_string_free(reader->pending, TRUE);
     g_string_free(reader->after, TRUE);
+    g_string_free(reader->words, TRUE);
     g_array_unref(reader->levels);
     g_free(reader->skip_reason);
     g_free(reader->last_comment);
@@ -72,8 +75,8 @@ tap_reader_count(const TapReader *reader)
 char *
 tap_reader_last_words(const TapReader *reader)
 {
-    g_autofree char *all =
-        g_strconcat(reader->after->str, reader->pending->str, reader->line->str, NULL);
+    g_autofree char *all = g_strconcat(reader->words->str, reader->after->str,
+                                       reader->pending->str, reader->line->str, NULL);
     gsize length = strlen(all);
     if (length <= TAP_LAST_WORDS)
         return length > 0 ? g_steal_pointer(&all) : NULL;
@@ -115,6 +118,7 @@ keep_output(TapReader *reader, GString *where, const char *line)
 void
 tap_reader_settle_comments(TapReader *reader)
 {
+    tail_add(reader->words, reader->after->str, reader->after->len, TAP_LAST_WORDS);
     if (reader->after->len > 0 && reader->cases->len > 0 && reader->dropped == 0) {
         CaseResult *last = reader->cases->pdata[reader->cases->len - 1];
         g_string_prepend(reader->after, last->output ? last->output : "");
@@ -204,6 +208,7 @@ static void
 add_point(TapReader *reader, const TapPoint *point)
 {
     tap_reader_settle_comments(reader);
+    g_string_truncate(reader->words, 0);
     reader->subtest_failed |= tap_levels_close(reader->levels, 0);
     if (tap_reader_count(reader) == TAP_CASES_MAX) {
         reader->dropped++;

@@ -106,6 +106,12 @@ gives_what_it_has(void **state)
     assert_int_equal(tap_reader_count(reader), 2);
     assert_string_equal(((CaseResult *)second->pdata[0])->output, "# of b\n");
     tap_reader_feed(reader, (const guint8 *)"# late\n", 7);
+    g_autoptr(GPtrArray) nothing = tap_reader_take(reader, 2);
+    assert_int_equal(nothing->len, 0);
+    tap_reader_feed(reader, (const guint8 *)"# last", 6);
+    /* What was told of the last result says, too, where the program is. */
+    g_autofree char *words = tap_reader_last_words(reader);
+    assert_string_equal(words, "# of b\n# late\n# last");
     g_autoptr(GPtrArray) rest = tap_reader_finish(reader, 1, 0);
     g_autofree char *text = describe(rest);
     assert_string_equal(text, "fail [test protocol]: 1 of the 3 results announced never "
