@@ -384,15 +384,20 @@ on_process_end(GObject *process, GAsyncResult *result, gpointer user_data)
     job->watch->ended(job, job->user_data);
 }
 
+typedef struct {
+    pid_t parent;
+    int signal_number;
+} Tie;
+
 /* In the child, before exec: our end is its end. */
 static void
 tie_to_parent(gpointer user_data)
 {
-    pid_t parent = (pid_t)GPOINTER_TO_INT(user_data);
+    const Tie *tie = user_data;
     /* A group of its own: Ctrl-C at the terminal is ours to hand on, once. */
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
+    prctl(PR_SET_PDEATHSIG, tie->signal_number);
+    if (getppid() != tie->parent)
         _exit(HB_INTERRUPTED);
 }
 
@@ -413,8 +418,9 @@ spawn(const char *const *argv, int fd, const GArray *fds, GError **error)
             JOB_FIRST_FD + (int)i);
     g_subprocess_launcher_set_stdin_file_path(launcher, "/dev/null");
     g_subprocess_launcher_set_stdout_file_path(launcher, "/dev/null");
-    g_subprocess_launcher_set_child_setup(launcher, tie_to_parent,
-                                          GINT_TO_POINTER(getpid()), NULL);
+    /* Nobody but us would end one that hangs in a unit. */
+    Tie tie = {.parent = getpid(), .signal_number = fds ? SIGKILL : SIGTERM};
+    g_subprocess_launcher_set_child_setup(launcher, tie_to_parent, &tie, NULL);
     return g_subprocess_launcher_spawnv(launcher, (const char *const *)all, error);
 }
 
@@ -469,6 +475,12 @@ Report *
 job_report(const Job *job)
 {
     return job->report;
+}
+
+gboolean
+job_is_broken(const Job *job)
+{
+    return job->broken;
 }
 
 void

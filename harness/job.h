@@ -3,7 +3,8 @@
  * One host's run in a process of its own, so that a crash, a hang or a kill there costs
  * that host only, and so that hosts run at the same time. The process tells what happens
  * in lines of JSON on a socket, and hears there what it is to do besides its arguments;
- * here are both ends. If we die it gets SIGTERM, and its emulator goes with it.
+ * here are both ends. If we die it gets SIGTERM (one that inherits what we have: SIGKILL,
+ * since whoever ends us knows nothing of it), and its emulator goes with it.
  *
  * A host whose clones run units at the same time has a process for each of these, which
  * it starts itself: it is told units, one after the other, and says when each is done.
@@ -79,4 +80,6 @@ Report *job_report(const Job *job);
 void job_order(Job *job, JsonObject *order);
 /* It hears the end of its orders. */
 void job_dismiss(Job *job);
+/* Something that it told could not be read. */
+gboolean job_is_broken(const Job *job);
 void job_signal(Job *job, int signal_number);

@@ -24,6 +24,7 @@ typedef struct {
     const SessionUnit *unit; /* NULL: it waits for one */
     const void *template;
     gboolean dismissed, ended;
+    gboolean told_end; /* why the unit came to no end of its own */
 } Worker;
 
 static void
@@ -148,8 +149,10 @@ on_results(Job *job, guint first, gpointer user_data)
             g_ptr_array_remove_index(results, i);
             continue;
         }
-        if (crash)
+        if (crash) {
             name_crash(units, worker->unit, result);
+            worker->told_end = TRUE;
+        }
         i++;
     }
     if (results->len > 0)
@@ -175,10 +178,26 @@ tell_cold(Worker *worker)
     options->frozen(TRUE, worker->report->cold, options->user_data);
 }
 
+/* Somebody else had its process end, or what that told could not be read: not all of its
+ * results came. */
+static void
+tell_lost(Worker *worker, const char *why)
+{
+    Units *units = worker->units;
+    if (!worker->unit || worker->told_end || units->stopping)
+        return;
+    CaseResult *result = session_case(units->session, "-", "-", OUTCOME_INFRASTRUCTURE);
+    case_result_set_message(result, "%s", why);
+    name_crash(units, worker->unit, result);
+    tell(units, result, worker->unit->order);
+}
+
 static void
 on_done(Job *job, gpointer user_data)
 {
     Worker *worker = user_data;
+    if (job_is_broken(job))
+        tell_lost(worker, "the process that ran it told what cannot be read");
     worker->unit = NULL;
     tell_cold(worker);
 }
@@ -187,6 +206,7 @@ static void
 on_ended(Job *job, gpointer user_data)
 {
     Worker *worker = user_data;
+    tell_lost(worker, "the process that ran it ended before it was done");
     worker->unit = NULL;
     worker->ended = TRUE;
     if (worker->report->status != HB_INTERRUPTED)
@@ -245,7 +265,7 @@ find_worker(Units *units, const SessionOrigin *origin, GError **error)
         Worker *worker = units->workers->pdata[i];
         if (worker->unit || worker->dismissed || worker->ended)
             continue;
-        if (worker->template == origin->template)
+        if (worker->template == origin->template && !job_is_broken(worker->job))
             return worker;
         dismiss(worker);
     }
@@ -272,6 +292,7 @@ begin_unit(Units *units)
     Worker *worker = find_worker(units, &origin, &error);
     if (worker) {
         worker->unit = unit;
+        worker->told_end = FALSE;
         job_order(worker->job, session_unit_to_json(unit));
         return TRUE;
     }
@@ -411,5 +432,5 @@ session_run_units(Session *session, guint first)
     dismiss_all(&units);
     g_ptr_array_unref(units.workers);
     g_ptr_array_unref(units.list);
-    return session_interrupted(session) ? HB_INTERRUPTED : units.status;
+    return units.stopping || session_interrupted(session) ? HB_INTERRUPTED : units.status;
 }

@@ -2,6 +2,8 @@
  *
  * Which results a session tells, and what a second try makes of those of the first.
  */
+#include <string.h>
+
 #include "compare.h"
 #include "session-private.h"
 
@@ -18,13 +20,25 @@ is_about_the_run(const CaseResult *result)
            g_str_equal(result->suite, SESSION_HOST_SUITE);
 }
 
+#define TRIED_AGAIN " (tried again)"
+
+/* The case that RESULT is of, which a selection knows; owned by the caller. */
+static char *
+name_of_case(const CaseResult *result)
+{
+    gboolean again = result->flaky && g_str_has_suffix(result->name, TRIED_AGAIN);
+    return g_strndup(result->name,
+                     strlen(result->name) - (again ? strlen(TRIED_AGAIN) : 0));
+}
+
 /* What was not asked for is still told when it says that the rest means nothing. */
 static gboolean
 is_wanted(const Session *session, const CaseResult *result)
 {
     const SessionOptions *options = session->options;
+    g_autofree char *name = name_of_case(result);
     if (selection_has_case(options->selection, options->lab, result->host, result->suite,
-                           result->name))
+                           name))
         return TRUE;
     if (*result->name == '[' && selection_has_suite(options->selection, options->lab,
                                                     result->host, result->suite))
@@ -156,7 +170,7 @@ session_settle_told(const GPtrArray *told, GPtrArray *again)
         }
         if (before) {
             g_autofree char *name = g_steal_pointer(&result->name);
-            result->name = g_strdup_printf("%s (tried again)", name);
+            result->name = g_strconcat(name, TRIED_AGAIN, NULL);
             session_make_flaky(result, FAILED_LATER, result->message);
         }
         i++;

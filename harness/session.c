@@ -123,7 +123,8 @@ session_run(const SessionOptions *options)
         session.template = options->origin->template;
         session.frozen_observation = g_strdup(options->origin->observation);
         session.boot_us = options->origin->boot_us;
-        session.checked = session.looked = TRUE;
+        /* What is prepared was, before the template that we are given was frozen. */
+        session.checked = session.looked = session.prepared = TRUE;
     }
     guint source = watch_deadline(&session);
     for (guint i = 0; i < options->suites->len; i++) {

@@ -149,7 +149,9 @@ run_unit(const SessionOptions *of_host, JsonObject *order, int fd)
     session.suites = list;
     session.unit = &unit;
     HbStatus status = session_run(&session);
-    job_tell_done(fd);
+    /* What was ended from outside is not done. */
+    if (status != HB_INTERRUPTED)
+        job_tell_done(fd);
     return status;
 }
 

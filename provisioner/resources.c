@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "error.h"
 #include "units.h"
 
 #define VARIABLE "HOSTBED_MEMORY"
@@ -185,8 +186,13 @@ resources_check_wish(GError **error)
 {
     const char *text = g_getenv(VARIABLE);
     gint64 bytes;
-    if (!text || !*text || units_parse_size(text, &bytes, error))
+    if (!text || !*text)
         return TRUE;
+    if (units_parse_size(text, &bytes, error)) {
+        if (bytes > 0)
+            return TRUE;
+        g_set_error_literal(error, HB_ERROR, HB_USAGE, "leaves no host any");
+    }
     g_prefix_error(error, VARIABLE " '%s' ", text);
     return FALSE;
 }

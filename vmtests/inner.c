@@ -248,6 +248,11 @@ inner_leave(Inner *inner)
     if (kill(inner->emulator, SIGSTOP) != 0 ||
         waitpid(inner->emulator, &status, WUNTRACED) < 0 || !WIFSTOPPED(status))
         fail_silent(inner, "cannot be stopped");
+    /* What it said meanwhile would be gone with our end of the channel. */
+    ssize_t got;
+    while ((got = recv(inner->serial, inner->heard + inner->length,
+                       sizeof inner->heard - 1 - inner->length, MSG_DONTWAIT)) > 0)
+        inner->length += (size_t)got;
     FILE *file = fopen(LEFT_PATH, "we");
     if (!file)
         fail_msg(LEFT_PATH " cannot be written: %s", strerror(errno));

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <glib-unix.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -185,6 +186,38 @@ a_worker_goes_with_its_parent(void **state)
     close(pipe_fds[0]);
 }
 
+/* One that hangs in what it does for us hears no SIGTERM. */
+static void
+one_that_inherits_goes_at_once(void **state)
+{
+    int pipe_fds[2];
+    assert_true(g_unix_open_pipe(pipe_fds, 0, NULL));
+    pid_t parent = fork();
+    if (parent == 0) {
+        const char *const argv[] = {
+            "/bin/sh", "-c", "trap '' TERM; exec 5>&-; echo $$ >&4; while :; do :; done",
+            NULL};
+        Seen seen = {.loop = g_main_loop_new(NULL, FALSE)};
+        g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
+        g_array_append_val(fds, pipe_fds[1]);
+        job_start(argv, fds, report_new("lab"), FALSE, &watch, &seen, NULL);
+        g_main_loop_run(seen.loop);
+        _exit(1);
+    }
+    close(pipe_fds[1]);
+    char text[20] = "";
+    assert_true(read(pipe_fds[0], text, sizeof text - 1) > 1); /* it runs */
+    pid_t worker = atoi(text);
+    kill(parent, SIGKILL);
+    waitpid(parent, NULL, 0);
+    GPollFD gone = {.fd = pipe_fds[0], .events = G_IO_IN};
+    int ended = g_poll(&gone, 1, 10000);
+    if (ended != 1)
+        kill(worker, SIGKILL);
+    assert_int_equal(ended, 1);
+    close(pipe_fds[0]);
+}
+
 /* What a process hears, says of its places and inherits. */
 static void
 on_places(Job *job, const JobPlaces *places, gpointer user_data)
@@ -248,6 +281,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         /* the first: it forks, and GLib has no threads yet */
         cmocka_unit_test(a_worker_goes_with_its_parent),
+        cmocka_unit_test(one_that_inherits_goes_at_once),
         cmocka_unit_test(takes_what_is_told),
         cmocka_unit_test(a_worker_that_dies_is_a_failure),
         cmocka_unit_test(a_worker_that_talks_nonsense_is_a_failure),

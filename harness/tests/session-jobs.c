@@ -284,6 +284,28 @@ a_process_that_dies_costs_its_unit(void **state)
     assert_int_equal(alone.started, 2);
 }
 
+/* Neither is one that somebody else ends in order, or whose words are garbled, a pass. */
+static void
+what_was_lost_is_told(void **state)
+{
+    static const char *const ways[] = {
+        "[ $case != every_node_is_online ] || end 130; result pass",
+        "[ $case != every_node_is_online ] || { tell "
+        "'{\"type\":\"results\",\"results\":[1]}'; "
+        "tell '{\"type\":\"done\"}'; continue; }; result pass"};
+    for (guint i = 0; i < G_N_ELEMENTS(ways); i++) {
+        g_autofree char *text = NULL;
+        Play play = {.unit = ways[i], .may = 1};
+        assert_int_equal(run_play(&play, 0, &text), HB_OK);
+        assert_string_equal(text, "infrastructure [every_node_is_online]\n"
+                                  "pass cpus_belong_to_their_nodes\n"
+                                  "pass bound_memory_is_on_its_node\n"
+                                  "pass preferred_memory_is_on_its_node\n"
+                                  "pass interleaved_memory_is_on_all_nodes\n");
+        assert_int_equal(play.started, 2);
+    }
+}
+
 static void
 an_interrupt_ends_the_processes(void **state)
 {
@@ -319,6 +341,7 @@ main(void)
         cmocka_unit_test(units_run_in_processes),
         cmocka_unit_test(no_more_run_than_may),
         cmocka_unit_test(a_process_that_dies_costs_its_unit),
+        cmocka_unit_test(what_was_lost_is_told),
         cmocka_unit_test(an_interrupt_ends_the_processes),
         cmocka_unit_test(the_deadline_ends_all),
     };

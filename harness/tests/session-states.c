@@ -245,7 +245,7 @@ on_results(const GPtrArray *results, gpointer user_data)
 typedef struct {
     const char *const *suites, *const *patterns;
     SessionIsolation isolation;
-    gboolean check_clones, keep, from_store, prepare, cold;
+    gboolean check_clones, keep, from_store, prepare, cold, given;
     guint retries;
 } Setup;
 
@@ -276,6 +276,8 @@ expect(Play play, Setup setup, const char *expected)
     SessionDriver played = driver;
     played.kept = setup.from_store ? kept : NULL;
     play.log = g_string_new(NULL);
+    Host *template = host_new(&play, "given+prepared");
+    const SessionOrigin origin = {.template = template};
     const SessionOptions options = {
         .plan = &plan,
         .lab = "lab",
@@ -292,6 +294,7 @@ expect(Play play, Setup setup, const char *expected)
         .cold = setup.cold,
         .keep = setup.keep,
         .check_clones = setup.check_clones,
+        .origin = setup.given ? &origin : NULL,
         .interrupt = interrupt,
         .frozen = on_frozen,
         .results = on_results,
@@ -299,6 +302,7 @@ expect(Play play, Setup setup, const char *expected)
     };
     session_run(&options);
     assert_string_equal(play.log->str, expected);
+    host_free(template);
     g_string_free(play.log, TRUE);
     cache_remove_tree(log_dir);
 }
@@ -447,6 +451,16 @@ what_is_kept_is_not_prepared(void **state)
            "run iommu in booted+prepared\n");
 }
 
+/* As the process of a unit has it, of a host that is kept, too. */
+static void
+a_template_that_is_given_is_prepared(void **state)
+{
+    expect(
+        (Play){0},
+        (Setup){LIST("iommu"), LIST("*"), .keep = TRUE, .prepare = TRUE, .given = TRUE},
+        "run iommu in given+prepared\n");
+}
+
 int
 main(void)
 {
@@ -460,6 +474,7 @@ main(void)
         cmocka_unit_test(another_try_starts_from_the_state),
         cmocka_unit_test(clones_of_states_are_checked),
         cmocka_unit_test(what_is_kept_is_not_prepared),
+        cmocka_unit_test(a_template_that_is_given_is_prepared),
     };
     return cmocka_run_group_tests_name("session states", tests, NULL, NULL);
 }

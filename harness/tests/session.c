@@ -895,6 +895,16 @@ results_are_told_as_they_come(void **state)
            "failed: 1 of the 3 results announced never came, number 3 first\n"
            "pass(flaky) numa/a (tried again): passed, but failed when the suite was "
            "tried again\npass numa/c\n");
+    /* also where nothing but that case was asked for */
+    expect((Script){LIST("ok"), LIST(manifest),
+                    LIST("!told b", "1..3\nnot ok 1 - a\nok 2 - b\nok 3 - c\n")},
+           (Setup){.suite_names = LIST("numa"), .pattern = "numa/a", .retries = 1}, HB_OK,
+           2,
+           "pass numa/a\n- and on\n"
+           "pass(flaky) numa/[test protocol]: passed only when tried again; first it "
+           "failed: 1 of the 3 results announced never came, number 3 first\n"
+           "pass(flaky) numa/a (tried again): passed, but failed when the suite was "
+           "tried again\n");
 }
 
 static void

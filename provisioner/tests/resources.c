@@ -127,6 +127,8 @@ a_wish_counts(void **state)
     g_autoptr(Resources) others = resources_read(*state);
     assert_false(others->is_wish);
     assert_int_equal(others->usable_bytes, 800 * MIB);
+    g_setenv("HOSTBED_MEMORY", "0 GiB", TRUE);
+    assert_false(resources_check_wish(NULL));
     g_unsetenv("HOSTBED_MEMORY");
     assert_true(resources_check_wish(NULL));
 }
