@@ -132,7 +132,8 @@ compare_inner() { # EMULATOR
     local version at log case=nested/frames_pass_between_linux_and_the_host
     version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
     at=$(mktemp -d "$dir/inner.XXXXXX")
-    inner_case() { hostbed test -q --no-skip --no-retry --accel tcg --emulator "$1" "$inner_lab" -s "$case" "${@:2}"; }
+    # By itself: a suite is run whole otherwise.
+    inner_case() { hostbed test -q --no-skip --no-retry --cold --isolate case --accel tcg --emulator "$1" "$inner_lab" -s "$case" "${@:2}"; }
     inner_case "$1" --log-dir "$at/log" >"$at/out" 2>&1 || { tail -n 3 "$at/out" >&2; return; }
     log=$(dirname "$(find "$at/log" -name command | head -n 1)")
     for _ in 1 2 3; do
