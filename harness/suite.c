@@ -188,6 +188,17 @@ suite_find(const char *name)
     return NULL;
 }
 
+const Suite *
+suite_find_in(const GPtrArray *list, const char *name)
+{
+    for (guint i = 0; i < list->len; i++) {
+        const Suite *suite = list->pdata[i];
+        if (g_str_equal(suite->name, name))
+            return suite;
+    }
+    return NULL;
+}
+
 static gboolean
 has_hugepages(const Plan *plan)
 {

@@ -79,6 +79,7 @@ typedef struct {
 
 extern const Suite suites[]; /* ends with name NULL; the check is the first */
 const Suite *suite_find(const char *name); /* NULL if unknown */
+const Suite *suite_find_in(const GPtrArray *list /* Suite */, const char *name);
 
 /* Suites of COMMANDS (NULL-terminated), each a command line as a shell would split it,
  * the name that of its program, made unique: GPtrArray of Suite. HB_USAGE: it is none;

@@ -11,6 +11,7 @@
 #include "accel-memory.h"
 #include "child.h"
 #include "error.h"
+#include "memory-file.h"
 
 #define DEVICE "/dev/kvm"
 #define PROOF_TIMEOUT_MS 2000
@@ -62,12 +63,7 @@ guest_file(void)
 {
     gsize length;
     const void *guest = accel_guest(&length);
-    int fd = guest ? memfd_create("accel-guest", MFD_CLOEXEC) : -1;
-    if (fd >= 0 && write(fd, guest, length) != (ssize_t)length) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    return guest ? memory_file_new("accel-guest", guest, length, NULL) : -1;
 }
 
 static Child *

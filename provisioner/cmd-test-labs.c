@@ -5,11 +5,11 @@
 #include "cmd-test.h"
 
 #include "bind.h"
+#include "memory-file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,15 +61,13 @@ lasting_path(const char *filename)
 static char *
 keep_text(const GString *text, Findings *findings, const char *filename)
 {
-    g_autofree char *self = g_file_read_link("/proc/self", NULL);
-    int fd = memfd_create("lab", MFD_CLOEXEC);
-    if (fd >= 0 && write(fd, text->str, text->len) == (ssize_t)text->len && self)
+    g_autoptr(GError) error = NULL;
+    g_autofree char *self = g_file_read_link("/proc/self", &error);
+    int fd = self ? memory_file_new("lab", text->str, text->len, &error) : -1;
+    if (fd >= 0)
         return g_strdup_printf("/proc/%s/fd/%d", self, fd);
     findings_add(findings, FINDING_ERROR, (FilePos){g_intern_string(filename), 0}, "file",
-                 "the lab cannot be kept: %s",
-                 self ? g_strerror(errno) : "there is no /proc");
-    if (fd >= 0)
-        close(fd);
+                 "the lab cannot be kept: %s", error->message);
     return NULL;
 }
 

@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory-file.h"
 #include "template-hand.h"
 
 /* ---- in the host's process
@@ -69,15 +69,7 @@ write_about(const TestWorker *worker, const SessionOrigin *origin, GArray *fds,
         json_object_set_string_member(object, "observation", origin->observation);
     json_node_take_object(node, object);
     g_autofree char *text = json_to_string(node, FALSE);
-    gsize length = strlen(text);
-    int fd = memfd_create("template", MFD_CLOEXEC);
-    if (fd >= 0 && write(fd, text, length) == (ssize_t)length)
-        return fd;
-    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
-                "the template cannot be described: %s", g_strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return -1;
+    return memory_file_new("template", text, strlen(text), error);
 }
 
 static Job *
@@ -121,24 +113,13 @@ hear_unit(JsonObject *order, gpointer user_data)
         orders->ended = TRUE;
 }
 
-static const Suite *
-find_suite(const GPtrArray *suites_of_host, const char *name)
-{
-    for (guint i = 0; i < suites_of_host->len; i++) {
-        const Suite *suite = suites_of_host->pdata[i];
-        if (g_str_equal(suite->name, name))
-            return suite;
-    }
-    return NULL;
-}
-
 static HbStatus
 run_unit(const SessionOptions *of_host, JsonObject *order, int fd)
 {
     SessionOptions session = *of_host;
     const char *name = json_object_get_string_member_with_default(order, "suite", "");
     const SessionUnit unit = {
-        .suite = find_suite(of_host->suites, name),
+        .suite = suite_find_in(of_host->suites, name),
         .only = (char *)json_object_get_string_member_with_default(order, "case", NULL),
         .number = (guint)json_object_get_int_member_with_default(order, "number", 1),
         .order = (guint)json_object_get_int_member_with_default(order, "order", 0),

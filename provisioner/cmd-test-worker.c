@@ -9,12 +9,12 @@
 #include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bind.h"
 #include "emit.h"
 #include "log-dir.h"
+#include "memory-file.h"
 #include "session.h"
 
 /* Should the orderly end hang, this ends us, and the emulator with us. */
@@ -79,10 +79,8 @@ suites_of(const TestOptions *options, const char *host)
             continue;
         const char *name = options->worker_units[i] + strlen(prefix);
         const Suite *suite = suite_find(name);
-        for (guint j = 0; !suite && j < options->foreign->len; j++) {
-            const Suite *each = options->foreign->pdata[j];
-            suite = g_str_equal(each->name, name) ? each : NULL;
-        }
+        if (!suite)
+            suite = suite_find_in(options->foreign, name);
         if (suite)
             g_ptr_array_add(list, (gpointer)suite);
     }
@@ -200,18 +198,6 @@ plan_of_host(const GPtrArray *plans, const char *host)
     return plans->pdata[0];
 }
 
-/* For processes of units, which plan what we did. */
-static int
-keep_text(const GString *text)
-{
-    int fd = memfd_create("lab", MFD_CLOEXEC);
-    if (fd >= 0 && write(fd, text->str, text->len) == (ssize_t)text->len)
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
 /* Findings were printed by whoever started us. PATH: where to read it, if not in
  * FILENAME. *KEPT, unless NULL: of a file with the text, or -1. */
 static GPtrArray *
@@ -220,8 +206,9 @@ plan_quietly(const char *filename, const char *path, const Emulator *emulator, i
 {
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(GString) text = lab_read(path ? path : filename, findings);
+    /* For processes of units, which plan what we did; without it there are none. */
     if (text && kept)
-        *kept = keep_text(text);
+        *kept = memory_file_new("lab", text->str, text->len, NULL);
     g_autoptr(Lab) lab =
         text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
     GPtrArray *plans = lab ? plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "error.h"
+#include "memory-file.h"
 
 /* Debian's ovmf, Fedora's edk2-ovmf, Arch's edk2-ovmf, openSUSE's qemu-ovmf-x86_64; last
  * what QEMU brings itself where nobody packages it. Which emulator is used does not
@@ -30,23 +30,10 @@ static int
 copy_to_memory(const char *path, GError **error)
 {
     g_autofree char *bytes = NULL;
-    gsize length = 0, done = 0;
-    if (!g_file_get_contents(path, &bytes, &length, error))
-        return -1;
-    int fd = memfd_create("efi-variables", MFD_CLOEXEC);
-    while (fd >= 0 && done < length) {
-        ssize_t n = write(fd, bytes + done, length - done);
-        if (n < 0 && errno != EINTR) {
-            close(fd);
-            fd = -1;
-        } else if (n > 0) {
-            done += (gsize)n;
-        }
-    }
-    if (fd < 0)
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot copy %s: %s", path,
-                    g_strerror(errno));
-    return fd;
+    gsize length = 0;
+    return g_file_get_contents(path, &bytes, &length, error)
+               ? memory_file_new("efi-variables", bytes, length, error)
+               : -1;
 }
 
 gboolean

@@ -45,8 +45,7 @@ vng_runs() { # EMULATOR
 }
 
 compare_boots() { # EMULATOR
-    local emulator=$1 version at
-    version=$("$emulator" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    local emulator=$1 at
     at=$(mktemp -d "$dir/boots.XXXXXX")
     hostbed run --accel tcg --emulator "$emulator" --log-dir "$at/log" "$lab" -- true || return 1
     local log
@@ -68,8 +67,7 @@ compare_boots() { # EMULATOR
 
 # Each suite gets a clone of a host that was started first; both are timed from spawn to the agent's first word.
 compare_clones() { # EMULATOR
-    local version at suites=()
-    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    local at suites=()
     at=$(mktemp -d "$dir/clones.XXXXXX")
     for ((i = 0; i < runs; i++)); do suites+=(--suite "true $i"); done
     for _ in 1 2 3; do
@@ -87,8 +85,6 @@ compare_clones() { # EMULATOR
 }
 # libvirt restores the same machine, and nothing has answered yet when virsh ends.
 compare_virsh() { # EMULATOR
-    local version
-    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
     if command -v libvirtd >/dev/null && command -v virsh >/dev/null && [ "$(id -u)" = 0 ]; then
         unshare --mount --propagation private bash "$source_dir/harness/bench/virsh.sh" "$lab" 3 --emulator "$1" \
             >"$at/virsh" 2>"$dir/err" || tail -n 3 "$dir/err" >&2
@@ -97,8 +93,7 @@ compare_virsh() { # EMULATOR
 }
 # What a host is given, and does not use, costs its clones nothing.
 compare_sizes() { # EMULATOR
-    local version at size suites=()
-    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    local at size suites=()
     at=$(mktemp -d "$dir/sizes.XXXXXX")
     for ((i = 0; i < runs; i++)); do suites+=(--suite "true $i"); done
     for size in 2 64; do
@@ -112,8 +107,7 @@ compare_sizes() { # EMULATOR
 }
 # Fifty cases that get a host each, two at a time, with a template that is kept: the whole of the command.
 compare_jobs() { # EMULATOR
-    local version at suites=() each
-    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    local at suites=() each
     at=$(mktemp -d "$dir/jobs.XXXXXX")
     for ((i = 0; i < 50; i++)); do suites+=(--suite "true $i"); done
     fifty() { XDG_CACHE_HOME=$at/cache hostbed test -q --accel tcg --emulator "$1" --keep "${@:2}" "$lab" "${suites[@]}"; }
@@ -129,8 +123,7 @@ cases_a_minute() { awk "BEGIN { printf \"%.0f\", 50 * 60000 / $(median "$1") }";
 # A guest inside with an assigned NIC, from nothing to its first frame: a suite's case, and a script in the bare emulator's
 # host, of the same image.
 compare_inner() { # EMULATOR
-    local version at log case=nested/frames_pass_between_linux_and_the_host
-    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    local at log case=nested/frames_pass_between_linux_and_the_host
     at=$(mktemp -d "$dir/inner.XXXXXX")
     # By itself: a suite is run whole otherwise.
     inner_case() { hostbed test -q --no-skip --no-retry --cold --isolate case --accel tcg --emulator "$1" "$inner_lab" -s "$case" "${@:2}"; }
@@ -153,12 +146,11 @@ host_and_case() { # JSON EVENTS: milliseconds until the agent's first word, and 
     awk "BEGIN { print $hello + $case_us / 1000 }"
 }
 compare_states() { # EMULATOR
-    local version at
-    version=$("$1" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p')
+    local at
     at=$(mktemp -d "$dir/states.XXXXXX")
     frames() { hostbed test -q --no-skip --no-retry --accel tcg --emulator "$1" --json "$at/json" --log-dir "$at/log" "$inner_lab" "${@:2}"; }
     for _ in 1 2 3; do
-        frames "$1" --cold -s "nested/$frame_case" >"$at/out" 2>&1 || { tail -n 3 "$at/out" >&2; return; }
+        frames "$1" --cold --isolate case -s "nested/$frame_case" >"$at/out" 2>&1 || { tail -n 3 "$at/out" >&2; return; }
         host_and_case "$at/json" "$at"/log/*/events.log >>"$at/cold"
         rm -rf "$at/log"
         # The state is not reached for one case alone; its clone is the last.
@@ -174,10 +166,14 @@ said_hello() { sed -n 's/.* said HELLO after \([0-9]*\)\.\([0-9]*\) s$/\1\2/p' "
 
 # BENCH_ONLY="clones jobs": those rows alone.
 asked() { [ -z "${BENCH_ONLY:-}" ] || [[ " $BENCH_ONLY " == *" $1 "* ]]; }
+compare_with() { # WHAT EMULATOR
+    version=$("$2" --version | sed -n '1s/.*version \([0-9.]*\).*/\1/p') # in the rows' names
+    "compare_$1" "$2"
+}
 compare() { # WHAT: with each emulator
     asked "$1" || return 0
-    "compare_$1" "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" &&
-        { [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || [ "$1" = sizes ] || "compare_$1" "$HOSTBED_SECOND_EMULATOR"; }
+    compare_with "$1" "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" &&
+        { [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || [ "$1" = sizes ] || compare_with "$1" "$HOSTBED_SECOND_EMULATOR"; }
 }
 
 row "median of $runs, milliseconds" "hostbed" "peer" "ratio"

@@ -12,9 +12,9 @@
 
 #include "cache.h"
 #include "error.h"
-#include "session.h"
+#include "played-host.h"
 
-static const char manifest[] = "cpus 0\nnode 0 cpus 0\n";
+static const char manifest[] = PLAYED_MANIFEST;
 
 typedef struct {
     const char *unreachable; /* the state that cannot be reached */
@@ -64,18 +64,6 @@ start(const SessionOptions *options, gboolean freezable, const char *log_dir,
     return host_new(play, "booted");
 }
 
-static const char *
-retried(void *host)
-{
-    return NULL;
-}
-
-static Accel
-accel(void *host)
-{
-    return ACCEL_TCG;
-}
-
 /* Unlike with --check-clones, where a state shows, it is the manifest. */
 static char *
 observe(void *data, GError **error)
@@ -84,12 +72,6 @@ observe(void *data, GError **error)
     return strchr(host->past, '+') && !host->play->shares_observation
                ? g_strconcat(manifest, host->past, "\n", NULL)
                : g_strdup(manifest);
-}
-
-static gboolean
-put(void *host, const char *path, GBytes *content, GError **error)
-{
-    return TRUE;
 }
 
 static gboolean
@@ -137,12 +119,6 @@ run(void *data, const GuestCommand *command, GuestExit *result, GError **error)
     g_autofree char *tap =
         g_strdup_printf("1..1\n%sok 1 - %s\n", fails ? "not " : "", only ? only : "a");
     return say(command, tap);
-}
-
-static gboolean
-sound(void *host, GError **error)
-{
-    return TRUE;
 }
 
 static void *
@@ -200,12 +176,12 @@ forget(void *template)
 
 static const SessionDriver driver = {.start = start,
                                      .stop = host_free,
-                                     .retried = retried,
-                                     .accel = accel,
+                                     .retried = played_retried,
+                                     .accel = played_accel,
                                      .observe = observe,
-                                     .put = put,
+                                     .put = played_put,
                                      .run = run,
-                                     .sound = sound,
+                                     .sound = played_sound,
                                      .freeze = freeze,
                                      .clone = restore,
                                      .discard = host_free,
@@ -240,8 +216,6 @@ on_results(const GPtrArray *results, gpointer user_data)
     }
 }
 
-#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 typedef struct {
     const char *const *suites, *const *patterns;
     SessionIsolation isolation;
@@ -267,9 +241,7 @@ expect(Play play, Setup setup, const char *expected)
                        .memory_bytes = (gint64)2 << 30,
                        .iommu.model = LAB_IOMMU_INTEL};
     g_autoptr(Selection) selection = selection_new(setup.patterns, NULL);
-    g_autoptr(GPtrArray) chosen = g_ptr_array_new();
-    for (guint i = 0; setup.suites[i]; i++)
-        g_ptr_array_add(chosen, (gpointer)suite_find(setup.suites[i]));
+    g_autoptr(GPtrArray) chosen = played_suites(setup.suites);
     g_autoptr(GPtrArray) prepare = suites_foreign(
         "--prepare", setup.prepare ? LIST("prepares") : LIST(NULL), 10, NULL);
     g_autoptr(Bindings) bindings = bindings_new(&plan, LIST(NULL), NULL);

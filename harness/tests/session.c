@@ -8,13 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
+#include "cache.h"
 #include "error.h"
-#include "session.h"
+#include "played-host.h"
 
-static const char manifest[] = "cpus 0\nnode 0 cpus 0\n";
+static const char manifest[] = PLAYED_MANIFEST;
 
 /* What the host does next; each list is used from its start, its last entry again and
  * again. */
@@ -76,18 +76,6 @@ static void
 stop(void *host)
 {
     ((Script *)host)->stopped++;
-}
-
-static const char *
-retried(void *host)
-{
-    return NULL;
-}
-
-static Accel
-accel(void *host)
-{
-    return ACCEL_TCG;
 }
 
 static char *
@@ -273,8 +261,8 @@ forget(void *template)
 
 static const SessionDriver driver = {.start = start,
                                      .stop = stop,
-                                     .retried = retried,
-                                     .accel = accel,
+                                     .retried = played_retried,
+                                     .accel = played_accel,
                                      .observe = observe,
                                      .put = put,
                                      .run = run,
@@ -321,8 +309,6 @@ on_results(const GPtrArray *results, gpointer user_data)
 /* ---- running one
  * ---------------------------------------------------------------------------------- */
 
-#define LIST(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 typedef struct {
     const char *const *suite_names; /* NULL: manifest, numa, pci */
     const char *pattern;            /* or NULL */
@@ -334,20 +320,6 @@ typedef struct {
 } Setup;
 
 static void
-remove_tree(const char *path)
-{
-    GDir *dir = g_dir_open(path, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-        remove_tree(child);
-    }
-    if (dir)
-        g_dir_close(dir);
-    g_remove(path);
-}
-
-static void
 play(Script *script, Setup setup, HbStatus expected_status, const char *expected)
 {
     g_autofree char *log_dir = g_dir_make_tmp("hostbed-session-XXXXXX", NULL);
@@ -357,11 +329,8 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
     g_ptr_array_add(cells, &cell);
     const char *const patterns[] = {setup.pattern, NULL};
     g_autoptr(Selection) selection = selection_new(patterns, NULL);
-    g_autoptr(GPtrArray) chosen = g_ptr_array_new();
-    const char *const *names =
-        setup.suite_names ? setup.suite_names : LIST("manifest", "numa", "pci");
-    for (guint i = 0; names[i]; i++)
-        g_ptr_array_add(chosen, (gpointer)suite_find(names[i]));
+    g_autoptr(GPtrArray) chosen = played_suites(
+        setup.suite_names ? setup.suite_names : LIST("manifest", "numa", "pci"));
     const Plan plan = {.lab_name = (char *)"lab",
                        .host_id = (char *)"l1",
                        .pos = {"lab.xml", 3},
@@ -409,7 +378,7 @@ play(Script *script, Setup setup, HbStatus expected_status, const char *expected
                                "prepare the host, ended with status 3"));
     assert_int_equal(status, expected_status);
     g_string_free(script->log, TRUE);
-    remove_tree(log_dir);
+    cache_remove_tree(log_dir);
 }
 
 /* Every host that was started is ended. */
