@@ -67,14 +67,6 @@ stored_template_free(StoredTemplate *stored)
     g_free(stored);
 }
 
-/* What a file's time of change must be: of what somebody wrote to, it is another. In
- * pages, since some file systems' clocks end before a large memory's bytes. */
-static time_t
-mark_of(goffset size)
-{
-    return (time_t)(size / 4096) + 1;
-}
-
 /* What is wrong with a file of SIZE bytes (-1: of any); NULL: nothing. */
 static const char *
 fault_of(const struct stat *st, goffset size)
@@ -84,7 +76,7 @@ fault_of(const struct stat *st, goffset size)
         return "is not this user's alone";
     if (size >= 0 && st->st_size != size)
         return "has another size than it had";
-    return st->st_mtim.tv_sec != mark_of(st->st_size) ? "was written to" : NULL;
+    return st->st_mtim.tv_sec != cache_mark(st->st_size) ? "was written to" : NULL;
 }
 
 /* -1: there is none, which is no error if the whole entry has gone meanwhile. */

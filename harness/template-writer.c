@@ -60,7 +60,7 @@ static gboolean
 seal(int fd, const char *name, goffset size, gboolean readonly, GError **error)
 {
     const struct timespec marks[2] = {{.tv_nsec = UTIME_NOW},
-                                      {.tv_sec = (time_t)(size / 4096) + 1}};
+                                      {.tv_sec = cache_mark(size)}};
     return (fsync(fd) == 0 && fchmod(fd, readonly ? 0400 : 0600) == 0 &&
             futimens(fd, marks) == 0) ||
            fail(name, error);

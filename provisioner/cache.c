@@ -278,3 +278,10 @@ cache_tree_bytes(const char *path)
         fts_close(fts);
     return total;
 }
+
+/* In pages, since some file systems' clocks end before a large memory's bytes. */
+time_t
+cache_mark(goffset size)
+{
+    return (time_t)(size / 4096) + 1;
+}

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <glib.h>
+#include <time.h>
 
 /* The directory of KIND ("kernels", "initramfs", …), made if it was not there. */
 char *cache_dir(const char *kind, GError **error);
@@ -51,3 +52,7 @@ void cache_prune(const char *kind, goffset maximum_bytes);
 void cache_remove_tree(const char *path);
 /* Bytes of the regular files below PATH. */
 goffset cache_tree_bytes(const char *path);
+
+/* For files of folders that nobody writes to: what such a file's time of change is set to
+ * (seconds), so that of one that was written to it is another. */
+time_t cache_mark(goffset size);

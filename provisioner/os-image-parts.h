@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the files of os-image.h share: the store's own form of an image, recipes, bases.
+ */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "cache.h"
+#include "os-image.h"
+
+#define OS_IMAGE_ABOUT_FILE "image.json"
+#define OS_IMAGE_DISK_FILE "disk.qcow2"
+#define OS_IMAGE_KERNEL_FILE "kernel"
+#define OS_IMAGE_INITRD_FILE "initrd"
+#define OS_IMAGE_MODULES_FOLDER "modules"
+
+/* Marks what is in FOLDER as whole, writes image.json with what ABOUT (the answer of
+ * hostbed-guestfs) says of it, and makes it the entry KEY. */
+gboolean os_image_commit(CacheFolder *folder, const char *key, const char *from,
+                         JsonObject *about, GError **error);
+/* "…/hostbed/images/NAME"; owned by the caller. */
+char *os_image_folder(const char *name);

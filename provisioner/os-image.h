@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Prepared images of real operating systems (docs/operating-systems.rst): a folder each
+ * in the user's cache, by the digest of all that it was made from. In it are
+ * `disk.qcow2`, which nobody writes to once the folder is there (whoever does breaks its
+ * mark), the `kernel` and the `initrd` of the system, `modules/` with kmod's lists of
+ * what its kernel has, and `image.json`, which says what it is. The micro image is
+ * image.h's.
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+#define OS_IMAGE_KIND "images"
+/* Where the agent and the suites are in it. */
+#define OS_IMAGE_AGENT_PATH "/usr/lib/hostbed/hostbed-agent"
+#define OS_IMAGE_SUITES_PATH "/usr/lib/hostbed/vmtests"
+
+typedef struct {
+    char *path;                        /* the folder */
+    char *key;                         /* its name: 64 digits */
+    char *disk, *kernel, *modules_dir; /* paths in it */
+    char *initrd;                      /* the same, or NULL: the kernel needs none */
+    char *root;                        /* words for the kernel: "root=UUID=…" */
+    char *os;            /* libosinfo's short id, as inspected: "debian12" */
+    char *name;          /* for people: "Debian GNU/Linux 12 (bookworm)" */
+    char *from;          /* for people: a recipe's name, or the base's path */
+    char *release;       /* of the kernel: "6.1.0-40-amd64" */
+    char *created;       /* "2026-11-21T18:15:38Z" */
+    gboolean has_loader; /* it can be started by a boot loader of its own */
+    gint64 capacity;     /* bytes of the virtual disk */
+    gint64 bytes;        /* that the folder takes of this machine's disk */
+    gint64 used;         /* last, seconds since 1970 */
+} OsImage;
+
+void os_image_free(OsImage *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(OsImage, os_image_free)
+
+/* The image in FOLDER, checked; its last use is now. HB_INFRASTRUCTURE: it is not there,
+ * or not whole any more. */
+OsImage *os_image_open(const char *folder, GError **error);
+
+/* All that are whole, which is no use of them: GPtrArray of OsImage, that used last
+ * first. */
+GPtrArray *os_image_list(void);
+/* FALSE: there is none of this KEY. Hosts that run are not disturbed. */
+gboolean os_image_remove(const char *key);
+/* Removes leftovers of makers that were killed, what is damaged, and the images used
+ * longest ago, until the rest takes at most MAXIMUM_BYTES; KEEP (a key, or NULL) stays.
+ * How many images. */
+guint os_image_prune(gint64 maximum_bytes, const char *keep);
+/* What images may take of the disk: HOSTBED_IMAGES_MAX, or 16 GiB; -1: it is no size. */
+gint64 os_image_maximum(GError **error);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "image-fixture.h"
+#include "os-image-parts.h"
+
+/* A key of 64 times DIGIT. */
+static char *
+key_of(char digit)
+{
+    return g_strnfill(64, digit);
+}
+
+/* An image with a disk of SIZE bytes; its folder. */
+static char *
+make_image(char digit, gsize size, gboolean has_initrd)
+{
+    g_autofree char *key = key_of(digit);
+    g_autofree char *content = g_strnfill(size, 'd');
+    g_autoptr(CacheFolder) folder = cache_folder_new(OS_IMAGE_KIND, NULL);
+    assert_non_null(folder);
+    g_free(fake_write_text(folder->path, OS_IMAGE_DISK_FILE, content));
+    g_free(fake_write_text(folder->path, OS_IMAGE_KERNEL_FILE, "kernel"));
+    if (has_initrd)
+        g_free(fake_write_text(folder->path, OS_IMAGE_INITRD_FILE, "initrd"));
+    g_autoptr(JsonObject) about = json_object_new();
+    json_object_set_string_member(about, "os", "debian12");
+    json_object_set_string_member(about, "name", "Debian 12");
+    json_object_set_string_member(about, "release", "6.1.0");
+    json_object_set_string_member(about, "root", "root=UUID=1 rw");
+    json_object_set_boolean_member(about, "initrd", has_initrd);
+    json_object_set_boolean_member(about, "loader", TRUE);
+    json_object_set_int_member(about, "capacity", 1 << 30);
+    g_autoptr(GError) error = NULL;
+    assert_true(os_image_commit(folder, key, "debian12", about, &error));
+    return os_image_folder(key);
+}
+
+static void
+remove_all(void)
+{
+    g_autoptr(GPtrArray) list = os_image_list();
+    for (guint i = 0; i < list->len; i++)
+        os_image_remove(((OsImage *)list->pdata[i])->key);
+}
+
+static void
+an_image_says_what_it_is(void **state)
+{
+    g_autofree char *path = make_image('a', 10000, TRUE);
+    g_autoptr(OsImage) image = os_image_open(path, NULL);
+    assert_non_null(image);
+    assert_string_equal(image->os, "debian12");
+    assert_string_equal(image->root, "root=UUID=1 rw");
+    assert_string_equal(image->from, "debian12");
+    assert_string_equal(image->release, "6.1.0");
+    assert_true(image->has_loader);
+    assert_true(g_file_test(image->initrd, G_FILE_TEST_IS_REGULAR));
+    assert_true(g_file_test(image->disk, G_FILE_TEST_IS_REGULAR));
+    assert_int_equal(image->capacity, 1 << 30);
+    remove_all();
+}
+
+static void
+a_kernel_may_need_no_initrd(void **state)
+{
+    g_autofree char *path = make_image('a', 100, FALSE);
+    g_autoptr(OsImage) image = os_image_open(path, NULL);
+    assert_non_null(image);
+    assert_null(image->initrd);
+    remove_all();
+}
+
+static void
+expect_damaged(const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(os_image_open(path, &error));
+    assert_non_null(error);
+    assert_int_equal(hb_error_status(error), HB_INFRASTRUCTURE);
+    assert_non_null(strstr(error->message, "hostbed image rm"));
+}
+
+static void
+one_that_was_written_to_is_none(void **state)
+{
+    static const char *const files[] = {OS_IMAGE_DISK_FILE, OS_IMAGE_KERNEL_FILE,
+                                        OS_IMAGE_INITRD_FILE, OS_IMAGE_ABOUT_FILE};
+    for (guint i = 0; i < G_N_ELEMENTS(files); i++) {
+        g_autofree char *path = make_image('a', 10000, TRUE);
+        g_autofree char *file = g_build_filename(path, files[i], NULL);
+        assert_int_equal(g_chmod(file, 0600), 0);
+        int fd = open(file, O_WRONLY | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, "X", 1, 3), 1);
+        close(fd);
+        expect_damaged(path);
+        assert_int_equal(os_image_prune(G_MAXINT64, NULL), 1);
+        assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    }
+}
+
+static void
+one_that_was_cut_is_none(void **state)
+{
+    g_autofree char *path = make_image('a', 100000, TRUE);
+    g_autofree char *file = g_build_filename(path, OS_IMAGE_DISK_FILE, NULL);
+    assert_int_equal(truncate(file, 5000), 0);
+    expect_damaged(path);
+    os_image_prune(G_MAXINT64, NULL);
+}
+
+static void
+those_used_longest_ago_go_first(void **state)
+{
+    g_autofree char *a = make_image('a', 1 << 20, TRUE);
+    g_autofree char *b = make_image('b', 1 << 20, TRUE);
+    g_autofree char *c = make_image('c', 1 << 20, TRUE);
+    const char *const paths[] = {b, c, a};
+    for (guint i = 0; i < G_N_ELEMENTS(paths); i++) {
+        g_autofree char *about = g_build_filename(paths[i], OS_IMAGE_ABOUT_FILE, NULL);
+        const struct timespec times[2] = {{.tv_sec = 1000 + i}, {.tv_nsec = UTIME_OMIT}};
+        assert_int_equal(utimensat(AT_FDCWD, about, times, 0), 0);
+    }
+    g_autoptr(GPtrArray) list = os_image_list(); /* which is no use */
+    assert_int_equal(list->len, 3);
+    assert_string_equal(((OsImage *)list->pdata[0])->path, a);
+    g_autofree char *kept = key_of('b');
+    assert_int_equal(os_image_prune(5 << 19, kept), 1);
+    assert_false(g_file_test(c, G_FILE_TEST_EXISTS));
+    assert_true(g_file_test(a, G_FILE_TEST_EXISTS) && g_file_test(b, G_FILE_TEST_EXISTS));
+    remove_all();
+}
+
+static void
+what_is_no_key_removes_nothing(void **state)
+{
+    g_autofree char *path = make_image('a', 100, TRUE);
+    assert_false(os_image_remove("../images"));
+    assert_false(os_image_remove(""));
+    assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
+    remove_all();
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+static void
+the_limit_is_a_size(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    assert_int_equal(os_image_maximum(NULL), (gint64)16 << 30);
+    g_setenv("HOSTBED_IMAGES_MAX", "2 GiB", TRUE);
+    assert_int_equal(os_image_maximum(NULL), (gint64)2 << 30);
+    g_setenv("HOSTBED_IMAGES_MAX", "much", TRUE);
+    assert_int_equal(os_image_maximum(&error), -1);
+    assert_non_null(strstr(error->message, "HOSTBED_IMAGES_MAX"));
+    g_unsetenv("HOSTBED_IMAGES_MAX");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_image_says_what_it_is),
+        cmocka_unit_test(a_kernel_may_need_no_initrd),
+        cmocka_unit_test(one_that_was_written_to_is_none),
+        cmocka_unit_test(one_that_was_cut_is_none),
+        cmocka_unit_test(those_used_longest_ago_go_first),
+        cmocka_unit_test(what_is_no_key_removes_nothing),
+        cmocka_unit_test(the_limit_is_a_size),
+    };
+    return cmocka_run_group_tests_name("os-image", tests, fake_root_setup,
+                                       fake_root_teardown);
+}
