@@ -318,6 +318,13 @@ check_accel(const BootRecipe *recipe, GError **error)
 static gboolean
 prepare(BootRecipe *recipe, const BootOptions *options, GError **error)
 {
+    if (options->plan->image) {
+        g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                    "%s:%d: hosts with an <image> are planned, but not started by this "
+                    "version; leave it out for the micro image",
+                    options->plan->image->pos.file, options->plan->image->pos.line);
+        return FALSE;
+    }
     g_autoptr(AccelProof) proof = accel_begin(options->accel, options->emulator);
     if (!make_parts(recipe, options, error))
         return FALSE;

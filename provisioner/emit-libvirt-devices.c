@@ -317,6 +317,34 @@ write_channel(LibvirtWriter *writer, const PlanFunction *function)
     libvirt_attribute(target, "name", HB_WIRE_PORT);
 }
 
+/* The disk of an image, where libvirt keeps those of its domains: the text knows of no
+ * cache of hostbed's. */
+static void
+write_image(LibvirtWriter *writer, const PlanFunction *function)
+{
+    static const char *const native[] = {"multifunction", "werror", "rerror", "bootindex",
+                                         NULL};
+    g_autofree char *file =
+        g_strdup_printf("/var/lib/libvirt/images/%s-%s.qcow2", writer->plan->lab_name,
+                        writer->plan->host_id);
+    xmlNode *disk = libvirt_element(writer->devices, "disk");
+    libvirt_attribute(disk, "type", "file");
+    libvirt_attribute(disk, "device", "disk");
+    xmlNode *driver = libvirt_element(disk, "driver");
+    libvirt_attribute(driver, "name", "qemu");
+    libvirt_attribute(driver, "type", "qcow2");
+    libvirt_attribute(driver, "error_policy", "stop");
+    libvirt_attribute(driver, "rerror_policy", "stop");
+    libvirt_attribute(driver, "discard", "unmap");
+    libvirt_attribute(libvirt_element(disk, "source"), "file", file);
+    xmlNode *target = libvirt_element(disk, "target");
+    libvirt_attribute(target, "dev", "vda");
+    libvirt_attribute(target, "bus", "virtio");
+    if (emit_property(function->properties, "bootindex"))
+        libvirt_attribute(libvirt_element(disk, "boot"), "order", "1");
+    finish_device(writer, disk, function, native);
+}
+
 static void
 write_function(LibvirtWriter *writer, const PlanFunction *function)
 {
@@ -338,6 +366,8 @@ write_function(LibvirtWriter *writer, const PlanFunction *function)
         write_interface(writer, function);
     else if (emit_is_channel(function))
         write_channel(writer, function);
+    else if (emit_is_image(function))
+        write_image(writer, function);
     else if (!emit_is_iommu(function))
         write_raw_device(writer, function);
 }

@@ -17,6 +17,12 @@ emit_is_channel(const PlanFunction *function)
 }
 
 gboolean
+emit_is_image(const PlanFunction *function)
+{
+    return function->is_own && g_str_has_prefix(function->driver, "virtio-blk");
+}
+
+gboolean
 emit_is_iommu(const PlanFunction *function)
 {
     return g_str_has_prefix(function->driver, "virtio-iommu");

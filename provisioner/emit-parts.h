@@ -11,6 +11,8 @@
 gboolean emit_is_plugged(const PlanFunction *function);
 /* hostbed's own channel to its agent. */
 gboolean emit_is_channel(const PlanFunction *function);
+/* The disk of an image that the host boots. */
+gboolean emit_is_image(const PlanFunction *function);
 /* An IOMMU that is a PCI function. */
 gboolean emit_is_iommu(const PlanFunction *function);
 

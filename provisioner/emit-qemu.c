@@ -15,7 +15,8 @@
 typedef struct {
     const char *accel;
     const char *firmware, *firmware_vars;
-    const char *kernel, *initrd, *cmdline_extra;
+    const char *kernel, *initrd, *root, *cmdline_extra;
+    const char *const *disk_files; /* as in EmitRuntime */
     const char *qmp_fd, *agent_fd, *console_fd;
     GStrv memory_fds; /* one for each cell with memory, in order */
     const char *capture_dir;
@@ -378,6 +379,53 @@ write_network(Writer *writer, const PlanFunction *function, JsonObject *device)
     json_object_set_string_member(device, "netdev", id);
 }
 
+static char *
+layer_name(guint index)
+{
+    return g_strdup_printf(EMIT_IMAGE_NODE "%u", index);
+}
+
+/* One of the files that the disk of an image consists of, INDEX from the bottom. What it
+ * is based on is said here and not taken from the file, whoever made that. Nobody else
+ * has the file open for writing, and nobody needs what is written after the host's end.
+ */
+static void
+write_layer(Writer *writer, guint index, gboolean read_only)
+{
+    g_autofree char *name = layer_name(index);
+    g_autofree char *below = index > 0 ? layer_name(index - 1) : NULL;
+    JsonObject *file = object_new("driver", "file", NULL, NULL);
+    json_object_set_string_member(file, "filename", writer->words->disk_files[index]);
+    json_object_set_string_member(file, "locking", "off");
+    JsonObject *layer = object_new("driver", "qcow2", "node-name", name);
+    json_object_set_boolean_member(layer, "read-only", read_only);
+    if (!read_only) {
+        JsonObject *cache = json_object_new();
+        json_object_set_boolean_member(cache, "no-flush", TRUE);
+        json_object_set_object_member(layer, "cache", cache);
+        json_object_set_string_member(layer, "discard", "unmap");
+    }
+    json_object_set_object_member(layer, "file", file);
+    if (below)
+        json_object_set_string_member(layer, "backing", below);
+    else
+        json_object_set_null_member(layer, "backing");
+    add_json(writer, "-blockdev", layer);
+}
+
+static void
+write_image(Writer *writer, const PlanFunction *function, JsonObject *device)
+{
+    const char *const *files = writer->words->disk_files;
+    if (!files || !emit_is_image(function))
+        return;
+    guint count = g_strv_length((GStrv)files);
+    for (guint i = 0; i < count; i++)
+        write_layer(writer, i, i + 1 < count);
+    g_autofree char *top = layer_name(count - 1);
+    json_object_set_string_member(device, "drive", top);
+}
+
 /* A disk that reads as zeroes and keeps nothing: there is no file to leave behind. */
 static void
 write_disk(Writer *writer, const PlanFunction *function, JsonObject *device)
@@ -411,6 +459,7 @@ write_function(Writer *writer, const PlanFunction *function)
     JsonObject *device = emit_qemu_device(function);
     write_network(writer, function, device);
     write_disk(writer, function, device);
+    write_image(writer, function, device);
     add_json(writer, "-device", device);
     write_agent_port(writer, function);
 }
@@ -466,6 +515,8 @@ write_kernel(Writer *writer)
         g_string_append_printf(cmdline, "%s ", writer->plan->tcg_cmdline);
     g_string_append_printf(cmdline, "%s %s", writer->plan->direct_cmdline,
                            writer->plan->cmdline);
+    if (words->root && *words->root)
+        g_string_append_printf(cmdline, " %s", words->root);
     if (words->cmdline_extra && *words->cmdline_extra)
         g_string_append_printf(cmdline, " %s", words->cmdline_extra);
     add(writer, "-append", cmdline->str);
@@ -539,6 +590,8 @@ emit_qemu_args(const Plan *plan, const EmitRuntime *runtime)
         .firmware_vars = runtime->firmware_vars_file,
         .kernel = runtime->kernel,
         .initrd = runtime->initrd,
+        .root = runtime->root_words,
+        .disk_files = runtime->disk_files,
         .cmdline_extra = runtime->cmdline_extra,
         .qmp_fd = qmp_fd,
         .agent_fd = agent_fd,
@@ -575,13 +628,17 @@ append_word(GString *out, const char *word)
 void
 emit_qemu(const Plan *plan, GString *out)
 {
+    static const char *const disk_files[] = {"@IMAGE@", "@OVERLAY@", NULL};
     gboolean efi = plan->firmware == LAB_FIRMWARE_EFI;
+    gboolean loader = plan->image != NULL && plan->image->loader;
     const Words words = {
         .accel = "@ACCEL@",
         .firmware = efi ? "@FIRMWARE@" : NULL,
         .firmware_vars = efi ? "@FIRMWARE_VARS@" : NULL,
-        .kernel = "@KERNEL@",
+        .kernel = loader ? NULL : "@KERNEL@",
         .initrd = "@INITRD@",
+        .root = plan->image != NULL ? "@ROOT@" : NULL,
+        .disk_files = disk_files,
         .qmp_fd = "@QMP@",
         .agent_fd = "@AGENT@",
         .console_fd = "@CONSOLE@",

@@ -93,6 +93,8 @@ emit_function_detail(const PlanFunction *function)
         return emit_bus_range(function->secondary, function->subordinate);
     if (emit_is_channel(function))
         return g_strdup("hostbed's channel");
+    if (emit_is_image(function))
+        return g_strdup("the image's disk");
     if (function->size_bytes > 0)
         return emit_size_text(function->size_bytes);
     if (function->mac && function->network)
@@ -162,6 +164,9 @@ emit_host_detail(const Plan *plan)
     else
         g_string_append_printf(text, "%s IOMMU, %s",
                                lab_iommu_model_name(plan->iommu.model), groups);
+    if (plan->image != NULL)
+        g_string_append_printf(text, "  ·  image %s",
+                               plan->image->from ? plan->image->from : "of its system");
     if (plan->tainted)
         g_string_append(text, "  ·  tainted by raw arguments");
     return g_string_free(text, FALSE);

@@ -47,13 +47,20 @@ typedef struct {
     const char *kernel, *initrd;
     const char *cmdline_extra; /* appended to Plan.cmdline, or NULL */
     int qmp_fd, agent_fd, console_fd;
-    const char *capture_dir;  /* each network's frames go to a file in it; or NULL */
+    const char *capture_dir; /* each network's frames go to a file in it; or NULL */
+    /* Of a host with an image: files of its disk, what they are based on first, which is
+     * only read; the last one gets what the host writes. NULL-terminated, or NULL. */
+    const char *const *disk_files;
+    const char *root_words;   /* of an image, before cmdline_extra; or NULL */
     GArray *memory_fds;       /* int per cell with memory, or NULL: anonymous memory */
     gboolean clone;           /* it waits for the rest of its state */
     gboolean copy_on_write;   /* what it writes to memory is its own */
     gboolean memory_readonly; /* what memory_fds are may not be opened for writing */
     gboolean sandbox;
 } EmitRuntime;
+
+/* What the emulator's names of the disk of an image begin with. */
+#define EMIT_IMAGE_NODE "hostbed-disk-"
 
 /* The file (pcap) that gets all frames of NETWORK, each once, from their first byte on as
  * many as this. Owned by the caller. */

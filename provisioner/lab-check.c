@@ -231,6 +231,7 @@ lab_check(const Lab *lab, Findings *findings)
         wrong |= run(&check, lab_checks_cells, faulty);
         wrong |= run(&check, lab_checks_attributes, faulty);
         wrong |= run(&check, lab_checks_pci, faulty);
+        wrong |= run(&check, lab_checks_image, faulty);
     }
     return wrong;
 }

@@ -35,6 +35,7 @@ typedef struct {
 extern const LabCheckRow lab_checks_cells[];
 extern const LabCheckRow lab_checks_attributes[];
 extern const LabCheckRow lab_checks_pci[];
+extern const LabCheckRow lab_checks_image[];
 
 /* The cell number INDEX of the host. */
 const LabCell *lab_check_cell(const LabCheck *check, guint index);

@@ -67,10 +67,8 @@ is_stream(const char *file)
            (g_stat(file, &status) == 0 && !S_ISREG(status.st_mode));
 }
 
-/* A relative path is meant from the folder of the lab file; from the current one where
- * the lab comes from a stream or, "-", from standard input. */
-static char *
-path_beside(const char *file, const char *path)
+char *
+lab_path_beside(const char *file, const char *path)
 {
     if (g_path_is_absolute(path) || !file || is_stream(file))
         return g_strdup(path);
@@ -87,7 +85,7 @@ parse_kernel(LabParser *parser, LabXml *element, gpointer data)
     g_autofree char *path = NULL;
     if (lab_attr_text(parser, element, "path", &path)) {
         g_free(host->kernel);
-        host->kernel = path_beside(element->pos.file, path);
+        host->kernel = lab_path_beside(element->pos.file, path);
     }
     lab_attr_text(parser, element, "cmdline", &host->cmdline);
     lab_no_children(parser, element);
@@ -166,6 +164,7 @@ static const LabChild host_children[] = {
     {"firmware", parse_firmware, .once = TRUE, .part = LAB_PART_BOOT},
     {"kernel", parse_kernel, .once = TRUE, .part = LAB_PART_BOOT},
     {"machine", parse_machine, .once = TRUE, .part = LAB_PART_BOOT},
+    {"image", lab_parse_image, .once = TRUE, .part = LAB_PART_IMAGE},
     {"iommu", parse_iommu, .once = TRUE, .part = LAB_PART_IOMMU},
     {"cell", lab_parse_cell, .counted = TRUE, .part = LAB_PART_CELLS},
     {"interconnects", lab_parse_interconnects, .once = TRUE, .part = LAB_PART_ATTRIBUTES},

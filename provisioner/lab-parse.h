@@ -110,8 +110,13 @@ void lab_no_children(LabParser *parser, LabXml *element);
 /* Text directly in ELEMENT is a finding. Called by the two above. */
 void lab_no_text(LabParser *parser, LabXml *element);
 
+/* A relative PATH is meant from the folder of the lab FILE; from the current one where
+ * the lab comes from a stream or, "-", from standard input. Owned by the caller. */
+char *lab_path_beside(const char *file, const char *path);
+
 /* ---- parts of a host, one file each --------------------------------------------- */
 
+void lab_parse_image(LabParser *parser, LabXml *element, gpointer host);
 void lab_parse_cell(LabParser *parser, LabXml *element, gpointer host);
 void lab_parse_interconnects(LabParser *parser, LabXml *element, gpointer host);
 void lab_resolve_cells(LabParser *parser, LabHost *host);

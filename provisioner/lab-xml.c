@@ -45,6 +45,8 @@ lab_xml_free(LabXml *element)
     g_clear_pointer(&element->asked, g_ptr_array_unref);
     if (element->text)
         g_string_free(element->text, TRUE);
+    if (element->blanks)
+        g_string_free(element->blanks, TRUE);
     g_free(element);
 }
 
@@ -352,7 +354,21 @@ on_end_element(void *data, const xmlChar *local, const xmlChar *prefix,
     if (reader->refused)
         return;
     reader->depth--;
-    reader->current = reader->current->parent;
+    LabXml *element = reader->current;
+    if (element->text)
+        element->weight += (guint)(element->text->len / 64);
+    reader->current = element->parent;
+}
+
+/* Blanks that stand before text are part of it; those between elements cost nothing. */
+static void
+remember_blanks(LabXml *element, const char *text, gsize length)
+{
+    if (element->children)
+        return;
+    if (!element->blanks)
+        element->blanks = g_string_new(NULL);
+    g_string_append_len(element->blanks, text, (gssize)length);
 }
 
 static void
@@ -367,11 +383,13 @@ on_characters(void *data, const xmlChar *characters, int length)
         gsize blanks = 0;
         while (blanks < (gsize)length && strchr(" \t\r\n", text[blanks]))
             blanks++;
-        if (blanks == (gsize)length)
+        if (blanks == (gsize)length) {
+            remember_blanks(element, text, blanks);
             return;
+        }
         int lines_after = count_lines(text + blanks, (gsize)length - blanks);
         element->text_pos = (FilePos){reader->file, current_line(reader) - lines_after};
-        element->text = g_string_new(NULL);
+        element->text = g_string_new(element->blanks ? element->blanks->str : "");
     }
     g_string_append_len(element->text, text, length);
 }

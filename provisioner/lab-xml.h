@@ -39,8 +39,10 @@ struct LabXml {
     GPtrArray *children;   /* LabXml; NULL: none */
     GString *text;    /* all character data directly inside, or NULL if only blanks */
     FilePos text_pos; /* of its first character that is not blank */
+    GString *blanks;  /* what stands before that; or NULL */
 
-    guint weight; /* what a copy costs: 1, and 1 for every 64 bytes of attributes */
+    guint
+        weight; /* what a copy costs: 1, and 1 for every 64 bytes of attributes or text */
 
     /* For lab-parse: how often this element was made into something so far, of which
      * `count` in this place. */

@@ -14,6 +14,18 @@ static const char *const iommu_model_names[] = {
     [LAB_IOMMU_AMD] = "amd",
 };
 
+static const char *const step_names[] = {
+    [LAB_STEP_COPY] = "copy",       [LAB_STEP_WRITE] = "write",
+    [LAB_STEP_LINK] = "link",       [LAB_STEP_FIRST_BOOT] = "first-boot",
+    [LAB_STEP_PACKAGE] = "package",
+};
+
+const char *
+lab_step_name(LabStepKind kind)
+{
+    return step_names[kind];
+}
+
 const char *
 lab_kind_name(LabKind kind)
 {
@@ -87,6 +99,16 @@ network_free(LabNetwork *network)
     g_free(network);
 }
 
+void
+lab_step_free(LabStep *step)
+{
+    g_free(step->from);
+    g_free(step->path);
+    g_free(step->text);
+    g_free(step);
+}
+
+FREE_ELEMENT(free_step, LabStep, lab_step_free)
 FREE_ELEMENT(free_cache, LabCache, lab_cache_free)
 FREE_ELEMENT(free_interconnect, LabInterconnect, lab_interconnect_free)
 FREE_ELEMENT(free_feature, LabCpuFeature, lab_cpu_feature_free)
@@ -95,6 +117,57 @@ FREE_ELEMENT(free_property, LabProperty, lab_property_free)
 FREE_ELEMENT(free_node, LabNode, lab_node_free)
 FREE_ELEMENT(free_cell, LabCell, lab_cell_free)
 FREE_ELEMENT(free_host, LabHost, lab_host_free)
+
+LabStep *
+lab_step_new(LabStepKind kind)
+{
+    LabStep *step = g_new0(LabStep, 1);
+    step->kind = kind;
+    step->mode = LAB_AUTO;
+    return step;
+}
+
+LabStep *
+lab_step_copy(const LabStep *step)
+{
+    LabStep *copy = g_memdup2(step, sizeof *step);
+    copy->from = g_strdup(step->from);
+    copy->path = g_strdup(step->path);
+    copy->text = g_strdup(step->text);
+    return copy;
+}
+
+LabImage *
+lab_image_new(void)
+{
+    LabImage *image = g_rc_box_new0(LabImage);
+    image->size_bytes = LAB_AUTO;
+    image->steps = g_ptr_array_new_with_free_func(free_step);
+    return image;
+}
+
+LabImage *
+lab_image_ref(LabImage *image)
+{
+    return g_rc_box_acquire(image);
+}
+
+static void
+image_clear(gpointer data)
+{
+    LabImage *image = data;
+    g_free(image->from);
+    g_free(image->mirror);
+    g_free(image->proxy);
+    g_free(image->ssh_key);
+    g_ptr_array_unref(image->steps);
+}
+
+void
+lab_image_unref(LabImage *image)
+{
+    g_rc_box_release_full(image, image_clear);
+}
 
 LabProperty *
 lab_property_new(const char *name, const char *value, FilePos pos)
@@ -192,6 +265,7 @@ lab_host_free(LabHost *host)
     g_free(host->kernel);
     g_free(host->cmdline);
     g_free(host->machine);
+    g_clear_pointer(&host->image, lab_image_unref);
     g_ptr_array_unref(host->cells);
     g_ptr_array_unref(host->interconnects);
     g_ptr_array_unref(host->nodes);

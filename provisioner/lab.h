@@ -31,7 +31,8 @@ typedef enum {
     LAB_PART_ATTRIBUTES = 1 << 7, /* of memory: interconnects and caches */
     LAB_PART_NODES = 1 << 8,      /* PCI elements */
     LAB_PART_IOMMU = 1 << 9,
-    LAB_PART_BOOT = 1 << 10, /* machine, firmware, kernel, raw arguments */
+    LAB_PART_BOOT = 1 << 10,  /* machine, firmware, kernel, raw arguments */
+    LAB_PART_IMAGE = 1 << 11, /* <image>, and what stands in it */
 } LabPart;
 
 /* An attribute that is on or off, as libvirt writes it, or was not given. */
@@ -142,6 +143,42 @@ typedef struct {
     GPtrArray *nodes;     /* LabNode (expanders, and what hangs off them) */
 } LabCell;
 
+/* ---- the image of an operating system --------------------------------------------- */
+
+typedef enum {
+    LAB_STEP_COPY,       /* a file or folder of this machine */
+    LAB_STEP_WRITE,      /* a file with this text */
+    LAB_STEP_LINK,       /* a symbolic link */
+    LAB_STEP_FIRST_BOOT, /* a script that the host runs once */
+    LAB_STEP_PACKAGE,    /* of the distribution */
+} LabStepKind;
+
+/* The element's name in a lab file ("copy", "first-boot", …); static. */
+const char *lab_step_name(LabStepKind kind);
+
+/* One thing that is done to an image before its first host starts. */
+typedef struct {
+    LabStepKind kind;
+    FilePos pos;
+    char *from; /* COPY: path on this machine, relative to the current folder */
+    char *path; /* COPY, WRITE, LINK: absolute, in the image */
+    char *text; /* WRITE, FIRST_BOOT: what; LINK: where it leads; PACKAGE: its name */
+    int mode;   /* COPY, WRITE: permissions 0-07777, or LAB_AUTO */
+} LabStep;
+
+/* What the host boots instead of the micro image. Counted references: copies of a host
+ * and its plan share it. */
+typedef struct {
+    FilePos pos;
+    char *from; /* with a '/' a path, relative to the current folder; else a recipe's
+                 * name; NULL: as the operating system says */
+    gint64 size_bytes;    /* of the disk at least, or LAB_AUTO */
+    gboolean loader;      /* the image's own boot loader starts it; else its kernel is */
+    char *mirror, *proxy; /* where packages come from: URLs, or NULL */
+    char *ssh_key;    /* path of a public key, relative to the current folder; or NULL */
+    GPtrArray *steps; /* LabStep, in the order written */
+} LabImage;
+
 /* ---- the host ------------------------------------------------------------------- */
 
 typedef struct {
@@ -200,6 +237,7 @@ typedef struct {
     char *kernel;             /* path of a kernel, or NULL: the machine's choice */
     char *cmdline;            /* further words of the kernel command line, or NULL */
     char *machine;            /* emulator machine type, or NULL: the planner's */
+    LabImage *image;          /* NULL: the micro image */
     GPtrArray *cells;         /* LabCell; index is the cell's number */
     GPtrArray *interconnects; /* LabInterconnect */
     GPtrArray *nodes;         /* LabNode that belong to no cell */
@@ -235,8 +273,14 @@ void lab_cell_free(LabCell *cell);
 void lab_node_free(LabNode *node); /* and its children */
 LabProperty *lab_property_new(const char *name, const char *value, FilePos pos);
 void lab_property_free(LabProperty *property);
+LabStep *lab_step_new(LabStepKind kind);
+LabStep *lab_step_copy(const LabStep *step);
+void lab_step_free(LabStep *step);
+LabImage *lab_image_new(void);
 
 /* Parts that a plan takes over as they are. */
+LabImage *lab_image_ref(LabImage *image);
+void lab_image_unref(LabImage *image);
 LabCache *lab_cache_copy(const LabCache *cache);
 void lab_cache_free(LabCache *cache);
 LabInterconnect *lab_interconnect_copy(const LabInterconnect *interconnect);

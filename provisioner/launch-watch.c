@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "emit.h"
 #include "error.h"
 #include "launch-child.h"
+#include "overlay.h"
 
 /* After the first sign of the end: the rest of what was said is already on its way. */
 #define SETTLE_MS 500
@@ -89,8 +91,7 @@ describe_cause(Machine *machine)
     case CAUSE_POWER_OFF:
         return g_strdup("the host powered itself off");
     case CAUSE_IO_ERROR:
-        return g_strdup_printf("the host was stopped by an I/O error on %s",
-                               machine->cause_detail);
+        return g_strdup(machine->cause_detail);
     case CAUSE_WATCHDOG:
         return g_strdup("the host's watchdog expired");
     case CAUSE_QMP:
@@ -179,14 +180,30 @@ on_shutdown(Machine *machine, JsonObject *data)
         note_cause(machine, CAUSE_ENDED);
 }
 
+/* What a host writes to the disk of its image goes to a file of ours. */
+static char *
+describe_io_error(JsonObject *data)
+{
+    const char *device = string_member(data, "device");
+    const char *node = string_member(data, "node-name");
+    g_autofree char *folder = overlay_folder(NULL);
+    if (data && folder && g_str_has_prefix(node, EMIT_IMAGE_NODE) &&
+        json_object_get_boolean_member_with_default(data, "nospace", FALSE))
+        return g_strdup_printf("the host was stopped because there is no space left for "
+                               "what it writes to its disk, which %s has the room for; "
+                               "make some, or set XDG_CACHE_HOME to a larger disk",
+                               folder);
+    return g_strdup_printf("the host was stopped by an I/O error on %s: %s",
+                           *device ? device : node, string_member(data, "reason"));
+}
+
 static void
 on_io_error(Machine *machine, JsonObject *data)
 {
     if (strcmp(string_member(data, "action"), "stop") != 0)
         return;
     if (machine->cause == CAUSE_NONE)
-        machine->cause_detail = g_strdup_printf("%s: %s", string_member(data, "device"),
-                                                string_member(data, "reason"));
+        machine->cause_detail = describe_io_error(data);
     note_cause(machine, CAUSE_IO_ERROR);
 }
 

@@ -129,6 +129,34 @@ build_environment(void)
  * --------------------------------------------------------------------------------------------
  */
 
+/* By these names the emulator opens what it inherits. */
+static GStrv
+names_of(const GArray *fds)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (guint i = 0; i < fds->len; i++) {
+        g_autofree char *name =
+            g_strdup_printf("/proc/self/fd/%d", g_array_index(fds, int, i));
+        g_strv_builder_add(builder, name);
+    }
+    return g_strv_builder_end(builder);
+}
+
+/* All that the emulator inherits. */
+static GArray *
+inherited(const MachineOptions *options, const Channels *channels)
+{
+    const int own[] = {channels->qmp[1], channels->agent[1], channels->console[1],
+                       channels->firmware_vars};
+    const GArray *const more[] = {options->memory_fds, options->disk_fds};
+    GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
+    g_array_append_vals(fds, own, channels->firmware_vars >= 0 ? 4 : 3);
+    for (gsize i = 0; i < G_N_ELEMENTS(more); i++)
+        if (more[i])
+            g_array_append_vals(fds, more[i]->data, more[i]->len);
+    return fds;
+}
+
 /* Spawns the emulator with its ends of CHANNELS; those are closed here afterwards. */
 static gboolean
 spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **error)
@@ -139,12 +167,15 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
             return FALSE;
         vars = g_strdup_printf("/proc/self/fd/%d", channels->firmware_vars);
     }
+    g_auto(GStrv) disk_files = options->disk_fds ? names_of(options->disk_fds) : NULL;
     const EmitRuntime runtime = {
         .accel = options->accel,
         .firmware_file = firmware,
         .firmware_vars_file = vars,
         .kernel = options->kernel,
         .initrd = options->initrd,
+        .root_words = options->root_words,
+        .disk_files = (const char *const *)disk_files,
         .cmdline_extra = options->cmdline_extra,
         .qmp_fd = channels->qmp[1],
         .agent_fd = channels->agent[1],
@@ -158,12 +189,7 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
     };
     g_auto(GStrv) argv = build_argv(options, &runtime);
     g_auto(GStrv) envp = build_environment();
-    const int own[] = {channels->qmp[1], channels->agent[1], channels->console[1],
-                       channels->firmware_vars};
-    g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
-    g_array_append_vals(fds, own, channels->firmware_vars >= 0 ? 4 : 3);
-    if (options->memory_fds)
-        g_array_append_vals(fds, options->memory_fds->data, options->memory_fds->len);
+    g_autoptr(GArray) fds = inherited(options, channels);
     const LaunchChild child = {
         .argv = (const char *const *)argv,
         .envp = (const char *const *)envp,

@@ -24,7 +24,11 @@ typedef struct {
     const char *const *data_dirs; /* extra -L, or NULL */
     const char *accel;            /* "kvm" or "tcg", decided by accel.h */
     const char *kernel, *initrd;  /* paths */
+    const char *root_words;       /* of an image, as in EmitRuntime; or NULL */
     const char *cmdline_extra;    /* or NULL */
+    /* Descriptors of the disk of an image: what it is based on first, to be read only;
+     * the last is the host's own. Borrowed; NULL: the host has no image. */
+    const GArray *disk_fds;
     gboolean capture; /* each network's frames go to emit_capture_file() there */
     /* Descriptors of the cells' memory, an int for each cell with memory; borrowed. NULL:
      * memory is the emulator's own, and the host cannot be frozen. */

@@ -102,16 +102,30 @@ check_cmdline(Planning *planning, gsize own)
 {
     const gint64 maximum = plan_limit("command-line")->maximum;
     const Plan *plan = planning->plan;
+    const gsize later = CMDLINE_LATER + (plan->image != NULL ? PLAN_ROOT_MAX : 0);
     const gsize length = strlen(plan->tcg_cmdline) + 1 + strlen(plan->direct_cmdline) +
-                         1 + strlen(plan->cmdline);
+                         1 + strlen(plan->cmdline) + later;
 
-    if ((gint64)length + CMDLINE_LATER > maximum)
+    if ((gint64)length > maximum)
         planning_limit(planning, "command-line", planning->host->kernel_pos,
                        "the kernel's command line would have %" G_GSIZE_FORMAT
                        " bytes, %" G_GSIZE_FORMAT " of the lab's own and %" G_GSIZE_FORMAT
                        " that hostbed needs, each huge page size of a cell among them; "
                        "shorten cmdline, or have fewer cells with huge pages",
-                       length + CMDLINE_LATER, own, length + CMDLINE_LATER - own);
+                       length, own, length - own);
+}
+
+/* A distribution's names of network interfaces stay the kernel's, so that the agent's are
+ * the same in every host; the console is for logs, which a login would disturb, and has
+ * those of its services. */
+static void
+add_system(const Plan *plan, GString *words)
+{
+    if (plan->image != NULL)
+        g_string_append_printf(words,
+                               " net.ifnames=0 systemd.hostname=%s systemd.getty_auto=no "
+                               "systemd.show_status=1",
+                               plan->host_id);
 }
 
 /* The words that the machine needs, then the lab's own, so that those can take something
@@ -153,6 +167,7 @@ plan_cmdline(Planning *planning)
     add_hugepages(plan, words, FALSE, " hostbed.hugepages=");
     add_vfs(plan, words);
     g_string_append_printf(words, " hostname=%s", plan->host_id);
+    add_system(plan, words);
     const char *own = planning->host->cmdline != NULL ? planning->host->cmdline : "";
     if (own[0] != '\0')
         g_string_append_printf(words, " %s", own);

@@ -12,8 +12,10 @@
 #define DISPLAY_SLOT 1
 #define CHANNEL_SLOT 0x1d
 #define IOMMU_SLOT 0x1e
+#define DISK_SLOT 0x1c
 #define CHANNEL_ID "hostbed-agent"
 #define IOMMU_ID "hostbed-iommu"
+#define DISK_ID "hostbed-disk"
 
 static gboolean
 may_stand_below(const PlanFunction *owner, const LabNode *node)
@@ -234,7 +236,7 @@ add_builtin(Planning *planning, PlanBus *bus)
 }
 
 /* What hostbed adds for itself: at PREFERRED, or at the last free slot below. */
-static void
+static PlanFunction *
 add_own(Planning *planning, PlanBus *bus, const char *id, const char *driver,
         int preferred)
 {
@@ -253,9 +255,10 @@ add_own(Planning *planning, PlanBus *bus, const char *id, const char *driver,
                        "the root bus has no slot left for %s, which hostbed needs; "
                        "take a device off it",
                        driver);
-        return;
+        return function;
     }
     plan_bus_take(bus, function, slot, 0);
+    return function;
 }
 
 /* Written slots on the root bus may be where hostbed would put its own; theirs come
@@ -277,6 +280,22 @@ own_slot(const GPtrArray *nodes, int preferred)
     while (preferred > DISPLAY_SLOT && slot_is_written(nodes, preferred))
         preferred--;
     return preferred;
+}
+
+/* The disk of an image. What cannot be read or written stops the host, which else would
+ * go on with a file system that lost something. */
+static void
+add_disk(Planning *planning, PlanBus *bus, const GPtrArray *nodes)
+{
+    const LabImage *image = planning->plan->image;
+    if (image == NULL)
+        return;
+    PlanFunction *disk =
+        add_own(planning, bus, DISK_ID, "virtio-blk-pci", own_slot(nodes, DISK_SLOT));
+    plan_property_string(disk->properties, "werror", "stop");
+    plan_property_string(disk->properties, "rerror", "stop");
+    if (image->loader)
+        plan_property_int(disk->properties, "bootindex", 0);
 }
 
 /* Expanders get a slot each while there are slots; when there are too many, eight share
@@ -368,6 +387,7 @@ plan_pci(Planning *planning)
     if (planning->plan->iommu.model == LAB_IOMMU_VIRTIO)
         add_own(planning, &bus, IOMMU_ID, "virtio-iommu-pci",
                 own_slot(nodes, IOMMU_SLOT));
+    add_disk(planning, &bus, nodes);
     pack_expanders(planning, &bus, nodes, copies);
     add_nodes(planning, &bus, nodes, cells, functions);
 

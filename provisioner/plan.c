@@ -145,6 +145,7 @@ plan_new(const Lab *lab, const LabHost *host, PlanBackend backend)
     plan->lab_name = g_strdup(lab->name);
     plan->host_id = g_strdup(host->id);
     plan->pos = host->pos;
+    plan->image = host->image != NULL ? lab_image_ref(host->image) : NULL;
     plan->lab_source = lab->source != NULL ? g_bytes_ref(lab->source) : NULL;
     plan->backend = backend;
     plan->machine_properties = g_ptr_array_new_with_free_func(plan_property_free);
@@ -176,6 +177,7 @@ plan_free(Plan *plan)
     g_free(plan->cpu_model);
     g_ptr_array_unref(plan->cpu_features);
     g_free(plan->kernel);
+    g_clear_pointer(&plan->image, lab_image_unref);
     g_free(plan->cmdline);
     g_free(plan->iommu.driver);
     g_ptr_array_unref(plan->iommu.properties);

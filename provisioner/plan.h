@@ -29,6 +29,9 @@ typedef struct {
 const char *pci_address_text(PciAddress address, char buffer[PCI_ADDRESS_SIZE]);
 int pci_address_compare(PciAddress a, PciAddress b);
 
+/* Bytes that a prepared image may add to the command line. */
+#define PLAN_ROOT_MAX 256
+
 /* A number for "no node" / "no cell" / "no value". */
 #define PLAN_NONE (-1)
 
@@ -57,7 +60,7 @@ struct PlanFunction {
     char *id;        /* id of the element and of the emulator's device; NULL: built in */
     char *driver;    /* the emulator's device name; NULL: built in, nothing to emit */
     char *bus;       /* the emulator's bus it is plugged into: "pcie.0" or an id */
-    gboolean is_own; /* hostbed's own: the agent's channel */
+    gboolean is_own; /* hostbed's own: the agent's channel, the disk of an image */
 
     PciAddress address;   /* as the guest's kernel will name it */
     PlanFunction *parent; /* the bridge above for the guest; NULL on a root bus */
@@ -153,9 +156,13 @@ struct Plan {
     int sockets, dies, cores, threads;
     guint cpu_count;
     gint64 memory_bytes;
-    LabFirmware firmware;       /* never AUTO */
-    char *kernel;               /* asked for by the lab, or NULL */
-    char *cmdline;              /* whole kernel command line that the machine needs */
+    LabFirmware firmware; /* never AUTO */
+    char *kernel;         /* asked for by the lab, or NULL */
+    LabImage *image; /* what it boots instead of the micro image, the lab's own; or NULL.
+                      * Its disk is among the functions */
+    char *
+        cmdline; /* whole kernel command line that the machine needs, but for the words
+                  * of an image that say where its root is: at most PLAN_ROOT_MAX bytes */
     const char *tcg_cmdline;    /* words before it under plain emulation */
     const char *direct_cmdline; /* words before it where hostbed starts the emulator */
     PlanIommu iommu;

@@ -91,12 +91,71 @@ counts_up_ids_and_macs(void **state)
     assert_string_equal(nic->mac, "52:54:00:00:01:01");
 }
 
+/* The text of the first step of an image in which BODY stands. */
+static void
+assert_text(const char *body, const char *expected)
+{
+    g_autofree char *text = g_strconcat("<lab xmlns='urn:hostbed:lab:1' name='t'><host>"
+                                        "<image><write path='/a'>",
+                                        body,
+                                        "</write></image><cell cpus='0' memory='64 MiB'/>"
+                                        "</host></lab>",
+                                        NULL);
+    g_autoptr(Lab) lab = must_parse(text);
+    const LabImage *image = host(lab, 0)->image;
+    assert_non_null(image);
+    const LabStep *step = g_ptr_array_index(image->steps, 0);
+    assert_string_equal(step->text, expected);
+}
+
+static void
+reads_text_as_it_is_meant(void **state)
+{
+    assert_text("", "");
+    assert_text("  ", "");
+    assert_text("one", "one");
+    assert_text("  one  ", "  one  ");
+    assert_text("\none\n", "one\n");
+    assert_text("\n    if a\n      b\n\n    end\n  ", "if a\n  b\n\nend\n");
+    assert_text("\n\tone\n\t two\n", "one\n two\n");
+    assert_text("\n\tone\n  two\n", "\tone\n  two\n");
+    assert_text("\n   &lt;a&gt;\n   <![CDATA[<b> &amp;]]>\n", "<a>\n<b> &amp;\n");
+    assert_text("\n  one\n  two", "one\ntwo");
+    assert_text("\n\n  one\n", "\none\n");
+}
+
+static void
+reads_an_image(void **state)
+{
+    g_autoptr(Lab) lab = must_parse(
+        LAB("<host count='2'><image from='a/b' size='1 GiB' boot='loader'><copy from='c' "
+            "to='/c' mode='4755'/><first-boot>x</first-boot><ssh-key path='/k'/></image>"
+            "<cell cpus='0' memory='64 MiB'/></host>"));
+    for (guint i = 0; i < 2; i++) {
+        const LabImage *image = host(lab, i)->image;
+        assert_string_equal(image->from, "a/b");
+        assert_int_equal(image->size_bytes, 1 << 30);
+        assert_true(image->loader);
+        assert_string_equal(image->ssh_key, "/k");
+        assert_int_equal(image->steps->len, 2);
+        const LabStep *copy = g_ptr_array_index(image->steps, 0);
+        const LabStep *script = g_ptr_array_index(image->steps, 1);
+        assert_int_equal(copy->kind, LAB_STEP_COPY);
+        assert_string_equal(copy->path, "/c");
+        assert_int_equal(copy->mode, 04755);
+        assert_int_equal(script->kind, LAB_STEP_FIRST_BOOT);
+        assert_string_equal(script->text, "x");
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_article),
         cmocka_unit_test(counts_up_ids_and_macs),
+        cmocka_unit_test(reads_text_as_it_is_meant),
+        cmocka_unit_test(reads_an_image),
     };
     return cmocka_run_group_tests_name("lab-parse", tests, NULL, NULL);
 }
