@@ -233,6 +233,29 @@ excuse_groups(const GPtrArray *asked, const GPtrArray *found)
 }
 
 static gboolean
+is_driver(const Fact *fact)
+{
+    return g_str_has_prefix(fact->key, "pci ") && g_str_has_suffix(fact->key, " driver");
+}
+
+/* A function nobody asked for stays one. */
+static void
+excuse_drivers(const GPtrArray *asked, const GPtrArray *found)
+{
+    g_autoptr(GHashTable) known = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < asked->len; i++) {
+        const Fact *fact = asked->pdata[i];
+        if (is_driver(fact))
+            g_hash_table_add(known, fact->key);
+    }
+    for (guint i = 0; i < found->len; i++) {
+        Fact *fact = found->pdata[i];
+        if (is_driver(fact) && !g_hash_table_contains(known, fact->key))
+            fact->held = TRUE;
+    }
+}
+
+static gboolean
 belongs(const Fact *asked, const Fact *found)
 {
     if (is_group(asked) && is_group(found))
@@ -387,13 +410,15 @@ add_faults(GPtrArray *results, const char *host, const char *what, const GString
 
 GPtrArray *
 compare_manifest(const char *host, const char *manifest, const char *observation,
-                 gboolean tainted)
+                 CompareFlags flags)
 {
     g_autoptr(GString) own_faults = g_string_new(NULL), faults = g_string_new(NULL);
     g_autoptr(GPtrArray) asked = read_facts(manifest, own_faults);
     g_autoptr(GPtrArray) found = read_facts(observation, faults);
     mark_held(asked, found);
     excuse_groups(asked, found);
+    if (flags & COMPARE_SYSTEM)
+        excuse_drivers(asked, found);
 
     g_autoptr(GHashTable) subjects =
         g_hash_table_new_full(g_str_hash, g_str_equal, NULL, subject_free);
@@ -406,9 +431,9 @@ compare_manifest(const char *host, const char *manifest, const char *observation
     add_faults(results, host, "form of the observation", faults, found->len);
     for (guint i = 0; i < MIN(order->len, SUBJECTS_MAX); i++) {
         const char *name = order->pdata[i];
-        g_ptr_array_add(
-            results,
-            judge_subject(host, name, g_hash_table_lookup(subjects, name), tainted));
+        g_ptr_array_add(results,
+                        judge_subject(host, name, g_hash_table_lookup(subjects, name),
+                                      flags & COMPARE_TAINTED));
     }
     if (order->len > SUBJECTS_MAX) {
         CaseResult *rest =

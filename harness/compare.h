@@ -21,10 +21,17 @@
  * KiB. */
 #define COMPARE_MAX (8 * 1024 * 1024)
 
+/* What is known of the host beside its manifest. */
+typedef enum {
+    COMPARE_TAINTED = 1 << 0, /* by raw arguments: what differs is a skip, "unchecked" */
+    COMPARE_SYSTEM = 1 << 1,  /* a distribution loads drivers for all that it finds: one
+                                 of a function of which none is asked is no difference */
+} CompareFlags;
+
 /* GPtrArray of CaseResult, at least one, subjects in the manifest's order, those that
- * nobody asked for last. With TAINTED what differs is a skip, "unchecked". */
+ * nobody asked for last. */
 GPtrArray *compare_manifest(const char *host, const char *manifest,
-                            const char *observation, gboolean tainted);
+                            const char *observation, CompareFlags flags);
 
 /* The subjects of a MANIFEST, in its order: the cases that compare_manifest() will give
  * if nothing else is found. Owned by the caller. */

@@ -107,8 +107,10 @@ compare_host(Session *session, GError **error)
     log_dir_put(session->log_dir, "manifest", manifest, 0600);
     log_dir_put(session->log_dir, "observation", observation, 0600);
     log_dir_put(session->log_dir, "manifest.diff", diff, 0600);
-    GPtrArray *results = compare_manifest(options->plan->host_id, manifest, observation,
-                                          options->plan->tainted);
+    const Plan *plan = options->plan;
+    GPtrArray *results = compare_manifest(plan->host_id, manifest, observation,
+                                          (plan->tainted ? COMPARE_TAINTED : 0) |
+                                              (plan->image ? COMPARE_SYSTEM : 0));
     session_tell_places(session, results);
     /* One observation serves all cases; each has its share of the time. */
     gint64 share = (g_get_monotonic_time() - before) / results->len;

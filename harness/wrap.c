@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "error.h"
+#include "image.h"
 #include "printable.h"
 #include "wire.h"
 
 /* The agent, as a command of its host. */
-#define AGENT "/init"
+#define AGENT IMAGE_AGENT_PATH
 #define ANSWER_MAX (256 * 1024)
 #define REASON_MAX 300
 /* A driver lets go in less than a second; this is for emulation on a busy machine. */

@@ -59,6 +59,7 @@ add_agent(Initramfs *image, const char *agent, GError **error)
         return FALSE;
     }
     initramfs_add_file(image, "/init", agent, 0755);
+    initramfs_add_link(image, IMAGE_AGENT_PATH, "/init");
     return TRUE;
 }
 

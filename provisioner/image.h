@@ -39,6 +39,9 @@ char *kernel_boot_file(const Kernel *kernel, GError **error);
 /* The path of KERNEL as EFI firmware starts it: a bzImage, which is a program for it. */
 char *kernel_efi_file(const Kernel *kernel, GError **error);
 
+/* The agent as a command of its host, whatever image that has. */
+#define IMAGE_AGENT_PATH "/usr/lib/hostbed/hostbed-agent"
+
 /* What guests inside start with, each where this machine has it: kernel, initramfs, and
  * the firmware for the emulator's -L. */
 #define IMAGE_INNER_PATH "/usr/lib/hostbed/inner"

@@ -174,8 +174,24 @@ child_complain(const char *what, int error, int status)
     _exit(status);
 }
 
+static void
+complain_missing(const Agent *agent, const char *program)
+{
+    if (agent->has_host && !agent->is_init)
+        dprintf(
+            STDERR_FILENO,
+            "hostbed: %s: not in the host; a <package> in the lab's <image> may bring "
+            "it\n",
+            program);
+    else
+        dprintf(STDERR_FILENO,
+                "hostbed: %s: not in the host; where this machine has it, --with %s "
+                "brings it\n",
+                program, program);
+}
+
 __attribute__((noreturn)) static void
-child_main(const Request *request, const Pairs *pairs)
+child_main(const Agent *agent, const Request *request, const Pairs *pairs)
 {
     setsid();
     if (request->tty)
@@ -192,10 +208,7 @@ child_main(const Request *request, const Pairs *pairs)
         setrlimit(RLIMIT_CORE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
     execvp(request->argv[0], request->argv);
     if (errno == ENOENT && !strchr(request->argv[0], '/')) {
-        dprintf(STDERR_FILENO,
-                "hostbed: %s: not in the host; where this machine has it, --with %s "
-                "brings it\n",
-                request->argv[0], request->argv[0]);
+        complain_missing(agent, request->argv[0]);
         _exit(127);
     }
     child_complain(request->argv[0], errno, errno == ENOENT ? 127 : 126);
@@ -215,7 +228,7 @@ start(Agent *agent, Channel *channel, const Request *request)
         return;
     }
     if (channel->pid == 0)
-        child_main(request, &pairs);
+        child_main(agent, request, &pairs);
 
     close(pairs.in.theirs);
     close(pairs.out.theirs);

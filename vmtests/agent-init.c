@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <net/if.h>
@@ -23,6 +24,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,8 +79,16 @@ mount_one(Agent *agent, const MountPoint *point)
         agent_trouble(agent, "cannot mount %s: %s", point->target, strerror(errno));
 }
 
-static void
-mount_hugepages(Agent *agent)
+/* A distribution may have it there already. */
+static bool
+is_hugetlbfs(const char *path)
+{
+    struct statfs status;
+    return statfs(path, &status) == 0 && status.f_type == HUGETLBFS_MAGIC;
+}
+
+void
+init_mount_hugepages(Agent *agent)
 {
     static const struct {
         const char *size;
@@ -92,7 +102,7 @@ mount_hugepages(Agent *agent)
         char path[80];
         snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-%s",
                  sizes[i].size);
-        if (access(path, F_OK) == 0)
+        if (access(path, F_OK) == 0 && !is_hugetlbfs(sizes[i].point.target))
             mount_one(agent, &sizes[i].point);
     }
 }
@@ -283,7 +293,7 @@ said_of(const char *line, const char *end, const char *key)
 }
 
 static void
-obey_command_line(Agent *agent, int uevents)
+obey_command_line(Agent *agent, int uevents, NameHost *name_it)
 {
     char line[4096] = "";
     read_line("/proc/cmdline", line, sizeof line);
@@ -294,11 +304,21 @@ obey_command_line(Agent *agent, int uevents)
     const char *vfs = said_of(line, end, "hostbed.vfs=");
     const char *hugepages = said_of(line, end, "hostbed.hugepages=");
     if (name)
-        name_host(agent, name);
+        name_it(agent, name);
     if (vfs)
         pci_make_vfs(agent, vfs, uevents);
     if (hugepages)
         reserve_word(agent, hugepages);
+}
+
+void
+init_finish(Agent *agent, NameHost *name_it)
+{
+    int uevents = uevents_open();
+    settle(agent, uevents);
+    obey_command_line(agent, uevents, name_it);
+    close(uevents);
+    pci_name_interfaces(agent);
 }
 
 void
@@ -309,15 +329,11 @@ init_machine(Agent *agent)
     for (size_t i = 0; i < sizeof mount_points / sizeof mount_points[0]; i++)
         mount_one(agent, &mount_points[i]);
     mkdir("/run/hostbed", 0755); /* for what is put into the host: the manifest */
-    mount_hugepages(agent);
+    init_mount_hugepages(agent);
     make_links();
     raise_loopback();
-    int uevents = uevents_open();
     load_modules(agent);
-    settle(agent, uevents);
-    obey_command_line(agent, uevents);
-    close(uevents);
-    pci_name_interfaces(agent);
+    init_finish(agent, name_host);
 }
 
 /* ---- the port

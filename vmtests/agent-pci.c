@@ -149,6 +149,23 @@ rename_all(Agent *agent, int fd, const Interfaces *interfaces, bool aside)
     }
 }
 
+/* Of those that have other names. What is up stays what it is called, for who has brought
+ * it up may have said more about it. */
+static bool
+any_is_up(int fd, const Interfaces *interfaces)
+{
+    for (size_t i = 0; i < interfaces->count; i++) {
+        struct ifreq request = {0};
+        char name[32];
+        snprintf(name, sizeof name, "eth%zu", i);
+        snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interfaces->names[i]);
+        if (strcmp(interfaces->names[i], name) != 0 &&
+            ioctl(fd, SIOCGIFFLAGS, &request) == 0 && request.ifr_flags & IFF_UP)
+            return true;
+    }
+    return false;
+}
+
 /* Each renaming waits until no processor looks at the old name. The kernel can hurry that
  * up, and for dozens of interfaces it is the difference between a second and none. */
 static void
@@ -169,8 +186,12 @@ pci_name_interfaces(Agent *agent)
     Interfaces interfaces = interfaces_in_order(root);
     hurry(true);
     /* A name may be another's present one, so all get out of the way first. */
-    rename_all(agent, fd, &interfaces, true);
-    rename_all(agent, fd, &interfaces, false);
+    if (!any_is_up(fd, &interfaces)) {
+        rename_all(agent, fd, &interfaces, true);
+        rename_all(agent, fd, &interfaces, false);
+    } else {
+        agent_log(agent, 5, "network interfaces keep their names, as some are up");
+    }
     hurry(false);
     interfaces_clear(&interfaces);
     if (fd >= 0)

@@ -228,7 +228,7 @@ handle(Agent *agent, const Frame *frame)
     Channel *channel = channel_find(agent, frame->channel);
     switch (frame->type) {
     case HB_FRAME_HELLO:
-        if (agent->is_init)
+        if (agent->has_host)
             init_resume(agent, frame);
         serve_begin(agent);
         break;

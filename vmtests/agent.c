@@ -112,14 +112,10 @@ serve_socket(Agent *agent, int fd)
     return agent->broken ? 1 : 0;
 }
 
-__attribute__((noreturn)) static void
-be_init(Agent *agent)
+/* Serves one harness after the other, until a signal says what else to do: its number. */
+static int
+serve_harnesses(Agent *agent)
 {
-    agent->is_init = true;
-    clearenv(); /* the kernel hands unknown words of its command line to init this way */
-    take_signals(agent);
-    init_machine(agent);
-    open_standard_streams("/dev/null");
     int port = init_open_port(agent);
     for (;;) {
         int number = init_wait_harness(agent, port);
@@ -131,15 +127,42 @@ be_init(Agent *agent)
             serve_end(agent);
         }
         if (number)
-            init_shutdown(agent, number);
+            return number;
         agent_log(agent, 6, "the harness has left");
     }
+}
+
+__attribute__((noreturn)) static void
+be_init(Agent *agent)
+{
+    agent->is_init = agent->has_host = true;
+    clearenv(); /* the kernel hands unknown words of its command line to init this way */
+    take_signals(agent);
+    init_machine(agent);
+    open_standard_streams("/dev/null");
+    init_shutdown(agent, serve_harnesses(agent));
+}
+
+/* The end of the machine is the system's business; a signal is about us alone. */
+static int
+be_service(Agent *agent)
+{
+    agent->has_host = true;
+    clearenv(); /* commands get the environment that they have in any host */
+    open_standard_streams("/dev/null");
+    take_signals(agent);
+    service_machine(agent);
+    serve_harnesses(agent);
+    close(agent->signal_fd);
+    free(agent);
+    return 0;
 }
 
 static int
 usage(void)
 {
-    fputs("usage: hostbed-agent [--root DIR] --fd N\n"
+    fputs("usage: hostbed-agent --service\n"
+          "       hostbed-agent [--root DIR] --fd N\n"
           "       hostbed-agent [--root DIR] --bind ADDRESS...\n"
           "       hostbed-agent [--root DIR] --out FOLDER\n"
           "       hostbed-agent --pack FOLDER\n"
@@ -169,6 +192,8 @@ main(int argc, char **argv)
     if (getpid() == 1)
         be_init(agent);
 
+    if (argc == 2 && strcmp(argv[1], "--service") == 0)
+        return be_service(agent);
     int fd = -1;
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 < argc && strcmp(argv[i], "--root") == 0)

@@ -11,6 +11,9 @@
  * of the file, then its parameters separated by blanks; # begins a comment and on the
  * kernel's command line what wire.h says.
  *
+ * `hostbed-agent --service` is the same for a host that runs a distribution: a service of
+ * its system (agent-service.c).
+ *
  * `hostbed-agent --fd N` serves the same protocol over an inherited socket as an ordinary
  * process and touches nothing else: for tests. As an ordinary command of the host it does
  * what the harness asks for around another one: `/init --bind ADDRESS…`,
@@ -127,6 +130,7 @@ struct Agent {
     bool broken; /* the harness broke the protocol: nothing is read from it until it
                     leaves */
     bool is_init;
+    bool has_host;    /* as init or as its service: the host's own agent */
     const char *root; /* what an observation looks at: "/" */
     char nonce[33];
     char trouble[2048]; /* strings "trouble=…", each with its NUL */
@@ -231,6 +235,11 @@ int pack_main(const char *root_path, char **words);
 /* Makes the machine usable: mounts, modules, huge pages. Never fails; what goes wrong is
  * trouble. */
 void init_machine(Agent *agent);
+/* Parts of that for a service: mounts what suites rely on, where it is not; and what
+ * comes once drivers are there. */
+typedef void NameHost(Agent *agent, const char *name);
+void init_mount_hugepages(Agent *agent);
+void init_finish(Agent *agent, NameHost *name_it);
 /* Waits for the port named HB_WIRE_PORT and opens it. */
 int init_open_port(Agent *agent);
 /* Waits until the harness has the port open. Orphans are reaped meanwhile; returns a
@@ -240,3 +249,9 @@ int init_wait_harness(Agent *agent, int port);
 void init_resume(Agent *agent, const Frame *frame);
 /* Ends the machine as SIGNAL_NUMBER says. Does not return. */
 void init_shutdown(Agent *agent, int signal_number) __attribute__((noreturn));
+
+/* ---- agent-service.c
+ * ------------------------------------------------------------------------------- */
+
+/* Makes of a machine that runs a distribution what init_machine() makes of its own. */
+void service_machine(Agent *agent);

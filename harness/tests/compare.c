@@ -51,7 +51,7 @@ describe(const GPtrArray *results, Outcome outcome)
 static void
 expect(const char *asked, const char *found, const char *expected)
 {
-    g_autoptr(GPtrArray) results = compare_manifest("l1", asked, found, FALSE);
+    g_autoptr(GPtrArray) results = compare_manifest("l1", asked, found, 0);
     g_autofree char *text = describe(results, OUTCOME_FAIL);
     assert_string_equal(text, expected);
 }
@@ -69,7 +69,7 @@ expect_altered(const char *old, const char *now, const char *expected)
 static void
 passes_what_is_the_same(void **state)
 {
-    g_autoptr(GPtrArray) results = compare_manifest("l1", manifest, manifest, FALSE);
+    g_autoptr(GPtrArray) results = compare_manifest("l1", manifest, manifest, 0);
     static const char *const names[] = {
         "cpus", "groups", "iommu", "node 0", "pci 0000:00:00.0", "pci 0000:b5:00.0",
     };
@@ -160,8 +160,8 @@ counts_further_differences(void **state)
 static void
 taint_makes_differences_unchecked(void **state)
 {
-    g_autoptr(GPtrArray) results = compare_manifest("l1", "cpus 0-1\nnode 0 cpus 0\n",
-                                                    "cpus 0-2\nnode 0 cpus 0\n", TRUE);
+    g_autoptr(GPtrArray) results = compare_manifest(
+        "l1", "cpus 0-1\nnode 0 cpus 0\n", "cpus 0-2\nnode 0 cpus 0\n", COMPARE_TAINTED);
     assert_int_equal(results->len, 2);
     g_autofree char *text = describe(results, OUTCOME_SKIP);
     assert_string_equal(
@@ -192,7 +192,7 @@ refuses_what_has_not_the_form(void **state)
            "form of the observation: not in the form of a manifest: line 2 is empty: \n"
            "line 2 is empty: \nline 3 has a control character: cpus\t1\n"
            "line 4 is not UTF-8: \xef\xbf\xbd\n");
-    g_autoptr(GPtrArray) nothing = compare_manifest("l1", good, "", TRUE);
+    g_autoptr(GPtrArray) nothing = compare_manifest("l1", good, "", COMPARE_TAINTED);
     assert_int_equal(((CaseResult *)nothing->pdata[0])->outcome, OUTCOME_FAIL);
     /* nor does an empty manifest pass by itself */
     expect("", "",
@@ -206,7 +206,7 @@ bounds_a_flood(void **state)
     g_autoptr(GString) flood = g_string_new("cpus 0\n");
     for (int i = 0; i < 100000; i++)
         g_string_append_printf(flood, "pci %06x id 8086:10d3\n", i);
-    g_autoptr(GPtrArray) results = compare_manifest("l1", "cpus 0\n", flood->str, FALSE);
+    g_autoptr(GPtrArray) results = compare_manifest("l1", "cpus 0\n", flood->str, 0);
     assert_true(results->len < 5000);
     g_autofree char *text = describe(results, OUTCOME_FAIL);
     assert_non_null(strstr(text, "more than 65536 lines"));
@@ -214,8 +214,7 @@ bounds_a_flood(void **state)
     g_string_assign(flood, "");
     for (int i = 0; i < 60000; i++)
         g_string_append_printf(flood, "node 0 distance %05d 10\n", i);
-    g_autoptr(GPtrArray) one =
-        compare_manifest("l1", "node 0 cpus 0\n", flood->str, FALSE);
+    g_autoptr(GPtrArray) one = compare_manifest("l1", "node 0 cpus 0\n", flood->str, 0);
     assert_int_equal(one->len, 1);
     assert_true(strlen(((CaseResult *)one->pdata[0])->output) < 100000);
 }
@@ -226,19 +225,34 @@ bounds_a_flood(void **state)
 #define FLOOD_LINES 120
 #endif
 
+static void
+a_distribution_may_have_further_drivers(void **state)
+{
+    const char *asked = "pci 0000:00:1f.2 id 8086:2922\npci 0000:01:00.0 driver e1000e\n";
+    const char *found = "pci 0000:00:1f.2 driver ahci\npci 0000:00:1f.2 id 8086:2922\n"
+                        "pci 0000:01:00.0 driver e1000e\n";
+    const char *other = "pci 0000:00:1f.2 id 8086:2922\n"
+                        "pci 0000:01:00.0 driver vfio-pci\n";
+    g_autoptr(GPtrArray) further = compare_manifest("l1", asked, found, COMPARE_SYSTEM);
+    g_autoptr(GPtrArray) micro = compare_manifest("l1", asked, found, 0);
+    g_autoptr(GPtrArray) wrong = compare_manifest("l1", asked, other, COMPARE_SYSTEM);
+    assert_int_equal(((CaseResult *)further->pdata[0])->outcome, OUTCOME_PASS);
+    assert_int_equal(((CaseResult *)micro->pdata[0])->outcome, OUTCOME_FAIL);
+    assert_int_equal(((CaseResult *)wrong->pdata[1])->outcome, OUTCOME_FAIL);
+}
+
 /* Of functions that no driver takes the manifest says nothing then. */
 static void
 the_virtio_iommu_may_have_further_groups(void **state)
 {
     const char *asked = "group 0000:00:01.0\niommu model virtio\n";
     g_autoptr(GPtrArray) further = compare_manifest(
-        "l1", asked, "group 0000:00:00.0\ngroup 0000:00:01.0\niommu model virtio\n",
-        FALSE);
+        "l1", asked, "group 0000:00:00.0\ngroup 0000:00:01.0\niommu model virtio\n", 0);
     g_autoptr(GPtrArray) joined = compare_manifest(
-        "l1", asked, "group 0000:00:00.0 0000:00:01.0\niommu model virtio\n", FALSE);
+        "l1", asked, "group 0000:00:00.0 0000:00:01.0\niommu model virtio\n", 0);
     g_autoptr(GPtrArray) intel = compare_manifest(
         "l1", "group 0000:00:01.0\niommu model intel\n",
-        "group 0000:00:00.0\ngroup 0000:00:01.0\niommu model intel\n", FALSE);
+        "group 0000:00:00.0\ngroup 0000:00:01.0\niommu model intel\n", 0);
     assert_int_equal(((CaseResult *)further->pdata[0])->outcome, OUTCOME_PASS);
     assert_int_equal(((CaseResult *)joined->pdata[0])->outcome, OUTCOME_FAIL);
     assert_int_equal(((CaseResult *)intel->pdata[0])->outcome, OUTCOME_FAIL);
@@ -259,7 +273,7 @@ a_flood_of_members_is_no_hang(void **state)
         g_string_append(found, "\n");
     }
     gint64 before = g_get_monotonic_time();
-    g_autoptr(GPtrArray) results = compare_manifest("l1", asked->str, found->str, FALSE);
+    g_autoptr(GPtrArray) results = compare_manifest("l1", asked->str, found->str, 0);
     assert_true(g_get_monotonic_time() - before < 20 * G_USEC_PER_SEC);
     assert_int_equal(((CaseResult *)results->pdata[0])->outcome, OUTCOME_FAIL);
 }
@@ -270,11 +284,10 @@ groups_meet_by_whole_members(void **state)
 {
     g_autoptr(GPtrArray) results =
         compare_manifest("l1", "group 0000:00:01.0 0000:00:02.0\n",
-                         "group 0000:00:01.01 0000:00:02.00 10000:00:01.0\n", FALSE);
+                         "group 0000:00:01.01 0000:00:02.00 10000:00:01.0\n", 0);
     assert_non_null(strstr(((CaseResult *)results->pdata[0])->output, "found nothing"));
-    g_autoptr(GPtrArray) met =
-        compare_manifest("l1", "group 0000:00:01.0 0000:00:02.0\n",
-                         "group 0000:00:02.0 0000:00:03.0\n", FALSE);
+    g_autoptr(GPtrArray) met = compare_manifest("l1", "group 0000:00:01.0 0000:00:02.0\n",
+                                                "group 0000:00:02.0 0000:00:03.0\n", 0);
     assert_non_null(strstr(((CaseResult *)met->pdata[0])->output,
                            "found 'group 0000:00:02.0 0000:00:03.0'"));
 }
@@ -288,6 +301,7 @@ main(void)
         cmocka_unit_test(tells_what_is_not_there),
         cmocka_unit_test(refuses_what_nobody_asked_for),
         cmocka_unit_test(compares_groups_as_sets),
+        cmocka_unit_test(a_distribution_may_have_further_drivers),
         cmocka_unit_test(the_virtio_iommu_may_have_further_groups),
         cmocka_unit_test(counts_further_differences),
         cmocka_unit_test(taint_makes_differences_unchecked),
