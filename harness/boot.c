@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "install-paths.h"
+#include "libexec.h"
 #include "sparse.h"
 #include "template-key.h"
 
@@ -123,14 +123,6 @@ boot_recipe_copy(BootRecipe *recipe, GError **error)
 
 /* ---- kernel and image
  * -------------------------------------------------------------------------------- */
-
-/* A built or installed file of ours that runs inside. */
-static char *
-libexec_path(const char *name)
-{
-    const char *dir = g_getenv("HOSTBED_LIBEXEC_DIR");
-    return g_build_filename(dir && *dir ? dir : PKGLIBEXECDIR, name, NULL);
-}
 
 static GPtrArray *
 wanted_modules(const BootOptions *options)

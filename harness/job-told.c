@@ -2,12 +2,9 @@
  *
  * The process's end of a job: what it tells, and the orders that it hears.
  */
-#include <errno.h>
 #include <glib-unix.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "job-line.h"
+#include "json-line.h"
 #include "job.h"
 
 /* ---- what it tells
@@ -19,13 +16,7 @@ static void
 tell(int fd, const char *type, JsonObject *object)
 {
     json_object_set_string_member(object, "type", type);
-    g_autofree char *line = job_line(object);
-    for (gsize done = 0, length = strlen(line); done < length;) {
-        ssize_t written = write(fd, line + done, length - done);
-        if (written < 0 && errno != EINTR)
-            return;
-        done += written > 0 ? (gsize)written : 0;
-    }
+    json_line_write(fd, object);
 }
 
 static void
@@ -120,7 +111,8 @@ static gboolean
 on_order(int fd, GIOCondition condition, gpointer user_data)
 {
     JobOrders *orders = user_data;
-    if (job_read_lines(fd, orders->input, hear_line, orders) == JOB_INPUT_GOES_ON)
+    if (json_line_read(fd, orders->input, JOB_LINE_MAX, hear_line, orders) ==
+        JSON_LINES_GO_ON)
         return G_SOURCE_CONTINUE;
     orders->source = 0;
     orders->hear(NULL, orders->user_data);

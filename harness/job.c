@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "job-line.h"
+#include "json-line.h"
 #include "tail.h"
 
 #define STDERR_TAIL 2048
@@ -27,19 +27,10 @@ struct Job {
     gboolean pass_stderr, told_end, broken;
 };
 
-static const char *
-get_string(JsonObject *object, const char *member)
-{
-    JsonNode *node = json_object_get_member(object, member);
-    return node && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
-}
-
 static void
 replace_string(char **where, JsonObject *object, const char *member)
 {
-    const char *value = get_string(object, member);
+    const char *value = json_line_string(object, member);
     if (!value)
         return;
     g_free(*where);
@@ -91,11 +82,11 @@ take_line(const char *line, gpointer user_data)
     g_autoptr(JsonNode) node = json_from_string(line, NULL);
     JsonObject *object =
         node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-    const char *type = object ? get_string(object, "type") : NULL;
+    const char *type = object ? json_line_string(object, "type") : NULL;
     if (g_strcmp0(type, "results") == 0) {
         take_results(job, object);
     } else if (g_strcmp0(type, "step") == 0) {
-        const char *what = get_string(object, "what");
+        const char *what = json_line_string(object, "what");
         job->watch->step(job, what ? what : "", job->user_data);
     } else if (g_strcmp0(type, "facts") == 0) {
         replace_string(&job->report->emulator, object, "emulator");
@@ -122,12 +113,12 @@ static gboolean
 on_readable(int fd, GIOCondition condition, gpointer user_data)
 {
     Job *job = user_data;
-    JobInput input = job_read_lines(fd, job->input, take_line, job);
-    if (input == JOB_INPUT_TOO_LONG) {
+    JsonLines input = json_line_read(fd, job->input, JOB_LINE_MAX, take_line, job);
+    if (input == JSON_LINES_TOO_LONG) {
         job->broken = TRUE;
         g_byte_array_set_size(job->input, 0);
     }
-    if (input != JOB_INPUT_ENDED)
+    if (input != JSON_LINES_ENDED)
         return G_SOURCE_CONTINUE;
     job->source = 0;
     return G_SOURCE_REMOVE;
@@ -298,7 +289,7 @@ job_is_broken(const Job *job)
 void
 job_order(Job *job, JsonObject *order)
 {
-    g_autofree char *line = job_line(order);
+    g_autofree char *line = json_line(order);
     if (send(job->fd, line, strlen(line), MSG_NOSIGNAL) < 0)
         g_debug("a process does not hear: %s", g_strerror(errno));
 }

@@ -15,6 +15,9 @@
 
 #include "report.h"
 
+/* What a test program prints may come in one line. */
+#define JOB_LINE_MAX ((gsize)64 * 1024 * 1024)
+
 /* ---- the process's end: what it tells, each call a line on FD
  * -------------------------------- */
 

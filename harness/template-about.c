@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "error.h"
+#include "json-line.h"
 #include "template-key.h"
 #include "template-store.h"
 
 #define FORMAT 1
 #define FILES_MAX 257 /* the emulator has 256 slots for memory */
 #define WORD_MAX 4096 /* bytes of a text about it */
-#define DEPTH_MAX 64
 #define SIZE_MAX_BYTES ((goffset)1 << 46)
 
 static void
@@ -241,45 +241,12 @@ read_words(TemplateAbout *about, JsonObject *object, GError **error)
     return is_digest(about->key) || refuse(error, "has a key that is none");
 }
 
-/* The parser calls itself for what is nested. Brackets in texts do not count; and since
- * it knows of comments and other quotes, too, nothing may be there that JSON does not
- * have: what is a text must be the same to both. */
-static gboolean
-is_shallow(const char *text, gsize length)
-{
-    int depth = 0;
-    gboolean in_text = FALSE;
-    for (gsize i = 0; i < length && depth >= 0 && depth <= DEPTH_MAX; i++) {
-        char byte = text[i];
-        if (byte == '"')
-            in_text = !in_text;
-        else if (in_text)
-            i += byte == '\\';
-        else if (byte == '[' || byte == '{')
-            depth++;
-        else if (byte == ']' || byte == '}')
-            depth--;
-        else if (!g_ascii_isalnum(byte) && !g_ascii_isspace(byte) &&
-                 (byte == '\0' || !strchr(",:+-.", byte)))
-            return FALSE;
-    }
-    return depth == 0;
-}
-
 TemplateAbout *
 template_about_from_json(const char *text, gsize length, GError **error)
 {
-    g_autoptr(GError) failure = NULL;
-    g_autoptr(JsonParser) parser = json_parser_new_immutable();
     g_autoptr(TemplateAbout) about = template_about_new();
-    JsonNode *root =
-        length <= TEMPLATE_ABOUT_MAX && is_shallow(text, length) &&
-                g_utf8_validate_len(text, length, NULL) &&
-                json_parser_load_from_data(parser, text, (gssize)length, &failure)
-            ? json_parser_get_root(parser)
-            : NULL;
-    JsonObject *object =
-        root && JSON_NODE_HOLDS_OBJECT(root) ? json_node_get_object(root) : NULL;
+    g_autoptr(JsonObject) object =
+        length <= TEMPLATE_ABOUT_MAX ? json_line_parse_object(text, length) : NULL;
     if (!object) {
         refuse(error, "is no JSON object");
         return NULL;

@@ -29,7 +29,8 @@ struct Child {
 
 typedef struct {
     pid_t parent;
-    int group_fd; /* is told the number of the group */
+    int group_fd;    /* is told the number of the group */
+    gboolean limits; /* what it writes to files */
 } Setup;
 
 /* Runs in the child between fork and exec: async-signal-safe calls only. */
@@ -41,7 +42,8 @@ before_exec(gpointer user_data)
     struct rlimit none = {0, 0};
     pid_t group = getpid();
     setpgid(0, 0);
-    setrlimit(RLIMIT_FSIZE, &limit);
+    if (setup->limits)
+        setrlimit(RLIMIT_FSIZE, &limit);
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != setup->parent ||
@@ -60,17 +62,26 @@ new_memfd(const char *name, GError **error)
     return fd;
 }
 
+/* How a program is started. */
+typedef struct {
+    const char *const *argv;
+    int fd;                      /* its descriptor 3, or -1 */
+    const ChildStreams *streams; /* NULL: those of a Child that is not talked to */
+} Start;
+
 static gboolean
-spawn_in_group(Child *child, const char *const *argv, int fd, int group_fd,
-               GError **error)
+spawn_in_group(Child *child, const Start *start, int group_fd, GError **error)
 {
-    const Setup setup = {getpid(), group_fd};
+    const Setup setup = {getpid(), group_fd, !start->streams};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    const ChildStreams own = {null, child->output >= 0 ? child->output : null,
+                              child->errors};
+    const ChildStreams *streams = start->streams ? start->streams : &own;
     int target = 3;
     gboolean started = g_spawn_async_with_pipes_and_fds(
-        NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, before_exec, (gpointer)&setup, null,
-        child->output >= 0 ? child->output : null, child->errors, &fd, &target,
-        fd >= 0 ? 1 : 0, &child->pid, NULL, NULL, NULL, error);
+        NULL, start->argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, before_exec, (gpointer)&setup,
+        streams->input, streams->output, streams->errors, &start->fd, &target,
+        start->fd >= 0 ? 1 : 0, &child->pid, NULL, NULL, NULL, error);
     if (null >= 0)
         close(null);
     return started;
@@ -78,17 +89,17 @@ spawn_in_group(Child *child, const char *const *argv, int fd, int group_fd,
 
 /* Where the program cannot be executed, its guardian is there already. */
 static gboolean
-spawn(Child *child, const char *const *argv, int fd, GError **error)
+spawn(Child *child, const Start *start, GError **error)
 {
     int group_fds[2];
     pid_t group;
     g_autoptr(GError) failure = NULL;
     if (!g_unix_open_pipe(group_fds, FD_CLOEXEC, &failure)) {
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot start %s: %s", argv[0],
-                    failure->message);
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot start %s: %s",
+                    start->argv[0], failure->message);
         return FALSE;
     }
-    gboolean started = spawn_in_group(child, argv, fd, group_fds[1], &failure);
+    gboolean started = spawn_in_group(child, start, group_fds[1], &failure);
     close(group_fds[1]);
     if (!started && read(group_fds[0], &group, sizeof group) == sizeof group)
         guardian_end_group(group);
@@ -96,7 +107,7 @@ spawn(Child *child, const char *const *argv, int fd, GError **error)
     if (started)
         return TRUE;
     child->pid = 0;
-    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot start %s: %s", argv[0],
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot start %s: %s", start->argv[0],
                 failure->message);
     return FALSE;
 }
@@ -115,10 +126,20 @@ Child *
 child_start(const char *const *argv, int fd, gboolean output, GError **error)
 {
     g_autoptr(Child) child = g_new0(Child, 1);
-    gboolean started = prepare(child, output, error) && spawn(child, argv, fd, error);
+    const Start start = {.argv = argv, .fd = fd};
+    gboolean started = prepare(child, output, error) && spawn(child, &start, error);
     if (fd >= 0)
         close(fd);
     return started ? g_steal_pointer(&child) : NULL;
+}
+
+Child *
+child_start_talking(const char *const *argv, const ChildStreams *streams, GError **error)
+{
+    g_autoptr(Child) child = g_new0(Child, 1);
+    const Start start = {.argv = argv, .fd = -1, .streams = streams};
+    child->errors = child->output = -1;
+    return spawn(child, &start, error) ? g_steal_pointer(&child) : NULL;
 }
 
 /* Looks without reaping, so that pid and group stay ours until child_free(). */

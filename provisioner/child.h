@@ -15,6 +15,16 @@ typedef struct Child Child;
  * is closed here. With OUTPUT its standard output is kept too. Call it from a thread that
  * lives as long as the child: the parent-death signal follows the thread. */
 Child *child_start(const char *const *argv, int fd, gboolean output, GError **error);
+
+/* Descriptors that become a program's standard streams; they stay the caller's. */
+typedef struct {
+    int input, output, errors;
+} ChildStreams;
+
+/* The same for a program that is talked to. What it says is not kept here, and what it
+ * writes to files has no limit. */
+Child *
+child_start_talking(const char *const *argv, const ChildStreams *streams, GError **error);
 /* Kills the program with its children; child_wait() will tell when they are dead. */
 void child_kill(Child *child);
 /* The same, and waits until it is gone. */
@@ -28,7 +38,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Child, child_free)
 gboolean child_wait(Child *child, guint timeout_ms, int *code);
 
 /* What it said last on standard error: at most the last three lines, one line, printable;
- * "" if nothing. The result is owned by the caller. */
+ * "" if nothing. The result is owned by the caller. Not for one that is talked to, nor
+ * are the next two. */
 char *child_complaint(Child *child);
 /* All of its standard output, as it is; owned by the caller. */
 char *child_output(Child *child);

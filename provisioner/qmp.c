@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "json-line.h"
 
 /* The longest message that was seen is query-qmp-schema's, some 300 kB. */
 #define LINE_MAX_BYTES (16 * 1024 * 1024)
-/* json-glib's parser recurses; QEMU's own limit is 1024. */
-#define NESTING_MAX 256
 /* So that a flood of events does not starve the other sources of the main loop. */
 #define READS_PER_TURN 16
 
@@ -146,52 +145,20 @@ handle_event(Qmp *qmp, JsonObject *message)
                    has_data ? json_node_get_object(data) : NULL, qmp->event_data);
 }
 
-/* How deep LINE nests brackets outside of strings. */
-static int
-nesting(const char *line)
-{
-    int depth = 0, deepest = 0;
-    gboolean in_string = FALSE;
-    for (; *line; line++) {
-        if (in_string) {
-            if (*line == '\\' && line[1])
-                line++;
-            else if (*line == '"')
-                in_string = FALSE;
-        } else if (*line == '"') {
-            in_string = TRUE;
-        } else if (*line == '{' || *line == '[') {
-            depth++; /* not inside the macro, which would count it twice */
-            deepest = MAX(deepest, depth);
-        } else if (*line == '}' || *line == ']') {
-            depth--;
-        }
-    }
-    return deepest;
-}
-
 /* LINE is NUL-terminated and has LENGTH bytes. */
 static void
 handle_line(Qmp *qmp, const char *line, gsize length)
 {
     if (length == 0)
         return;
-    if (strlen(line) != length || nesting(line) > NESTING_MAX) {
-        end_for_nonsense(qmp, "what came is no JSON");
-        return;
-    }
-    g_autoptr(JsonParser) parser = json_parser_new_immutable();
-    JsonNode *root = NULL;
-    if (json_parser_load_from_data(parser, line, (gssize)length, NULL))
-        root = json_parser_get_root(parser);
-    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
+    g_autoptr(JsonObject) message = json_line_parse_object(line, length);
+    if (!message) {
         end_for_nonsense(qmp, "what came is no JSON object");
         return;
     }
     if (qmp->trace)
         qmp->trace(FALSE, line, qmp->trace_data);
 
-    JsonObject *message = json_node_get_object(root);
     if (json_object_has_member(message, "QMP"))
         qmp->greeted = TRUE;
     else if (json_object_has_member(message, "event"))
