@@ -231,7 +231,7 @@ for part in emulator kernel; do
 done
 
 "$source_dir/quickstart" --help >"$tap_dir/out" 2>"$tap_dir/err"
-is "quickstart has help" "$? $(grep -c '^ *./quickstart' "$tap_dir/out")" "0 2"
+is "quickstart has help" "$? $(grep -c '^ *./quickstart' "$tap_dir/out")" "0 3"
 "$source_dir/quickstart" chekc >"$tap_dir/out" 2>"$tap_dir/err"
 is "and does nothing for another word" "$? $(cat "$tap_dir/out")" "2 "
 

@@ -16,7 +16,7 @@ for program in autoreconf make apt-get sudo; do played "$tap_dir/bin/$program" '
 played "$tap_dir/bin/dpkg-query" 'for package; do :; done
 [ "$package" = make ] && ! grep -q "apt-get install" "'"$tap_dir"'/called" || printf installed'
 played "$tap_dir/bin/id" 'echo 0'
-played "$tree/configure" 'touch config.status'
+played "$tree/configure" 'printf "#!/bin/sh\necho \"reconfigured \$*\" >>'"$tap_dir"'/called\n" >config.status; chmod +x config.status'
 played "$tree/build-aux/fetch-kernel" ''
 played "$tree/build-aux/check-all" 'exit 5'
 mkdir -p "$tree/build"
@@ -39,5 +39,10 @@ quickstart check
 is "with check its status is that of all tests" $? 5
 is "and nothing is installed again" "$(grep -c 'apt-get install' "$tap_dir/called")" 1
 quickstart chekc
-is "another word is refused" "$? $(cat "$tap_dir/err")" "2 usage: ./quickstart [check]"
+is "another word is refused" "$? $(cat "$tap_dir/err")" "2 usage: ./quickstart [images|check]"
+
+quickstart images
+is "with images nothing is tested" "$? $(grep -c '^run hostbed test' "$tap_dir/called")" "0 1"
+has "libraries that came are found" "$tap_dir/called" '^reconfigured --recheck'
+has "and what comes next is told" "$tap_dir/err" './build/run hostbed image --help$'
 done_testing
