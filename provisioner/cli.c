@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "log-dir.h"
+#include "nearest.h"
 
 void
 cli_machine_clear(CliMachine *machine)
@@ -26,13 +27,59 @@ cli_accel(const CliMachine *machine)
     return accel;
 }
 
+static const Command *
+find_command(const Command *command, const char *name)
+{
+    while (command && command->name && strcmp(command->name, name) != 0)
+        command++;
+    return command && command->name ? command : NULL;
+}
+
 const Command *
 cli_command(const char *name)
 {
-    for (const Command *command = commands; command->name; command++)
-        if (strcmp(command->name, name) == 0)
-            return command;
-    return NULL;
+    g_auto(GStrv) words = g_strsplit(name, " ", 2);
+    const Command *command = find_command(commands, words[0]);
+    return command && words[1] ? find_command(command->commands, words[1]) : command;
+}
+
+/* "kernel, info or fetch"; owned by the caller. */
+static char *
+list_commands(const Command *command)
+{
+    GString *list = g_string_new(NULL);
+    for (; command->name; command++)
+        g_string_append_printf(list, "%s%s",
+                               list->len == 0    ? ""
+                               : command[1].name ? ", "
+                                                 : " or ",
+                               command->name);
+    return g_string_free(list, FALSE);
+}
+
+int
+cli_run_command_of(const char *name, int argc, char **argv)
+{
+    int status = HB_OK;
+    const Command *all = cli_command(name)->commands;
+    const Command *command = argc >= 2 ? find_command(all, argv[1]) : NULL;
+    if (command)
+        return command->run(argc - 1, argv + 1);
+    if (!cli_parse(name, &argc, &argv, NULL, NULL, &status)) /* --help */
+        return status;
+    g_autofree char *list = list_commands(all);
+    if (argc < 2)
+        return cli_fail_with(HB_USAGE, "'hostbed %s' needs to know what to do: %s", name,
+                             list);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (command = all; command->name; command++)
+        g_ptr_array_add(names, (gpointer)command->name);
+    g_ptr_array_add(names, NULL);
+    const char *meant = nearest_name(argv[1], (const char *const *)names->pdata);
+    g_autofree char *otherwise = g_strdup_printf("it has %s", list);
+    g_autofree char *hint = nearest_hint(meant, otherwise);
+    return cli_fail_with(HB_USAGE, "there is no 'hostbed %s %s'; %s", name, argv[1],
+                         hint);
 }
 
 /* Owned by the caller. */
@@ -129,7 +176,8 @@ check_parsed(const GOptionEntry *entries, const CliMachine *machine, char *const
         *status = cli_fail_with(HB_USAGE, "--accel %s: there are auto, kvm and tcg",
                                 machine->accel);
     else if (words[0] && words[1] && *words[1] == '\0')
-        *status = cli_fail_with(HB_USAGE, "the first argument is empty; it names a lab");
+        *status =
+            cli_fail_with(HB_USAGE, "the first argument is empty; it names nothing");
     else
         return TRUE;
     return FALSE;
@@ -157,6 +205,9 @@ end_parsing(GOptionContext *context, const char *command, const char *mistake,
     g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
     g_set_prgname("hostbed");
     fputs(text, stdout);
+    const Command *own = cli_command(command)->commands;
+    for (const Command *one = own; one && one->name; one++)
+        printf("%s  %-9s %s\n", one == own ? "Commands:\n" : "", one->name, one->summary);
     return HB_OK;
 }
 

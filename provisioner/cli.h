@@ -12,18 +12,23 @@
 #include "findings.h"
 #include "plan.h"
 
-typedef struct {
+typedef struct Command {
     const char *name;
     const char *synopsis; /* what follows the name: "[OPTION…] LAB -- COMMAND…" */
     const char *summary;  /* one line for `hostbed --help` */
     int (*run)(int argc,
                char **argv); /* argv[0] is the command's name; returns the exit status */
+    const struct Command *commands; /* its own, if each has a file; ends with name NULL */
 } Command;
 
-extern const Command commands[]; /* ends with name NULL; in main.c */
+extern const Command commands[];       /* ends with name NULL; in main.c */
+extern const Command image_commands[]; /* in cmd-image.c */
 
-/* The command of this name, or NULL. */
+/* The command of this name, "image" or "image kernel", or NULL. */
 const Command *cli_command(const char *name);
+/* Runs the one of its own commands that the first argument of command NAME names; returns
+ * the exit status. */
+int cli_run_command_of(const char *name, int argc, char **argv);
 
 int cmd_check(int argc, char **argv);
 int cmd_show(int argc, char **argv);

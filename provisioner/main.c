@@ -25,8 +25,8 @@ const Command commands[] = {
      cmd_run},
     {"test", "[SELECTION…] LAB…",
      "check hosts against their labs, and run suites in them", cmd_test},
-    {"image", "kernel [PACKAGE…]", "kernels for hosts: list them, unpack a package",
-     cmd_image},
+    {"image", "COMMAND [ARGUMENT…]", "kernels and disk images for hosts", cmd_image,
+     image_commands},
     {"template", "list|rm|prune|key|export|import [ARGUMENT…]",
      "hosts that are kept, frozen, for test --keep and run --warm", cmd_template},
     {NULL},
@@ -57,12 +57,14 @@ unknown_command(const char *name)
     return cli_fail_with(HB_USAGE, "there is no command '%s'; %s", name, hint);
 }
 
+/* WORDS are a command, or one and a command of its own. */
 static int
-print_help_of(const char *name)
+print_help_of(char **words)
 {
-    const Command *command = cli_command(name);
-    char *help_argv[] = {(char *)name, (char *)"--help", NULL};
-    return command ? command->run(2, help_argv) : unknown_command(name);
+    g_autofree char *both = words[1] ? g_strjoin(" ", words[0], words[1], NULL) : NULL;
+    const Command *command = cli_command(both ? both : words[0]);
+    char *help_argv[] = {words[0], (char *)"--help", NULL};
+    return command ? command->run(2, help_argv) : unknown_command(both ? both : words[0]);
 }
 
 static int
@@ -76,7 +78,7 @@ run(int argc, char **argv)
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
         if (argc >= 3)
-            return print_help_of(argv[2]);
+            return print_help_of(argv + 2);
         print_help(stdout);
         return HB_OK;
     }

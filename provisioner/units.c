@@ -107,6 +107,20 @@ units_size_text(gint64 bytes)
                            units[unit].name);
 }
 
+char *
+units_about_text(guint64 bytes)
+{
+    gsize unit = 0;
+    double number = (double)bytes;
+    while (number >= 1023.5 && unit + 1 < G_N_ELEMENTS(units)) {
+        number /= 1024;
+        unit++;
+    }
+    /* A digit behind the point where it tells something. */
+    gboolean is_whole = number >= 99.95 || number * 10 == (double)(gint64)number * 10;
+    return g_strdup_printf("%.*f %s", is_whole ? 0 : 1, number, units[unit].name);
+}
+
 gboolean
 units_parse_number(const char *text, gint64 minimum, gint64 maximum, gint64 *number,
                    GError **error)

@@ -20,6 +20,10 @@ gboolean units_parse_size(const char *text, gint64 *bytes, GError **error);
  * caller. */
 char *units_size_text(gint64 bytes);
 
+/* About as much, for people to read: "193 KiB", "6.5 MiB", "40 GiB". Owned by the caller.
+ */
+char *units_about_text(guint64 bytes);
+
 /* A decimal or 0x number from MINIMUM (not negative) to MAXIMUM. */
 gboolean units_parse_number(const char *text, gint64 minimum, gint64 maximum,
                             gint64 *number, GError **error);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The commands of `hostbed image`: each is a row in cmd-image.c and a file
+ * cmd-image-NAME.c.
+ */
+#pragma once
+
+#include "cli.h"
+
+int cmd_image_info(int argc, char **argv);
+int cmd_image_kernel(int argc, char **argv);
