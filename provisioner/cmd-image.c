@@ -6,10 +6,15 @@
 #include "cmd-image.h"
 
 const Command image_commands[] = {
+    {"build", "FROM|LAB…",
+     "prepare the image of a recipe, disk, tarball or folder, or a lab's",
+     cmd_image_build},
     {"info", "[--json] FILE", "the four sizes of a disk image, and what it is",
      cmd_image_info},
     {"kernel", "[PACKAGE…]", "the kernels that hosts can boot; unpack packages of them",
      cmd_image_kernel},
+    {"list", "[--json]", "the images that are prepared", cmd_image_list},
+    {"rm", "IMAGE…", "remove prepared images", cmd_image_rm},
     {NULL},
 };
 

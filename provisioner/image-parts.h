@@ -6,7 +6,11 @@
 
 #include "image.h"
 #include "initramfs.h"
+#include "programs.h"
 
+/* The suites, which are the programs of SUITES_DIR, in the folder PLACE. */
+gboolean image_add_suites(Programs *programs, const char *suites_dir, const char *place,
+                          GError **error);
 /* The modules of OPTIONS, and lists of them. */
 gboolean image_add_modules(Initramfs *image, const ImageOptions *options, GError **error);
 /* What guests inside start with (IMAGE_INNER_PATH). Without firmware on this machine

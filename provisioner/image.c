@@ -200,8 +200,9 @@ image_add_modules(Initramfs *image, const ImageOptions *options, GError **error)
 
 /* Suites are the programs in the folder, but not the agent that lies among them when
  * built. */
-static gboolean
-add_suites(Programs *programs, const char *suites_dir, GError **error)
+gboolean
+image_add_suites(Programs *programs, const char *suites_dir, const char *place,
+                 GError **error)
 {
     g_autoptr(GDir) dir = g_dir_open(suites_dir, 0, error);
     if (!dir)
@@ -213,7 +214,7 @@ add_suites(Programs *programs, const char *suites_dir, GError **error)
             !g_file_test(source, G_FILE_TEST_IS_REGULAR) ||
             !g_file_test(source, G_FILE_TEST_IS_EXECUTABLE))
             continue;
-        g_autofree char *path = g_build_filename(SUITES_PATH, name, NULL);
+        g_autofree char *path = g_build_filename(place, name, NULL);
         if (!programs_add(programs, source, path, error))
             return FALSE;
     }
@@ -333,7 +334,8 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
     if (!add_busybox(image, error) || !add_agent(image, options->agent, error) ||
         !image_add_modules(image, options, error))
         return FALSE;
-    if (options->suites_dir && !add_suites(programs, options->suites_dir, error))
+    if (options->suites_dir &&
+        !image_add_suites(programs, options->suites_dir, SUITES_PATH, error))
         return FALSE;
     if (options->tools)
         add_tools(image, programs);

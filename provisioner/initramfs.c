@@ -148,6 +148,31 @@ initramfs_has(const Initramfs *image, const char *path)
     return g_tree_lookup(image->nodes, place) != NULL;
 }
 
+typedef struct {
+    void (*function)(const char *path, const char *source, gpointer user_data);
+    gpointer user_data;
+} Visit;
+
+static gboolean
+visit_file(gpointer path, gpointer data, gpointer user_data)
+{
+    const Node *node = data;
+    const Visit *visit = user_data;
+    if (node->source)
+        visit->function(path, node->source, visit->user_data);
+    return FALSE;
+}
+
+void
+initramfs_foreach_file(const Initramfs *image,
+                       void (*function)(const char *path, const char *source,
+                                        gpointer user_data),
+                       gpointer user_data)
+{
+    Visit visit = {function, user_data};
+    g_tree_foreach(image->nodes, visit_file, &visit);
+}
+
 static gboolean
 fail_source(const char *source, const char *why, GError **error)
 {

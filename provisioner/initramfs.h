@@ -35,6 +35,13 @@ gboolean initramfs_has(const Initramfs *image, const char *path);
 /* Where a path leads to in the image: "/sbin/x" is "/usr/bin/x". */
 char *initramfs_place(const char *path);
 
+/* Calls FUNCTION for all files of this machine that were added, in order of their paths.
+ */
+void initramfs_foreach_file(const Initramfs *image,
+                            void (*function)(const char *path, const char *source,
+                                             gpointer user_data),
+                            gpointer user_data);
+
 /* Bytes of all files; one with several names counts once. */
 gint64 initramfs_size(const Initramfs *image);
 

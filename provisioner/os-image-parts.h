@@ -21,3 +21,6 @@ gboolean os_image_commit(CacheFolder *folder, const char *key, const char *from,
                          JsonObject *about, GError **error);
 /* "…/hostbed/images/NAME"; owned by the caller. */
 char *os_image_folder(const char *name);
+/* Steps (LabStep) that put in the agent and, unless SUITES_DIR is NULL, the suites with
+ * all that they need to start. */
+GPtrArray *os_image_payload(const char *agent, const char *suites_dir, GError **error);

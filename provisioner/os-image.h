@@ -11,6 +11,9 @@
 
 #include <gio/gio.h>
 
+#include "lab.h"
+#include "servant.h"
+
 #define OS_IMAGE_KIND "images"
 /* Where the agent and the suites are in it. */
 #define OS_IMAGE_AGENT_PATH "/usr/lib/hostbed/hostbed-agent"
@@ -51,3 +54,40 @@ gboolean os_image_remove(const char *key);
 guint os_image_prune(gint64 maximum_bytes, const char *keep);
 /* What images may take of the disk: HOSTBED_IMAGES_MAX, or 16 GiB; -1: it is no size. */
 gint64 os_image_maximum(GError **error);
+
+/* ---- making one */
+
+typedef struct {
+    const char *from;       /* a recipe's name, or the path of a qcow2 or raw disk, a
+                               tarball or a folder */
+    gint64 size_bytes;      /* of the disk, at least; LAB_AUTO: as it is */
+    const GPtrArray *steps; /* LabStep, in order; or NULL */
+    const char *mirror;     /* URL of packages; or NULL: this machine's sources */
+    const char *proxy;      /* URL; or NULL */
+    const char *ssh_key;    /* path of a public key that may log in as root; or NULL */
+    const char *cmdline; /* further words for the boot loader's command line, which only
+                            who starts it needs (has_loader); or NULL */
+    gboolean loader;     /* an image without a boot loader is an error */
+    const char *agent;   /* path of the built agent */
+    const char *suites_dir; /* folder of vmtest programs; or NULL */
+    const char *emulator;   /* path, for libguestfs's appliance */
+    gboolean force_tcg;     /* KVM is not real here (accel.h) */
+} OsImageRequest;
+
+/* What an <image> of a lab asks for; the rest of REQUEST stays as it is. All is borrowed.
+ */
+void os_image_request_take(OsImageRequest *request, const LabImage *image);
+
+/* The image for REQUEST: from the store, or made, which takes seconds to minutes and one
+ * start of an appliance. EVENT, or NULL, hears of the progress (servant.h). */
+OsImage *os_image_prepare(const OsImageRequest *request, ServantEvent event,
+                          gpointer user_data, GCancellable *cancellable, GError **error);
+/* What it is kept by: 64 digits, owned by the caller. Nothing is made. */
+char *os_image_key(const OsImageRequest *request, GError **error);
+
+/* ---- recipes */
+
+/* Names of all recipes, ends with NULL, by the alphabet. */
+GStrv os_image_recipes(void);
+/* Whether there is one of this name; a path is none. */
+gboolean os_image_is_recipe(const char *name);

@@ -93,7 +93,6 @@ a_bad_emulator_is_told(void **state)
     find(items, "memory");
     find(items, "hugepages");
     find(items, "libguestfs");
-    find(items, "libosinfo");
 }
 
 static void

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed image build: the prepared image of a base, or those of a lab's hosts, before a
+ * host needs them.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "autoptr.h"
+#include "cmd-image.h"
+#include "lab.h"
+#include "libexec.h"
+#include "os-image.h"
+#include "printable.h"
+#include "replace-file.h"
+#include "sparse.h"
+#include "units.h"
+
+typedef struct {
+    CliMachine machine;
+    char *size, *ssh_key, *mirror, *proxy, *output;
+    gint64 size_bytes;
+    char *agent, *suites, *emulator;
+    gboolean force_tcg;
+} Options;
+
+static void
+options_clear(Options *options)
+{
+    cli_machine_clear(&options->machine);
+    g_free(options->size);
+    g_free(options->ssh_key);
+    g_free(options->mirror);
+    g_free(options->proxy);
+    g_free(options->output);
+    g_free(options->agent);
+    g_free(options->suites);
+    g_free(options->emulator);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+/* ---- progress
+ * --------------------------------------------------------------------------------------
+ */
+
+typedef struct {
+    char *what; /* is being done; NULL: nothing yet */
+    gint64 since_us;
+} Steps;
+
+static void
+end_step(Steps *steps)
+{
+    if (steps->what)
+        fprintf(stderr, "hostbed: %-28s %4.0f s\n", steps->what,
+                (double)(g_get_monotonic_time() - steps->since_us) / G_USEC_PER_SEC);
+    g_clear_pointer(&steps->what, g_free);
+}
+
+static void
+on_event(JsonObject *event, gpointer user_data)
+{
+    Steps *steps = user_data;
+    const char *what = json_object_get_string_member_with_default(event, "what", NULL);
+    g_autofree char *safe = what ? printable(what, strlen(what), 60) : NULL;
+    if (!safe || g_strcmp0(safe, steps->what) == 0)
+        return;
+    end_step(steps);
+    steps->what = g_steal_pointer(&safe);
+    steps->since_us = g_get_monotonic_time();
+}
+
+/* ---- one image
+ * -------------------------------------------------------------------------------------
+ */
+
+static int
+copy_disk(const OsImage *image, const char *filename)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(AutoFd) fd = open(image->disk, O_RDONLY | O_CLOEXEC);
+    off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (size < 0)
+        return cli_fail_with(HB_INFRASTRUCTURE, "cannot read %s", image->disk);
+    g_autoptr(ReplaceFile) file = replace_file_new(filename, &error);
+    if (!file || !sparse_duplicate(fd, file->fd, size, &error) ||
+        !replace_file_commit(file, &error))
+        return cli_fail(error);
+    return HB_OK;
+}
+
+static int
+build(const Options *options, const OsImageRequest *request)
+{
+    Steps steps = {NULL, 0};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(OsImage) image =
+        os_image_prepare(request, on_event, &steps, g_cancellable_get_current(), &error);
+    end_step(&steps);
+    if (!image)
+        return cli_fail(error);
+    printf("%.12s  %s  %s  %s\n", image->key, image->from, image->name, image->release);
+    return options->output ? copy_disk(image, options->output) : HB_OK;
+}
+
+static OsImageRequest
+new_request(const Options *options)
+{
+    return (OsImageRequest){
+        .size_bytes = options->size ? options->size_bytes : LAB_AUTO,
+        .ssh_key = options->ssh_key,
+        .mirror = options->mirror,
+        .proxy = options->proxy,
+        .agent = options->agent,
+        .suites_dir = options->suites,
+        .emulator = options->emulator,
+        .force_tcg = options->force_tcg,
+    };
+}
+
+/* What the command line says besides goes before what the lab says. */
+static int
+build_of_lab(const Options *options, const char *filename)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Lab) lab = lab_parse_file(filename, findings);
+    int status = cli_findings(findings);
+    if (!lab || !findings_ok(findings))
+        return status;
+    guint count = 0;
+    for (guint i = 0; i < lab->hosts->len && status == HB_OK; i++) {
+        const LabHost *host = lab->hosts->pdata[i];
+        if (!host->image)
+            continue;
+        OsImageRequest request = new_request(options);
+        os_image_request_take(&request, host->image);
+        if (options->size)
+            request.size_bytes = options->size_bytes;
+        request.ssh_key = options->ssh_key ? options->ssh_key : request.ssh_key;
+        request.mirror = options->mirror ? options->mirror : request.mirror;
+        request.proxy = options->proxy ? options->proxy : request.proxy;
+        status = build(options, &request);
+        count++;
+    }
+    return status == HB_OK && count == 0
+               ? cli_fail_with(HB_USAGE, "no host of %s has an <image>", filename)
+               : status;
+}
+
+/* A name is a recipe's, unless there is only a file of that name. */
+static int
+build_of_base(const Options *options, const char *from)
+{
+    gboolean is_file = !strchr(from, '/') && !os_image_is_recipe(from) &&
+                       g_file_test(from, G_FILE_TEST_EXISTS);
+    g_autofree char *path = is_file ? g_build_filename(".", from, NULL) : g_strdup(from);
+    OsImageRequest request = new_request(options);
+    request.from = path;
+    return build(options, &request);
+}
+
+/* ---- the command
+ * ----------------------------------------------------------------------------------- */
+
+static gboolean
+find_machine(Options *options, GError **error)
+{
+    options->emulator = emulator_find(options->machine.emulator, error);
+    if (!options->emulator)
+        return FALSE;
+    g_autoptr(AccelVerdict) verdict =
+        accel_decide(cli_accel(&options->machine), options->emulator, error);
+    if (!verdict)
+        return FALSE;
+    options->force_tcg = verdict->accel == ACCEL_TCG;
+    options->agent = libexec_path("hostbed-agent");
+    options->suites = libexec_path("suites");
+    return TRUE;
+}
+
+static int
+check(Options *options, int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    if (argc < 2)
+        return cli_fail_with(HB_USAGE,
+                             "'hostbed image build' needs to know what an image "
+                             "is made from: a recipe, a disk, a tarball, a "
+                             "folder, or labs");
+    if (options->size && !units_parse_size(options->size, &options->size_bytes, &error))
+        return cli_fail_with(HB_USAGE, "--size '%s' %s", options->size, error->message);
+    if (options->output && argc > 2)
+        return cli_fail_with(HB_USAGE, "-o names one file; build one image");
+    return find_machine(options, &error) ? HB_OK : cli_fail(error);
+}
+
+int
+cmd_image_build(int argc, char **argv)
+{
+    g_auto(Options) options = {.size_bytes = LAB_AUTO};
+    const GOptionEntry entries[] = {
+        {"size", 0, 0, G_OPTION_ARG_STRING, &options.size,
+         "Of the disk, at least: '16 GiB'", "SIZE"},
+        {"ssh-key", 0, 0, G_OPTION_ARG_FILENAME, &options.ssh_key,
+         "A public key that may log in as root", "FILE"},
+        {"mirror", 0, 0, G_OPTION_ARG_STRING, &options.mirror, "Where packages come from",
+         "URL"},
+        {"proxy", 0, 0, G_OPTION_ARG_STRING, &options.proxy, "The proxy for packages",
+         "URL"},
+        {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output,
+         "Copy the disk to FILE, too", "FILE"},
+        {NULL},
+    };
+    int status;
+    if (!cli_parse("image build", &argc, &argv, entries, &options.machine, &status))
+        return status;
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    status = check(&options, argc, argv);
+    for (int i = 1; i < argc && status == HB_OK; i++)
+        status = g_str_has_suffix(argv[i], ".xml") ? build_of_lab(&options, argv[i])
+                                                   : build_of_base(&options, argv[i]);
+    return status;
+}

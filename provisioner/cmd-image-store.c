@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed image list, hostbed image rm: the prepared images of this user.
+ */
+#include <json-glib/json-glib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd-image.h"
+#include "os-image.h"
+#include "printable.h"
+
+/* Fewer digits are a slip of the finger. */
+#define KEY_LEAST 4
+
+static char *
+time_text(gint64 seconds)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(seconds);
+    return g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
+}
+
+static JsonObject *
+to_json(const OsImage *image)
+{
+    JsonObject *object = json_object_new();
+    g_autofree char *used = time_text(image->used);
+    json_object_set_string_member(object, "key", image->key);
+    json_object_set_string_member(object, "from", image->from);
+    json_object_set_string_member(object, "os", image->os);
+    json_object_set_string_member(object, "name", image->name);
+    json_object_set_string_member(object, "kernel", image->release);
+    json_object_set_boolean_member(object, "loader", image->has_loader);
+    json_object_set_string_member(object, "created", image->created);
+    json_object_set_string_member(object, "used", used);
+    json_object_set_int_member(object, "capacity", image->capacity);
+    json_object_set_int_member(object, "bytes", image->bytes);
+    json_object_set_string_member(object, "folder", image->path);
+    return object;
+}
+
+static void
+print_json(const GPtrArray *list)
+{
+    JsonArray *array = json_array_new();
+    gint64 bytes = 0;
+    for (guint i = 0; i < list->len; i++) {
+        json_array_add_object_element(array, to_json(list->pdata[i]));
+        bytes += ((const OsImage *)list->pdata[i])->bytes;
+    }
+    JsonObject *object = json_object_new();
+    json_object_set_int_member(object, "bytes", bytes);
+    json_object_set_int_member(object, "maximum", os_image_maximum(NULL));
+    json_object_set_array_member(object, "images", array);
+    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
+    json_object_unref(object);
+    g_autofree char *text = json_to_string(node, TRUE);
+    puts(text);
+}
+
+/* Names in it are somebody else's text. */
+static void
+print_image(const OsImage *image)
+{
+    g_autofree char *text =
+        g_strdup_printf("%s  %s  %s", image->from, image->name, image->release);
+    g_autofree char *what = printable(text, strlen(text), 200);
+    g_autofree char *used = time_text(image->used);
+    printf("%.12s  %6" G_GINT64_FORMAT " MiB  %s  %s\n", image->key,
+           (image->bytes + (1 << 19)) >> 20, used, what);
+}
+
+int
+cmd_image_list(int argc, char **argv)
+{
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "As JSON", NULL}, {NULL}};
+    int status;
+    if (!cli_parse("image list", &argc, &argv, entries, NULL, &status))
+        return status;
+    if (argc > 1)
+        return cli_fail_with(HB_USAGE, "'hostbed image list' takes no '%s'", argv[1]);
+    g_autoptr(GPtrArray) list = os_image_list();
+    if (json)
+        print_json(list);
+    for (guint i = 0; !json && i < list->len; i++)
+        print_image(list->pdata[i]);
+    return HB_OK;
+}
+
+/* ---- rm
+ * --------------------------------------------------------------------------------------------
+ */
+
+/* By the first digits of its key, or by what it was made from, of which there may be
+ * several. FALSE: WORD means none. */
+static gboolean
+choose(const GPtrArray *list, const char *word, GHashTable *chosen)
+{
+    gboolean is_key =
+        strlen(word) >= KEY_LEAST && strspn(word, "0123456789abcdef") == strlen(word);
+    guint before = g_hash_table_size(chosen);
+    gboolean found = FALSE;
+    for (guint i = 0; i < list->len; i++) {
+        const OsImage *image = list->pdata[i];
+        if (!g_str_equal(image->from, word) &&
+            !(is_key && g_str_has_prefix(image->key, word)))
+            continue;
+        g_hash_table_add(chosen, image->key);
+        found = TRUE;
+    }
+    return found || g_hash_table_size(chosen) > before;
+}
+
+static int
+remove_chosen(GHashTable *chosen)
+{
+    GHashTableIter iter;
+    gpointer key;
+    g_hash_table_iter_init(&iter, chosen);
+    while (g_hash_table_iter_next(&iter, &key, NULL))
+        os_image_remove(key);
+    return HB_OK;
+}
+
+int
+cmd_image_rm(int argc, char **argv)
+{
+    gboolean all = FALSE;
+    const GOptionEntry entries[] = {
+        {"all", 0, 0, G_OPTION_ARG_NONE, &all, "All of them", NULL}, {NULL}};
+    int status;
+    if (!cli_parse("image rm", &argc, &argv, entries, NULL, &status))
+        return status;
+    if (all == (argc > 1))
+        return cli_fail_with(HB_USAGE,
+                             "'hostbed image rm' takes the first digits of keys, "
+                             "or what images were made from, or --all; 'hostbed "
+                             "image list' has them");
+    os_image_prune(G_MAXINT64, NULL); /* what is damaged is none that could be named */
+    g_autoptr(GPtrArray) list = os_image_list();
+    g_autoptr(GHashTable) chosen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; all && i < list->len; i++)
+        g_hash_table_add(chosen, ((OsImage *)list->pdata[i])->key);
+    for (int i = 1; i < argc; i++)
+        if (!choose(list, argv[i], chosen))
+            return cli_fail_with(HB_USAGE,
+                                 "there is no image '%s'; 'hostbed image list' has them",
+                                 argv[i]);
+    return remove_chosen(chosen);
+}
