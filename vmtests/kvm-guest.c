@@ -42,9 +42,13 @@ bool
 kvm_load(void)
 {
     /* Only one of them takes to the CPU. */
-    modprobe("kvm_amd");
-    modprobe("kvm_intel");
-    return access("/dev/kvm", R_OK | W_OK) == 0;
+    static const char *const modules[] = {"kvm_amd", "kvm_intel"};
+    bool is_there = access("/dev/kvm", R_OK | W_OK) == 0;
+    for (unsigned i = 0; !is_there && i < sizeof modules / sizeof modules[0]; i++) {
+        modprobe(modules[i]);
+        is_there = access("/dev/kvm", R_OK | W_OK) == 0;
+    }
+    return is_there;
 }
 
 bool

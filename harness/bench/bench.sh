@@ -105,6 +105,32 @@ compare_sizes() { # EMULATOR
     done
     ratio "$version: a clone with 64 GiB: with 2 GiB" "$at/64" "$at/2" "about 1"
 }
+# What the eighth of eight clones takes of the machine's memory, its share of what they have in common, to what a host by
+# itself takes.
+compare_memory() { # EMULATOR
+    local at suites=() pid
+    at=$(mktemp -d "$dir/memory.XXXXXX")
+    "$build_dir/hostbed" run --accel tcg --emulator "$1" --log-dir "$at/cold" "$lab" -- sleep 600 >/dev/null 2>"$dir/err" &
+    pid=$!
+    await_hosts $pid 1 "$at/cold" && share_of "$(find "$at/cold" -name events.log)" >"$at/host"
+    end_run $pid
+    for ((i = 0; i < 8; i++)); do suites+=(--suite "sleep 60$i"); done
+    HOSTBED_MEMORY='256 GiB' "$build_dir/hostbed" test -q -j 8 --accel tcg --emulator "$1" --log-dir "$at/log" "$lab" "${suites[@]}" >/dev/null 2>"$dir/err" &
+    pid=$!
+    await_hosts $pid 9 "$at/log" && share_of "$(find "$at/log" -path '*/clone-*/events.log' | sort -V | tail -n 1)" >"$at/clone"
+    end_run $pid
+    ratio "$version: memory of the 8th clone, KiB: of a host" "$at/clone" "$at/host" "at most 0.15"
+}
+await_hosts() { # PID COUNT FOLDER: until so many hosts have answered there
+    until [ "$(cat "$3"/*/events.log "$3"/*/clone-*/events.log 2>/dev/null | grep -c 'said HELLO')" -ge "$2" ]; do
+        kill -0 "$1" 2>/dev/null || { tail -n 3 "$dir/err" >&2; return 1; }
+        read -rt 0.1 <> <(:) || :
+    done
+}
+end_run() { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; }
+share_of() { # EVENTS: proportional set size of its emulator, in KiB
+    awk '/^Pss:/ { print $2 }' "/proc/$(sed -n 's/.* as process \([0-9]*\)$/\1/p' "$1")/smaps_rollup"
+}
 # Fifty cases that get a host each, two at a time, with a template that is kept: the whole of the command.
 compare_jobs() { # EMULATOR
     local at suites=() each
@@ -180,6 +206,7 @@ row "median of $runs, milliseconds" "hostbed" "peer" "ratio"
 compare boots || exit 1
 compare clones || exit 1
 compare sizes || exit 1
+compare memory
 compare jobs || exit 1
 compare inner
 compare states
