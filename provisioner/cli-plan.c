@@ -3,6 +3,7 @@
  * From a file name to plans: the way into every command.
  */
 #include "cli.h"
+#include "os-lookup.h"
 
 Emulator *
 cli_emulator(const CliMachine *machine, GError **error)
@@ -21,6 +22,18 @@ cli_emulator(const CliMachine *machine, GError **error)
 }
 
 GPtrArray *
+cli_plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
+             Findings *findings)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GHashTable) oses = os_lookup_lab(lab, &error);
+    if (!error)
+        return plan_checked_lab(lab, emulator, oses, backend, findings);
+    findings_add(findings, FINDING_ERROR, lab->pos, "os", "%s", error->message);
+    return NULL;
+}
+
+GPtrArray *
 cli_plan_with(const char *filename, const Emulator *emulator, PlanBackend backend,
               Findings *findings, int *status)
 {
@@ -30,7 +43,11 @@ cli_plan_with(const char *filename, const Emulator *emulator, PlanBackend backen
         return NULL;
     }
     g_autoptr(GPtrArray) plans =
-        lab ? plan_checked_lab(lab, emulator, backend, findings) : NULL;
+        lab ? cli_plan_lab(lab, emulator, backend, findings) : NULL;
+    if (g_cancellable_is_cancelled(g_cancellable_get_current())) {
+        *status = HB_INTERRUPTED;
+        return NULL;
+    }
     *status = cli_findings_status(findings);
     return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
 }

@@ -36,6 +36,7 @@ int cmd_run(int argc, char **argv);
 int cmd_test(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_image(int argc, char **argv);
+int cmd_os(int argc, char **argv);
 int cmd_template(int argc, char **argv);
 
 /* Options that every command takes which starts or plans a host. */
@@ -119,6 +120,10 @@ gboolean cli_is_late(const CliInterrupt *interrupt);
 /* Emulator facts for MACHINE's emulator, probed or from the cache. A signal ends it
  * (HB_INTERRUPTED). */
 Emulator *cli_emulator(const CliMachine *machine, GError **error);
+/* plan_checked_lab() with what is known of the hosts' operating systems. Where the
+ * thread's current GCancellable was cancelled meanwhile, FINDINGS say so. */
+GPtrArray *cli_plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
+                        Findings *findings);
 /* Lab from FILENAME, checked and planned for BACKEND; all there is to say goes to
  * FINDINGS. NULL: they have an error, or the thread's current GCancellable was cancelled
  * while the lab was read (*STATUS is HB_INTERRUPTED, else what FINDINGS mean). */

@@ -169,7 +169,7 @@ plan_file(const char *filename, const Emulator *emulator, Findings *findings, ch
     g_autoptr(Lab) lab =
         text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
     g_autoptr(GPtrArray) plans =
-        lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+        lab ? cli_plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
     if (!plans || !path)
         return g_steal_pointer(&plans);
     *path = lasting_path(filename);

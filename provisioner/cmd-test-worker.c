@@ -211,7 +211,8 @@ plan_quietly(const char *filename, const char *path, const Emulator *emulator, i
         *kept = memory_file_new("lab", text->str, text->len, NULL);
     g_autoptr(Lab) lab =
         text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
-    GPtrArray *plans = lab ? plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+    GPtrArray *plans =
+        lab ? plan_lab(lab, emulator, NULL, PLAN_FOR_QEMU, findings) : NULL;
     if (!plans) {
         g_autofree char *why = findings_to_text(findings);
         g_set_error(error, HB_ERROR, HB_USAGE, "%s cannot be planned: %s", filename, why);

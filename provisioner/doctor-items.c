@@ -8,6 +8,7 @@
 #include "emulator.h"
 #include "error.h"
 #include "image.h"
+#include "os-lookup.h"
 #include "resources.h"
 
 #define MIB ((gint64)1024 * 1024)
@@ -319,6 +320,48 @@ add_program(GPtrArray *items, guint i)
                g_strdup_printf(*version ? "%s (%s)" : "%s", path, version), NULL, facts);
 }
 
+/* ---- operating systems
+ * ---------------------------------------------------------------------------- */
+
+/* The folders that are there: "/usr/share/osinfo, …". Owned by the caller. */
+static char *
+database_folders(JsonArray *databases)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < json_array_get_length(databases); i++) {
+        JsonNode *node = json_array_get_element(databases, i);
+        JsonObject *folder =
+            JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        if (folder && json_object_has_member(folder, "digest"))
+            g_string_append_printf(text, "%s%s", text->len ? ", " : "",
+                                   json_object_get_string_member(folder, "path"));
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void
+add_libosinfo(GPtrArray *items)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(JsonArray) systems = os_lookup_all(&error);
+    g_autoptr(JsonArray) databases = systems ? os_lookup_databases(&error) : NULL;
+    if (!databases) {
+        doctor_add(items, DOCTOR_LIMITED, "libosinfo", g_strdup(error->message),
+                   install("libosinfo-1.0-dev, osinfo-db", "libosinfo-devel, osinfo-db",
+                           "what operating systems need, and build hostbed anew"),
+                   NULL);
+        return;
+    }
+    guint count = json_array_get_length(systems);
+    g_autofree char *folders = database_folders(databases);
+    JsonObject *facts = json_object_new();
+    json_object_set_int_member(facts, "systems", count);
+    json_object_set_array_member(facts, "databases", json_array_ref(databases));
+    doctor_add(items, DOCTOR_OK, "libosinfo",
+               g_strdup_printf("%u operating systems, of %s", count, folders), NULL,
+               facts);
+}
+
 /* ---- memory and CPUs
  * ----------------------------------------------------------------------------- */
 
@@ -394,6 +437,7 @@ doctor_examine(const char *emulator, const char *kernel, Accel asked)
     add_kernels(items, kernel);
     for (guint i = 0; i < G_N_ELEMENTS(programs); i++)
         add_program(items, i);
+    add_libosinfo(items);
     g_autoptr(Resources) resources = resources_read("");
     add_memory(items, resources);
     add_cpus(items, resources);

@@ -13,6 +13,7 @@
 
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 #define HOST_NAMESPACE "urn:hostbed:host:1"
+#define OSINFO_NAMESPACE "http://libosinfo.org/xmlns/libvirt/domain/1.0"
 
 gboolean
 libvirt_is_emulation(const LibvirtWriter *writer)
@@ -95,6 +96,19 @@ kernel_command_line(const LibvirtWriter *writer)
                : g_strdup(plan->cmdline);
 }
 
+/* As virt-manager and its kin write and read it. */
+static void
+write_osinfo(LibvirtWriter *writer, xmlNode *metadata)
+{
+    if (!writer->plan->os_id)
+        return;
+    xmlNode *outer = xmlNewChild(metadata, NULL, BAD_CAST "libosinfo", NULL);
+    xmlNs *namespace = xmlNewNs(outer, BAD_CAST OSINFO_NAMESPACE, BAD_CAST "libosinfo");
+    xmlSetNs(outer, namespace);
+    xmlNode *os = xmlNewChild(outer, namespace, BAD_CAST "os", NULL);
+    libvirt_attribute(os, "id", writer->plan->os_id);
+}
+
 static void
 write_metadata(LibvirtWriter *writer)
 {
@@ -105,6 +119,7 @@ write_metadata(LibvirtWriter *writer)
     libvirt_attribute(host, "id", writer->plan->host_id);
     g_autofree char *cmdline = kernel_command_line(writer);
     xmlNewTextChild(host, namespace, BAD_CAST "cmdline", BAD_CAST cmdline);
+    write_osinfo(writer, metadata);
     write_lab(writer, metadata);
 }
 

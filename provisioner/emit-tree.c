@@ -277,6 +277,10 @@ append_title(GString *out, const Plan *plan)
     g_string_append_printf(out, "%s: host %s\n", lab, host);
     g_string_append_printf(out, "  machine   %s, %s\n", machine,
                            plan->firmware == LAB_FIRMWARE_EFI ? "EFI" : "BIOS");
+    if (plan->os) {
+        g_autofree char *os = shown(plan->os_name ? plan->os_name : plan->os);
+        g_string_append_printf(out, "  system    %s\n", os);
+    }
     append_cpus(out, plan);
     g_string_append_printf(out, "  memory    %s in %s\n", memory, cells);
     append_iommu(out, &plan->iommu);

@@ -163,9 +163,21 @@ check_kernel(LabCheck *check)
                       "modules fit; leave path out");
 }
 
+static void
+check_os(LabCheck *check)
+{
+    const LabHost *host = check->host;
+    if (host->image && g_strcmp0(host->os, OS_HOSTBED) == 0)
+        lab_check_say(check, host->image->pos,
+                      "os='" OS_HOSTBED
+                      "' is the micro image, and an <image> is another; "
+                      "leave one of them out");
+}
+
 const LabCheckRow lab_checks_image[] = {
     {"image", check_image, LAB_PART_IMAGE},
     {"image-step", check_steps, LAB_PART_IMAGE},
     {"image-kernel", check_kernel, LAB_PART_IMAGE | LAB_PART_BOOT},
+    {"image-os", check_os, LAB_PART_IMAGE | LAB_PART_HOST},
     {NULL},
 };

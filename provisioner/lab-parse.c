@@ -157,6 +157,33 @@ parse_host_node(LabParser *parser, LabXml *element, gpointer data)
     lab_parse_node(parser, element, &place);
 }
 
+/* ---- the host ------------------------------------------------------------------- */
+
+/* A short id or a URI; both are short, and printed. */
+static gboolean
+is_os_word(const char *text)
+{
+    gsize length = strlen(text);
+    return g_ascii_isalnum(*text) && length <= LAB_MAX_OS &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                        "._+~:/-") == length;
+}
+
+static void
+parse_os(LabParser *parser, LabXml *element, LabHost *host)
+{
+    const char *word = lab_attr(parser, element, "os");
+    host->os_pos = lab_attr_pos(element, "os");
+    if (!word)
+        return;
+    if (is_os_word(word))
+        host->os = g_strdup(word);
+    else
+        lab_attr_wrong(parser, element, "os",
+                       "is not how libosinfo names a system; write a short id, as in "
+                       "'debian12', or a URI ('hostbed os' lists them)");
+}
+
 /* ---- the lab -------------------------------------------------------------------- */
 
 static const LabChild host_children[] = {
@@ -187,12 +214,17 @@ parse_host(LabParser *parser, LabXml *element, gpointer data)
     LabHost *host = lab_host_new(id);
     host->pos = host->cpu.pos = host->iommu.pos = element->pos;
     host->firmware_pos = host->kernel_pos = element->pos;
+    parse_os(parser, element, host);
     g_ptr_array_add(lab->hosts, host);
     lab_children(parser, element, host_children, host);
     if (host->cells->len == 0 && !element->has_unknown && !parser->exhausted)
         lab_say(parser, element->pos, "schema",
                 "<host> has no <cell>; its CPUs and memory stand in cells, as in "
                 "<cell cpus='0-1' memory='1 GiB'/>");
+    if (host->os && !host->image && strcmp(host->os, OS_HOSTBED) != 0) {
+        host->image = lab_image_new(); /* which one is for the system to say */
+        host->image->pos = host->os_pos;
+    }
     lab_resolve_cells(parser, host);
     host->faulty = parser->faulty;
     parser->faulty = outside;

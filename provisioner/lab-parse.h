@@ -16,6 +16,7 @@
 #define LAB_MAX_CPU 4095
 #define LAB_MAX_CPUS 65536 /* numbers in all lists of CPUs of a lab */
 #define LAB_MAX_ID 64
+#define LAB_MAX_OS 200 /* characters in the name of an operating system */
 #define LAB_MAX_FINDINGS 100
 
 /* A cell named by a distance or an interconnect, possibly before it was read. */

@@ -259,6 +259,7 @@ void
 lab_host_free(LabHost *host)
 {
     g_free(host->id);
+    g_free(host->os);
     g_free(host->cpu.model);
     g_ptr_array_unref(host->cpu.features);
     g_ptr_array_unref(host->iommu.properties);

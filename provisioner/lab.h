@@ -179,6 +179,9 @@ typedef struct {
     GPtrArray *steps; /* LabStep, in the order written */
 } LabImage;
 
+/* The operating system that the micro image is, which every hostbed knows. */
+#define OS_HOSTBED "hostbed"
+
 /* ---- the host ------------------------------------------------------------------- */
 
 typedef struct {
@@ -228,6 +231,9 @@ typedef struct {
     FilePos pos;
     guint faulty; /* LabPart: where reading found something wrong */
     char *id;
+    char *os; /* operating system: libosinfo's short id or URI, or NULL. One that is not
+               * the micro image's (OS_HOSTBED) has an image */
+    FilePos os_pos;
     LabCpu cpu;
     LabIommu iommu;
     LabFirmware firmware;

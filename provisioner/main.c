@@ -25,6 +25,8 @@ const Command commands[] = {
      cmd_run},
     {"test", "[SELECTION…] LAB…",
      "check hosts against their labs, and run suites in them", cmd_test},
+    {"os", "[--json] [ID]", "operating systems that labs can name, or what one needs",
+     cmd_os},
     {"image", "COMMAND [ARGUMENT…]", "kernels and disk images for hosts", cmd_image,
      image_commands},
     {"template", "list|rm|prune|key|export|import [ARGUMENT…]",

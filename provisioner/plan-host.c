@@ -196,6 +196,10 @@ static const struct {
     {plan_cmdline, LAB_PART_CELLS | LAB_PART_HUGEPAGES | LAB_PART_BOOT},
     {plan_check_cell_limits, LAB_PART_CELLS},
     {plan_check_pci_limits, LAB_PART_NODES},
+    {plan_os, 0},
+    {plan_os_resources, LAB_PART_CELLS | LAB_PART_CPU},
+    {plan_os_firmware, LAB_PART_BOOT},
+    {plan_os_devices, LAB_PART_NODES | LAB_PART_IOMMU},
 };
 
 static Plan *
@@ -252,8 +256,8 @@ plan_host(const Planning *planning, PlanBackend backend, guint wrong)
 }
 
 static GPtrArray *
-plan_hosts(const Lab *lab, const Emulator *emulator, PlanBackend backend, guint wrong,
-           Findings *findings)
+plan_hosts(const Lab *lab, const Emulator *emulator, GHashTable *oses,
+           PlanBackend backend, guint wrong, Findings *findings)
 {
     g_autoptr(GHashTable) macs = macs_new();
     g_autoptr(GPtrArray) plans =
@@ -261,10 +265,12 @@ plan_hosts(const Lab *lab, const Emulator *emulator, PlanBackend backend, guint 
 
     plan_macs_taken(lab, macs);
     for (guint i = 0; i < lab->hosts->len; i++) {
+        const LabHost *host = g_ptr_array_index(lab->hosts, i);
         Planning planning = {
             .lab = lab,
-            .host = g_ptr_array_index(lab->hosts, i),
+            .host = host,
             .emulator = emulator,
+            .os = oses && host->os ? g_hash_table_lookup(oses, host->os) : NULL,
             .findings = findings,
             .macs = macs,
         };
@@ -274,16 +280,16 @@ plan_hosts(const Lab *lab, const Emulator *emulator, PlanBackend backend, guint 
 }
 
 GPtrArray *
-plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
+plan_lab(const Lab *lab, const Emulator *emulator, GHashTable *oses, PlanBackend backend,
          Findings *findings)
 {
-    return plan_hosts(lab, emulator, backend, 0, findings);
+    return plan_hosts(lab, emulator, oses, backend, 0, findings);
 }
 
 GPtrArray *
-plan_checked_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
-                 Findings *findings)
+plan_checked_lab(const Lab *lab, const Emulator *emulator, GHashTable *oses,
+                 PlanBackend backend, Findings *findings)
 {
     const guint wrong = lab_check(lab, findings);
-    return plan_hosts(lab, emulator, backend, wrong, findings);
+    return plan_hosts(lab, emulator, oses, backend, wrong, findings);
 }

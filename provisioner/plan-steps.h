@@ -13,6 +13,7 @@ typedef struct {
     const Lab *lab;
     const LabHost *host;
     const Emulator *emulator;
+    const OsAnswer *os; /* what is known of the host's operating system, or NULL */
     Findings *findings;
     GHashTable *macs; /* set of char *: taken in the whole lab */
     gboolean filling; /* empty ports get NICs: Plan.filled */
@@ -93,6 +94,12 @@ void plan_refuse_property(Planning *planning, const LabProperty *written,
 
 /* ---- plan-groups.c */
 void plan_groups(Planning *planning);
+
+/* ---- plan-os.c: what the operating system needs, and what it has no drivers for */
+void plan_os(Planning *planning);
+void plan_os_resources(Planning *planning);
+void plan_os_firmware(Planning *planning);
+void plan_os_devices(Planning *planning);
 
 /* ---- plan-limits.c */
 void plan_check_cell_limits(Planning *planning);

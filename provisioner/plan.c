@@ -171,6 +171,9 @@ plan_free(Plan *plan)
         return;
     g_free(plan->lab_name);
     g_free(plan->host_id);
+    g_free(plan->os);
+    g_free(plan->os_id);
+    g_free(plan->os_name);
     g_clear_pointer(&plan->lab_source, g_bytes_unref);
     g_free(plan->machine);
     g_ptr_array_unref(plan->machine_properties);

@@ -15,6 +15,7 @@
 #include "emulator.h"
 #include "findings.h"
 #include "lab.h"
+#include "os-facts.h"
 
 /* Where a PCI function is for the guest; segment 0 only (FACTS: one segment). Distinct
  * types so that a slot cannot be passed for a bus. */
@@ -139,6 +140,9 @@ typedef enum {
 typedef struct Plan Plan;
 struct Plan {
     char *lab_name, *host_id;
+    char *os;      /* operating system as the lab names it, or NULL: the micro image's */
+    char *os_id;   /* its URI of libosinfo, or NULL: it was not looked up */
+    char *os_name; /* "Debian 12", or NULL */
     FilePos pos;
     GBytes *lab_source;
     PlanBackend backend;
@@ -189,16 +193,18 @@ struct Plan {
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 
-/* Plans every host of LAB; result: GPtrArray of Plan, in the lab's order. NULL if
+/* Plans every host of LAB; result: GPtrArray of Plan, in the lab's order. OSES has what
+ * is known of the hosts' operating systems (os-lookup.h: char * as the lab names them →
+ * OsAnswer); of those that it has not, or where it is NULL, nothing is said. NULL if
  * FINDINGS now has an error; warnings and notes may be there in either case. Pure: no
  * process, clock, random number, environment or host path. */
-GPtrArray *plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
-                    Findings *findings);
+GPtrArray *plan_lab(const Lab *lab, const Emulator *emulator, GHashTable *oses,
+                    PlanBackend backend, Findings *findings);
 
 /* lab_check() and plan_lab() together, as every command does it: where the checks find
  * something, the planner still tells what cannot follow from that. */
-GPtrArray *plan_checked_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
-                            Findings *findings);
+GPtrArray *plan_checked_lab(const Lab *lab, const Emulator *emulator, GHashTable *oses,
+                            PlanBackend backend, Findings *findings);
 
 /* The function with this id, or NULL. */
 const PlanFunction *plan_function(const Plan *plan, const char *id);

@@ -6,6 +6,9 @@
  * NAME.err, and NAME.EXTENSION.err where only one form refuses it. A lab with several
  * hosts has files NAME.HOST.EXTENSION. A file there that nothing reads is a failure.
  *
+ * What is known of operating systems is recorded, too: provisioner/tests/oses/ID.json is
+ * what 'hostbed os --json ID' wrote.
+ *
  * A lab in topologies/refused is refused by reading, checks or planner, for every
  * recorded emulator in the words of the .err beside it.
  *
@@ -18,7 +21,7 @@
 #include "emit.h"
 
 typedef struct {
-    char *labs, *refused, *emulators, *expected; /* folders */
+    char *labs, *refused, *emulators, *expected, *oses; /* folders */
     gboolean regenerate;
     GHashTable *known; /* set of char *: paths below expected/ */
     guint count, failed;
@@ -125,6 +128,26 @@ load_lab(const char *folder, const char *name, Findings *findings)
     return lab_parse_text(text, length, g_intern_string(file), findings);
 }
 
+/* What is recorded of the systems of LAB, which may be NULL. */
+static GHashTable *
+load_oses(const Golden *golden, const Lab *lab)
+{
+    GHashTable *oses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                             (GDestroyNotify)os_answer_free);
+    for (guint i = 0; lab && i < lab->hosts->len; i++) {
+        const LabHost *host = g_ptr_array_index(lab->hosts, i);
+        g_autofree char *path =
+            host->os ? g_strdup_printf("%s/%s.json", golden->oses, host->os) : NULL;
+        OsFacts *facts = path ? os_facts_load(path, NULL) : NULL;
+        if (!facts)
+            continue;
+        OsAnswer *answer = g_new0(OsAnswer, 1);
+        answer->facts = facts;
+        g_hash_table_replace(oses, g_strdup(host->os), answer);
+    }
+    return oses;
+}
+
 static void
 compare_plans(Golden *golden, const char *stem, const EmitFormat *format,
               const GPtrArray *plans)
@@ -146,8 +169,9 @@ compare_lab(Golden *golden, const char *emulator_name, const Emulator *emulator,
     for (const EmitFormat *format = emit_formats; format->name; format++) {
         g_autoptr(Findings) findings = findings_new();
         g_autoptr(Lab) lab = load_lab(golden->labs, name, findings);
+        g_autoptr(GHashTable) oses = load_oses(golden, lab);
         g_autoptr(GPtrArray) plans =
-            lab ? plan_checked_lab(lab, emulator, format->backend, findings) : NULL;
+            lab ? plan_checked_lab(lab, emulator, oses, format->backend, findings) : NULL;
         if (plans) {
             compare_plans(golden, stem, format, plans);
             continue;
@@ -165,8 +189,9 @@ compare_refused_lab(Golden *golden, const char *emulator_name, const Emulator *e
 {
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(Lab) lab = load_lab(golden->refused, name, findings);
+    g_autoptr(GHashTable) oses = load_oses(golden, lab);
     g_autoptr(GPtrArray) plans =
-        lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+        lab ? plan_checked_lab(lab, emulator, oses, PLAN_FOR_QEMU, findings) : NULL;
     g_autofree char *text = findings_to_text(findings);
     g_autofree char *file = g_strconcat(name, ".err", NULL);
     g_autofree char *path = g_build_filename(golden->refused, file, NULL);
@@ -252,6 +277,7 @@ main(void)
         .labs = g_build_filename(source, "topologies", NULL),
         .refused = g_build_filename(source, "topologies/refused", NULL),
         .emulators = g_build_filename(source, "provisioner/tests/emulators", NULL),
+        .oses = g_build_filename(source, "provisioner/tests/oses", NULL),
         .expected = g_build_filename(source, "topologies/expected", NULL),
         .regenerate = g_getenv("HOSTBED_REGENERATE") != NULL,
         .known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
@@ -271,5 +297,6 @@ main(void)
     g_free(golden.refused);
     g_free(golden.emulators);
     g_free(golden.expected);
+    g_free(golden.oses);
     return golden.failed > 0;
 }

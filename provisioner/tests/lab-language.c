@@ -446,7 +446,7 @@ plan_whatever(const Emulator *emulator, const GString *text)
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(Lab) lab = lab_parse_text(text->str, text->len, "mutation", findings);
     g_autoptr(GPtrArray) plans =
-        lab ? plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+        lab ? plan_checked_lab(lab, emulator, NULL, PLAN_FOR_QEMU, findings) : NULL;
     assert_true(plans || !findings_ok(findings));
 }
 
@@ -620,7 +620,7 @@ faults_of_different_parts_are_told_together(void **state)
     g_autoptr(Findings) second = findings_new();
     g_autoptr(Lab) lab = lab_parse_text(unsound, strlen(unsound), "t.xml", second);
     Emulator *emulator = fixture_emulator(FALSE);
-    assert_null(plan_checked_lab(lab, emulator, PLAN_FOR_QEMU, second));
+    assert_null(plan_checked_lab(lab, emulator, NULL, PLAN_FOR_QEMU, second));
     fixture_emulator_free(emulator);
     must_have(second, "cpus", 1);
     must_have(second, "bus-range", 4);

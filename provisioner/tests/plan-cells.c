@@ -357,14 +357,14 @@ pages_that_may_not_be_had_are_told(void **state)
     add_hugepages(cell, 2 * MIB, 480); /* of which a host gave 424 */
     g_autoptr(Findings) findings = findings_new();
     g_autoptr(GPtrArray) plans =
-        plan_lab(fixture->lab, fixture->emulator, PLAN_FOR_QEMU, findings);
+        plan_lab(fixture->lab, fixture->emulator, NULL, PLAN_FOR_QEMU, findings);
     assert_true(findings_ok(findings));
     assert_int_equal(findings_count(findings, FINDING_WARNING), 1);
 
     ((LabHugepages *)cell->hugepages->pdata[0])->count = 400;
     g_autoptr(Findings) fewer = findings_new();
     g_autoptr(GPtrArray) again =
-        plan_lab(fixture->lab, fixture->emulator, PLAN_FOR_QEMU, fewer);
+        plan_lab(fixture->lab, fixture->emulator, NULL, PLAN_FOR_QEMU, fewer);
     assert_int_equal(findings_count(fewer, FINDING_WARNING), 0);
 }
 

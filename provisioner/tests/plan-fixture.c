@@ -239,7 +239,7 @@ Plan *
 fixture_plan(const Lab *lab, const Emulator *emulator)
 {
     g_autoptr(Findings) findings = findings_new();
-    g_autoptr(GPtrArray) plans = plan_lab(lab, emulator, PLAN_FOR_QEMU, findings);
+    g_autoptr(GPtrArray) plans = plan_lab(lab, emulator, NULL, PLAN_FOR_QEMU, findings);
     g_autofree char *text = findings_to_text(findings);
 
     if (plans == NULL)
@@ -252,7 +252,7 @@ char *
 fixture_refused(const Lab *lab, const Emulator *emulator)
 {
     g_autoptr(Findings) findings = findings_new();
-    g_autoptr(GPtrArray) plans = plan_lab(lab, emulator, PLAN_FOR_QEMU, findings);
+    g_autoptr(GPtrArray) plans = plan_lab(lab, emulator, NULL, PLAN_FOR_QEMU, findings);
     assert_null(plans);
     return findings_to_text(findings);
 }

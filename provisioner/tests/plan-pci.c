@@ -243,7 +243,7 @@ packing_is_noted(void **state)
         fixture_node(port, LAB_NIC, id);
     }
     g_autoptr(GPtrArray) plans =
-        plan_lab(fixture->lab, fixture->emulator, PLAN_FOR_QEMU, findings);
+        plan_lab(fixture->lab, fixture->emulator, NULL, PLAN_FOR_QEMU, findings);
     assert_non_null(plans);
     assert_int_equal(findings_count(findings, FINDING_NOTE), 1);
     assert_string_equal(findings_get(findings, 0)->check, "packed");

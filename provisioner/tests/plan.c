@@ -90,7 +90,7 @@ two_hosts_have_unlike_macs(void **state)
     second->id = g_strdup("l2");
     g_ptr_array_add(lab->hosts, second);
 
-    g_autoptr(GPtrArray) plans = plan_lab(lab, *state, PLAN_FOR_QEMU, findings);
+    g_autoptr(GPtrArray) plans = plan_lab(lab, *state, NULL, PLAN_FOR_QEMU, findings);
     assert_non_null(plans);
     assert_int_equal(plans->len, 2);
     assert_string_not_equal(plan_function(plans->pdata[0], "x0.n0")->mac,
