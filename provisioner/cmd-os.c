@@ -181,6 +181,10 @@ cmd_os(int argc, char **argv)
     if (argc > 2)
         return cli_fail_with(HB_USAGE, "os takes one operating system; see 'hostbed os "
                                        "--help'");
+    if (argc == 2 && !g_utf8_validate(argv[1], -1, NULL))
+        return cli_fail_with(HB_USAGE,
+                             "no operating system has a name that is not UTF-8; "
+                             "'hostbed os' lists all");
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
     status = argc == 2 ? show(argv[1], json) : list(json);
     return cli_was_interrupted(interrupt) ? HB_INTERRUPTED : status;

@@ -24,6 +24,8 @@
 #define REVISION 1
 /* It reads some thousand small files; a machine that is busy takes long. */
 #define SILENCE_MS (120 * 1000)
+/* Of a lab; each that is not known is compared with all names there are. */
+#define WORDS_MAX 256
 /* All that a database knows is some 200 kB. */
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
 
@@ -273,7 +275,7 @@ answer_of(JsonObject *system)
     return answer;
 }
 
-/* Each word of LAB once; borrowed. */
+/* Each word of LAB once, as many as are looked up; borrowed. */
 static GPtrArray *
 words_of(const Lab *lab)
 {
@@ -281,10 +283,21 @@ words_of(const Lab *lab)
     g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     for (guint i = 0; i < lab->hosts->len; i++) {
         const LabHost *host = g_ptr_array_index(lab->hosts, i);
-        if (host->os && g_hash_table_add(seen, host->os))
+        if (host->os && words->len < WORDS_MAX && g_hash_table_add(seen, host->os))
             g_ptr_array_add(words, host->os);
     }
     return words;
+}
+
+/* SYSTEMS is NULL where nothing could be asked, as FAILURE says. */
+static OsAnswer *
+answer_for(const char *word, GHashTable *systems, const GError *failure)
+{
+    if (systems)
+        return answer_of(g_hash_table_lookup(systems, word));
+    OsAnswer *answer = g_new0(OsAnswer, 1);
+    answer->reason = g_strdup(failure->message);
+    return answer;
 }
 
 GHashTable *
@@ -304,13 +317,9 @@ os_lookup_lab(const Lab *lab, GError **error)
                                                 (GDestroyNotify)os_answer_free);
     for (guint i = 0; i < words->len; i++) {
         const char *word = words->pdata[i];
-        if (!systems && strcmp(word, OS_HOSTBED) == 0)
-            continue;
-        OsAnswer *answer =
-            systems ? answer_of(g_hash_table_lookup(systems, word)) : g_new0(OsAnswer, 1);
-        if (!systems)
-            answer->reason = g_strdup(failure->message);
-        g_hash_table_insert(answers, g_strdup(word), answer);
+        if (systems || strcmp(word, OS_HOSTBED) != 0)
+            g_hash_table_insert(answers, g_strdup(word),
+                                answer_for(word, systems, failure));
     }
     return answers;
 }

@@ -14,10 +14,10 @@
 /* How libosinfo names this machine's hosts. */
 #define OS_ARCH "x86_64"
 
-/* char * → OsAnswer for the systems of LAB's hosts; NULL if it names none. What cannot be
- * asked is an answer too: a lab can be planned all the same. The micro image's own system
- * is not missed where libosinfo is. NULL and ERROR: the thread's current GCancellable was
- * cancelled (HB_INTERRUPTED). */
+/* char * → OsAnswer for the systems of LAB's hosts, the first 256; NULL if it names none.
+ * What cannot be asked is an answer too: a lab can be planned all the same. The micro
+ * image's own system is not missed where libosinfo is. NULL and ERROR: the thread's
+ * current GCancellable was cancelled (HB_INTERRUPTED). */
 GHashTable *os_lookup_lab(const Lab *lab, GError **error);
 
 /* The facts about the system that WORD means, or an error that says why there are none,

@@ -213,6 +213,23 @@ a_lab_asks_once_for_all(void **state)
     assert_int_equal(starts(played), 1);
 }
 
+static void
+what_a_hostile_lab_asks_is_bounded(void **state)
+{
+    const Played *played = *state;
+    g_autoptr(Lab) lab = lab_new("lab");
+    for (guint i = 0; i < 2000; i++) {
+        LabHost *host = lab_host_new("host");
+        host->os = g_strdup_printf("os%u", i);
+        g_ptr_array_add(lab->hosts, host);
+    }
+    play_answer(played, "");
+    g_autoptr(GHashTable) oses = os_lookup_lab(lab, NULL);
+    assert_int_equal(g_hash_table_size(oses), 256);
+    assert_non_null(g_hash_table_lookup(oses, "os255"));
+    assert_int_equal(starts(played), 1);
+}
+
 /* The reason why "deb" is not known; owned by the caller. */
 static char *
 reason_of(void)
@@ -300,6 +317,7 @@ main(void)
         TEST(unknown_names_are_not_kept),
         TEST(a_lab_without_systems_starts_nothing),
         TEST(a_lab_asks_once_for_all),
+        TEST(what_a_hostile_lab_asks_is_bounded),
         TEST(a_lab_is_planned_without_the_program),
         TEST(a_lab_is_planned_where_the_program_dies),
         TEST(what_the_program_refuses_is_said),
