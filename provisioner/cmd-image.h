@@ -8,6 +8,7 @@
 #include "cli.h"
 
 int cmd_image_build(int argc, char **argv);
+int cmd_image_fetch(int argc, char **argv);
 int cmd_image_info(int argc, char **argv);
 int cmd_image_kernel(int argc, char **argv);
 int cmd_image_list(int argc, char **argv);

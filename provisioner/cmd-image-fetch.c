@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed image fetch: a file from the network into the cache; prints where it is.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "checksums.h"
+#include "cli-progress.h"
+#include "cmd-image.h"
+#include "fetch.h"
+#include "units.h"
+
+typedef struct {
+    gboolean json, offline;
+    char *sha256, *sha512, *checksums, *cacert, *most;
+    int stall_s;
+} Options;
+
+static void
+options_clear(Options *options)
+{
+    g_free(options->sha256);
+    g_free(options->sha512);
+    g_free(options->checksums);
+    g_free(options->cacert);
+    g_free(options->most);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
+/* *DIGEST in small letters, if it was given. */
+static gboolean
+check_digest(GChecksumType type, char **digest, GError **error)
+{
+    if (!*digest)
+        return TRUE;
+    char *small = checksums_parse_digest(type, *digest, error);
+    if (!small) {
+        g_prefix_error(error, "--%s ", checksums_type_name(type));
+        return FALSE;
+    }
+    g_free(*digest);
+    *digest = small;
+    return TRUE;
+}
+
+static gboolean
+make_request(Options *options, char **urls, FetchRequest *request, GError **error)
+{
+    gint64 most_bytes = 0;
+    if (!check_digest(G_CHECKSUM_SHA256, &options->sha256, error) ||
+        !check_digest(G_CHECKSUM_SHA512, &options->sha512, error))
+        return FALSE;
+    if (options->most && !units_parse_size(options->most, &most_bytes, error)) {
+        g_prefix_error(error, "--max '%s' ", options->most);
+        return FALSE;
+    }
+    if (!!options->sha256 + !!options->sha512 + !!options->checksums > 1) {
+        g_set_error_literal(error, HB_ERROR, HB_USAGE,
+                            "--sha256, --sha512 and --checksums say the same; give one "
+                            "of them");
+        return FALSE;
+    }
+    *request = (FetchRequest){.urls = (const char *const *)urls,
+                              .sha256 = options->sha256,
+                              .sha512 = options->sha512,
+                              .checksums = options->checksums,
+                              .cacert = options->cacert,
+                              .offline = options->offline,
+                              .most_bytes = most_bytes,
+                              .stall_s = (guint)MAX(options->stall_s, 0)};
+    return TRUE;
+}
+
+static void
+print_json(const Fetched *fetched)
+{
+    JsonObject *object = json_object_new();
+    json_object_set_string_member(object, "path", fetched->path);
+    json_object_set_string_member(object, "sha256", fetched->sha256);
+    json_object_set_int_member(object, "bytes", fetched->bytes);
+    json_object_set_boolean_member(object, "cached", fetched->url == NULL);
+    if (fetched->url)
+        json_object_set_string_member(object, "url", fetched->url);
+    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
+    json_object_unref(object);
+    g_autofree char *text = json_to_string(node, TRUE);
+    puts(text);
+}
+
+static int
+run(const Options *options, const FetchRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    g_autoptr(CliProgress) progress = cli_progress_new();
+    g_autoptr(Fetched) fetched = fetch_file(request, cli_progress_event, progress,
+                                            g_cancellable_get_current(), &error);
+    cli_progress_end(progress, fetched != NULL);
+    if (!fetched)
+        return cli_fail(error);
+    if (!request->sha256 && !request->sha512 && !request->checksums)
+        fprintf(stderr, "hostbed: nothing said what it must be; next time: --sha256 %s\n",
+                fetched->sha256);
+    if (options->json)
+        print_json(fetched);
+    else
+        puts(fetched->path);
+    return HB_OK;
+}
+
+int
+cmd_image_fetch(int argc, char **argv)
+{
+    int status;
+    g_autoptr(GError) error = NULL;
+    g_auto(Options) options = {0};
+    FetchRequest request;
+    const GOptionEntry entries[] = {
+        {"sha256", 0, 0, G_OPTION_ARG_STRING, &options.sha256, "What it must be", "HEX"},
+        {"sha512", 0, 0, G_OPTION_ARG_STRING, &options.sha512, "What it must be", "HEX"},
+        {"checksums", 0, 0, G_OPTION_ARG_STRING, &options.checksums,
+         "The vendor's list of checksums (SHA256SUMS, CHECKSUM)", "URL"},
+        {"cacert", 0, 0, G_OPTION_ARG_FILENAME, &options.cacert,
+         "Trust the authorities in FILE, not the machine's", "FILE"},
+        {"offline", 0, 0, G_OPTION_ARG_NONE, &options.offline,
+         "Only what is in the cache", NULL},
+        {"max", 0, 0, G_OPTION_ARG_STRING, &options.most,
+         "How large it may be (default: 64 GiB)", "SIZE"},
+        {"stall", 0, 0, G_OPTION_ARG_INT, &options.stall_s,
+         "How long a server may send nothing (default: 60)", "SECONDS"},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "The same for programs", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!cli_parse("image fetch", &argc, &argv, entries, NULL, &status))
+        return status;
+    if (argc < 2)
+        return cli_fail_with(HB_USAGE, "'hostbed image fetch' takes a URL, and further "
+                                       "ones where the same file is");
+    return make_request(&options, argv + 1, &request, &error) ? run(&options, &request)
+                                                              : cli_fail(error);
+}
