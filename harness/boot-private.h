@@ -17,7 +17,10 @@ struct BootRecipe {
     char *emulator, *kernel_file, *initrd_file, *cmdline;
     GStrv extra_args;
     gboolean capture;
-    GArray *memory_fds;       /* int, ours; NULL: the emulator's own memory */
+    char *root_words;   /* this and the next two are of an image: where its root is */
+    GArray *disk_fds;   /* int, ours: what the host's disk is based on; NULL: no image */
+    gint64 disk_bytes;  /* of that disk */
+    GArray *memory_fds; /* int, ours; NULL: the emulator's own memory */
     gboolean memory_readonly; /* what clones are made of may not be opened for writing */
     gboolean maps_readonly;   /* machine_maps_readonly(), known when it was frozen */
     AccelVerdict *accel;
@@ -33,7 +36,18 @@ BootRecipe *boot_recipe_copy(BootRecipe *recipe, GError **error);
 void boot_recipe_unref(BootRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootRecipe, boot_recipe_unref)
 /* Of descriptors (int), which it closes. */
-GArray *boot_memory_fds_new(void);
+GArray *boot_fds_new(void);
+void boot_step(const BootOptions *options, const char *what);
+
+/* boot-image.c: the image that the plan asks for, prepared; kernel and disk of RECIPE,
+ * whose acceleration is known. */
+gboolean boot_take_image(BootRecipe *recipe, const BootOptions *options, GError **error);
+GArray *boot_copy_fds(const GArray *from, GError **error);
+/* What the recipe's disk consists of for one start, with a new file for what that writes
+ * at the end. */
+GArray *boot_make_disk(const BootRecipe *recipe, GError **error);
+/* Has a host with an image load MODULES (or NULL); of the micro image they are part. */
+gboolean boot_load_modules(Boot *boot, const char *const *modules, GError **error);
 
 /* Starts the emulator of BOOT, whose recipe (and shares_memory) is set, with logs in
  * LOG_DIR, and begins to listen to its agent. CLONE: it waits for its state. */

@@ -20,6 +20,9 @@
  * instruction. */
 #define STALL_FUNCTION_MS 300
 #define STALL_IDLE_MS 60000
+/* … and a distribution more: it unpacks its initramfs at one place of the kernel, and its
+ * first processor may wait for a service that works on another. */
+#define STALL_IMAGE_MS 100000
 #define TICK_MS 500
 
 typedef struct {
@@ -124,7 +127,8 @@ boot_wait_hello(Boot *boot, guint stall_ms, GError **error)
                    .end = end,
                    .stall_ms = stall_ms,
                    .busy_ms = STALL_BUSY_MS +
-                              STALL_FUNCTION_MS * boot->recipe->plan->functions->len};
+                              STALL_FUNCTION_MS * boot->recipe->plan->functions->len +
+                              (boot->recipe->disk_fds ? STALL_IMAGE_MS : 0)};
     gulong id = g_cancellable_connect(gone, G_CALLBACK(on_gone), end, NULL);
     guint ticker = g_timeout_add(TICK_MS, on_tick, &watch);
     machine_sample(boot->machine, TRUE);

@@ -14,8 +14,8 @@
 
 #define AGENT_LOG_MAX_BYTES (4 * 1024 * 1024)
 
-static void
-step(const BootOptions *options, const char *what)
+void
+boot_step(const BootOptions *options, const char *what)
 {
     if (options->step)
         options->step(what, options->user_data);
@@ -35,6 +35,7 @@ recipe_clear(gpointer data)
 {
     BootRecipe *recipe = data;
     g_clear_pointer(&recipe->memory_fds, g_array_unref);
+    g_clear_pointer(&recipe->disk_fds, g_array_unref);
     if (recipe->origin) {
         boot_recipe_unref(recipe->origin);
         return;
@@ -42,6 +43,7 @@ recipe_clear(gpointer data)
     g_free(recipe->emulator);
     g_free(recipe->kernel_file);
     g_free(recipe->initrd_file);
+    g_free(recipe->root_words);
     g_free(recipe->cmdline);
     g_strfreev(recipe->extra_args);
     g_clear_pointer(&recipe->inputs, g_ptr_array_unref);
@@ -56,7 +58,7 @@ boot_recipe_unref(BootRecipe *recipe)
 }
 
 GArray *
-boot_memory_fds_new(void)
+boot_fds_new(void)
 {
     GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
     g_array_set_clear_func(fds, close_fd);
@@ -68,7 +70,7 @@ boot_memory_fds_new(void)
 static GArray *
 make_memory(const BootRecipe *recipe, GError **error)
 {
-    g_autoptr(GArray) fds = boot_memory_fds_new();
+    g_autoptr(GArray) fds = boot_fds_new();
     for (guint i = 0; i < recipe->plan->cells->len; i++) {
         const PlanCell *cell = recipe->plan->cells->pdata[i];
         if (!cell->backend)
@@ -115,7 +117,10 @@ boot_recipe_copy(BootRecipe *recipe, GError **error)
     copy->origin = g_rc_box_acquire(recipe);
     copy->inputs = NULL;
     copy->memory_readonly = FALSE;
+    copy->disk_fds = NULL;
     copy->memory_fds = make_memory(recipe, error);
+    if (recipe->disk_fds && !(copy->disk_fds = boot_copy_fds(recipe->disk_fds, error)))
+        return NULL;
     if (!copy->memory_fds || !copy_memory(recipe->memory_fds, copy->memory_fds, error))
         return NULL;
     return g_steal_pointer(&copy);
@@ -139,7 +144,7 @@ static gboolean
 make_parts(BootRecipe *recipe, const BootOptions *options, GError **error)
 {
     const char *asked = options->kernel ? options->kernel : options->plan->kernel;
-    step(options, "building the image");
+    boot_step(options, "building the image");
     recipe->kernel = kernel_find(asked, error);
     if (!recipe->kernel)
         return FALSE;
@@ -212,6 +217,7 @@ boot_stop(Boot *boot)
     g_clear_pointer(&boot->machine, machine_free);
     g_clear_pointer(&boot->agent_log, log_file_free);
     g_clear_pointer(&boot->log_dir, g_free);
+    g_clear_pointer(&boot->disk_fds, g_array_unref);
 }
 
 gboolean
@@ -219,13 +225,17 @@ boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interr
            GError **error)
 {
     const BootRecipe *recipe = boot->recipe;
+    if (recipe->disk_fds && !(boot->disk_fds = boot_make_disk(recipe, error)))
+        return FALSE;
     const MachineOptions machine = {
         .plan = recipe->plan,
         .emulator = recipe->emulator,
         .accel = accel_name(recipe->accel->accel),
         .kernel = recipe->kernel_file,
         .initrd = recipe->initrd_file,
+        .root_words = recipe->root_words,
         .cmdline_extra = recipe->cmdline,
+        .disk_fds = boot->disk_fds,
         .memory_fds = recipe->memory_fds,
         .clone = clone,
         .copy_on_write = boot->shares_memory,
@@ -262,16 +272,16 @@ start(Boot *boot, const BootOptions *options, const char *log_dir, gboolean agai
         recipe->inputs = template_key_inputs(recipe, NULL, NULL);
     if (options->freezable && !open_memory(recipe, error))
         return FALSE;
-    step(options, again ? "starting the host again" : "starting the host");
+    boot_step(options, again ? "starting the host again" : "starting the host");
     if (!boot_start(boot, log_dir, FALSE, options->interrupt, error))
         return FALSE;
-    step(options, "waiting for the host");
+    boot_step(options, "waiting for the host");
     if (!boot_wait_hello(boot, options->stall_ms, error))
         return FALSE;
     boot->boot_us = g_get_monotonic_time() - boot->start_us;
     machine_note(boot->machine, "the agent said HELLO after %.3f s",
                  (double)boot->boot_us / G_USEC_PER_SEC);
-    return TRUE;
+    return boot_load_modules(boot, options->modules, error);
 }
 
 static gboolean
@@ -306,23 +316,19 @@ check_accel(const BootRecipe *recipe, GError **error)
     return FALSE;
 }
 
-/* KVM is tried while the image is made, and its guests are gone when this returns. */
+/* KVM is tried while the micro image is made, and its guests are gone when this returns.
+ * An image of an operating system is prepared by a machine of its own, who is told. */
 static gboolean
 prepare(BootRecipe *recipe, const BootOptions *options, GError **error)
 {
-    if (options->plan->image) {
-        g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
-                    "%s:%d: hosts with an <image> are planned, but not started by this "
-                    "version; leave it out for the micro image",
-                    options->plan->image->pos.file, options->plan->image->pos.line);
-        return FALSE;
-    }
+    gboolean is_micro = !options->plan->image;
     g_autoptr(AccelProof) proof = accel_begin(options->accel, options->emulator);
-    if (!make_parts(recipe, options, error))
+    if (is_micro && !make_parts(recipe, options, error))
         return FALSE;
-    step(options, "trying whether KVM works");
+    boot_step(options, "trying whether KVM works");
     recipe->accel = accel_end(proof, error);
-    return recipe->accel && check_accel(recipe, error);
+    return recipe->accel && check_accel(recipe, error) &&
+           (is_micro || boot_take_image(recipe, options, error));
 }
 
 BootRecipe *

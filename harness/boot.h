@@ -59,6 +59,7 @@ typedef struct {
     Guest *guest;
     const AccelVerdict *accel; /* this and the next are the recipe's */
     const Kernel *kernel;
+    GArray *disk_fds;       /* of a host with an image: MachineOptions.disk_fds */
     gboolean shares_memory; /* a template's, of which it is a clone */
     char *log_dir;          /* of the start that lives */
     char *retried;   /* why the host was started a second time, one sentence; NULL: it was

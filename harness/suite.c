@@ -419,6 +419,8 @@ suite_environment(const Plan *plan)
     g_autofree char *networks = networks_of(plan);
     if (networks)
         g_strv_builder_add(builder, networks);
+    if (plan->image)
+        g_strv_builder_add(builder, "HOSTBED_SYSTEM=1");
     if (plan->tainted)
         g_strv_builder_add(builder, "HOSTBED_TAINTED=1");
     /* Only tests have it (vmtests/suite.h). */

@@ -34,6 +34,7 @@ template_hand(const Template *template, GArray *fds)
     set_text(object, "kernel_file", recipe->kernel_file);
     set_text(object, "initrd_file", recipe->initrd_file);
     set_text(object, "cmdline", recipe->cmdline);
+    set_text(object, "root_words", recipe->root_words);
     set_text(object, "nonce", template->nonce);
     set_text(object, "accel", accel_name(recipe->accel->accel));
     set_text(object, "accel_reason", recipe->accel->reason);
@@ -43,6 +44,11 @@ template_hand(const Template *template, GArray *fds)
     json_object_set_int_member(object, "memories", recipe->memory_fds->len);
     g_array_append_val(fds, template->state_fd);
     g_array_append_vals(fds, recipe->memory_fds->data, recipe->memory_fds->len);
+    json_object_set_int_member(object, "disks",
+                               recipe->disk_fds ? recipe->disk_fds->len : 0);
+    json_object_set_int_member(object, "disk_bytes", recipe->disk_bytes);
+    if (recipe->disk_fds)
+        g_array_append_vals(fds, recipe->disk_fds->data, recipe->disk_fds->len);
     return object;
 }
 
@@ -66,6 +72,8 @@ take_recipe(JsonObject *object, const Plan *plan)
     recipe->kernel_file = get_text(object, "kernel_file");
     recipe->initrd_file = get_text(object, "initrd_file");
     recipe->cmdline = get_text(object, "cmdline");
+    recipe->root_words = get_text(object, "root_words");
+    recipe->disk_bytes = json_object_get_int_member(object, "disk_bytes");
     recipe->capture = json_object_get_boolean_member(object, "capture");
     recipe->memory_readonly = json_object_get_boolean_member(object, "readonly");
     recipe->accel = g_new0(AccelVerdict, 1);
@@ -73,6 +81,18 @@ take_recipe(JsonObject *object, const Plan *plan)
     recipe->kernel = g_new0(Kernel, 1);
     recipe->kernel->release = get_text(object, "release");
     return recipe;
+}
+
+/* COUNT descriptors from *FD on, which is then behind them. NULL: none. */
+static GArray *
+take_fds(int *fd, gint64 count)
+{
+    GArray *fds = count > 0 ? boot_fds_new() : NULL;
+    for (gint64 i = 0; i < count; i++, (*fd)++) {
+        fcntl(*fd, F_SETFD, FD_CLOEXEC);
+        g_array_append_val(fds, *fd);
+    }
+    return fds;
 }
 
 Template *
@@ -88,13 +108,12 @@ template_take(JsonObject *object, const Plan *plan, int first_fd, GError **error
                     "a template was handed over without all that is known of it");
         return NULL;
     }
-    gint64 memories = json_object_get_int_member(object, "memories");
-    GArray *fds = boot_memory_fds_new();
-    template->state_fd = first_fd;
-    template->recipe->memory_fds = fds;
-    for (int fd = first_fd + 1; fd <= first_fd + memories; fd++)
-        g_array_append_val(fds, fd);
-    for (int fd = first_fd; fd <= first_fd + memories; fd++)
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    int fd = first_fd;
+    template->state_fd = fd;
+    fcntl(fd++, F_SETFD, FD_CLOEXEC);
+    template->recipe->memory_fds =
+        take_fds(&fd, json_object_get_int_member(object, "memories"));
+    template->recipe->disk_fds =
+        take_fds(&fd, json_object_get_int_member(object, "disks"));
     return g_steal_pointer(&template);
 }

@@ -327,7 +327,9 @@ obstacle_in(const Plan *plan)
 static gboolean
 check_plan(const Plan *plan, GError **error)
 {
-    g_autofree char *obstacle = obstacle_in(plan);
+    g_autofree char *obstacle =
+        plan->image ? g_strdup("what it has written to the disk of its image is not kept")
+                    : obstacle_in(plan);
     if (obstacle)
         g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
     return obstacle == NULL;

@@ -175,7 +175,7 @@ open_entry(const char *key, gboolean use, GError **error)
             failed(error, key, errno);
         return NULL;
     }
-    stored->fds = boot_memory_fds_new();
+    stored->fds = boot_fds_new();
     if (open_about(stored, folder, key, use, &failure) &&
         open_files(stored, folder, &failure))
         return g_steal_pointer(&stored);

@@ -96,6 +96,18 @@ freeze_machine(Boot *boot, Template *template, GError **error)
     return machine_freeze(boot->machine, template->state_fd, error);
 }
 
+/* What the host has written is what the disks of its clones are based on: the emulator
+ * has written all of it down before it gave its state, and nobody changes it any more. */
+static void
+take_disk(Boot *boot)
+{
+    BootRecipe *recipe = boot->recipe;
+    if (!boot->disk_fds)
+        return;
+    g_clear_pointer(&recipe->disk_fds, g_array_unref);
+    recipe->disk_fds = g_steal_pointer(&boot->disk_fds);
+}
+
 Template *
 template_freeze(Boot **boot, GError **error)
 {
@@ -119,6 +131,7 @@ template_freeze(Boot **boot, GError **error)
         g_propagate_error(error, g_steal_pointer(&reason));
         return NULL;
     }
+    take_disk(*boot);
     g_clear_pointer(boot, boot_free);
     return seal_all(template, error) ? g_steal_pointer(&template) : NULL;
 }

@@ -137,6 +137,10 @@ check_image(LabCheck *check)
         return;
     if (image->from)
         say_fault(check, image->pos, "from", image->from, file_fault(image->from));
+    if (!image->from && (!check->host->os || strcmp(check->host->os, OS_HOSTBED) == 0))
+        lab_check_say(check, image->pos,
+                      "nothing says what the image is made from; write from='…', or name "
+                      "the host's system with os='…'");
     if (image->size_bytes != LAB_AUTO &&
         (image->size_bytes < SIZE_MIN || image->size_bytes > SIZE_MAX_BYTES ||
          image->size_bytes % MIB != 0))

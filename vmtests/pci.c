@@ -178,7 +178,7 @@ has_driver(const char *address, const Fact *fact)
                             ? suite_fact("pci %s driver", address)->word[3]
                             : NULL;
     const char *found = suite_link(DEVICES "/%s/driver", address);
-    if (!asked && found)
+    if (!asked && found && !getenv("HOSTBED_SYSTEM"))
         differs_msg("%s is driven by %s, asked was none", address, found);
     if (asked && (!found || strcmp(asked, found) != 0))
         differs_msg("%s is driven by %s, asked was %s", address, found ? found : "none",

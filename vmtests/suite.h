@@ -4,7 +4,8 @@
  * look at, which is the host's own (/sys, /proc) or a recorded one. libc and cmocka only.
  *
  *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
- *   HOSTBED_TAINTED    set: raw emulator arguments may have changed the host
+ *   HOSTBED_SYSTEM     set: a distribution, with drivers for functions of which none is
+ * asked HOSTBED_TAINTED    set: raw emulator arguments may have changed the host
  *   HOSTBED_ROOT       root of a recorded tree; not set: the running host
  *   HOSTBED_CASE       the only case to run; the host is thrown away after it
  *   HOSTBED_SLOWNESS   how many times slower than the reference the machine is; not set:

@@ -257,7 +257,7 @@ frozen(Bench *bench)
     template->state_fd = memfd_create("state", MFD_CLOEXEC);
     assert_int_equal(ftruncate(memory, 512 * MIB), 0);
     assert_int_equal(ftruncate(template->state_fd, 5), 0);
-    recipe->memory_fds = boot_memory_fds_new();
+    recipe->memory_fds = boot_fds_new();
     g_array_append_val(recipe->memory_fds, memory);
     recipe->kernel = g_new0(Kernel, 1);
     recipe->kernel->release = g_strdup("6.1");

@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# A host that runs a distribution is the machine that was asked for, and commands and suites work in it as in the
+# micro image. The image is built once, by hostbed itself, and kept with the other costly files.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
+
+lab=$source_dir/topologies/debian12.xml
+out=$tap_dir/out
+err=$tap_dir/err
+
+# Whether the image can be had here: programs, packages, a mirror.
+hostbed image build "$lab" >"$out" 2>"$err" || skip_all "no image of debian12: $(tail -n 1 "$err")"
+
+open_overlays() { find "${XDG_CACHE_HOME:-$HOME/.cache}/hostbed/overlays" -mindepth 1 2>/dev/null | wc -l; }
+
+for emulator in $(emulators); do
+    version=$(emulator_version "$emulator")
+    run() { hostbed run --accel tcg --emulator "$emulator" "$@"; }
+
+    run "$lab" -- sh -c 'hostname; systemctl is-system-running; . /etc/os-release; echo $ID
+        touch /written && ls /written; ls -d /sys/class/net/eth0 /sys/class/net/eth1; exit 3' >"$out" 2>"$err"
+    is "the status is the command's, on $version" $? 3
+    is "it ran in the distribution, whole, with a disk of its own, on $version" "$(tr '\n' ' ' <"$out")" \
+        "l1 running debian /written /sys/class/net/eth0 /sys/class/net/eth1 "
+    is "and left no file behind, on $version" "$(open_overlays)" 0
+
+    # What was written before is gone. Functions are given to VFIO by the system's own modules.
+    run --bind nic "$lab" -- sh -c 'ls /written; ls -l "/sys/bus/pci/devices/$HOSTBED_BIND_1_ADDRESS/driver"' \
+        >"$out" 2>"$err"
+    has "a start has nothing of the one before, on $version" "$err" "cannot access '/written'"
+    has "a function is bound to vfio-pci, on $version" "$out" 'drivers/vfio-pci$'
+
+    hostbed test --accel tcg --emulator "$emulator" -s manifest -s pci -s iommu -s 'numa*' -s hugepages \
+        "$lab" >"$out" 2>"$err"
+    is "the host is the machine that was asked for, and suites pass in it, on $version" \
+        "$? $(grep -c '^not ok' "$out")" "0 0"
+    has "in clones of one that was started, on $version" "$err" 'hosts are clones'
+done
+done_testing
