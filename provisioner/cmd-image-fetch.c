@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hostbed image fetch: a file from the network into the cache; prints where it is.
+ * hostbed image fetch: a file from the network, or the image of a system, into the cache;
+ * prints where it is.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "cli-progress.h"
 #include "cmd-image.h"
 #include "fetch.h"
+#include "os-lookup.h"
 #include "units.h"
 
 typedef struct {
@@ -71,6 +73,30 @@ make_request(Options *options, char **urls, FetchRequest *request, GError **erro
                               .most_bytes = most_bytes,
                               .stall_s = (guint)MAX(options->stall_s, 0)};
     return TRUE;
+}
+
+/* An id of a system means the first of its images that a host can boot, and the list in
+ * which its vendor says what that is. *URLS (with room for one more) and OPTIONS get
+ * them. */
+static gboolean
+find_image(Options *options, const char *id, char **url, GError **error)
+{
+    g_autoptr(OsFacts) facts = os_lookup(id, error);
+    if (!facts)
+        return FALSE;
+    for (guint i = 0; i < facts->images->len; i++) {
+        const OsImageSource *image = facts->images->pdata[i];
+        if (strcmp(image->format, "qcow2") != 0 && strcmp(image->format, "raw") != 0)
+            continue;
+        *url = g_strdup(image->url);
+        if (!options->sha256 && !options->sha512 && !options->checksums)
+            options->checksums = fetch_vendor_list(*url);
+        return TRUE;
+    }
+    g_set_error(error, HB_ERROR, HB_USAGE,
+                "the database knows no disk image of %s; name one by its address",
+                facts->name);
+    return FALSE;
 }
 
 static void
@@ -137,7 +163,14 @@ cmd_image_fetch(int argc, char **argv)
         return status;
     if (argc < 2)
         return cli_fail_with(HB_USAGE, "'hostbed image fetch' takes a URL, and further "
-                                       "ones where the same file is");
+                                       "ones where the same file is, or the id of a "
+                                       "system");
+    g_autofree char *image = NULL;
+    if (argc == 2 && !strstr(argv[1], "://")) {
+        if (!find_image(&options, argv[1], &image, &error))
+            return cli_fail(error);
+        argv[1] = image;
+    }
     return make_request(&options, argv + 1, &request, &error) ? run(&options, &request)
                                                               : cli_fail(error);
 }

@@ -9,7 +9,7 @@ const Command image_commands[] = {
     {"build", "FROM|LAB…",
      "prepare the image of a recipe, disk, tarball or folder, or a lab's",
      cmd_image_build},
-    {"fetch", "URL…", "a file from the network, checked, into the cache",
+    {"fetch", "URL…|ID", "a file, or a system's image, from the network into the cache",
      cmd_image_fetch},
     {"info", "[--json] FILE", "the four sizes of a disk image, and what it is",
      cmd_image_info},

@@ -34,5 +34,9 @@ Fetched *fetch_file(const FetchRequest *request, ServantEvent event, gpointer us
 void fetched_free(Fetched *fetched);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Fetched, fetched_free)
 
+/* Where the vendor of the image at URL lists its checksums, as far as that is known of
+ * vendors; else NULL. Owned by the caller. */
+char *fetch_vendor_list(const char *url);
+
 /* The file's name in URL: behind the last slash, without query. Owned by the caller. */
 char *fetch_file_name(const char *url);

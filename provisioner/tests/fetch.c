@@ -132,6 +132,37 @@ names_of_files_are_those_of_addresses(void **state)
     }
 }
 
+static void
+vendors_list_what_they_publish(void **state)
+{
+    static const struct {
+        const char *image, *list;
+    } cases[] = {
+        {"https://cloud.debian.org/images/cloud/bookworm/latest/"
+         "debian-12-generic-amd64.qcow2",
+         "https://cloud.debian.org/images/cloud/bookworm/latest/SHA512SUMS"},
+        {"https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img",
+         "https://cloud-images.ubuntu.com/noble/current/SHA256SUMS"},
+        {"https://cloud.centos.org/centos/9-stream/a.qcow2",
+         "https://cloud.centos.org/centos/9-stream/a.qcow2.SHA256SUM"},
+        {"https://dl-cdn.alpinelinux.org/alpine/v3.20/releases/cloud/a.qcow2",
+         "https://dl-cdn.alpinelinux.org/alpine/v3.20/releases/cloud/a.qcow2.sha512"},
+        {"https://download.fedoraproject.org/pub/x/"
+         "Fedora-Cloud-Base-Generic.x86_64-41-1.4.qcow2",
+         "https://download.fedoraproject.org/pub/x/Fedora-Cloud-41-1.4-x86_64-CHECKSUM"},
+        {"https://download.fedoraproject.org/pub/x/"
+         "Fedora-Cloud-Base-Generic-42-1.1.x86_64.qcow2",
+         "https://download.fedoraproject.org/pub/x/Fedora-Cloud-42-1.1-x86_64-CHECKSUM"},
+        {"https://host/cloud.debian.org/a.qcow2", NULL},
+        {"http://cloud.debian.org/a/b.qcow2", NULL},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *list = fetch_vendor_list(cases[i].image);
+        if (g_strcmp0(list, cases[i].list) != 0)
+            fail_msg("%s: %s", cases[i].image, list);
+    }
+}
+
 int
 main(void)
 {
@@ -141,6 +172,7 @@ main(void)
         cmocka_unit_test(digests_are_checked),
         cmocka_unit_test(the_pace_is_that_of_the_last_seconds),
         cmocka_unit_test(names_of_files_are_those_of_addresses),
+        cmocka_unit_test(vendors_list_what_they_publish),
     };
     return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);
 }

@@ -214,6 +214,16 @@ else
     skip "a full disk" "no file system of its own can be mounted here"
 fi
 
+# ---- ids of systems
+
+if [ -x "$build_dir/osdb/hostbed-osinfo" ]; then
+    forget
+    fails "an id means the image of a system" 8 "/debian-12-generic-amd64.qcow2' is not in the cache" --offline debian12
+    fails "one that there is not" 2 'debian12' --offline debain12
+else
+    skip "ids of systems" "hostbed was built without libosinfo"
+fi
+
 # ---- TLS
 
 if command -v openssl >/dev/null && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 \
