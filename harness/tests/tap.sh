@@ -45,7 +45,7 @@ not_ok() {
     return 0
 }
 skip() { tap_count=$((tap_count + 1)); echo "ok $tap_count - $1 # SKIP $2"; }
-skip_all() { echo "1..0 # SKIP $1"; exit 77; }
+skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 bail() { echo "Bail out! $1"; exit 99; }
 done_testing() { echo "1..$tap_count"; }
 
