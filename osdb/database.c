@@ -104,7 +104,8 @@ database_open(GError **error)
     osinfo_loader_process_default_path(database->all_loader, &failure);
     if (failure) {
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
-                    "libosinfo's database cannot be read: %s; package osinfo-db has it",
+                    "libosinfo's database cannot be read: %s; packages osinfo-db and "
+                    "pci.ids (hwdata on Fedora) have it",
                     failure->message);
         return NULL;
     }

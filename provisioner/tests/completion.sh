@@ -37,6 +37,8 @@ offers "suites beside labs" "manifest" hostbed test lab.xml m
 offers "and their cases" "iommu/groups_are_translated" "$tap_dir/hostbed" test lab.xml iommu/groups_are_t
 offers "hosts of the lab" "compute0 compute1" "$tap_dir/hostbed" show "$source_dir/topologies/two-hosts.xml" --host ""
 offers "hosts behind =" "compute1" "$tap_dir/hostbed" run "$source_dir/topologies/two-hosts.xml" --host = compute1
+offers "operating systems" "$(hostbed os 2>/dev/null | cut -d" " -f1 | grep ^debian1 | LC_ALL=C sort | paste -sd" ")" \
+    "$tap_dir/hostbed" os debian1
 offers "no hosts without a lab" "" "$tap_dir/hostbed" show --host ""
 offers "options" "--jobs --json --junit" hostbed test --j
 offers "nor does check's" "lab.xml" hostbed check --json lab
