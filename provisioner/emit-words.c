@@ -164,9 +164,10 @@ emit_host_detail(const Plan *plan)
     else
         g_string_append_printf(text, "%s IOMMU, %s",
                                lab_iommu_model_name(plan->iommu.model), groups);
-    if (plan->image != NULL)
-        g_string_append_printf(text, "  ·  image %s",
-                               plan->image->from ? plan->image->from : "of its system");
+    if (plan->os != NULL)
+        g_string_append_printf(text, "  ·  %s", plan->os_name ? plan->os_name : plan->os);
+    if (plan->image != NULL && plan->image->from != NULL)
+        g_string_append_printf(text, "  ·  image %s", plan->image->from);
     if (plan->tainted)
         g_string_append(text, "  ·  tainted by raw arguments");
     return g_string_free(text, FALSE);

@@ -192,7 +192,11 @@ it_stands_in_what_is_shown(void **state)
     assert_string_equal(text, "");
     g_autofree char *tree = fixture_text(plan, "tree");
     g_autofree char *libvirt = fixture_text(plan, "libvirt");
+    g_autofree char *svg = fixture_text(plan, "svg");
+    g_autofree char *dot = fixture_text(plan, "dot");
     assert_non_null(strstr(tree, "\n  system    Deb 1\n"));
+    assert_non_null(strstr(svg, "Deb 1"));
+    assert_non_null(strstr(dot, "Deb 1"));
     assert_non_null(strstr(
         libvirt, "<libosinfo:libosinfo "
                  "xmlns:libosinfo=\"http://libosinfo.org/xmlns/libvirt/domain/1.0\">"));
