@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "autoptr.h"
+#include "cli-progress.h"
 #include "cmd-image.h"
 #include "lab.h"
 #include "libexec.h"
 #include "os-image.h"
-#include "printable.h"
 #include "replace-file.h"
 #include "sparse.h"
 #include "units.h"
@@ -42,37 +42,6 @@ options_clear(Options *options)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
-/* ---- progress
- * --------------------------------------------------------------------------------------
- */
-
-typedef struct {
-    char *what; /* is being done; NULL: nothing yet */
-    gint64 since_us;
-} Steps;
-
-static void
-end_step(Steps *steps)
-{
-    if (steps->what)
-        fprintf(stderr, "hostbed: %-28s %4.0f s\n", steps->what,
-                (double)(g_get_monotonic_time() - steps->since_us) / G_USEC_PER_SEC);
-    g_clear_pointer(&steps->what, g_free);
-}
-
-static void
-on_event(JsonObject *event, gpointer user_data)
-{
-    Steps *steps = user_data;
-    const char *what = json_object_get_string_member_with_default(event, "what", NULL);
-    g_autofree char *safe = what ? printable(what, strlen(what), 60) : NULL;
-    if (!safe || g_strcmp0(safe, steps->what) == 0)
-        return;
-    end_step(steps);
-    steps->what = g_steal_pointer(&safe);
-    steps->since_us = g_get_monotonic_time();
-}
-
 /* ---- one image
  * -------------------------------------------------------------------------------------
  */
@@ -95,11 +64,11 @@ copy_disk(const OsImage *image, const char *filename)
 static int
 build(const Options *options, const OsImageRequest *request)
 {
-    Steps steps = {NULL, 0};
     g_autoptr(GError) error = NULL;
-    g_autoptr(OsImage) image =
-        os_image_prepare(request, on_event, &steps, g_cancellable_get_current(), &error);
-    end_step(&steps);
+    g_autoptr(CliProgress) progress = cli_progress_new();
+    g_autoptr(OsImage) image = os_image_prepare(request, cli_progress_event, progress,
+                                                g_cancellable_get_current(), &error);
+    cli_progress_end(progress, image != NULL);
     if (!image)
         return cli_fail(error);
     printf("%.12s  %s  %s  %s\n", image->key, image->from, image->name, image->release);

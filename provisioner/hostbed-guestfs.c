@@ -131,6 +131,7 @@ work(const ServantSide *side, JsonObject *order, GError **error)
     };
     g_mutex_init(&prepare.lock);
     g_cond_init(&prepare.ended_changed);
+    prepare_own_tmp(order);
     signal(SIGPIPE, SIG_IGN); /* tar in the appliance may end before what we give it */
     g_mkdir(prepare.work, 0700);
     for (guint i = 0; i < G_N_ELEMENTS(steps); i++)

@@ -249,6 +249,7 @@ order_of(const Making *making, const char *path, const char *folder,
     set_text(order, "cmdline", request->cmdline);
     json_object_set_boolean_member(order, "force_tcg", request->force_tcg);
     json_object_set_boolean_member(order, "loader", request->loader);
+    json_object_set_boolean_member(order, "plain", making->recipe != NULL);
     json_object_set_int_member(order, "size",
                                MAX(request->size_bytes, is_tree ? TREE_SIZE : 0));
     add_kernel(order);

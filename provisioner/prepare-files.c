@@ -10,19 +10,47 @@
 
 #define READ_MAX ((int64_t)1 << 20)
 
+#define LINKS_MAX 40
+
+static char *find_folder(Prepare *prepare, const char *path, guint depth);
+
+/* Where the link PATH leads, which need not be there; NULL: it is no link. */
+static char *
+follow(Prepare *prepare, const char *path, guint depth)
+{
+    if (depth > LINKS_MAX || guestfs_is_symlink(prepare->g, path) != 1)
+        return NULL;
+    g_autofree char *target = guestfs_readlink(prepare->g, path);
+    g_autofree char *above = g_path_get_dirname(path);
+    g_autofree char *absolute = target ? g_canonicalize_filename(target, above) : NULL;
+    return absolute ? find_folder(prepare, absolute, depth + 1) : NULL;
+}
+
+static char *
+find_folder(Prepare *prepare, const char *path, guint depth)
+{
+    g_autofree char *real = guestfs_realpath(prepare->g, path);
+    if (real || g_str_equal(path, "/"))
+        return g_strdup(real ? real : "/");
+    g_autofree char *above = g_path_get_dirname(path);
+    g_autofree char *name = g_path_get_basename(path);
+    g_autofree char *folder = find_folder(prepare, above, depth);
+    g_autofree char *place = g_build_filename(folder, name, NULL);
+    char *target = follow(prepare, place, depth);
+    return target ? target : g_steal_pointer(&place);
+}
+
 char *
 prepare_place(Prepare *prepare, const char *path)
 {
     g_autofree char *clean = g_canonicalize_filename(path, "/");
-    if (g_str_equal(clean, "/"))
-        return g_strdup("/");
     g_autofree char *folder = g_path_get_dirname(clean);
     g_autofree char *name = g_path_get_basename(clean);
+    if (g_str_equal(clean, "/"))
+        return g_steal_pointer(&clean);
     char *known = g_hash_table_lookup(prepare->places, folder);
     if (!known) {
-        known = guestfs_realpath(prepare->g, folder);
-        if (!known) /* not there yet */
-            known = prepare_place(prepare, folder);
+        known = find_folder(prepare, folder, 0);
         g_hash_table_insert(prepare->places, g_strdup(folder), known);
     }
     return g_build_filename(known, name, NULL);

@@ -47,41 +47,109 @@ choose_root(Prepare *prepare, GError **error)
     return TRUE;
 }
 
+/* What inspection knows of it; os-release(5) may know better later. */
 static gboolean
-name_system(Prepare *prepare, GError **error)
+ask_inspection(Prepare *prepare, GError **error)
 {
     guestfs_h *g = prepare->g;
+    if (!choose_root(prepare, error))
+        return FALSE;
     g_autofree char *type = inspected(guestfs_inspect_get_type(g, prepare->root));
     prepare->os = inspected(guestfs_inspect_get_osinfo(g, prepare->root));
     prepare->name = inspected(guestfs_inspect_get_product_name(g, prepare->root));
-    if (!prepare->os || g_strcmp0(type, "linux") != 0)
-        return prepare_refuse(prepare, HB_UNSUPPORTED, error,
-                              "has a system that hostbed cannot prepare (%s): it should "
-                              "be a Linux distribution "
-                              "that libguestfs knows, by /etc/os-release",
-                              prepare->name ? prepare->name : "it does not say which");
-    if (!prepare->name)
-        prepare->name = g_strdup(prepare->os);
-    return TRUE;
+    return g_strcmp0(type, "linux") == 0 ||
+           prepare_refuse(prepare, HB_UNSUPPORTED, error,
+                          "has a system that hostbed cannot prepare (%s): it should be a "
+                          "Linux distribution",
+                          prepare->name ? prepare->name : "it does not say which");
 }
 
-/* As the system calls itself, once it is mounted: os-release(5). */
+/* ---- by what it says itself
+ * ------------------------------------------------------------------------ */
+
+typedef struct {
+    const char *id;     /* os-release(5)'s */
+    const char *prefix; /* of libosinfo's short id */
+    guint parts;        /* of the version that are in it */
+} System;
+
+static const System systems[] = {
+    {"debian", "debian", 1},
+    {"ubuntu", "ubuntu", 2},
+    {"fedora", "fedora", 1},
+    {"centos", "centos-stream", 1},
+    {"rhel", "rhel", 2},
+    {"rocky", "rocky", 1},
+    {"almalinux", "almalinux", 1},
+    {"alpine", "alpinelinux", 2},
+    {"opensuse-leap", "opensuse", 2},
+    {"opensuse-tumbleweed", "opensusetumbleweed", 0},
+    {"arch", "archlinux", 0},
+};
+
+/* The value of KEY; NULL: there is none. */
+static char *
+value_of(GStrv lines, const char *key)
+{
+    gsize length = strlen(key);
+    for (char **line = lines; *line; line++) {
+        g_autofree char *value =
+            strncmp(*line, key, length) == 0 && (*line)[length] == '='
+                ? g_shell_unquote(*line + length + 1, NULL)
+                : NULL;
+        char *safe = value ? printable(value, strlen(value), 200) : NULL;
+        if (safe && *safe)
+            return safe;
+        g_free(safe);
+    }
+    return NULL;
+}
+
+/* "12" of "12", "3.19" of "3.19.1"; a rolling release has none. */
+static char *
+version_of(const char *version, guint parts)
+{
+    g_auto(GStrv) words = g_strsplit(version ? version : "", ".", -1);
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; i < parts && words[i]; i++)
+        g_string_append_printf(text, "%s%s", i > 0 ? "." : "", words[i]);
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 static void
-take_own_name(Prepare *prepare)
+take_own_words(Prepare *prepare)
 {
     g_autofree char *text = prepare_read(prepare, "/etc/os-release");
     g_auto(GStrv) lines = g_strsplit(text ? text : "", "\n", -1);
-    for (char **line = lines; *line; line++) {
-        g_autofree char *value =
-            g_str_has_prefix(*line, "PRETTY_NAME=")
-                ? g_shell_unquote(*line + strlen("PRETTY_NAME="), NULL)
-                : NULL;
-        g_autofree char *name = value ? printable(value, strlen(value), 200) : NULL;
-        if (name && *name) {
-            g_free(prepare->name);
-            prepare->name = g_steal_pointer(&name);
-        }
+    g_autofree char *id = value_of(lines, "ID");
+    g_autofree char *number = value_of(lines, "VERSION_ID");
+    char *name = value_of(lines, "PRETTY_NAME");
+    if (name) {
+        g_free(prepare->name);
+        prepare->name = name;
     }
+    for (guint i = 0; id && i < G_N_ELEMENTS(systems); i++) {
+        if (!g_str_equal(systems[i].id, id) || (systems[i].parts > 0 && !number))
+            continue;
+        g_autofree char *version = version_of(number, systems[i].parts);
+        g_free(prepare->os);
+        prepare->os = g_strconcat(systems[i].prefix, version, NULL);
+    }
+}
+
+static gboolean
+name_system(Prepare *prepare, GError **error)
+{
+    take_own_words(prepare);
+    if (!prepare->os)
+        return prepare_refuse(
+            prepare, HB_UNSUPPORTED, error,
+            "has a system that hostbed does not know (%s); it should be a Linux "
+            "distribution that libosinfo knows, and say so in /etc/os-release",
+            prepare->name ? prepare->name : "it does not say which");
+    if (!prepare->name)
+        prepare->name = g_strdup(prepare->os);
+    return TRUE;
 }
 
 /* ---- mounted
@@ -148,17 +216,25 @@ find_root_words(Prepare *prepare, GError **error)
     return TRUE;
 }
 
+/* A file system that was made here is all of the disk, and needs no looking for. */
+static gboolean
+use_plain(Prepare *prepare, GError **error)
+{
+    prepare->root = g_strdup("/dev/sda");
+    return prepare->is_ours || guestfs_mount(prepare->g, prepare->root, "/") == 0 ||
+           prepare_failed(prepare, error, "its root cannot be mounted");
+}
+
 gboolean
 prepare_inspect(Prepare *prepare, GError **error)
 {
+    gboolean is_plain = prepare->is_ours || json_object_get_boolean_member_with_default(
+                                                prepare->order, "plain", FALSE);
     prepare_step(prepare, "inspecting the system");
-    if (prepare->is_ours && guestfs_umount_all(prepare->g) != 0)
-        return prepare_failed(prepare, error, "the new file system is in use");
-    if (!choose_root(prepare, error) || !name_system(prepare, error) ||
-        !find_root_words(prepare, error) || !mount_all(prepare, error))
+    if (is_plain ? !use_plain(prepare, error)
+                 : !ask_inspection(prepare, error) || !mount_all(prepare, error))
         return FALSE;
-    take_own_name(prepare);
-    return TRUE;
+    return name_system(prepare, error) && find_root_words(prepare, error);
 }
 
 /* ---- grown
@@ -193,8 +269,8 @@ grow_partition(Prepare *prepare, const char *partition, GError **error)
     gboolean is_gpt = g_str_equal(type, "gpt");
     if (is_gpt && guestfs_part_expand_gpt(g, disk) != 0)
         return prepare_failed(prepare, error, "its table of partitions cannot grow");
-    /* Behind it a GPT has its second table: 33 sectors. */
-    return guestfs_part_resize(g, disk, number, is_gpt ? -34 : -1) == 0 ||
+    /* Behind it a GPT has its second table, which starts at a whole MiB. */
+    return guestfs_part_resize(g, disk, number, is_gpt ? -2048 : -1) == 0 ||
            prepare_failed(prepare, error, "its root's partition cannot grow");
 }
 

@@ -63,6 +63,10 @@ gboolean prepare_run(const char *const *argv, GError **error);
 
 /* ---- the steps, in order */
 
+/* Before all: nothing that libguestfs leaves in /tmp stays there. Where that cannot be
+ * had, it is done without. */
+void prepare_own_tmp(JsonObject *order);
+
 /* The image's disk, before the appliance sees it. */
 gboolean prepare_disk(Prepare *prepare, GError **error);
 gboolean prepare_launch(Prepare *prepare, GError **error);

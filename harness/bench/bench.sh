@@ -13,7 +13,7 @@ trap 'rm -rf "$dir"' EXIT
 export XDG_STATE_HOME=$dir/state NO_COLOR=1
 
 hostbed() { "$build_dir/hostbed" "$@"; }
-export HOSTBED_LIBEXEC_DIR=$build_dir/vmtests HOSTBED_DATA_DIR=$source_dir/topologies
+export HOSTBED_LIBEXEC_DIR=$build_dir/vmtests:$build_dir/provisioner:$build_dir/osdb HOSTBED_DATA_DIR=$source_dir/topologies
 
 now_us() { local t=${EPOCHREALTIME/[.,]/}; echo "$t"; }
 milliseconds() { # FILE COMMAND…: appends how long the command took
@@ -187,6 +187,35 @@ compare_states() { # EMULATOR
     done
     ratio "$version: a clone with a guest inside, its first frame: cold" "$at/clone" "$at/cold" "at most 0.02, and 400 ms"
 }
+# One step: the same files into the same root, by hostbed (which also inspects, and takes the kernel out), by one start
+# of libguestfs alone, and by virt-customize.
+compare_image() { # EMULATOR
+    local at
+    at=$(mktemp -d "$dir/image.XXXXXX")
+    local -x LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg LIBGUESTFS_HV=$1
+    # shellcheck source=harness/tests/tiny-root.sh
+    . "$source_dir/harness/tests/tiny-root.sh"
+    tiny_root "$at/root"
+    if [ -x "$build_dir/provisioner/hostbed-guestfs" ] && command -v guestfish >/dev/null &&
+        PATH=$PATH:/usr/sbin:/sbin tiny_disk "$at/disk.qcow2" "$at/root" 2>"$dir/err"; then
+        cp -r "$build_dir/vmtests/suites" "$at/files"
+        printf '<lab xmlns="urn:hostbed:lab:1" name="image"><host name="l1"><image from="disk.qcow2"><copy from="files" to="/opt/files"/></image><cell cpus="0" memory="256 MiB"/></host></lab>' |
+            sed 's|"disk.qcow2"|"./disk.qcow2"|' >"$at/lab.xml"
+        for _ in once 1 2 3; do
+            hostbed image rm --all
+            milliseconds "$at/hostbed" hostbed image build --accel tcg --emulator "$1" "$at/lab.xml"
+            cp "$at/disk.qcow2" "$at/bare.qcow2"
+            milliseconds "$at/bare" guestfish -a "$at/bare.qcow2" -i copy-in "$at/files" /opt
+            cp "$at/disk.qcow2" "$at/customized.qcow2"
+            ! command -v virt-customize >/dev/null ||
+                milliseconds "$at/customize" virt-customize -q -a "$at/customized.qcow2" --copy-in "$at/files:/opt"
+        done
+        # The first time each makes an appliance.
+        sed -i 1d "$at/hostbed" "$at/bare" "$at/customize"
+    fi
+    ratio "$version: an image step: guestfish -i copy-in" "$at/hostbed" "$at/bare" "at most 1.1"
+    ratio "$version: an image step: virt-customize --copy-in" "$at/hostbed" "$at/customize" "less than 1"
+}
 inner_lab=$source_dir/topologies/nested-linux.xml
 said_hello() { sed -n 's/.* said HELLO after \([0-9]*\)\.\([0-9]*\) s$/\1\2/p' "$@" | sed 's/^0*\([0-9]\)/\1/'; }
 
@@ -210,6 +239,7 @@ compare memory
 compare jobs || exit 1
 compare inner
 compare states
+XDG_CACHE_HOME=${BENCH_CACHE:-$dir/cache} compare image
 [ -z "${BENCH_ONLY:-}" ] || exit 0
 
 for largest in 112nic-packed 128cell-2cpu; do

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2154
+# Sourced by the tests of images: a root file system of a few files, which is inspected as a distribution's is and
+# starts nothing, and disks with it; so an image is made in the time that the appliance takes.
+
+needs_images() {
+    local program
+    [ -x "$build_dir/provisioner/hostbed-guestfs" ] || skip_all "this hostbed was built without libguestfs"
+    for program in mke2fs debugfs qemu-img sfdisk; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || skip_all "this machine has no $program"
+    done
+    PATH=$PATH:/usr/sbin:/sbin
+    own_cache cache
+    # The appliance, which is the costly part, is the machine's.
+    mkdir -p "$shared_cache/appliance"
+    ln -sfn "$shared_cache/appliance" "$XDG_CACHE_HOME/hostbed/appliance"
+}
+
+# tiny_root FOLDER [ID]
+tiny_root() {
+    local root=$1 folder
+    for folder in bin boot/grub etc/default etc/systemd/system etc/libvirt/qemu/networks/autostart etc/selinux \
+        lib/systemd lib/modules/6.1.0-9-amd64 lib/modules/6.1.0-10-amd64 opt root run usr/share usr/lib usr/bin var tmp; do
+        mkdir -p "$root/$folder"
+    done
+    printf 'ID=%s\nNAME="Tiny"\nVERSION_ID="12"\nPRETTY_NAME="Tiny %s 12"\n' "${2-debian}" "${2-debian}" >"$root/etc/os-release"
+    [ "${2-debian}" != debian ] || echo 12.5 >"$root/etc/debian_version"
+    echo '127.0.0.1 localhost' >"$root/etc/hosts"
+    echo '/dev/sda1 / ext4 defaults 0 1' >"$root/etc/fstab"
+    : >"$root/lib/systemd/systemd"
+    for release in 6.1.0-9-amd64 6.1.0-10-amd64; do
+        echo "kernel $release" >"$root/boot/vmlinuz-$release"
+        echo "initramfs $release" >"$root/boot/initrd.img-$release"
+        echo 'kernel/drivers/block/virtio_blk.ko:' >"$root/lib/modules/$release/modules.dep"
+    done
+    echo '<network/>' >"$root/etc/libvirt/qemu/networks/autostart/default.xml"
+    printf '# a comment\nSELINUX=enforcing\n' >"$root/etc/selinux/config"
+    printf 'GRUB_TIMEOUT=5\nGRUB_CMDLINE_LINUX="quiet"\n' >"$root/etc/default/grub"
+    printf 'set timeout=5\nmenuentry "Tiny" {\n\tlinux\t/boot/vmlinuz root=/dev/sda1 ro\n\tinitrd /boot/initrd.img\n}\n' \
+        >"$root/boot/grub/grub.cfg"
+}
+
+# tiny_disk FILE.qcow2 ROOT: one GPT partition, from 1 MiB on, of a disk of 64 MiB
+tiny_disk() {
+    local raw=$1.raw
+    truncate -s 64M "$raw"
+    printf 'label: gpt\nstart=2048, size=122880, type=linux\n' | sfdisk -q "$raw" &&
+        mke2fs -q -F -t ext4 -d "$2" -E offset=1048576 "$raw" 60M && qemu-img convert -f raw -O qcow2 "$raw" "$1"
+}
+
+# The folder of the newest image.
+newest_image() { hostbed image list --json | sed -n 's/^ *"folder" : "\(.*\)",\{0,1\}$/\1/p' | head -n 1; }
+
+# in_image OFFSET COMMAND…: debugfs(8) on its disk, which nothing starts or mounts for
+raw_disk() { qemu-img convert -f qcow2 -O raw "$(newest_image)/disk.qcow2" "$tap_dir/image.raw"; }
+in_image() { debugfs -R "$2" "$tap_dir/image.raw?offset=$1" 2>/dev/null; }

@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Images are prepared by libguestfs: what was asked for is in them, where it was asked for, and bases stay as they are.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?run this by make check-vm}/harness/tests/tap.sh"
+# shellcheck source=harness/tests/tiny-root.sh
+. "$source_dir/harness/tests/tiny-root.sh"
+needs_images
+build() { hostbed image build --accel tcg "$@"; }
+
+# ---- a tarball, whose links lead elsewhere, and a lab's steps
+root="$tap_dir/root"
+outside="$tap_dir/outside"
+mkdir "$outside"
+tiny_root "$root"
+ln -s "$outside" "$root/var/lib"                        # of this machine, and of the appliance
+ln -s /../../../../../../../../run "$root/var/run"      # above all
+ln -s "$outside/secret" "$root/usr/lib/hostbed"
+ln -s /opt "$root/srv"
+tar -C "$root" --owner=0 --group=0 -cJf "$tap_dir/root.tar.xz" .
+mkdir -p "$tap_dir/lab/tree/deep"
+echo "from the lab's folder" >"$tap_dir/lab/tree/deep/file"
+chmod 750 "$tap_dir/lab/tree/deep/file"
+echo 'ssh-ed25519 AAAAtest someone' >"$tap_dir/lab/key.pub"
+cat >"$tap_dir/lab/lab.xml" <<'XML'
+<lab xmlns="urn:hostbed:lab:1" name="tiny">
+  <host name="l1">
+    <image from="../root.tar.xz" size="256 MiB">
+      <copy from="tree" to="/srv/tree"/>
+      <write path="/var/lib/made/by-lab" mode="0640">words</write>
+      <link path="/var/run/link" to="/etc/hostname"/>
+      <first-boot>touch /done</first-boot>
+      <ssh-key path="key.pub"/>
+    </image>
+    <cell cpus="0" memory="256 MiB"/>
+  </host>
+</lab>
+XML
+before=$(sha256sum <"$tap_dir/root.tar.xz")
+build "$tap_dir/lab/lab.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "an image is made of a tarball" $? 0
+has "it is inspected" "$tap_dir/out" '^[0-9a-f]{12}  .*root.tar.xz  Tiny debian 12  6.1.0-10-amd64$'
+is "the tarball is as it was" "$(sha256sum <"$tap_dir/root.tar.xz")" "$before"
+image=$(newest_image)
+has "its system is known to libosinfo" "$image/image.json" '"os" : "debian12"'
+is "its newest kernel is taken out" "$(cat "$image/kernel" "$image/initrd")" "kernel 6.1.0-10-amd64
+initramfs 6.1.0-10-amd64"
+has "with the list of its modules" "$image/modules/modules.dep" virtio_blk
+is "nobody may write to it" "$(find "$image" -type f -perm /222 -path '*disk*')" ""
+
+raw_disk
+in_image 0 'dump -p /opt/tree/deep/file '"$tap_dir/file"
+is "what is copied through a link is where that leads to in the image" "$(cat "$tap_dir/file")" "from the lab's folder"
+in_image 0 'stat /opt/tree/deep/file' >"$tap_dir/stat"
+has "with its mode, and root's" "$tap_dir/stat" 'Mode:  0750'
+has "and root's" "$tap_dir/stat" 'User: +0 +Group: +0'
+in_image 0 "cat $outside/made/by-lab" >"$tap_dir/words"
+has "a link to a folder of this machine means one of the image" "$tap_dir/words" '^words'
+is "and nothing is written there" "$(ls -A "$outside")" ""
+in_image 0 'stat /run/link' >"$tap_dir/stat"
+has "none leads above the image's root" "$tap_dir/stat" 'Fast link dest: "/etc/hostname"'
+in_image 0 "stat $outside/secret/hostbed-agent" >"$tap_dir/stat"
+has "the agent is in it" "$tap_dir/stat" 'Type: regular +Mode:  0755'
+in_image 0 'stat /etc/systemd/system/multi-user.target.wants/hostbed-agent.service' >"$tap_dir/stat"
+has "as a service" "$tap_dir/stat" 'dest: "../hostbed-agent.service"'
+in_image 0 "cat $outside/secret/vmtests/numa" >"$tap_dir/start"
+has "suites are in it" "$tap_dir/start" 'exec /usr/lib/hostbed/lib/ld-.* /usr/lib/hostbed/suites/numa'
+in_image 0 "cat $outside/secret/first-boot" >"$tap_dir/first"
+has "and the script of its first boot" "$tap_dir/first" '^touch /done'
+in_image 0 'cat /root/.ssh/authorized_keys' >"$tap_dir/keys"
+has "and the key" "$tap_dir/keys" '^ssh-ed25519 AAAAtest someone$'
+in_image 0 'cat /etc/fstab' >"$tap_dir/fstab"
+has "its root is named as the kernel is told" "$tap_dir/fstab" "^$(sed -n 's/.*root=\(UUID=[^ "]*\).*/\1/p' "$image/image.json") / ext4"
+in_image 0 'stat /etc/systemd/system/serial-getty@ttyS0.service' >"$tap_dir/stat"
+has "no login is offered where the kernel speaks" "$tap_dir/stat" 'dest: "/dev/null"'
+in_image 0 'ls /etc/libvirt/qemu/networks/autostart' >"$tap_dir/ls"
+is "libvirt's network does not start" "$(grep -c default.xml "$tap_dir/ls")" 0
+in_image 0 'cat /etc/selinux/config' >"$tap_dir/selinux"
+has "SELinux only warns" "$tap_dir/selinux" '^SELINUX=permissive$'
+e2fsck -fn "$tap_dir/image.raw" >"$tap_dir/fsck" 2>&1
+is "its file system is whole" $? 0
+
+build "$tap_dir/lab/lab.xml" >"$tap_dir/again" 2>"$tap_dir/err"
+is "it is found the next time" "$(cat "$tap_dir/again")" "$(cat "$tap_dir/out")"
+is "and nothing is done for it" "$(cat "$tap_dir/err")" ""
+
+# ---- a disk, which grows
+tiny_root "$tap_dir/root2"
+tiny_disk "$tap_dir/disk.qcow2" "$tap_dir/root2"
+before=$(sha256sum <"$tap_dir/disk.qcow2")
+build --size '256 MiB' -o "$tap_dir/copy.qcow2" "$tap_dir/disk.qcow2" >"$tap_dir/out" 2>"$tap_dir/err"
+is "an image is made of a disk" $? 0
+is "the disk is as it was" "$(sha256sum <"$tap_dir/disk.qcow2")" "$before"
+is "the image's is copied when asked" "$(sha256sum <"$tap_dir/copy.qcow2")" "$(sha256sum <"$(newest_image)/disk.qcow2")"
+has "it has a boot loader" "$(newest_image)/image.json" '"loader" : true'
+raw_disk
+is "it has the size that was asked for" "$(stat -c %s "$tap_dir/image.raw")" 268435456
+in_image 1048576 stats >"$tap_dir/stats"
+has "and so has its file system" "$tap_dir/stats" '^Block count: +(26[01]|6[45])[0-9]{3}$'
+is "its partitions are sound" "$(sfdisk -V "$tap_dir/image.raw" 2>&1 | grep -c 'No errors detected')" 1
+in_image 1048576 'cat /boot/grub/grub.cfg' >"$tap_dir/grub"
+has "its boot loader gives the kernel its words" "$tap_dir/grub" 'root=/dev/sda1 ro intel_iommu=on console=tty0 console=ttyS0$'
+has "and does not wait" "$tap_dir/grub" '^set timeout=0$'
+in_image 1048576 'cat /etc/default/grub' >"$tap_dir/grub"
+has "and so will one that the system makes" "$tap_dir/grub" '^GRUB_CMDLINE_LINUX="\$GRUB_CMDLINE_LINUX intel_iommu=on'
+
+# ---- what is there
+hostbed image list >"$tap_dir/list"
+is "both are listed" "$(wc -l <"$tap_dir/list")" 2
+hostbed image rm "$(cut -c-12 "$tap_dir/out")"
+hostbed image list >"$tap_dir/list"
+is "one can be removed" "$(wc -l <"$tap_dir/list")" 1
+is "nothing is left of the making" "$(find "$XDG_CACHE_HOME/hostbed/images" "$XDG_CACHE_HOME/hostbed/appliance/" -maxdepth 1 -name '.new-*')" ""
+done_testing

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Where root runs it, libguestfs puts its sockets below /tmp, whatever it is told, and
+ * only who ends in order removes them. So root gets a /tmp of its own, which goes with us
+ * however we end, with what the order needs of the real one in its place.
+ */
+#include "prepare.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+    char *path;
+    int fd;
+} Kept;
+
+static void
+keep(GArray *kept, const char *path)
+{
+    g_autofree char *clean = path ? g_canonicalize_filename(path, NULL) : NULL;
+    Kept one = {NULL, -1};
+    if (clean && g_str_has_prefix(clean, "/tmp/"))
+        one.fd = open(clean, O_PATH | O_CLOEXEC);
+    if (one.fd < 0)
+        return;
+    one.path = g_steal_pointer(&clean);
+    g_array_append_val(kept, one);
+}
+
+static void
+keep_all(GArray *kept, JsonObject *order)
+{
+    static const char *const names[] = {"folder",   "path",   "cache",
+                                        "emulator", "kernel", "kernel_modules"};
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++)
+        keep(kept, json_object_get_string_member_with_default(order, names[i], NULL));
+    JsonArray *steps = json_object_get_array_member(order, "steps");
+    for (guint i = 0; i < json_array_get_length(steps); i++) {
+        JsonObject *step = json_array_get_object_element(steps, i);
+        keep(kept, json_object_get_string_member_with_default(step, "from", NULL));
+    }
+}
+
+static void
+put_back(const Kept *one)
+{
+    struct stat st;
+    g_autofree char *source = g_strdup_printf("/proc/self/fd/%d", one->fd);
+    g_autofree char *above = g_path_get_dirname(one->path);
+    g_mkdir_with_parents(above, 0755);
+    if (fstat(one->fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        g_mkdir_with_parents(one->path, 0755);
+    } else {
+        int fd = open(one->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (mount(source, one->path, NULL, MS_BIND, NULL) != 0)
+        g_warning("%s cannot be used: %m", one->path);
+}
+
+void
+prepare_own_tmp(JsonObject *order)
+{
+    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        return;
+    g_autoptr(GArray) kept = g_array_new(FALSE, FALSE, sizeof(Kept));
+    keep_all(kept, order);
+    gboolean is_ours = mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777") == 0;
+    for (guint i = 0; i < kept->len; i++) {
+        Kept *one = &g_array_index(kept, Kept, i);
+        if (is_ours)
+            put_back(one);
+        close(one->fd);
+        g_free(one->path);
+    }
+}
