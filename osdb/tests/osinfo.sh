@@ -81,4 +81,23 @@ echo '<libosinfo version="0.0.1"><os id="http://a.example/a/1">' >"$tap_dir/brok
 OSINFO_USER_DIR="$tap_dir/broken" hostbed os debian12 >"$tap_dir/out" 2>"$tap_dir/err"
 is "a database that is broken is an error" "$?" 8
 has "in a sentence, too" "$tap_dir/err" "^hostbed: libosinfo's database cannot be read: "
+
+# Two systems that derive from one another: libosinfo 1.10 calls itself until it dies of it.
+mkdir -p "$tap_dir/circle/os/a.example"
+for pair in "1 2" "2 1"; do
+    read -r one other <<<"$pair"
+    cat >"$tap_dir/circle/os/a.example/a-$one.xml" <<END
+<libosinfo version="0.0.1">
+  <os id="http://a.example/a/$one">
+    <short-id>a$one</short-id><name>A $one</name><vendor>A</vendor>
+    <derives-from id="http://a.example/a/$other"/>
+  </os>
+</libosinfo>
+END
+done
+cat >"$tap_dir/lab.xml" <<'END'
+<lab xmlns="urn:hostbed:lab:1" name="circle"><host os="a1"><cell cpus="0" memory="128 MiB"/></host></lab>
+END
+OSINFO_USER_DIR="$tap_dir/circle" hostbed check "$tap_dir/lab.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "a database that libosinfo dies of leaves a lab as it is" "$? $(grep -c ': ok, 1 host' "$tap_dir/out")" "0 1"
 done_testing
