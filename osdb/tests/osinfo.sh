@@ -63,11 +63,14 @@ is "the micro image is a system" "$(head -n 1 "$tap_dir/out")" "hostbed (micro i
 hostbed os >"$tap_dir/list" 2>&1
 is "a list has all of them" "$(grep -cE '^(a1|alpinelinux3\.2[0-2]|centos-stream(9|10)|debian1[23]|fedora4[1-3]|hostbed|ubuntu2[246]\.04) ' "$tap_dir/list") $(wc -l <"$tap_dir/list")" "15 15"
 is "and says for which there is an image" "$(sed -n '/(image)$/!s/ .*//p' "$tap_dir/list" | paste -sd' ')" "a1 hostbed"
-failed=
-for word in $(cut -d' ' -f1 "$tap_dir/list"); do
-    hostbed os --json "$word" >"$tap_dir/out" 2>&1 || failed+=" $word"
-done
-is "each can be shown" "$failed" ""
+{
+    echo '<lab xmlns="urn:hostbed:lab:1" name="all">'
+    sed 's,^\([^ ]*\) .*,<host os="\1"><cell cpus="0-1" memory="8 GiB"/></host>,' "$tap_dir/list"
+    echo '</lab>'
+} >"$tap_dir/all.xml"
+hostbed check "$tap_dir/all.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "each can be named in a lab" "$? $(grep -c ' ok, 15 hosts' "$tap_dir/out")" "0 1"
+is "and 8 GiB are enough for it" "$(grep -E '\[os(-needs)?\]$' "$tap_dir/err")" ""
 
 rm -r "$OSINFO_SYSTEM_DIR"
 hostbed os centos-stream10 >"$tap_dir/out" 2>&1
