@@ -2,12 +2,15 @@
  *
  * The examination: what the machine has, item by item.
  */
+#include <unistd.h>
+
 #include "accel.h"
 #include "child.h"
 #include "doctor.h"
 #include "emulator.h"
 #include "error.h"
 #include "image.h"
+#include "libexec.h"
 #include "os-lookup.h"
 #include "resources.h"
 
@@ -277,13 +280,6 @@ static const struct {
      "libvirt-clients, libvirt-daemon-system",
      "libvirt-client, libvirt-daemon-driver-qemu",
      "starting a lab's domain XML with libvirt"},
-    {"libguestfs",
-     {"guestfish"},
-     "--version",
-     FALSE,
-     "libguestfs-tools",
-     "guestfs-tools",
-     "building images of whole distributions"},
 };
 
 static char *
@@ -318,6 +314,31 @@ add_program(GPtrArray *items, guint i)
         fact(facts, "version", version);
     doctor_add(items, DOCTOR_OK, programs[i].name,
                g_strdup_printf(*version ? "%s (%s)" : "%s", path, version), NULL, facts);
+}
+
+/* ---- programs of ours that were built if a library was there
+ * ---------------------------------------------------------------- */
+
+static const struct {
+    const char *library, *program, *what;
+} servants[] = {
+    {"libcurl", "hostbed-fetch", "fetching images"},
+    {"libguestfs", "hostbed-guestfs", "preparing images of distributions"},
+};
+
+static void
+add_servant(GPtrArray *items, guint i)
+{
+    g_autofree char *path = libexec_path(servants[i].program);
+    gboolean is_there = access(path, X_OK) == 0;
+    doctor_add(items, is_there ? DOCTOR_OK : DOCTOR_LIMITED, servants[i].library,
+               g_strdup_printf("%s %s %s", servants[i].what,
+                               is_there ? "is done by" : "needs, but lacks,",
+                               servants[i].program),
+               is_there ? NULL
+                        : g_strdup("run './quickstart images', which installs what "
+                                   "it needs and builds hostbed anew"),
+               is_there ? fact(NULL, "path", path) : NULL);
 }
 
 /* ---- operating systems
@@ -437,6 +458,8 @@ doctor_examine(const char *emulator, const char *kernel, Accel asked)
     add_kernels(items, kernel);
     for (guint i = 0; i < G_N_ELEMENTS(programs); i++)
         add_program(items, i);
+    for (guint i = 0; i < G_N_ELEMENTS(servants); i++)
+        add_servant(items, i);
     add_libosinfo(items);
     g_autoptr(Resources) resources = resources_read("");
     add_memory(items, resources);

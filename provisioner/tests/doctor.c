@@ -93,6 +93,7 @@ a_bad_emulator_is_told(void **state)
     find(items, "memory");
     find(items, "hugepages");
     find(items, "libguestfs");
+    find(items, "libcurl");
     find(items, "libosinfo");
 }
 
