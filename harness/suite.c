@@ -20,6 +20,7 @@ static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
 static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
+static const char *const libvirt_cases[] = {LIBVIRT_CASES(NAME) NULL};
 
 /* ---- states
  * ---------------------------------------------------------------------------------------
@@ -175,6 +176,16 @@ const Suite suites[] = {
         .timeout_seconds = 300,
         .case_seconds = 150,
     },
+    {
+        .name = "libvirt",
+        .cases = libvirt_cases,
+        .summary =
+            "libvirt in the host's distribution sees the host as it was asked for, and "
+            "gives a function to a guest",
+        .needs_system = TRUE,
+        .timeout_seconds = 120,
+        .case_seconds = 60,
+    },
     {NULL},
 };
 
@@ -327,6 +338,8 @@ has_pluggable(const Plan *plan)
 char *
 suite_unmet(const Suite *suite, const Plan *plan)
 {
+    if (suite->needs_system && !plan->image)
+        return g_strdup("the lab's host runs no distribution (<image>)");
     if (suite->needs_iommu && plan->iommu.model == LAB_IOMMU_NONE)
         return g_strdup("the lab has no IOMMU (<iommu>)");
     if (suite->needs_hugepages && !has_hugepages(plan))

@@ -55,6 +55,7 @@ typedef struct {
     const char *summary;      /* one line for --list */
     const char *const *cases; /* ends with NULL; of the check the plan tells, see below */
     gboolean is_check; /* the manifest's own: done from outside, no program in the host */
+    gboolean needs_system; /* a distribution */
     gboolean needs_iommu;
     gboolean needs_hugepages;
     gboolean needs_nic;    /* a network function that is no virtual one */

@@ -153,4 +153,11 @@
     CASE(frames_pass_between_linux_and_the_host) \
     CASE(linux_takes_a_plugged_function) \
     CASE(linux_drives_a_virtual_function)
+
+#define LIBVIRT_CASES(CASE) \
+    CASE(devices_hang_as_asked) \
+    CASE(nics_are_described) \
+    CASE(capabilities_have_every_node) \
+    CASE(the_host_validates) \
+    CASE(a_guest_gets_a_function_and_gives_it_back)
 /* clang-format on */

@@ -80,9 +80,8 @@ listen_on(const char *channel, const Inner *inner)
 }
 
 static int
-connect_by(const char *channel, const Inner *inner)
+connect_by(struct sockaddr_un address)
 {
-    struct sockaddr_un address = address_of(channel, inner);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
         fail_msg("%s has nobody: %s", address.sun_path, strerror(errno));
@@ -92,23 +91,23 @@ connect_by(const char *channel, const Inner *inner)
 static void
 connect_to(Inner *inner)
 {
-    inner->serial = connect_by("serial", inner);
-    inner->monitor = connect_by("monitor", inner);
+    inner->serial = connect_by(address_of("serial", inner));
+    inner->monitor = connect_by(address_of("monitor", inner));
 }
 
 /* ---- the emulator
  * ---------------------------------------------------------------------------------- */
 
-static void
-write_rom(void)
+void
+inner_write_rom(const char *path)
 {
     const size_t length = (size_t)(guest_rom_end - guest_rom);
-    int fd = open(ROM_PATH, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     ssize_t written = fd < 0 ? -1 : write(fd, guest_rom, length);
     if (fd >= 0)
         close(fd);
     if (written != (ssize_t)length)
-        fail_msg(ROM_PATH " cannot be written: %s", strerror(errno));
+        fail_msg("%s cannot be written: %s", path, strerror(errno));
 }
 
 /* What the emulator says of itself goes where fail_silent() reads it. One that is left
@@ -165,8 +164,12 @@ end_found(pid_t emulator)
 void
 inner_kill(Inner *inner)
 {
-    if (inner->emulator <= 0)
+    if (inner->emulator <= 0) {
+        if (inner->patience_ms > 0)
+            close(inner->serial);
+        *inner = (Inner){0};
         return;
+    }
     if (inner->is_found) {
         end_found(inner->emulator);
     } else {
@@ -188,7 +191,7 @@ static Inner *
 unused_inner(void)
 {
     for (long i = 0; i < INNER_GUESTS; i++) {
-        if (inners[i].emulator == 0) {
+        if (inners[i].patience_ms == 0) {
             suite_at_end(end_inner, i);
             return &inners[i];
         }
@@ -297,6 +300,7 @@ inner_new(const char *kind, const char *function, int patience_ms)
     Inner *inner = unused_inner();
     inner->kind = kind;
     inner->function = function;
+    inner->serial = -1;
     inner->patience_ms = suite_ms(patience_ms);
     return inner;
 }
@@ -308,10 +312,20 @@ inner_start(const char *function, const char *const *memory)
                                           "-bios",    ROM_PATH, NULL};
     Inner *inner = inner_new("rom", function, ANSWER_MS);
     if (!find_left(inner, !memory)) {
-        write_rom();
+        inner_write_rom(ROM_PATH);
         start(inner, options, memory);
     }
     inner_hear(inner);
+    return inner;
+}
+
+Inner *
+inner_meet(const char *function, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    Inner *inner = inner_new("rom", function, ANSWER_MS);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    inner->serial = connect_by(address);
     return inner;
 }
 

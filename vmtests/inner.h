@@ -15,8 +15,8 @@
 #define INNER_GUESTS 2
 
 typedef struct {
-    pid_t emulator;
-    bool is_found; /* running, as another program left it, whose child it was */
+    pid_t emulator; /* or 0: somebody else's */
+    bool is_found;  /* running, as another program left it, whose child it was */
     const char *kind, *function;
     int serial, monitor;
     int patience_ms;   /* so long may an answer take */
@@ -42,6 +42,11 @@ Inner *inner_start_linux(const char *function, const char *const *memory);
 /* Waits until a guest with Linux says a line that begins with WORD, and returns what is
  * behind it and a blank. */
 const char *inner_await(Inner *inner, const char *word);
+/* A guest with the ROM that somebody else has started with function FUNCTION, and will
+ * end; its serial port is the socket at PATH. */
+Inner *inner_meet(const char *function, const char *path);
+/* The ROM, to a file that others may read. */
+void inner_write_rom(const char *path);
 /* Ends the emulator as a crash would. */
 void inner_kill(Inner *inner);
 /* Leaves it when this program ends, stopped, for the next one, where it goes on. */

@@ -369,6 +369,19 @@ suite_asked(const char *address, const char *what)
     return fact ? fact->word[3] : "";
 }
 
+const Fact *
+suite_group_of(const char *address)
+{
+    for (const Fact *fact = suite_facts(); fact->count > 0; fact++) {
+        if (strcmp(fact->word[0], "group") != 0)
+            continue;
+        for (int i = 1; i < fact->count; i++)
+            if (strcmp(fact->word[i], address) == 0)
+                return fact;
+    }
+    return NULL;
+}
+
 /* ---- kernel lists
  * ------------------------------------------------------------------------------- */
 

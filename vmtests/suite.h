@@ -42,6 +42,9 @@ bool fact_is(const Fact *fact, const char *words);
 const Fact *suite_fact(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* What the manifest says of the function at ADDRESS ("node", "mac"), or "". */
 const char *suite_asked(const char *address, const char *what);
+/* The fact of the IOMMU group that has the function at ADDRESS: "group A B …"; NULL: it
+ * is in none. */
+const Fact *suite_group_of(const char *address);
 
 /* ---- the tree
  * ----------------------------------------------------------------------------- */

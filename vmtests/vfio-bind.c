@@ -25,24 +25,10 @@ is_bridge(const char *address)
     return class && strncmp(class->word[3], "0604", 4) == 0;
 }
 
-/* The fact of the group that has the function, or NULL. */
-static const Fact *
-group_of(const char *address)
-{
-    for (const Fact *fact = suite_facts(); fact->count > 0; fact++) {
-        if (strcmp(fact->word[0], "group") != 0)
-            continue;
-        for (int i = 1; i < fact->count; i++)
-            if (strcmp(fact->word[i], address) == 0)
-                return fact;
-    }
-    return NULL;
-}
-
 static bool
 is_alone(const char *address)
 {
-    const Fact *group = group_of(address);
+    const Fact *group = suite_group_of(address);
     if (!group)
         return false;
     for (int i = 1; i < group->count; i++)

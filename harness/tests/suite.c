@@ -39,6 +39,7 @@ plan_drop(Plan *plan)
     g_free(cell);
     g_ptr_array_unref(plan->cells);
     g_ptr_array_unref(plan->functions);
+    g_clear_pointer(&plan->image, lab_image_unref);
     g_free(plan->lab_name);
     g_free(plan->host_id);
     g_free(plan);
@@ -72,6 +73,9 @@ needs_are_seen_in_the_plan(void **state)
     g_autofree char *nobody = suite_unmet(suite_find("hotplug"), rich);
     assert_non_null(strstr(nobody, "no port"));
     ((PlanFunction *)bare->functions->pdata[0])->id = (char *)"port0.nic0";
+    g_autofree char *system = suite_unmet(suite_find("libvirt"), rich);
+    assert_non_null(strstr(system, "no distribution"));
+    rich->image = lab_image_new();
     for (const Suite *suite = suites; suite->name; suite++)
         assert_null(suite_unmet(suite, rich));
     ((PlanFunction *)bare->functions->pdata[0])->id = NULL;

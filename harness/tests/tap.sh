@@ -20,7 +20,7 @@ own_cache() {
     mkdir -p "$XDG_CACHE_HOME/hostbed"
     # shellcheck disable=SC2034 # for those who source this
     store="$XDG_CACHE_HOME/hostbed/templates"
-    for kind in kernels modules packages emulators initramfs digests; do
+    for kind in kernels modules packages emulators initramfs digests images downloads; do
         mkdir -p "$shared_cache/$kind"
         [ -e "$XDG_CACHE_HOME/hostbed/$kind" ] || ln -s "$shared_cache/$kind" "$XDG_CACHE_HOME/hostbed/$kind"
     done

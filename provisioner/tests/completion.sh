@@ -24,7 +24,7 @@ offers() { is "$1" "$(completed "${@:3}" 2>&1)" "$2"; }
 offers "commands" "check" hostbed ch
 offers "commands for help" "doctor" hostbed help "do"
 offers "labs and folders" "lab.xml sub with space.xml" hostbed show ""
-offers "only what begins so" "lab.xml" hostbed test l
+offers "only what begins so" "lab.xml" hostbed test la
 offers "forms" "svg" hostbed show -f s
 offers "forms behind =" "manifest" hostbed show --format = m
 offers "accelerators" "auto kvm tcg" hostbed run --accel ""
