@@ -75,6 +75,8 @@ static void
 take_line(const char *line, char above[DEPTH_MAX][NODE_NAME])
 {
     const char *mark = strstr(line, "+- ");
+    if (mark > line + strcspn(line, "\n"))
+        mark = NULL;
     size_t depth = mark ? (size_t)(mark - line + 2) / 4 : 0;
     if (!mark || depth == 0 || depth >= DEPTH_MAX || branch_count == LIST_MAX)
         return;
