@@ -86,7 +86,9 @@ prepare_image(const BootRecipe *recipe, const BootOptions *options, GError **err
     };
     os_image_request_take(&request, image);
     g_autofree char *from =
-        image->from ? NULL : os_image_of_system(options->plan->os, error);
+        image->from ? NULL
+                    : os_image_of_system(options->plan->os, on_event, &progress,
+                                         options->interrupt, error);
     if (!image->from && !from)
         return NULL;
     request.from = from ? from : request.from;

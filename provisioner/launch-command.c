@@ -7,6 +7,10 @@
 #include <sys/stat.h>
 
 #include "config.h"
+#include "emit.h"
+
+/* Below the logs, of a host with an image that is started by hand. */
+#define DISK_FILE "by-hand.qcow2"
 
 /* A word as sh takes it; words that need no quotes have none. */
 static void
@@ -39,11 +43,98 @@ own_memory(const char *argument)
     return json_to_string(node, FALSE);
 }
 
+/* Raw arguments may be anything. NULL: OBJECT (or NULL) has no such text. */
+static const char *
+text_member(JsonObject *object, const char *name)
+{
+    JsonNode *node = object ? json_object_get_member(object, name) : NULL;
+    return node && json_node_get_value_type(node) == G_TYPE_STRING
+               ? json_node_get_string(node)
+               : NULL;
+}
+
+/* What ARGUMENT says of a file of an image's disk; NULL: it is about something else. */
+static JsonNode *
+layer_of(const char *argument)
+{
+    g_autoptr(JsonNode) node = *argument == '{' ? json_from_string(argument, NULL) : NULL;
+    JsonObject *object =
+        node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    JsonNode *file = object ? json_object_get_member(object, "file") : NULL;
+    const char *name = text_member(object, "node-name");
+    const char *path = file && JSON_NODE_HOLDS_OBJECT(file)
+                           ? text_member(json_node_get_object(file), "filename")
+                           : NULL;
+    gboolean is_ours = name && g_str_has_prefix(name, EMIT_IMAGE_NODE) && path &&
+                       g_str_has_prefix(path, "/proc/self/fd/");
+    return is_ours ? g_steal_pointer(&node) : NULL;
+}
+
+static const char *
+layer_file(JsonNode *layer)
+{
+    JsonObject *file = json_object_get_object_member(json_node_get_object(layer), "file");
+    return json_object_get_string_member(file, "filename");
+}
+
+static gboolean
+is_bottom(JsonNode *layer)
+{
+    return g_str_equal(
+        json_object_get_string_member(json_node_get_object(layer), "node-name"),
+        EMIT_IMAGE_NODE "0");
+}
+
+static gboolean
+is_top(JsonNode *layer)
+{
+    return !json_object_get_boolean_member_with_default(json_node_get_object(layer),
+                                                        "read-only", FALSE);
+}
+
+/* The image itself has a name; what a host writes gets one. */
+static char *
+layer_by_hand(JsonNode *layer, const char *log_dir)
+{
+    JsonObject *object = json_node_get_object(layer);
+    JsonObject *file = json_object_get_object_member(object, "file");
+    g_autofree char *own = g_build_filename(log_dir, DISK_FILE, NULL);
+    g_autofree char *image =
+        is_bottom(layer) ? g_file_read_link(layer_file(layer), NULL) : NULL;
+    json_object_set_string_member(file, "filename", image ? image : own);
+    if (!is_bottom(layer))
+        json_object_set_string_member(object, "backing", EMIT_IMAGE_NODE "0");
+    return json_to_string(layer, FALSE);
+}
+
+/* The file that a host started by hand writes to. */
+static void
+append_disk(GString *text, const char *const *argv, const char *log_dir)
+{
+    for (; *argv; argv++) {
+        g_autoptr(JsonNode) layer = layer_of(*argv);
+        g_autofree char *image =
+            layer && is_bottom(layer) ? g_file_read_link(layer_file(layer), NULL) : NULL;
+        if (!image)
+            continue;
+        g_autofree char *own = g_build_filename(log_dir, DISK_FILE, NULL);
+        g_string_append(text, "qemu-img create -q -f qcow2 -F qcow2 -b ");
+        append_word(text, image);
+        g_string_append_c(text, ' ');
+        append_word(text, own);
+        g_string_append(text, " || exit\n");
+        return;
+    }
+}
+
 /* An argument as it works without us: no inherited descriptors; the console on the
  * terminal. */
 static char *
-by_hand(const char *argument)
+by_hand(const char *argument, const char *log_dir)
 {
+    g_autoptr(JsonNode) layer = layer_of(argument);
+    if (layer)
+        return layer_by_hand(layer, log_dir);
     char *memory = own_memory(argument);
     if (memory)
         return memory;
@@ -56,16 +147,30 @@ by_hand(const char *argument)
     return g_strdup_printf(is_console ? "stdio,%s,signal=on" : "null,%s", id);
 }
 
-static void
-append_command(GString *text, const char *const *argv, gboolean as_it_was)
+/* Of a clone: what the host that was frozen has written has no name. */
+static gboolean
+is_nameless(const char *argument)
 {
+    g_autoptr(JsonNode) layer = argument ? layer_of(argument) : NULL;
+    return layer && !is_bottom(layer) && !is_top(layer);
+}
+
+/* As it works by hand, in LOG_DIR; NULL: as it was. */
+static void
+append_command(GString *text, const char *const *argv, const char *log_dir)
+{
+    gboolean as_it_was = !log_dir;
     for (gsize i = 0; argv[i]; i++) {
         /* Of a clone: by hand it starts from the beginning. */
         if (!as_it_was && g_str_equal(argv[i], "-incoming") && argv[i + 1]) {
             i += g_strcmp0(argv[i + 2], "-S") == 0 ? 2 : 1;
             continue;
         }
-        g_autofree char *word = as_it_was ? g_strdup(argv[i]) : by_hand(argv[i]);
+        if (!as_it_was && g_str_equal(argv[i], "-blockdev") && is_nameless(argv[i + 1])) {
+            i++;
+            continue;
+        }
+        g_autofree char *word = as_it_was ? g_strdup(argv[i]) : by_hand(argv[i], log_dir);
         gboolean is_option = argv[i][0] == '-';
         g_string_append(text, i == 0 ? "" : is_option && !as_it_was ? " \\\n    " : " ");
         append_word(text, word);
@@ -104,11 +209,13 @@ machine_write_command(const MachineOptions *options, const char *const *argv,
     append_affinity(text);
     g_string_append(text, "# as it was, with descriptors that it inherited:\n# ");
     gsize comment = text->len;
-    append_command(text, argv, TRUE);
+    append_command(text, argv, NULL);
     /* A newline inside of a word must not end the comment. */
     g_strdelimit(text->str + comment, "\n", ' ');
     g_string_append(text, "\n# the same machine by hand, its console on the terminal, "
-                          "without an agent's peer:\ncd ");
+                          "without an agent's peer:\n");
+    append_disk(text, argv, options->log_dir);
+    g_string_append(text, "cd ");
     append_word(text, cwd);
     g_string_append(text, " && exec env -i");
     for (gsize i = 0; envp[i]; i++) {
@@ -116,7 +223,7 @@ machine_write_command(const MachineOptions *options, const char *const *argv,
         append_word(text, envp[i]);
     }
     g_string_append(text, " \\\n  ");
-    append_command(text, argv, FALSE);
+    append_command(text, argv, options->log_dir);
 
     log_dir_put(options->log_dir, "command", text->str, 0700);
 }

@@ -189,10 +189,11 @@ describe_io_error(JsonObject *data)
     g_autofree char *folder = overlay_folder(NULL);
     if (data && folder && g_str_has_prefix(node, EMIT_IMAGE_NODE) &&
         json_object_get_boolean_member_with_default(data, "nospace", FALSE))
-        return g_strdup_printf("the host was stopped because there is no space left for "
-                               "what it writes to its disk, which %s has the room for; "
-                               "make some, or set XDG_CACHE_HOME to a larger disk",
-                               folder);
+        return g_strdup_printf(
+            "the host was stopped because there is no space left in %s "
+            "for what it writes to its disk; make some, or set "
+            "XDG_CACHE_HOME to a folder that has more",
+            folder);
     return g_strdup_printf("the host was stopped by an I/O error on %s: %s",
                            *device ? device : node, string_member(data, "reason"));
 }

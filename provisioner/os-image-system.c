@@ -2,6 +2,7 @@
 #include "os-image-system.h"
 
 #include "error.h"
+#include "fetch.h"
 #include "os-image.h"
 #include "os-lookup.h"
 
@@ -15,8 +16,27 @@ recipe_of(const OsFacts *facts)
     return NULL;
 }
 
+static char *
+fetch_image(const OsImageSource *source, ServantEvent event, gpointer user_data,
+            GCancellable *cancellable, GError **error)
+{
+    const char *const urls[] = {source->url, NULL};
+    g_autofree char *list = fetch_vendor_list(source->url);
+    const FetchRequest request = {.urls = urls, .checksums = list};
+    g_autoptr(Fetched) fetched =
+        fetch_file(&request, event, user_data, cancellable, error);
+    return fetched ? g_strdup(fetched->path) : NULL;
+}
+
+static gboolean
+is_disk(const OsImageSource *source)
+{
+    return g_str_equal(source->format, "qcow2") || g_str_equal(source->format, "raw");
+}
+
 char *
-os_image_of_system(const char *os, GError **error)
+os_image_of_system(const char *os, ServantEvent event, gpointer user_data,
+                   GCancellable *cancellable, GError **error)
 {
     if (os_image_is_recipe(os))
         return g_strdup(os);
@@ -25,9 +45,13 @@ os_image_of_system(const char *os, GError **error)
         return NULL;
     if (recipe_of(facts))
         return g_strdup(recipe_of(facts));
+    for (guint i = 0; i < facts->images->len; i++)
+        if (is_disk(facts->images->pdata[i]))
+            return fetch_image(facts->images->pdata[i], event, user_data, cancellable,
+                               error);
     g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
-                "no recipe is called %s; name a disk, a tarball or a folder with <image "
-                "from='…'>",
+                "no recipe is called %s, and libosinfo knows no disk image of it; name a "
+                "disk, a tarball or a folder with <image from='…'>",
                 os);
     return NULL;
 }

@@ -124,7 +124,7 @@ add_system(const Plan *plan, GString *words)
     if (plan->image != NULL)
         g_string_append_printf(words,
                                " net.ifnames=0 systemd.hostname=%s systemd.getty_auto=no "
-                               "systemd.show_status=1 SYSTEMD_COLORS=0",
+                               "systemd.show_status=1 TERM=dumb",
                                plan->host_id);
 }
 

@@ -31,6 +31,20 @@ for emulator in $(emulators); do
     has "a start has nothing of the one before, on $version" "$err" "cannot access '/written'"
     has "a function is bound to vfio-pci, on $version" "$out" 'drivers/vfio-pci$'
 
+    # Where the disk is full that is told, and not that something hangs.
+    full=$tap_dir/full
+    # shellcheck disable=SC2016
+    fill='mount -t tmpfs -o size=64m none "$0" && exec "$@"'
+    mkdir -p "$full" "${XDG_CACHE_HOME:-$HOME/.cache}/hostbed/overlays"
+    if unshare -rm mount -t tmpfs none "$full" 2>"$err"; then
+        unshare -rm sh -c "$fill" "${XDG_CACHE_HOME:-$HOME/.cache}/hostbed/overlays" "$build_dir/run" hostbed run --no-retry \
+            --accel tcg --emulator "$emulator" "$lab" -- sh -c 'dd if=/dev/urandom of=/big bs=1M count=256; sync' >"$out" 2>"$err"
+        is "a disk that is full ends the host, on $version" $? 8
+        has "with a sentence that says so, on $version" "$err" 'there is no space left in .* for what it writes to its disk'
+    else
+        skip "a disk that is full, on $version" "no file systems can be mounted here"
+    fi
+
     hostbed test --accel tcg --emulator "$emulator" -s manifest -s pci -s iommu -s 'numa*' -s hugepages \
         "$lab" >"$out" 2>"$err"
     is "the host is the machine that was asked for, and suites pass in it, on $version" \

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache.h"
 #include "error.h"
 #include "launch.h"
 #include "log-dir.h"
@@ -89,6 +90,11 @@ play_after_greeting(const char *scene, int qmp, int console)
             qmp, "BLOCK_IO_ERROR",
             "\"device\": \"disk\", \"action\": \"stop\", \"reason\": \"No space\"");
         live();
+    } else if (g_str_equal(scene, "full")) {
+        played_say_event(qmp, "BLOCK_IO_ERROR",
+                         "\"device\": \"\", \"node-name\": \"hostbed-disk-1\", "
+                         "\"nospace\": true, \"action\": \"stop\", \"reason\": \"full\"");
+        live();
     } else if (g_str_equal(scene, "abort")) {
         played_say(console, "[    0.1] booting\n");
         fputs("error: failed to set MSR 0x10a\n", stderr);
@@ -132,6 +138,7 @@ play(const char *scene, char **argv)
 typedef struct {
     Plan *plan;
     char *dir, *self;
+    char **arguments; /* three of -blockdev; or NULL */
 } World;
 
 static int
@@ -168,7 +175,14 @@ start_by(const char *accel, const World *world, const char *scene,
          GCancellable *interrupt, GError **error)
 {
     g_autofree char *play_scene = g_strconcat("--play=", scene, NULL);
-    const char *extra[] = {play_scene, NULL};
+    const char *extra[] = {play_scene,
+                           world->arguments ? "-blockdev" : NULL,
+                           world->arguments ? world->arguments[0] : NULL,
+                           "-blockdev",
+                           world->arguments ? world->arguments[1] : NULL,
+                           "-blockdev",
+                           world->arguments ? world->arguments[2] : NULL,
+                           NULL};
     const MachineOptions options = {
         .plan = world->plan,
         .emulator = world->self,
@@ -240,6 +254,52 @@ assert_goes(const World *world, const char *scene, int code, const char *word)
     assert_words(failure->message, word);
     assert_int_equal(failure->code, code);
     assert_words(failure->message, world->dir);
+}
+
+/* As a person would start it again: on the image, with a file of its own. */
+static void
+a_disk_has_names_by_hand(void **state)
+{
+    World world = *(World *)*state;
+    g_autofree char *image = g_build_filename(world.dir, "an image", NULL);
+    assert_true(g_file_set_contents(image, "image", -1, NULL));
+    int fd = open(image, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    g_autofree char *bottom =
+        g_strdup_printf("{\"node-name\":\"hostbed-disk-0\",\"read-only\":true,\"file\":{"
+                        "\"filename\":\"/proc/self/fd/%d\"},\"backing\":null}",
+                        fd);
+    char *arguments[] = {
+        bottom,
+        (char *)"{\"node-name\":\"hostbed-disk-1\",\"read-only\":true,\"file\":{"
+                "\"filename\":\"/proc/self/fd/901\"},\"backing\":\"hostbed-disk-0\"}",
+        (char *)"{\"node-name\":\"hostbed-disk-2\",\"read-only\":false,\"file\":{"
+                "\"filename\":\"/proc/self/fd/902\"},\"backing\":\"hostbed-disk-1\"}",
+    };
+    world.arguments = arguments;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Machine) machine = start(&world, "live", NULL, &error);
+    assert_non_null(machine);
+    g_autofree char *text = read_log(&world, "command");
+    const char *by_hand = strstr(text, "the same machine by hand");
+    assert_non_null(by_hand);
+    assert_words(by_hand, "qemu-img create -q -f qcow2 -F qcow2 -b '");
+    assert_words(by_hand, "/an image' ");
+    assert_words(by_hand, "/an image\"},\"backing\":null");
+    assert_words(by_hand, "/by-hand.qcow2\"},\"backing\":\"hostbed-disk-0\"");
+    assert_null(strstr(by_hand, "fd/901"));
+    close(fd);
+    g_unlink(image);
+}
+
+static void
+a_full_disk_is_told(void **state)
+{
+    g_autofree char *cache = g_dir_make_tmp("hostbed-test-XXXXXX", NULL);
+    g_setenv("XDG_CACHE_HOME", cache, TRUE);
+    assert_goes(*state, "full", HB_INFRASTRUCTURE, "for what it writes to its disk");
+    g_unsetenv("XDG_CACHE_HOME");
+    cache_remove_tree(cache);
 }
 
 static void
@@ -476,6 +536,8 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_machine_lives_until_it_is_freed, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_disk_has_names_by_hand, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_bad_start_tells_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_emulation_has_small_pages, set_up,
                                         tear_down),
