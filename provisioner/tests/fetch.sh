@@ -202,6 +202,21 @@ for signal in KILL INT; do
     has "(Range)" plain.log "^direct /wait bytes=$((size / 2))-"
 done
 
+# ---- on a terminal
+
+if command -v script >/dev/null; then
+    forget
+    TERM=xterm LC_ALL=C script -qec "$build_dir/run hostbed image fetch --sha256 $sha256 $url/wait/disk" /dev/null </dev/null >terminal & running=$!
+    until_in terminal '50 %'
+    touch go
+    wait $running
+    has "how far it is is drawn" terminal 'fetching disk  ##########\.{10}  50 %  146 KiB of 293 KiB'
+    has "how long it took stays" terminal 'hostbed: fetching disk  [0-9]+ s'
+    rm go
+else
+    skip "on a terminal" "script(1) is not there"
+fi
+
 # ---- a full disk
 
 # shellcheck disable=SC2016 # for the inner shell
