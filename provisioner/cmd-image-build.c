@@ -13,6 +13,7 @@
 #include "cmd-image.h"
 #include "lab.h"
 #include "libexec.h"
+#include "os-image-system.h"
 #include "os-image.h"
 #include "replace-file.h"
 #include "sparse.h"
@@ -90,7 +91,40 @@ new_request(const Options *options)
     };
 }
 
+/* What an image is made from whose lab says only the system; NULL: *STATUS is set. */
+static char *
+base_of_system(const char *os, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CliProgress) progress = cli_progress_new();
+    char *from = os_image_of_system(os, cli_progress_event, progress,
+                                    g_cancellable_get_current(), &error);
+    cli_progress_end(progress, from != NULL);
+    if (!from)
+        *status = cli_fail(error);
+    return from;
+}
+
 /* What the command line says besides goes before what the lab says. */
+static int
+build_of_host(const Options *options, const LabHost *host)
+{
+    int status = HB_OK;
+    g_autofree char *from = NULL;
+    OsImageRequest request = new_request(options);
+    os_image_request_take(&request, host->image);
+    if (!request.from) {
+        from = base_of_system(host->os, &status);
+        request.from = from;
+    }
+    if (options->size)
+        request.size_bytes = options->size_bytes;
+    request.ssh_key = options->ssh_key ? options->ssh_key : request.ssh_key;
+    request.mirror = options->mirror ? options->mirror : request.mirror;
+    request.proxy = options->proxy ? options->proxy : request.proxy;
+    return request.from ? build(options, &request) : status;
+}
+
 static int
 build_of_lab(const Options *options, const char *filename)
 {
@@ -104,14 +138,7 @@ build_of_lab(const Options *options, const char *filename)
         const LabHost *host = lab->hosts->pdata[i];
         if (!host->image)
             continue;
-        OsImageRequest request = new_request(options);
-        os_image_request_take(&request, host->image);
-        if (options->size)
-            request.size_bytes = options->size_bytes;
-        request.ssh_key = options->ssh_key ? options->ssh_key : request.ssh_key;
-        request.mirror = options->mirror ? options->mirror : request.mirror;
-        request.proxy = options->proxy ? options->proxy : request.proxy;
-        status = build(options, &request);
+        status = build_of_host(options, host);
         count++;
     }
     return status == HB_OK && count == 0

@@ -168,7 +168,7 @@ add_folder_itself(Layer *layer, const FTSENT *entry, const char *path)
 }
 
 static void
-add_entry(Layer *layer, FTSENT *entry, const char *path)
+add_entry(Layer *layer, FTSENT *entry, const char *path, int mode)
 {
     g_autofree char *target = NULL;
     switch (entry->fts_info) {
@@ -181,7 +181,7 @@ add_entry(Layer *layer, FTSENT *entry, const char *path)
         break;
     case FTS_F:
         layer->entries++;
-        add_file(layer, path, entry->fts_accpath, -1);
+        add_file(layer, path, entry->fts_accpath, mode);
         break;
     case FTS_SL:
     case FTS_SLNONE:
@@ -207,7 +207,7 @@ by_name(const FTSENT **a, const FTSENT **b)
 }
 
 static void
-add_folder(Layer *layer, const char *path, const char *source)
+add_folder(Layer *layer, const char *path, const char *source, int mode)
 {
     char *const roots[] = {(char *)source, NULL};
     gsize above = strlen(source);
@@ -219,7 +219,7 @@ add_folder(Layer *layer, const char *path, const char *source)
         if (layer->entries > LAYER_ENTRIES_MAX)
             fail_source(layer, source, "it is more than 200000 files");
         else
-            add_entry(layer, entry, to);
+            add_entry(layer, entry, to, mode);
         layer->owner = NULL;
     }
     if (fts)
@@ -232,7 +232,7 @@ layer_add_copy(Layer *layer, const char *path, const char *source, int mode)
     if (layer->error)
         return;
     if (g_file_test(source, G_FILE_TEST_IS_DIR))
-        add_folder(layer, path, source);
+        add_folder(layer, path, source, mode);
     else
         add_file(layer, path, source, mode);
 }

@@ -26,7 +26,8 @@ void layer_add_text(Layer *layer, const char *path, const char *text, guint mode
 void layer_add_link(Layer *layer, const char *path, const char *target);
 void layer_add_folder(Layer *layer, const char *path, guint mode);
 /* SOURCE as PATH: a file, or a folder with all in it but sockets, pipes and devices; a
- * link is what it leads to, those in a folder stay links. MODE is a file's, -1: as it is.
+ * link is what it leads to, those in a folder stay links. MODE is that of all files, -1:
+ * as it is.
  */
 void layer_add_copy(Layer *layer, const char *path, const char *source, int mode);
 

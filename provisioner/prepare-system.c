@@ -26,7 +26,15 @@ typedef struct {
  * --------------------------------------------------------------------------------------
  */
 
+/* libvirt's daemon looks for KVM once, and remembers that there was none. Only it waits
+ * for the modules, since under emulation they take seconds. */
+#define LOAD_KVM                                                                         \
+    "[Service]\nExecStartPre=-/sbin/modprobe -q kvm_amd\n"                               \
+    "ExecStartPre=-/sbin/modprobe -q kvm_intel\n"
+
 static const Text systemd_texts[] = {
+    {"/etc/systemd/system/libvirtd.service.d/hostbed.conf", LOAD_KVM, 0644},
+    {"/etc/systemd/system/virtqemud.service.d/hostbed.conf", LOAD_KVM, 0644},
     {"/etc/systemd/system/hostbed-agent.service",
      "[Unit]\n"
      "Description=hostbed's agent\n"
@@ -117,8 +125,6 @@ static const Text sysvinit_agent = {"/etc/init.d/hostbed-agent",
  */
 
 static const Text settings[] = {
-    /* libvirt's daemon looks for KVM once, and remembers that there was none. */
-    {"/etc/modules-load.d/hostbed.conf", "kvm_amd\nkvm_intel\n", 0644},
     {"/etc/cloud/cloud-init.disabled", "", 0644},
     {"/etc/dracut.conf.d/hostbed.conf",
      "add_drivers+=\" vfio vfio_iommu_type1 vfio_pci virtio_pci virtio_blk \"\n", 0644},
