@@ -365,9 +365,12 @@ init_open_port(Agent *agent)
 {
     int uevents = uevents_open();
     int fd;
+    bool is_told = false;
     while ((fd = open_named_port()) < 0)
-        if (!uevents_wait(uevents, PORT_COMPLAIN_MS))
+        if (!uevents_wait(uevents, PORT_COMPLAIN_MS) && (agent->is_init || !is_told)) {
             agent_log(agent, 3, "there is no port named %s", HB_WIRE_PORT);
+            is_told = true;
+        }
     close(uevents);
     return fd;
 }

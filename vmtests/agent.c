@@ -114,9 +114,8 @@ serve_socket(Agent *agent, int fd)
 
 /* Serves one harness after the other, until a signal says what else to do: its number. */
 static int
-serve_harnesses(Agent *agent)
+serve_harnesses(Agent *agent, int port)
 {
-    int port = init_open_port(agent);
     for (;;) {
         int number = init_wait_harness(agent, port);
         if (!number) {
@@ -140,19 +139,22 @@ be_init(Agent *agent)
     take_signals(agent);
     init_machine(agent);
     open_standard_streams("/dev/null");
-    init_shutdown(agent, serve_harnesses(agent));
+    init_shutdown(agent, serve_harnesses(agent, init_open_port(agent)));
 }
 
-/* The end of the machine is the system's business; a signal is about us alone. */
+/* The end of the machine is the system's business; a signal is about us alone. One
+ * without our port, where somebody else has started the image, is left as it is. */
 static int
 be_service(Agent *agent)
 {
     agent->has_host = true;
     clearenv(); /* commands get the environment that they have in any host */
     open_standard_streams("/dev/null");
-    take_signals(agent);
+    int port = init_open_port(agent);
     service_machine(agent);
-    serve_harnesses(agent);
+    take_signals(agent);
+    serve_harnesses(agent, port);
+    close(port);
     close(agent->signal_fd);
     free(agent);
     return 0;
