@@ -230,8 +230,12 @@ static gboolean
 run_mmdebstrap(Bootstrap *bootstrap, int disk, GError **error)
 {
     g_auto(GStrv) argv = command_line(bootstrap, disk);
+    /* Who has another user's number in the tree's name space does not get into the cache.
+     */
     g_auto(GStrv) environment =
-        g_environ_setenv(g_get_environ(), "TMPDIR", text(bootstrap, "work"), TRUE);
+        geteuid() == 0
+            ? g_environ_setenv(g_get_environ(), "TMPDIR", text(bootstrap, "work"), TRUE)
+            : g_get_environ();
     g_autoptr(GError) failure = NULL;
     GPid pid = 0;
     int errors = -1, status = 0;
