@@ -36,6 +36,10 @@ demanded() {
         ;;
     esac
 }
+demanded_suites() { # LAB: as options, a word a line
+    printf -- '-s\n%s\n' manifest
+    demanded "$1" | tr ' ' '\n' | sed -n 's|/.*||p' | sort -u | sed 's/^/-s\n/'
+}
 if [ -n "${HOSTBED_DEMANDS-}" ]; then
     for lab in "$source_dir"/topologies/*.xml; do
         name=$(basename "$lab" .xml)
@@ -52,13 +56,16 @@ missing() {
     done
 }
 
+# With the first emulator all suites but vfio, dma, nested and hotplug, which take long and have scripts and labs of their
+# own; with the second, which make soak tries as long, the check and what a lab is there for.
+selection=(-s '[!vdnh]*' -s 'numa*' -s hugepages)
 for emulator in $(emulators); do
     version=$(emulator_version "$emulator")
     for lab in "$source_dir"/topologies/*.xml; do
         name=$(basename "$lab" .xml)
         grep -q '<image' "$lab" && continue # minutes to prepare: vm-os.sh
-        # All suites but vfio, dma, nested and hotplug, which take long and have scripts and labs of their own.
-        hostbed test --accel tcg --emulator "$emulator" -s '[!vdnh]*' -s 'numa*' -s hugepages \
+        [ "$emulator" = "$(emulators | head -n 1)" ] || mapfile -t selection < <(demanded_suites "$name")
+        hostbed test --accel tcg --emulator "$emulator" "${selection[@]}" \
             --log-dir "$tap_dir/$name" "$lab" >"$tap_dir/out" 2>"$tap_dir/err"
         status=$?
         passed=$(grep -c '^ok ' "$tap_dir/out")
