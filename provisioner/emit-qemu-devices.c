@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * PCI functions, with what stands behind them: networks, disks, the agent.
+ */
+#include "emit-parts.h"
+#include "emit-qemu.h"
+#include "wire.h"
+
+static void
+add_hub_port(QemuWriter *writer, const char *id, guint hub, const char *peer)
+{
+    JsonObject *netdev = qemu_object_new("type", "hubport", "id", id);
+    json_object_set_int_member(netdev, "hubid", hub);
+    if (peer)
+        json_object_set_string_member(netdev, "netdev", peer);
+    qemu_add_json(writer, "-netdev", netdev);
+}
+
+/* A port of the network's hub sees each frame once. It needs a peer that takes frames, or
+ * gets none: a port of a hub of its own, on which another one leads nowhere. */
+static void
+write_capture(QemuWriter *writer, const char *network, guint hub, guint sink)
+{
+    g_autofree char *end = g_strdup_printf("hostbed-sink-end-%u", hub);
+    g_autofree char *peer = g_strdup_printf("hostbed-sink-%u", hub);
+    g_autofree char *port = g_strdup_printf("hostbed-capture-%u", hub);
+    g_autofree char *id = g_strdup_printf("hostbed-dump-%u", hub);
+    g_autofree char *file = emit_capture_file(writer->words->capture_dir, network);
+    add_hub_port(writer, end, sink, NULL);
+    add_hub_port(writer, peer, sink, NULL);
+    add_hub_port(writer, port, hub, peer);
+    JsonObject *dump = qemu_object_new("qom-type", "filter-dump", "id", id);
+    json_object_set_string_member(dump, "netdev", port);
+    json_object_set_string_member(dump, "file", file);
+    json_object_set_int_member(dump, "maxlen", EMIT_CAPTURE_MAX);
+    qemu_add_json(writer, "-object", dump);
+}
+
+void
+qemu_write_captures(QemuWriter *writer)
+{
+    if (!writer->words->capture_dir)
+        return;
+    g_autoptr(GPtrArray) networks = plan_networks(writer->plan);
+    for (guint hub = 0; hub < networks->len; hub++)
+        write_capture(writer, networks->pdata[hub], hub, networks->len + hub);
+}
+
+/* Networks are numbered in the order of their names. */
+static guint
+hub_of(const Plan *plan, const char *network)
+{
+    guint hub = 0;
+    g_autoptr(GPtrArray) networks = plan_networks(plan);
+    g_ptr_array_find_with_equal_func(networks, network, g_str_equal, &hub);
+    return hub;
+}
+
+/* No network, no peer: a NIC without one has no netdev at all. */
+static void
+write_network(QemuWriter *writer, const PlanFunction *function, JsonObject *device)
+{
+    if (!function->network || json_object_has_member(device, "netdev"))
+        return;
+    g_autofree char *id = g_strconcat("hostbed-net-", function->id, NULL);
+    add_hub_port(writer, id, hub_of(writer->plan, function->network), NULL);
+    json_object_set_string_member(device, "netdev", id);
+}
+
+static char *
+layer_name(guint index)
+{
+    return g_strdup_printf(EMIT_IMAGE_NODE "%u", index);
+}
+
+/* One of the files that the disk of an image consists of, INDEX from the bottom. What it
+ * is based on is said here and not taken from the file, whoever made that. Nobody else
+ * has the file open for writing, and nobody needs what is written after the host's end.
+ */
+static void
+write_layer(QemuWriter *writer, guint index, gboolean read_only)
+{
+    g_autofree char *name = layer_name(index);
+    g_autofree char *below = index > 0 ? layer_name(index - 1) : NULL;
+    JsonObject *file = qemu_object_new("driver", "file", NULL, NULL);
+    json_object_set_string_member(file, "filename", writer->words->disk_files[index]);
+    json_object_set_string_member(file, "locking", "off");
+    JsonObject *layer = qemu_object_new("driver", "qcow2", "node-name", name);
+    json_object_set_boolean_member(layer, "read-only", read_only);
+    if (!read_only) {
+        JsonObject *cache = json_object_new();
+        json_object_set_boolean_member(cache, "no-flush", TRUE);
+        json_object_set_object_member(layer, "cache", cache);
+        json_object_set_string_member(layer, "discard", "unmap");
+    }
+    json_object_set_object_member(layer, "file", file);
+    if (below)
+        json_object_set_string_member(layer, "backing", below);
+    else
+        json_object_set_null_member(layer, "backing");
+    qemu_add_json(writer, "-blockdev", layer);
+}
+
+static void
+write_image(QemuWriter *writer, const PlanFunction *function, JsonObject *device)
+{
+    const char *const *files = writer->words->disk_files;
+    if (!files || !emit_is_image(function))
+        return;
+    guint count = g_strv_length((GStrv)files);
+    for (guint i = 0; i < count; i++)
+        write_layer(writer, i, i + 1 < count);
+    g_autofree char *top = layer_name(count - 1);
+    json_object_set_string_member(device, "drive", top);
+}
+
+/* A disk that reads as zeroes and keeps nothing: there is no file to leave behind. */
+static void
+write_disk(QemuWriter *writer, const PlanFunction *function, JsonObject *device)
+{
+    if (function->size_bytes <= 0 || json_object_has_member(device, "drive"))
+        return;
+    g_autofree char *name = emit_disk_name(function->id);
+    JsonObject *disk = qemu_object_new("driver", "null-co", "node-name", name);
+    json_object_set_boolean_member(disk, "read-zeroes", TRUE);
+    json_object_set_int_member(disk, "size", function->size_bytes);
+    qemu_add_json(writer, "-blockdev", disk);
+    json_object_set_string_member(device, "drive", name);
+}
+
+JsonObject *
+emit_qemu_device(const PlanFunction *function)
+{
+    char addr[8];
+    g_snprintf(addr, sizeof addr, "%02x.%x", function->address.slot,
+               function->address.function);
+    JsonObject *device = qemu_object_new("driver", function->driver, "id", function->id);
+    json_object_set_string_member(device, "bus", function->bus);
+    json_object_set_string_member(device, "addr", addr);
+    qemu_set_properties(device, function->properties);
+    return device;
+}
+
+static void
+write_agent_port(QemuWriter *writer, const PlanFunction *function)
+{
+    if (!writer->words->agent_fd || !emit_is_channel(function))
+        return;
+    g_autofree char *bus = g_strconcat(function->id, ".0", NULL);
+    JsonObject *port = qemu_object_new("driver", "virtserialport", "bus", bus);
+    json_object_set_string_member(port, "chardev", "hostbed-agent");
+    json_object_set_string_member(port, "name", HB_WIRE_PORT);
+    qemu_add_json(writer, "-device", port);
+}
+
+static void
+write_function(QemuWriter *writer, const PlanFunction *function)
+{
+    JsonObject *device = emit_qemu_device(function);
+    write_network(writer, function, device);
+    write_disk(writer, function, device);
+    write_image(writer, function, device);
+    qemu_add_json(writer, "-device", device);
+    write_agent_port(writer, function);
+}
+
+/* The IOMMU comes first, since devices ask for it when they are made. Guest addresses are
+ * in an order in which each bus exists before something is plugged into it. */
+void
+qemu_write_functions(QemuWriter *writer)
+{
+    const Plan *plan = writer->plan;
+    if (plan->iommu.driver) {
+        JsonObject *device = qemu_object_new("driver", plan->iommu.driver, NULL, NULL);
+        qemu_set_properties(device, plan->iommu.properties);
+        qemu_add_json(writer, "-device", device);
+    }
+    for (int first = TRUE; first >= FALSE; first--)
+        for (guint i = 0; i < plan->functions->len; i++) {
+            const PlanFunction *function = g_ptr_array_index(plan->functions, i);
+            if (emit_is_plugged(function) && emit_is_iommu(function) == first)
+                write_function(writer, function);
+        }
+}
