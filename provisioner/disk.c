@@ -215,24 +215,33 @@ read_file(gpointer user_data, void *buffer, gsize size, guint64 offset)
     return got;
 }
 
+static DiskInfo *
+cannot_read(const char *filename, GError **error)
+{
+    g_set_error(error, HB_ERROR, HB_USAGE, "%s cannot be read: %s", filename,
+                g_strerror(errno));
+    return NULL;
+}
+
 DiskInfo *
 disk_info_of_file(const char *filename, const char *format, GError **error)
 {
     struct stat st;
     /* Not to wait for who writes to a FIFO. */
     g_auto(AutoFd) fd = open(filename, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    off_t end = fd < 0 || fstat(fd, &st) != 0 ? -1 : lseek(fd, 0, SEEK_END);
-    if (fd < 0 || (end < 0 && errno != ESPIPE)) {
-        g_set_error(error, HB_ERROR, HB_USAGE, "%s cannot be read: %s", filename,
-                    g_strerror(errno));
-        return NULL;
-    }
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return cannot_read(filename, error);
     gboolean is_device = S_ISBLK(st.st_mode);
     if (!S_ISREG(st.st_mode) && !is_device) {
         g_set_error(error, HB_ERROR, HB_USAGE, "%s is neither a file nor a block device",
                     filename);
         return NULL;
     }
+    /* A block device says no size but this way. A folder would have one, or not, by its
+     * file system. */
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end < 0)
+        return cannot_read(filename, error);
     const DiskBytes bytes = {read_file, &fd, (guint64)end};
     guint64 allocation = is_device ? (guint64)end : (guint64)st.st_blocks * 512;
     DiskInfo *info = disk_info_read(&bytes, allocation, format, error);
