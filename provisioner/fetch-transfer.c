@@ -189,12 +189,17 @@ begin(Transfer *transfer)
     gboolean is_part = status_of(transfer) == 206 || is_local(transfer);
     curl_easy_getinfo(transfer->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     transfer->began = TRUE;
-    if (is_part && offset > 0 && !is_right_part(transfer))
+    if (!is_part && status_of(transfer) != 200) {
+        fail(transfer, HB_INFRASTRUCTURE, "cannot be had: the server answers %ld",
+             status_of(transfer));
+        return FALSE;
+    }
+    if (is_part && (offset > 0 || transfer->first > 0) && !is_right_part(transfer))
         return FALSE;
     if (!is_part && offset > 0 &&
         !transfer->watch->restart(transfer->user_data, transfer->error))
         return FALSE;
-    if (transfer->total < 0 && length >= 0)
+    if (transfer->total < 0 && length >= 0 && length <= G_MAXINT64 - offset)
         transfer->total = length + (is_part ? offset : 0);
     if (transfer->total > transfer->request->most_bytes) {
         fail(transfer, HB_INFRASTRUCTURE,
@@ -332,7 +337,7 @@ explain(Transfer *transfer, CURLcode code, const char *words)
     if (code == CURLE_HTTP_RETURNED_ERROR)
         fail(transfer, HB_INFRASTRUCTURE, "cannot be had: the server answers %ld",
              status);
-    else if (code == CURLE_OPERATION_TIMEDOUT)
+    else if (code == CURLE_OPERATION_TIMEDOUT && transfer->header_bytes > 0)
         fail(transfer, HB_INFRASTRUCTURE, "has sent next to nothing for %u s",
              transfer->request->stall_s);
     else if (code == CURLE_PARTIAL_FILE)

@@ -120,8 +120,16 @@ check_steps(LabCheck *check)
     const LabImage *image = check->host->image;
     if (!image)
         return;
-    for (guint i = 0; i < image->steps->len && i < STEPS_MAX; i++)
-        check_step(check, g_ptr_array_index(image->steps, i));
+    gboolean has_script = FALSE;
+    for (guint i = 0; i < image->steps->len && i < STEPS_MAX; i++) {
+        const LabStep *step = g_ptr_array_index(image->steps, i);
+        check_step(check, step);
+        if (step->kind == LAB_STEP_FIRST_BOOT && has_script)
+            lab_check_say(check, step->pos,
+                          "an image has one script for its first boot; write both into "
+                          "one <first-boot>");
+        has_script |= step->kind == LAB_STEP_FIRST_BOOT;
+    }
     if (image->steps->len > STEPS_MAX)
         lab_check_say(check, image->pos,
                       "<image> has %u steps; at most %d are done, a folder can be copied "

@@ -306,6 +306,9 @@ lock_images(GCancellable *cancellable, GError **error)
 {
     g_autofree char *dir = cache_dir(OS_IMAGE_KIND, error);
     int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (dir && fd < 0)
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot open %s: %s", dir,
+                    g_strerror(errno));
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
            !g_cancellable_is_cancelled(cancellable)) {
         gboolean over = FALSE;

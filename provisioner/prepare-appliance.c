@@ -80,7 +80,7 @@ watch(gpointer user_data)
                           g_get_monotonic_time() + G_USEC_PER_SEC / 4);
         prepare->is_full = !has_room(prepare);
     }
-    if (!prepare->ended)
+    if (!prepare->ended && prepare->emulator > 0)
         kill(prepare->emulator, SIGKILL);
     g_mutex_unlock(&prepare->lock);
     return NULL;

@@ -11,6 +11,9 @@ needs_images() {
     done
     PATH=$PATH:/usr/sbin:/sbin
     own_cache cache
+    # What is made here is nobody else's.
+    rm -f "$XDG_CACHE_HOME/hostbed/images" "$XDG_CACHE_HOME/hostbed/downloads"
+    mkdir -p "$XDG_CACHE_HOME/hostbed/images"
     # The appliance, which is the costly part, is the machine's.
     mkdir -p "$shared_cache/appliance"
     ln -sfn "$shared_cache/appliance" "$XDG_CACHE_HOME/hostbed/appliance"

@@ -110,12 +110,12 @@ cat >"$tap_dir/prepared" <<'SCRIPT'
 [ "$(cat /tmp/prepared)" = once ] && [ -e /sys/bus/pci/drivers/vfio-pci ] && mkdir /tmp/mark
 SCRIPT
 chmod +x "$tap_dir/prepares" "$tap_dir/prepared"
-stacked() { # LOGS
-    XDG_CACHE_HOME="$tap_dir/kept" hostbed test --accel tcg --keep --check-clones --prepare "$tap_dir/prepares" --log-dir "$1" \
+stacked() ( # LOGS
+    own_cache kept
+    hostbed test --accel tcg --keep --check-clones --prepare "$tap_dir/prepares" --log-dir "$1" \
         "$source_dir/topologies/smallest.xml" --module vfio-pci --suite "$tap_dir/prepared" --suite "$tap_dir/prepared again" \
         >"$tap_dir/tap" 2>"$tap_dir/err"
-}
-mkdir "$tap_dir/kept"
+)
 stacked "$tap_dir/stacked"
 is "a kept host is prepared in a clone" $? 0
 has "and frozen again" "$tap_dir/err" 'frozen in .*, kept as [0-9a-f]*; prepared in [0-9.]* s'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What fetching needs and no network: lists of checksums, the pace, names. The rest is in
- * fetch.sh.
+ * download.sh.
  */
 #include <stdarg.h>
 #include <setjmp.h>
