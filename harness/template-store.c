@@ -11,7 +11,6 @@
 #include "autoptr.h"
 #include "boot-private.h"
 #include "error.h"
-#include "units.h"
 
 #define DEFAULT_MAXIMUM ((gint64)8 << 30)
 
@@ -38,19 +37,6 @@ template_store_is_passing(const GError *trouble)
 {
     HbStatus status = hb_error_status(trouble);
     return status == HB_INFRASTRUCTURE || status == HB_INTERRUPTED;
-}
-
-static gboolean
-is_key(const char *name)
-{
-    return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
-}
-
-static char *
-entry_path(const char *key)
-{
-    return g_build_filename(g_get_user_cache_dir(), "hostbed", TEMPLATE_STORE_KIND, key,
-                            NULL);
 }
 
 /* ---- open
@@ -166,7 +152,7 @@ is_entry(const char *path, int folder)
 static StoredTemplate *
 open_entry(const char *key, gboolean use, GError **error)
 {
-    g_autofree char *path = entry_path(key);
+    g_autofree char *path = cache_path(TEMPLATE_STORE_KIND, key);
     g_autoptr(StoredTemplate) stored = g_new0(StoredTemplate, 1);
     g_autoptr(GError) failure = NULL;
     g_auto(AutoFd) folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -196,14 +182,7 @@ template_store_open(const char *key, GError **error)
 GPtrArray *
 template_store_keys(void)
 {
-    GPtrArray *keys = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *path = entry_path("");
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir)))
-        if (is_key(name))
-            g_ptr_array_add(keys, g_strdup(name));
-    return keys;
+    return cache_keys(TEMPLATE_STORE_KIND);
 }
 
 static gint
@@ -236,27 +215,13 @@ template_store_list(void)
 gboolean
 template_store_remove(const char *key)
 {
-    g_autofree char *path = entry_path(key);
-    g_autofree char *word = g_strdup_printf(".new-gone-%08x", g_random_int());
-    g_autofree char *aside = entry_path(word);
-    /* At once for everybody; what is aside goes with the next prune, should we die. */
-    if (!is_key(key) || rename(path, aside) != 0)
-        return FALSE;
-    cache_remove_tree(aside);
-    return TRUE;
+    return cache_remove_key(TEMPLATE_STORE_KIND, key);
 }
 
 gint64
 template_store_maximum(GError **error)
 {
-    gint64 bytes = 0;
-    const char *text = g_getenv("HOSTBED_TEMPLATES_MAX");
-    if (!text || !*text)
-        return DEFAULT_MAXIMUM;
-    if (units_parse_size(text, &bytes, error))
-        return bytes;
-    g_prefix_error(error, "HOSTBED_TEMPLATES_MAX '%s' ", text);
-    return -1;
+    return cache_maximum("HOSTBED_TEMPLATES_MAX", DEFAULT_MAXIMUM, error);
 }
 
 static guint

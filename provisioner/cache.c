@@ -27,8 +27,7 @@ fail_errno(GError **error, int code, const char *what, const char *path)
 char *
 cache_dir(const char *kind, GError **error)
 {
-    g_autofree char *dir =
-        g_build_filename(g_get_user_cache_dir(), "hostbed", kind, NULL);
+    g_autofree char *dir = cache_path(kind, NULL);
     if (g_mkdir_with_parents(dir, 0700) != 0 || access(dir, W_OK | X_OK) != 0) {
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
                     "cannot use the cache '%s': %s; XDG_CACHE_HOME can name a folder "
@@ -50,8 +49,7 @@ is_whole(const struct stat *st)
 char *
 cache_lookup(const char *kind, const char *name)
 {
-    g_autofree char *path =
-        g_build_filename(g_get_user_cache_dir(), "hostbed", kind, name, NULL);
+    g_autofree char *path = cache_path(kind, name);
     struct stat st;
     if (lstat(path, &st) != 0 || !is_whole(&st))
         return NULL;

@@ -15,6 +15,8 @@
 /* The directory of KIND ("kernels", "initramfs", …), made if it was not there. */
 char *cache_dir(const char *kind, GError **error);
 
+/* "…/hostbed/KIND/NAME", or KIND's directory (NAME is NULL); owned by the caller. */
+char *cache_path(const char *kind, const char *name);
 /* Path of the entry, now marked as used; NULL if there is none or it is damaged. */
 char *cache_lookup(const char *kind, const char *name);
 
@@ -44,7 +46,7 @@ void cache_folder_free(CacheFolder *folder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheFolder, cache_folder_free)
 
 /* Removes the entries of KIND used longest ago until the rest is at most MAXIMUM_BYTES,
- * and leftovers of writers that were killed. What was used in the last ten minutes stays,
+ * and leftovers of those who were killed. What was used in the last ten minutes stays,
  * because somebody may be about to open it. */
 void cache_prune(const char *kind, goffset maximum_bytes);
 
@@ -52,6 +54,16 @@ void cache_prune(const char *kind, goffset maximum_bytes);
 void cache_remove_tree(const char *path);
 /* Bytes of the regular files below PATH. */
 goffset cache_tree_bytes(const char *path);
+
+/* ---- folders that are called by the digest of what they were made from: 64 digits */
+
+/* The names of all of KIND, also damaged ones: GPtrArray of char *. */
+GPtrArray *cache_keys(const char *kind);
+/* Removes one, for everybody at once. FALSE: there is none. */
+gboolean cache_remove_key(const char *kind, const char *key);
+/* What such folders may take of the disk, in bytes: the size in the environment's
+ * VARIABLE, or without it DEFAULT_BYTES; -1: it is no size. */
+gint64 cache_maximum(const char *variable, gint64 default_bytes, GError **error);
 
 /* For files of folders that nobody writes to: what such a file's time of change is set to
  * (seconds), so that of one that was written to it is another. */

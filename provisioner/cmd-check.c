@@ -2,9 +2,9 @@
  *
  * hostbed check: parse, validate and plan labs; say what they would need.
  */
-#include <json-glib/json-glib.h>
 #include <stdio.h>
 
+#include "cli-json.h"
 #include "cli.h"
 #include "resources.h"
 #include "schedule.h"
@@ -183,10 +183,7 @@ print_json(const GPtrArray *labs)
         json_array_add_object_element(array, checked_to_json(labs->pdata[i]));
     JsonObject *object = json_object_new();
     json_object_set_array_member(object, "labs", array);
-    g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-    json_node_take_object(node, object);
-    g_autofree char *text = json_to_string(node, TRUE);
-    puts(text);
+    cli_print_json(object);
 }
 
 int

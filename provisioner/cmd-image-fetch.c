@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "checksums.h"
+#include "cli-json.h"
 #include "cli-progress.h"
 #include "cmd-image.h"
 #include "fetch.h"
@@ -109,10 +110,7 @@ print_json(const Fetched *fetched)
     json_object_set_boolean_member(object, "cached", fetched->url == NULL);
     if (fetched->url)
         json_object_set_string_member(object, "url", fetched->url);
-    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
-    json_object_unref(object);
-    g_autofree char *text = json_to_string(node, TRUE);
-    puts(text);
+    cli_print_json(object);
 }
 
 static int

@@ -3,12 +3,12 @@
  * hostbed image info: the four sizes of a disk image, as numbers, as JSON, and on a
  * terminal as bars.
  */
-#include <json-glib/json-glib.h>
 #include <langinfo.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli-json.h"
 #include "cmd-image.h"
 #include "disk.h"
 #include "printable.h"
@@ -97,10 +97,7 @@ print_json(const DiskInfo *info, const char *filename)
         json_object_set_string_member(object, "unbounded", info->unbounded);
     if (info->format == DISK_QCOW2)
         describe_qcow2(info, object);
-    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
-    json_object_unref(object);
-    g_autofree char *text = json_to_string(node, TRUE);
-    puts(text);
+    cli_print_json(object);
 }
 
 /* ---- for people

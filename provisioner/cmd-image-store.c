@@ -2,10 +2,10 @@
  *
  * hostbed image list, hostbed image rm: the prepared images of this user.
  */
-#include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cli-json.h"
 #include "cmd-image.h"
 #include "os-image.h"
 #include "printable.h"
@@ -13,18 +13,11 @@
 /* Fewer digits are a slip of the finger. */
 #define KEY_LEAST 4
 
-static char *
-time_text(gint64 seconds)
-{
-    g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(seconds);
-    return g_date_time_format(time, "%Y-%m-%dT%H:%M:%SZ");
-}
-
 static JsonObject *
 to_json(const OsImage *image)
 {
     JsonObject *object = json_object_new();
-    g_autofree char *used = time_text(image->used);
+    g_autofree char *used = cli_time_text(image->used);
     json_object_set_string_member(object, "key", image->key);
     json_object_set_string_member(object, "from", image->from);
     json_object_set_string_member(object, "os", image->os);
@@ -43,19 +36,9 @@ static void
 print_json(const GPtrArray *list)
 {
     JsonArray *array = json_array_new();
-    gint64 bytes = 0;
-    for (guint i = 0; i < list->len; i++) {
+    for (guint i = 0; i < list->len; i++)
         json_array_add_object_element(array, to_json(list->pdata[i]));
-        bytes += ((const OsImage *)list->pdata[i])->bytes;
-    }
-    JsonObject *object = json_object_new();
-    json_object_set_int_member(object, "bytes", bytes);
-    json_object_set_int_member(object, "maximum", os_image_maximum(NULL));
-    json_object_set_array_member(object, "images", array);
-    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
-    json_object_unref(object);
-    g_autofree char *text = json_to_string(node, TRUE);
-    puts(text);
+    cli_print_kept("images", array, os_image_maximum(NULL));
 }
 
 /* Names in it are somebody else's text. */
@@ -65,7 +48,7 @@ print_image(const OsImage *image)
     g_autofree char *text =
         g_strdup_printf("%s  %s  %s", image->from, image->name, image->release);
     g_autofree char *what = printable(text, strlen(text), 200);
-    g_autofree char *used = time_text(image->used);
+    g_autofree char *used = cli_time_text(image->used);
     printf("%.12s  %6" G_GINT64_FORMAT " MiB  %s  %s\n", image->key,
            (image->bytes + (1 << 19)) >> 20, used, what);
 }

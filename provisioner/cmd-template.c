@@ -5,12 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "autoptr.h"
+#include "cli-json.h"
 #include "cli.h"
 #include "emit.h"
 #include "nearest.h"
@@ -53,8 +53,7 @@ static JsonObject *
 to_json(const StoredTemplate *stored)
 {
     const TemplateAbout *about = stored->about;
-    g_autoptr(GDateTime) used = g_date_time_new_from_unix_utc(stored->used);
-    g_autofree char *used_text = g_date_time_format(used, "%Y-%m-%dT%H:%M:%SZ");
+    g_autofree char *used = cli_time_text(stored->used);
     JsonObject *object = json_object_new();
     json_object_set_string_member(object, "key", about->key);
     json_object_set_string_member(object, "lab", about->lab);
@@ -65,7 +64,7 @@ to_json(const StoredTemplate *stored)
     json_object_set_string_member(object, "emulator", about->emulator);
     json_object_set_string_member(object, "kernel", about->kernel);
     json_object_set_string_member(object, "made", about->made);
-    json_object_set_string_member(object, "used", used_text);
+    json_object_set_string_member(object, "used", used);
     json_object_set_int_member(object, "bytes", stored->bytes);
     return object;
 }
@@ -74,19 +73,9 @@ static void
 print_json(const GPtrArray *list)
 {
     JsonArray *array = json_array_new();
-    gint64 bytes = 0;
-    for (guint i = 0; i < list->len; i++) {
+    for (guint i = 0; i < list->len; i++)
         json_array_add_object_element(array, to_json(list->pdata[i]));
-        bytes += ((const StoredTemplate *)list->pdata[i])->bytes;
-    }
-    JsonObject *object = json_object_new();
-    json_object_set_int_member(object, "bytes", bytes);
-    json_object_set_int_member(object, "maximum", template_store_maximum(NULL));
-    json_object_set_array_member(object, "templates", array);
-    g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
-    json_object_unref(object);
-    g_autofree char *text = json_to_string(node, TRUE);
-    puts(text);
+    cli_print_kept("templates", array, template_store_maximum(NULL));
 }
 
 /* What came with an archive is somebody else's text. */

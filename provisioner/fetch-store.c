@@ -26,7 +26,7 @@ path_of(const char *sha256, GError **error)
 }
 
 char *
-fetch_store_find(const char *sha256)
+fetch_store_find(const char *sha256, gint64 *bytes)
 {
     struct stat st;
     g_autofree char *path = path_of(sha256, NULL);
@@ -36,6 +36,8 @@ fetch_store_find(const char *sha256)
         return NULL;
     const struct timespec used_now[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
     utimensat(AT_FDCWD, path, used_now, AT_SYMLINK_NOFOLLOW);
+    if (bytes)
+        *bytes = st.st_size;
     return g_steal_pointer(&path);
 }
 
@@ -54,7 +56,7 @@ fetch_store_recall(const char *name)
     if (!path || !g_file_get_contents(path, &digest, &length, NULL) || length != DIGITS ||
         strspn(digest, "0123456789abcdef") != DIGITS)
         return NULL;
-    there = fetch_store_find(digest);
+    there = fetch_store_find(digest, NULL);
     return there ? g_steal_pointer(&digest) : NULL;
 }
 

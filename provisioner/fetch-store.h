@@ -10,8 +10,9 @@
 
 #define FETCH_STORE_PARTIAL "downloads-partial"
 
-/* Path of the download whose SHA-256 is DIGEST, or NULL; now marked as used. */
-char *fetch_store_find(const char *sha256);
+/* Path of the download whose SHA-256 that is, or NULL; now marked as used. *BYTES, unless
+ * BYTES is NULL, is its size. */
+char *fetch_store_find(const char *sha256, gint64 *bytes);
 /* SHA-256 of what was remembered for NAME ("sha512:HEX", an address), if it is still
  * there; owned by the caller. */
 char *fetch_store_recall(const char *name);

@@ -2,7 +2,6 @@
 #include "fetch.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "checksums.h"
 #include "error.h"
@@ -92,15 +91,15 @@ recall(const FetchRequest *request)
 static Fetched *
 find_cached(const FetchRequest *request)
 {
-    struct stat st;
+    gint64 bytes = 0;
     g_autofree char *sha256 = recall(request);
-    g_autofree char *path = sha256 ? fetch_store_find(sha256) : NULL;
-    if (!path || stat(path, &st) != 0)
+    g_autofree char *path = sha256 ? fetch_store_find(sha256, &bytes) : NULL;
+    if (!path)
         return NULL;
     Fetched *fetched = g_new0(Fetched, 1);
     fetched->path = g_steal_pointer(&path);
     fetched->sha256 = g_steal_pointer(&sha256);
-    fetched->bytes = st.st_size;
+    fetched->bytes = bytes;
     return fetched;
 }
 

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "checksums.h"
 #include "error.h"
@@ -181,15 +180,15 @@ find_there(const Job *job)
 static JsonObject *
 answer_there(const Job *job)
 {
-    struct stat st;
+    gint64 bytes = 0;
     g_autofree char *sha256 = find_there(job);
-    g_autofree char *path = sha256 ? fetch_store_find(sha256) : NULL;
-    if (!path || stat(path, &st) != 0)
+    g_autofree char *path = sha256 ? fetch_store_find(sha256, &bytes) : NULL;
+    if (!path)
         return NULL;
     JsonObject *answer = json_object_new();
     json_object_set_string_member(answer, "path", path);
     json_object_set_string_member(answer, "sha256", sha256);
-    json_object_set_int_member(answer, "bytes", st.st_size);
+    json_object_set_int_member(answer, "bytes", bytes);
     fetch_store_remember(job->urls[0], sha256);
     return answer;
 }

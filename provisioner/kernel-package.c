@@ -236,8 +236,7 @@ GPtrArray *
 kernel_package_list(void)
 {
     GPtrArray *folders = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *dir =
-        g_build_filename(g_get_user_cache_dir(), "hostbed", KIND, NULL);
+    g_autofree char *dir = cache_path(KIND, NULL);
     g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
     const char *name;
     while (entries && (name = g_dir_read_name(entries)))

@@ -16,7 +16,6 @@
 #include "autoptr.h"
 #include "error.h"
 #include "os-image-parts.h"
-#include "units.h"
 
 #define ABOUT_MAX ((goffset)64 << 10)
 #define DEFAULT_MAXIMUM ((gint64)16 << 30)
@@ -44,13 +43,7 @@ os_image_free(OsImage *image)
 char *
 os_image_folder(const char *name)
 {
-    return g_build_filename(g_get_user_cache_dir(), "hostbed", OS_IMAGE_KIND, name, NULL);
-}
-
-static gboolean
-is_key(const char *name)
-{
-    return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
+    return cache_path(OS_IMAGE_KIND, name);
 }
 
 /* ---- open
@@ -165,19 +158,6 @@ os_image_open(const char *folder, GError **error)
 /* ---- all of them
  * ----------------------------------------------------------------------------------- */
 
-static GPtrArray *
-list_keys(void)
-{
-    GPtrArray *keys = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *path = os_image_folder("");
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *name;
-    while (dir && (name = g_dir_read_name(dir)))
-        if (is_key(name))
-            g_ptr_array_add(keys, g_strdup(name));
-    return keys;
-}
-
 static gint
 used_last_first(gconstpointer a, gconstpointer b)
 {
@@ -193,7 +173,7 @@ static GPtrArray *
 open_all(guint *removed)
 {
     GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)os_image_free);
-    g_autoptr(GPtrArray) keys = list_keys();
+    g_autoptr(GPtrArray) keys = cache_keys(OS_IMAGE_KIND);
     for (guint i = 0; i < keys->len; i++) {
         g_autofree char *path = os_image_folder(keys->pdata[i]);
         OsImage *image = open_image(path, TRUE, NULL);
@@ -215,27 +195,13 @@ os_image_list(void)
 gboolean
 os_image_remove(const char *key)
 {
-    g_autofree char *path = os_image_folder(key);
-    g_autofree char *word = g_strdup_printf(".new-gone-%08x", g_random_int());
-    g_autofree char *aside = os_image_folder(word);
-    /* At once for everybody; what is aside goes with the next prune, should we die. */
-    if (!is_key(key) || rename(path, aside) != 0)
-        return FALSE;
-    cache_remove_tree(aside);
-    return TRUE;
+    return cache_remove_key(OS_IMAGE_KIND, key);
 }
 
 gint64
 os_image_maximum(GError **error)
 {
-    gint64 bytes = 0;
-    const char *text = g_getenv("HOSTBED_IMAGES_MAX");
-    if (!text || !*text)
-        return DEFAULT_MAXIMUM;
-    if (units_parse_size(text, &bytes, error))
-        return bytes;
-    g_prefix_error(error, "HOSTBED_IMAGES_MAX '%s' ", text);
-    return -1;
+    return cache_maximum("HOSTBED_IMAGES_MAX", DEFAULT_MAXIMUM, error);
 }
 
 guint

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "boot-private.h"
-#include "cache.h"
+#include "image-fixture.h"
 #include "template-hand.h"
 #include "template-private.h"
 
@@ -138,23 +138,6 @@ the_disk_is_handed_over_with_the_memory(void **state)
     g_ptr_array_unref(plan.cells);
 }
 
-static int
-make_cache(void **state)
-{
-    char *folder = g_dir_make_tmp("hostbed-disk-XXXXXX", NULL);
-    g_setenv("XDG_CACHE_HOME", folder, TRUE);
-    *state = folder;
-    return 0;
-}
-
-static int
-remove_cache(void **state)
-{
-    cache_remove_tree(*state);
-    g_free(*state);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -163,5 +146,6 @@ main(void)
         cmocka_unit_test(a_copy_of_a_recipe_outlives_nothing_of_it),
         cmocka_unit_test(the_disk_is_handed_over_with_the_memory),
     };
-    return cmocka_run_group_tests_name("boot-image", tests, make_cache, remove_cache);
+    return cmocka_run_group_tests_name("boot-image", tests, fake_root_setup,
+                                       fake_root_teardown);
 }

@@ -68,8 +68,8 @@ fake_template(const char *lab)
 char *
 template_path(const char *key, const char *name)
 {
-    return g_build_filename(g_get_user_cache_dir(), "hostbed", TEMPLATE_STORE_KIND, key,
-                            name, NULL);
+    g_autofree char *folder = cache_path(TEMPLATE_STORE_KIND, key);
+    return g_build_filename(folder, name, NULL);
 }
 
 int

@@ -12,9 +12,9 @@
 
 #include "accel-memory.h"
 #include "accel.h"
-#include "cache.h"
 #include "emulator.h"
 #include "error.h"
+#include "image-fixture.h"
 
 static void
 names_are_the_options(void **state)
@@ -239,22 +239,6 @@ an_interrupt_ends_the_proof(void **state)
     assert_null(known);
 }
 
-/* Before anything asks GLib for the cache's folder. */
-static int
-use_own_folder(void **state)
-{
-    *state = g_dir_make_tmp("hostbed-accel-XXXXXX", NULL);
-    return g_setenv("XDG_CACHE_HOME", *state, TRUE) ? 0 : -1;
-}
-
-static int
-remove_own_folder(void **state)
-{
-    cache_remove_tree(*state);
-    g_free(*state);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -270,5 +254,6 @@ main(void)
         cmocka_unit_test(only_an_automatic_choice_remembers),
         cmocka_unit_test(an_interrupt_ends_the_proof),
     };
-    return cmocka_run_group_tests_name("accel", tests, use_own_folder, remove_own_folder);
+    return cmocka_run_group_tests_name("accel", tests, fake_root_setup,
+                                       fake_root_teardown);
 }

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache.h"
 #include "error.h"
+#include "image-fixture.h"
 #include "overlay.h"
 
 #define GIB ((gint64)1 << 30)
@@ -94,23 +94,6 @@ refuses_what_is_no_disk(void **state)
     }
 }
 
-static int
-make_cache(void **state)
-{
-    char *folder = g_dir_make_tmp("hostbed-overlay-XXXXXX", NULL);
-    g_setenv("XDG_CACHE_HOME", folder, TRUE);
-    *state = folder;
-    return 0;
-}
-
-static int
-remove_cache(void **state)
-{
-    cache_remove_tree(*state);
-    g_free(*state);
-    return 0;
-}
-
 int
 main(void)
 {
@@ -120,5 +103,6 @@ main(void)
         cmocka_unit_test(is_sound),
         cmocka_unit_test(refuses_what_is_no_disk),
     };
-    return cmocka_run_group_tests_name("overlay", tests, make_cache, remove_cache);
+    return cmocka_run_group_tests_name("overlay", tests, fake_root_setup,
+                                       fake_root_teardown);
 }

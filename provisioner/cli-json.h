@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What commands say to programs, with --json. Only cmd-*.c include it.
+ */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+/* OBJECT, which is taken, on standard output. */
+void cli_print_json(JsonObject *object);
+/* A list of what is kept: ENTRIES, which is taken, as the member NAME, the sum of their
+ * "bytes", and how many there may be. */
+void cli_print_kept(const char *name, JsonArray *entries, gint64 maximum_bytes);
+/* "2026-11-21T18:15:38Z"; SECONDS since 1970. Owned by the caller. */
+char *cli_time_text(gint64 seconds);
