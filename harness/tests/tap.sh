@@ -49,6 +49,16 @@ skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 bail() { echo "Bail out! $1"; exit 99; }
 done_testing() { echo "1..$tap_count"; }
 
+# needs_image_of LAB: the image of its host is there from now on. A machine that lacks what images are made with, or has
+# no mirror, skips all; what else goes wrong is a failure.
+needs_image_of() {
+    local why
+    "$build_dir/run" hostbed image build "$1" >"$tap_dir/image" 2>"$tap_dir/image.err" && return
+    why="no image of $(basename "$1" .xml): $(tail -n 1 "$tap_dir/image.err")"
+    grep -Eq "cannot be installed|was built without|quickstart images" "$tap_dir/image.err" && skip_all "$why"
+    bail "$why"
+}
+
 # is NAME FOUND ASKED
 is() {
     if [ "$2" = "$3" ]; then ok "$1"; else

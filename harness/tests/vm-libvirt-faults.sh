@@ -8,12 +8,7 @@ emulator=$(command -v qemu-system-x86_64)
 make_wrapper "$emulator"
 lab=$source_dir/topologies/berrange-2017-libvirt.xml
 
-# Whether the image can be had here: programs, packages, a mirror.
-[ -n "${HOSTBED_DEMANDS-}" ] || hostbed image build "$lab" >"$tap_dir/image" 2>"$tap_dir/image.err" || {
-    why="no image of debian12-libvirt: $(tail -n 1 "$tap_dir/image.err")"
-    grep -Eq 'cannot be installed|was built without' "$tap_dir/image.err" && skip_all "$why"
-    bail "$why"
-}
+[ -n "${HOSTBED_DEMANDS-}" ] || needs_image_of "$lab"
 
 fault libvirt/devices_hang_as_asked berrange-2017-libvirt 'asked was pci_0000_00_00_0'
 fault libvirt/nics_are_described berrange-2017-libvirt "asked was \"pci_0000_b4_00_0 0x8086 0x10d3 '7' e1000e\""

@@ -9,12 +9,7 @@ emulator=$(command -v qemu-system-x86_64)
 make_wrapper "$emulator"
 lab=$source_dir/topologies/berrange-2017-libvirt.xml
 
-# Whether the image can be had here: programs, packages, a mirror.
-[ -n "${HOSTBED_DEMANDS-}" ] || hostbed image build "$lab" >"$tap_dir/image" 2>"$tap_dir/image.err" || {
-    why="no image of debian12-libvirt: $(tail -n 1 "$tap_dir/image.err")"
-    grep -Eq 'cannot be installed|was built without' "$tap_dir/image.err" && skip_all "$why"
-    bail "$why"
-}
+[ -n "${HOSTBED_DEMANDS-}" ] || needs_image_of "$lab"
 
 passes libvirt berrange-2017-libvirt devices_hang_as_asked nics_are_described capabilities_have_every_node \
     the_host_validates a_guest_gets_a_function_and_gives_it_back

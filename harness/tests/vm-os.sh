@@ -9,8 +9,7 @@ lab=$source_dir/topologies/debian12.xml
 out=$tap_dir/out
 err=$tap_dir/err
 
-# Whether the image can be had here: programs, packages, a mirror.
-hostbed image build "$lab" >"$out" 2>"$err" || skip_all "no image of debian12: $(tail -n 1 "$err")"
+needs_image_of "$lab"
 
 open_overlays() { find "${XDG_CACHE_HOME:-$HOME/.cache}/hostbed/overlays" -mindepth 1 2>/dev/null | wc -l; }
 
