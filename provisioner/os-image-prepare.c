@@ -114,16 +114,38 @@ take_request(Making *making, GError **error)
  * ---------------------------------------------------------------------------------------
  */
 
+/* Counts up with each change of what is done to all images. */
+#define IMAGE_VERSION "image 2\n"
+
+/* Quoted, so that no other words make the same text. */
+static void
+add_word(GString *text, const char *word)
+{
+    g_autofree char *escaped = word ? g_strescape(word, NULL) : NULL;
+    if (escaped)
+        g_string_append_printf(text, " \"%s\"", escaped);
+    else
+        g_string_append(text, " -");
+}
+
+static void
+add_line(GString *text, const char *name, const char *word)
+{
+    g_string_append(text, name);
+    add_word(text, word);
+    g_string_append_c(text, '\n');
+}
+
 static gboolean
 add_step(GString *text, const LabStep *step, GError **error)
 {
-    g_autofree char *digest =
-        step->from ? os_base_digest(step->from, error) : g_strdup("");
-    if (!digest)
+    g_autofree char *digest = step->from ? os_base_digest(step->from, error) : NULL;
+    if (step->from && !digest)
         return FALSE;
-    g_autofree char *words = g_strescape(step->text ? step->text : "", NULL);
-    g_string_append_printf(text, "step %d %s %s %d %s\n", (int)step->kind, digest,
-                           step->path ? step->path : "", step->mode, words);
+    g_string_append_printf(text, "step %d %d", (int)step->kind, step->mode);
+    add_word(text, digest);
+    add_word(text, step->path);
+    add_line(text, "", step->text);
     return TRUE;
 }
 
@@ -148,15 +170,15 @@ make_key(Making *making, GError **error)
 {
     const OsImageRequest *request = making->request;
     g_autofree char *digest = base_digest(making, error);
-    g_autoptr(GString) text = g_string_new("image 1\n");
+    g_autoptr(GString) text = g_string_new(IMAGE_VERSION);
     if (!digest)
         return FALSE;
-    g_string_append_printf(
-        text,
-        "%s %s\nsize %" G_GINT64_FORMAT "\nmirror %s\nssh %s\ncmdline %s\nloader %d\n",
-        os_base_kind_name(making->base->kind), digest, MAX(request->size_bytes, 0),
-        request->mirror ? request->mirror : "", making->ssh_key ? making->ssh_key : "",
-        request->cmdline ? request->cmdline : "", request->loader);
+    add_line(text, os_base_kind_name(making->base->kind), digest);
+    g_string_append_printf(text, "size %" G_GINT64_FORMAT " loader %d\n",
+                           MAX(request->size_bytes, 0), request->loader);
+    add_line(text, "mirror", request->mirror);
+    add_line(text, "ssh", making->ssh_key);
+    add_line(text, "cmdline", request->cmdline);
     if (!add_steps(text, making->payload, error) ||
         !add_steps(text, request->steps, error))
         return FALSE;

@@ -185,6 +185,46 @@ all_that_goes_in_makes_another(void **state)
     expect_new(keys, request);
 }
 
+/* Words of two steps, or of one, that would be the same text if they were only written
+ * one after the other. */
+static void
+no_other_steps_have_the_same_key(void **state)
+{
+    static const struct {
+        const char *path, *text;
+    } steps[] = {
+        {"/a 420 b", "c"},
+        {"/a", "b 420 c"},
+        {"/a\" \"b", "c"},
+        {"/a", "b\" \"c"},
+        {"/a", "b\nstep 1 420 - \"/c\" \"d"},
+        {"/a", ""},
+        {"/a", NULL},
+        {"/a", "-"},
+        {"", "/a"},
+        {"/a\\", "b"},
+        {"/a", "\\b"},
+        {"/a", "\303\244"},
+        {"/a", "\\303\\244"},
+    };
+    g_auto(Fixture) fixture = {0};
+    g_autoptr(GHashTable) keys =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    fixture_init(&fixture, *state);
+    for (guint i = 0; i < G_N_ELEMENTS(steps); i++) {
+        add_step(&fixture, LAB_STEP_WRITE, steps[i].path, steps[i].text)->mode = 0644;
+        expect_new(keys, &fixture.request);
+        g_ptr_array_set_size(fixture.steps, 0);
+    }
+    add_step(&fixture, LAB_STEP_WRITE, "/a", "b")->mode = 0644;
+    add_step(&fixture, LAB_STEP_WRITE, "/c", "d")->mode = 0644;
+    expect_new(keys, &fixture.request);
+    fixture.request.mirror = "http://a\nssh \"x";
+    expect_new(keys, &fixture.request);
+    fixture.request.mirror = "http://a";
+    expect_new(keys, &fixture.request);
+}
+
 static void
 expect_refused(const OsImageRequest *request, const char *words)
 {
@@ -219,6 +259,7 @@ main(void)
         cmocka_unit_test(an_image_is_made_once),
         cmocka_unit_test(what_fails_leaves_nothing),
         cmocka_unit_test(all_that_goes_in_makes_another),
+        cmocka_unit_test(no_other_steps_have_the_same_key),
         cmocka_unit_test(what_nobody_means_is_refused),
     };
     return cmocka_run_group_tests_name("os-image-prepare", tests, fake_root_setup,
