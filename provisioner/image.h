@@ -36,6 +36,9 @@ Kernel *kernel_add(const char *const *packages, GError **error);
 /* The path of KERNEL unpacked to an ELF with a PVH entry note (XEN_ELFNOTE_PHYS32_ENTRY),
  * from the cache by build id; the bzImage itself where it has none. */
 char *kernel_boot_file(const Kernel *kernel, GError **error);
+/* Whether programs that ask kmod's lists find its modules: has depmod(8) write those of a
+ * kernel that was unpacked and never installed. */
+gboolean kernel_index_modules(const Kernel *kernel);
 /* The path of KERNEL as EFI firmware starts it: a bzImage, which is a program for it. */
 char *kernel_efi_file(const Kernel *kernel, GError **error);
 

@@ -227,7 +227,7 @@ add_kernel(JsonObject *order)
 {
     g_autoptr(Kernel) kernel = kernel_find(NULL, NULL);
     g_autofree char *file =
-        kernel && kernel->modules_dir ? kernel_boot_file(kernel, NULL) : NULL;
+        kernel && kernel_index_modules(kernel) ? kernel_boot_file(kernel, NULL) : NULL;
     if (!file)
         return;
     set_text(order, "kernel", file);

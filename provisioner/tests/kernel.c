@@ -251,6 +251,36 @@ a_package_is_unpacked_and_found_from_then_on(void **state)
     assert_string_equal(again->image, kernel->image);
 }
 
+/* As programs of others need them; in a build tree there are none to be had. */
+static void
+modules_of_a_package_get_lists(void **state)
+{
+    g_autofree char *tool = g_find_program_in_path("depmod");
+    if (!tool && access("/sbin/depmod", X_OK) != 0)
+        skip();
+    g_autoptr(GBytes) image = pvh_bzimage("6.12.1-lists");
+    g_autoptr(GBytes) order = g_bytes_new("", 0);
+    const FakeFile files[] = {
+        {"./boot/vmlinuz-6.12.1-lists", image},
+        {"./usr/lib/modules/6.12.1-lists/modules.order", order},
+        {NULL, NULL},
+    };
+    g_autoptr(GBytes) deb = fake_deb(files);
+    g_autofree char *path = fake_write(*state, "lists.deb", deb);
+    g_autoptr(Kernel) kernel = kernel_find(path, NULL);
+    assert_true(kernel_index_modules(kernel));
+    g_autofree char *list =
+        g_build_filename(kernel->modules_dir, "modules.dep.bin", NULL);
+    assert_true(g_file_test(list, G_FILE_TEST_IS_REGULAR));
+    assert_true(kernel_index_modules(kernel));
+
+    g_free(kernel->modules_dir);
+    kernel->modules_dir = g_strdup(*state);
+    assert_false(kernel_index_modules(kernel));
+    g_clear_pointer(&kernel->modules_dir, g_free);
+    assert_false(kernel_index_modules(kernel));
+}
+
 static guint
 count_folder(const char *root, const char *kind)
 {
@@ -421,6 +451,7 @@ main(void)
         cmocka_unit_test(a_build_tree_brings_its_modules),
         cmocka_unit_test(the_environment_names_a_kernel),
         cmocka_unit_test(a_package_is_unpacked_and_found_from_then_on),
+        cmocka_unit_test(modules_of_a_package_get_lists),
         cmocka_unit_test(a_bad_package_is_refused_and_leaves_nothing),
         cmocka_unit_test(interrupted_unpacking_leaves_nothing),
         cmocka_unit_test(signals_are_heeded_within_a_file),
