@@ -10,9 +10,10 @@
 #include "emulator.h"
 #include "error.h"
 #include "image.h"
-#include "libexec.h"
+#include "os-image.h"
 #include "os-lookup.h"
 #include "resources.h"
+#include "servant.h"
 
 #define MIB ((gint64)1024 * 1024)
 #define VERSION_TIMEOUT_MS 5000
@@ -319,26 +320,19 @@ add_program(GPtrArray *items, guint i)
 /* ---- programs of ours that were built if a library was there
  * ---------------------------------------------------------------- */
 
-static const struct {
-    const char *library, *program, *what;
-} servants[] = {
-    {"libcurl", "hostbed-fetch", "fetching images"},
-    {"libguestfs", "hostbed-guestfs", "preparing images of distributions"},
-};
-
 static void
-add_servant(GPtrArray *items, guint i)
+add_servant(GPtrArray *items, const char *library, const char *program, const char *what,
+            gboolean (*can)(GError **error))
 {
-    g_autofree char *path = libexec_path(servants[i].program);
-    gboolean is_there = access(path, X_OK) == 0;
-    doctor_add(items, is_there ? DOCTOR_OK : DOCTOR_LIMITED, servants[i].library,
-               g_strdup_printf("%s %s %s", servants[i].what,
-                               is_there ? "is done by" : "needs, but lacks,",
-                               servants[i].program),
-               is_there ? NULL
-                        : g_strdup("run './quickstart images', which installs what "
-                                   "it needs and builds hostbed anew"),
-               is_there ? fact(NULL, "path", path) : NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = servant_path(program, &error);
+    if (!path || (can && !can(&error)))
+        doctor_add(items, DOCTOR_LIMITED, library, g_strdup_printf("no %s", what),
+                   g_strdup(error->message), NULL);
+    else
+        doctor_add(items, DOCTOR_OK, library,
+                   g_strdup_printf("%s is done by %s", what, program), NULL,
+                   fact(NULL, "path", path));
 }
 
 /* ---- operating systems
@@ -458,8 +452,9 @@ doctor_examine(const char *emulator, const char *kernel, Accel asked)
     add_kernels(items, kernel);
     for (guint i = 0; i < G_N_ELEMENTS(programs); i++)
         add_program(items, i);
-    for (guint i = 0; i < G_N_ELEMENTS(servants); i++)
-        add_servant(items, i);
+    add_servant(items, "libcurl", "hostbed-fetch", "fetching of images", NULL);
+    add_servant(items, "libguestfs", "hostbed-guestfs",
+                "preparing of images of distributions", os_image_can_prepare);
     add_libosinfo(items);
     g_autoptr(Resources) resources = resources_read("");
     add_memory(items, resources);

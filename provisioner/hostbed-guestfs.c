@@ -95,6 +95,8 @@ prepare_clear(Prepare *prepare)
     if (prepare->g)
         guestfs_close(prepare->g);
     cache_remove_tree(prepare->work);
+    if (prepare->heard)
+        g_string_free(prepare->heard, TRUE);
     g_free(prepare->work);
     g_free(prepare->disk);
     g_free(prepare->root);

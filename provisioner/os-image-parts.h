@@ -9,6 +9,8 @@
 #include "cache.h"
 #include "os-image.h"
 
+/* The program that prepares them. */
+#define OS_IMAGE_SERVANT "hostbed-guestfs"
 #define OS_IMAGE_ABOUT_FILE "image.json"
 #define OS_IMAGE_DISK_FILE "disk.qcow2"
 #define OS_IMAGE_KERNEL_FILE "kernel"
@@ -24,3 +26,7 @@ char *os_image_folder(const char *name);
 /* Steps (LabStep) that put in the agent and, unless SUITES_DIR is NULL, the suites with
  * all that they need to start. */
 GPtrArray *os_image_payload(const char *agent, const char *suites_dir, GError **error);
+/* Names in the ORDER a kernel for libguestfs's appliance that starts quickly under
+ * emulation, since it is unpacked, with its modules; without one supermin takes the
+ * machine's, if any. */
+void os_image_add_kernel(JsonObject *order);

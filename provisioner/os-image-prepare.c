@@ -22,6 +22,10 @@
 /* Of the file system for what is in a tarball or folder. It takes what is in it. */
 #define TREE_SIZE ((gint64)8 << 30)
 #define LOCK_TURN_MS 100
+/* supermin, which makes libguestfs's appliance, gives it the folder's owner and mode,
+ * whatever modules it is told to take. A machine without a kernel of its own, as a
+ * container is, has none. */
+#define MODULES_FOLDER "/lib/modules"
 
 typedef struct {
     const OsImageRequest *request;
@@ -221,20 +225,6 @@ add_json_steps(JsonArray *array, const GPtrArray *steps)
     }
 }
 
-/* A kernel for the appliance that starts quickly; without one it takes the machine's. */
-static void
-add_kernel(JsonObject *order)
-{
-    g_autoptr(Kernel) kernel = kernel_find(NULL, NULL);
-    g_autofree char *file =
-        kernel && kernel_index_modules(kernel) ? kernel_boot_file(kernel, NULL) : NULL;
-    if (!file)
-        return;
-    set_text(order, "kernel", file);
-    set_text(order, "kernel_release", kernel->release);
-    set_text(order, "kernel_modules", kernel->modules_dir);
-}
-
 static void
 add_packages(JsonObject *order, const GPtrArray *packages)
 {
@@ -274,7 +264,7 @@ order_of(const Making *making, const char *path, const char *folder,
     json_object_set_boolean_member(order, "plain", making->recipe != NULL);
     json_object_set_int_member(order, "size",
                                MAX(request->size_bytes, is_tree ? TREE_SIZE : 0));
-    add_kernel(order);
+    os_image_add_kernel(order);
     return json_node_init_object(json_node_alloc(), order);
 }
 
@@ -305,7 +295,7 @@ make(const Making *making, ServantEvent event, gpointer user_data,
         return NULL;
     g_autoptr(JsonNode) order = order_of(making, path, folder->path, appliance);
     g_autoptr(JsonObject) about =
-        servant_ask("hostbed-guestfs", order, event, user_data, cancellable, error);
+        servant_ask(OS_IMAGE_SERVANT, order, event, user_data, cancellable, error);
     if (!about || !os_image_commit(folder, making->key, making->base->name, about, error))
         return NULL;
     os_image_prune(os_image_maximum(NULL), making->key);
@@ -362,6 +352,8 @@ os_image_prepare(const OsImageRequest *request, ServantEvent event, gpointer use
     image = lock >= 0 ? os_image_open(place, NULL) : NULL;
     if (image || lock < 0)
         return image;
+    if (!os_image_can_prepare(error))
+        return NULL;
     os_image_remove(making.key); /* one that is damaged makes way */
     return make(&making, event, user_data, cancellable, error);
 }

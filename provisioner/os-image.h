@@ -82,6 +82,8 @@ void os_image_request_take(OsImageRequest *request, const LabImage *image);
  * start of an appliance. EVENT, or NULL, hears of the progress (servant.h). */
 OsImage *os_image_prepare(const OsImageRequest *request, ServantEvent event,
                           gpointer user_data, GCancellable *cancellable, GError **error);
+/* Whether one can be made here; else ERROR says what is missing, and the remedy. */
+gboolean os_image_can_prepare(GError **error);
 /* What it is kept by: 64 digits, owned by the caller. Nothing is made. */
 char *os_image_key(const OsImageRequest *request, GError **error);
 

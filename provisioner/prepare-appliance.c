@@ -13,9 +13,13 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "tail.h"
 
 /* Packages are unpacked in it; more does not make it quicker. */
 #define MEMORY_MIB 1024
+/* Of what is heard while it starts; of which so many lines are told. */
+#define HEARD_MOST 4096
+#define LINES_MOST 6
 /* When so little is left, the emulator will find none within a second. */
 #define ROOM_LEAST ((guint64)16 << 20)
 
@@ -28,6 +32,22 @@ is_full(Prepare *prepare)
     return full;
 }
 
+/* Its words in one line, without the advice to turn on its debugging, which is for who
+ * called it by hand. */
+static char *
+words_of(guestfs_h *g)
+{
+    const char *words = guestfs_last_error(g);
+    if (!words)
+        return g_strdup("nothing");
+    const char *advice = strstr(words, "\nTo see full error messages");
+    g_autofree char *text =
+        advice ? g_strndup(words, (gsize)(advice - words)) : g_strdup(words);
+    g_strchomp(text);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    return g_strjoinv("; ", lines);
+}
+
 gboolean
 prepare_failed(Prepare *prepare, GError **error, const char *format, ...)
 {
@@ -35,7 +55,7 @@ prepare_failed(Prepare *prepare, GError **error, const char *format, ...)
     va_start(args, format);
     g_autofree char *what = g_strdup_vprintf(format, args);
     va_end(args);
-    const char *words = guestfs_last_error(prepare->g);
+    g_autofree char *words = words_of(prepare->g);
     if (is_full(prepare))
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
                     "there is no room left for the image in %s; free some, or name "
@@ -43,7 +63,7 @@ prepare_failed(Prepare *prepare, GError **error, const char *format, ...)
                     prepare->folder);
     else
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "%s: %s: libguestfs says: %s",
-                    prepare->base, what, words ? words : "nothing");
+                    prepare->base, what, words);
     return FALSE;
 }
 
@@ -55,6 +75,16 @@ on_progress(guestfs_h *g, void *user_data, uint64_t event, int handle, int flags
     if (count >= 4 && numbers[3] > 0)
         servant_side_progress(prepare->side, prepare->doing, (gint64)numbers[2],
                               (gint64)numbers[3]);
+}
+
+/* What supermin and the emulator write to their standard error, and the appliance to its
+ * console. */
+static void
+on_words(guestfs_h *g, void *user_data, uint64_t event, int handle, int flags,
+         const char *text, size_t length, const uint64_t *numbers, size_t count)
+{
+    Prepare *prepare = user_data;
+    tail_add(prepare->heard, text, length, HEARD_MOST);
 }
 
 /* ---- room on this machine
@@ -131,6 +161,9 @@ set_up(Prepare *prepare)
     guestfs_set_error_handler(g, NULL, NULL);
     return guestfs_set_event_callback(g, on_progress, GUESTFS_EVENT_PROGRESS, 0,
                                       prepare) >= 0 &&
+           guestfs_set_event_callback(g, on_words,
+                                      GUESTFS_EVENT_LIBRARY | GUESTFS_EVENT_APPLIANCE, 0,
+                                      prepare) >= 0 &&
            guestfs_set_program(g, "hostbed") == 0 &&
            guestfs_set_backend(g, "direct") == 0 &&
            guestfs_set_backend_settings(g, force_tcg ? tcg : none) == 0 &&
@@ -143,6 +176,19 @@ set_up(Prepare *prepare)
            guestfs_add_drive_opts(g, prepare->disk, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
                                   "qcow2", GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe",
                                   -1) == 0;
+}
+
+static char *
+last_lines(const char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_autoptr(GPtrArray) full = g_ptr_array_new();
+    for (char **line = lines; *line; line++)
+        if (*g_strstrip(*line))
+            g_ptr_array_add(full, *line);
+    guint first = full->len > LINES_MOST ? full->len - LINES_MOST : 0;
+    g_ptr_array_add(full, NULL);
+    return g_strjoinv(" / ", (char **)full->pdata + first);
 }
 
 gboolean
@@ -158,8 +204,13 @@ prepare_launch(Prepare *prepare, GError **error)
     }
     if (!set_up(prepare))
         return prepare_failed(prepare, error, "the appliance cannot be set up");
-    if (guestfs_launch(prepare->g) != 0)
-        return prepare_failed(prepare, error, "the appliance does not start");
+    prepare->heard = g_string_new(NULL);
+    if (guestfs_launch(prepare->g) != 0) {
+        g_autofree char *heard = last_lines(prepare->heard->str);
+        return prepare_failed(prepare, error, "the appliance does not start%s%s%s",
+                              *heard ? " (last was heard: " : "", heard,
+                              *heard ? ")" : "");
+    }
     prepare->emulator = guestfs_get_pid(prepare->g);
     prepare->watch = g_thread_new("watch", watch, prepare);
     return TRUE;

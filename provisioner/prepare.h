@@ -32,6 +32,7 @@ typedef struct {
     GCond ended_changed;
     gboolean ended, is_full; /* the watch shall end; it found no room */
     gint64 tar_left;         /* bytes */
+    GString *heard;          /* until it is up: the end of what was said on the way */
 
     gboolean is_ours;   /* the file system was made here */
     gboolean is_larger; /* the disk is, than the base */

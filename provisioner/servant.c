@@ -268,6 +268,22 @@ explain(Talk *talk, int code)
         fail(talk, "ended without an answer%s%s", colon, words);
 }
 
+/* Its own sentence, and what else was written to its standard error, by a library or a
+ * program that it started: often the cause. */
+static void
+refuse(Talk *talk, GError **error)
+{
+    g_strchomp(talk->complaint->str);
+    g_autofree char *words =
+        printable(talk->complaint->str, strlen(talk->complaint->str), STDERR_TAIL);
+    g_propagate_error(error, g_steal_pointer(&talk->refusal));
+    if (error && *words) {
+        g_autofree char *sentence = (*error)->message;
+        (*error)->message =
+            g_strdup_printf("%s (it was heard saying: %s)", sentence, words);
+    }
+}
+
 static JsonObject *
 conclude(Talk *talk, Child *child, GError **error)
 {
@@ -279,7 +295,7 @@ conclude(Talk *talk, Child *child, GError **error)
     } else if (talk->cancelled) {
         g_set_error(error, HB_ERROR, HB_INTERRUPTED, "%s was interrupted", talk->program);
     } else if (talk->refusal) {
-        g_propagate_error(error, g_steal_pointer(&talk->refusal));
+        refuse(talk, error);
     } else if (!is_well) {
         explain(talk, code);
         g_propagate_error(error, g_steal_pointer(&talk->failure));
@@ -343,6 +359,19 @@ ask(Talk *talk, const char *path, JsonNode *order, GCancellable *cancellable,
     return conclude(talk, child, error);
 }
 
+char *
+servant_path(const char *program, GError **error)
+{
+    g_autofree char *path = libexec_path(program);
+    if (access(path, X_OK) == 0)
+        return g_steal_pointer(&path);
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                "hostbed was built without %s, for lack of a library; './quickstart "
+                "images' installs what it needs and builds hostbed anew",
+                program);
+    return NULL;
+}
+
 JsonObject *
 servant_ask_within(const ServantLimits *limits, const char *program, JsonNode *order,
                    ServantEvent event, gpointer user_data, GCancellable *cancellable,
@@ -360,15 +389,8 @@ servant_ask_within(const ServantLimits *limits, const char *program, JsonNode *o
         .input = g_byte_array_new(),
         .complaint = g_string_new(NULL),
     };
-    g_autofree char *path = libexec_path(program);
-    if (access(path, X_OK) != 0) {
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
-                    "hostbed was built without %s, for lack of a library; './quickstart "
-                    "images' installs what it needs and builds hostbed anew",
-                    program);
-        return NULL;
-    }
-    return ask(&talk, path, order, cancellable, error);
+    g_autofree char *path = servant_path(program, error);
+    return path ? ask(&talk, path, order, cancellable, error) : NULL;
 }
 
 JsonObject *

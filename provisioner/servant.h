@@ -21,10 +21,14 @@ typedef void (*ServantEvent)(JsonObject *event, gpointer user_data);
 /* The answer of PROGRAM ("hostbed-fetch") to ORDER (borrowed), owned by the caller. EVENT
  * may be NULL. Turns the thread's default main context, so that what signals cancel is
  * heard of; CANCELLABLE ends the program, first by SIGTERM. Errors are in HB_ERROR: what
- * the program said, with its status; HB_INTERRUPTED; HB_INFRASTRUCTURE where it is not
- * there, is ended by a signal, says what is no answer, or nothing for ten minutes. */
+ * the program said, with its status and what came on its standard error; HB_INTERRUPTED;
+ * HB_INFRASTRUCTURE where it is not there, is ended by a signal, says what is no answer,
+ * or nothing for ten minutes. */
 JsonObject *servant_ask(const char *program, JsonNode *order, ServantEvent event,
                         gpointer user_data, GCancellable *cancellable, GError **error);
+
+/* Where PROGRAM is, owned by the caller; else a sentence that says what installs it. */
+char *servant_path(const char *program, GError **error);
 
 /* What is expected of a program. */
 typedef struct {

@@ -6,6 +6,7 @@
 needs_images() {
     local program
     [ -x "$build_dir/provisioner/hostbed-guestfs" ] || skip_all "this hostbed was built without libguestfs"
+    [ -d /lib/modules ] || skip_all "this machine has no folder /lib/modules, without which libguestfs makes no appliance"
     for program in mke2fs debugfs qemu-img sfdisk; do
         PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || skip_all "this machine has no $program"
     done

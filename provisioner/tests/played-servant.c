@@ -96,7 +96,9 @@ work(const ServantSide *side, JsonObject *order, GError **error)
 {
     const char *what = json_line_string(order, "do");
     JsonObject *answer = json_object_new();
-    if (strcmp(what, "refuse") == 0) {
+    if (strcmp(what, "moan") == 0)
+        g_printerr("a library's last words\033[31m\n");
+    if (strcmp(what, "refuse") == 0 || strcmp(what, "moan") == 0) {
         json_object_unref(answer);
         g_set_error(error, HB_ERROR, (int)json_line_int(order, "status", HB_USAGE),
                     "it is refused \033]0;x\a");

@@ -108,6 +108,15 @@ its_error_is_ours(void **state)
 }
 
 static void
+what_its_libraries_say_is_told_too(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(ask("moan", &limits, NULL, &error));
+    assert_string_equal(error->message, "it is refused ?]0;x? (it was heard saying: "
+                                        "a library's last words?[31m)");
+}
+
+static void
 who_misbehaves_is_told_in_a_sentence(void **state)
 {
     static const struct {
@@ -262,6 +271,7 @@ main(void)
         cmocka_unit_test(events_come_and_then_the_answer),
         cmocka_unit_test(large_orders_arrive_whole),
         cmocka_unit_test(its_error_is_ours),
+        cmocka_unit_test(what_its_libraries_say_is_told_too),
         cmocka_unit_test(who_misbehaves_is_told_in_a_sentence),
         cmocka_unit_test(many_complaints_hold_nobody_up),
         cmocka_unit_test(who_hangs_is_ended),
