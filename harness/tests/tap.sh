@@ -59,6 +59,13 @@ needs_image_of() {
     bail "$why"
 }
 
+# has_terminal: script(1) gives a program a terminal here; else $why says why not
+has_terminal() {
+    why="script(1) is not there"
+    command -v script >/dev/null || return
+    why="script(1) gets no terminal here: $(LC_ALL=C script -qec true /dev/null </dev/null 2>&1)"
+}
+
 # is NAME FOUND ASKED
 is() {
     if [ "$2" = "$3" ]; then ok "$1"; else

@@ -141,7 +141,9 @@ is "the data file is told" "$(hostbed image info disk2 | sed -n 's/^  what the g
 
 # ---- on a terminal
 
-if command -v script >/dev/null && [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ]; then
+if [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" != UTF-8 ]; then
+    skip "on a terminal" "this machine has no UTF-8"
+elif has_terminal; then
     terminal() { TERM=xterm LC_ALL=C.UTF-8 script -qec "$build_dir/run hostbed image info metadata" /dev/null </dev/null >"$tap_dir/out"; }
     terminal
     has "the capacity is a bar, and a little less than all" "$tap_dir/out" '^  capacity    █{39}·  '
@@ -150,7 +152,7 @@ if command -v script >/dev/null && [ "$(LC_ALL=C.UTF-8 locale charmap 2>/dev/nul
     NO_COLOR='' terminal
     is "without it there is colour" "$(grep -c "$(printf '\033')" "$tap_dir/out")" 4
 else
-    skip "on a terminal" "script(1) or UTF-8 is not there"
+    skip "on a terminal" "$why"
 fi
 hostbed image info metadata >"$tap_dir/out"
 is "elsewhere there are no bars" "$(grep -c '█' "$tap_dir/out")" 0

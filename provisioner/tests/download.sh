@@ -203,7 +203,7 @@ done
 
 # ---- on a terminal
 
-if command -v script >/dev/null; then
+if has_terminal; then
     forget
     TERM=xterm LC_ALL=C script -qec "$build_dir/run hostbed image fetch --sha256 $sha256 $url/wait/disk" /dev/null </dev/null >terminal & running=$!
     until_in terminal '50 %'
@@ -213,7 +213,7 @@ if command -v script >/dev/null; then
     has "how long it took stays" terminal 'hostbed: fetching disk  [0-9]+ s'
     rm go
 else
-    skip "on a terminal" "script(1) is not there"
+    skip "on a terminal" "$why"
 fi
 
 # ---- a full disk
