@@ -6,6 +6,9 @@
 #include "os-image.h"
 #include "os-lookup.h"
 
+/* How long a server may be silent where there is another way. */
+#define STALL_S 5
+
 /* The name of the system's that a recipe has, borrowed; NULL: none has. */
 static const char *
 recipe_of(const OsFacts *facts)
@@ -16,16 +19,45 @@ recipe_of(const OsFacts *facts)
     return NULL;
 }
 
+static void
+tell(ServantEvent event, gpointer user_data, const char *url, const char *why)
+{
+    g_autofree char *name = fetch_file_name(url);
+    g_autofree char *what = g_strdup_printf("%s as it was fetched before: %s", name, why);
+    g_autoptr(JsonObject) progress = json_object_new();
+    json_object_set_string_member(progress, "event", "progress");
+    json_object_set_string_member(progress, "what", what);
+    if (event)
+        event(progress, user_data);
+}
+
+/* What was fetched stays good: a host whose vendor cannot be asked starts all the same,
+ * and nobody is asked who could not say whether there is something new. */
 static char *
 fetch_image(const OsImageSource *source, ServantEvent event, gpointer user_data,
             GCancellable *cancellable, GError **error)
 {
     const char *const urls[] = {source->url, NULL};
     g_autofree char *list = fetch_vendor_list(source->url);
-    const FetchRequest request = {.urls = urls, .checksums = list};
+    const FetchRequest kept = {.urls = urls, .offline = TRUE};
+    g_autoptr(Fetched) before = fetch_file(&kept, NULL, NULL, NULL, NULL);
+    if (before && !list) {
+        tell(event, user_data, source->url, "its vendor lists no checksums");
+        return g_strdup(before->path);
+    }
+    const FetchRequest request = {
+        .urls = urls, .checksums = list, .stall_s = before ? STALL_S : 0};
+    g_autoptr(GError) failure = NULL;
     g_autoptr(Fetched) fetched =
-        fetch_file(&request, event, user_data, cancellable, error);
-    return fetched ? g_strdup(fetched->path) : NULL;
+        fetch_file(&request, event, user_data, cancellable, &failure);
+    if (fetched)
+        return g_strdup(fetched->path);
+    if (!before || hb_error_status(failure) == HB_INTERRUPTED) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    tell(event, user_data, source->url, failure->message);
+    return g_strdup(before->path);
 }
 
 static gboolean

@@ -2,7 +2,7 @@
  *
  * Which image a system has of which the lab says only the name: that of the recipe that
  * is called so, by any of the names that libosinfo has for it; else the one that
- * libosinfo knows, fetched.
+ * libosinfo knows, fetched, or where that cannot be, as it was fetched before.
  */
 #pragma once
 

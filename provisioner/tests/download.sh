@@ -234,6 +234,28 @@ if [ -x "$build_dir/osdb/hostbed-osinfo" ]; then
     forget
     fails "an id means the image of a system" 8 "/debian-12-generic-amd64.qcow2' is not in the cache" --offline debian12
     fails "one that there is not" 2 'debian12' --offline debain12
+
+    # Of a vendor who lists no checksums.
+    export OSINFO_USER_DIR="$tap_dir/osinfo"
+    mkdir -p "$OSINFO_USER_DIR/os/hostbed.invalid"
+    cat >"$OSINFO_USER_DIR/os/hostbed.invalid/listless-1.xml" <<XML
+<libosinfo version="0.0.1"><os id="http://hostbed.invalid/listless/1"><short-id>listless1</short-id>
+<name>Listless</name><version>1</version><vendor>Test</vendor><family>linux</family><distro>listless</distro>
+<image arch="x86_64" format="raw"><url>file://$tap_dir/there</url></image></os></libosinfo>
+XML
+    cat >lab.xml <<'XML'
+<lab xmlns="urn:hostbed:lab:1" name="listless"><host name="l1" os="listless1"><image/><cell cpus="0" memory="256 MiB"/></host></lab>
+XML
+    cp content there
+    # Refused as soon as it is known of what an image would be made.
+    builds_of_lab() { hostbed image build --accel tcg --ssh-key none lab.xml >out 2>err; }
+    forget
+    builds_of_lab
+    has "the image of a system is fetched" err '^hostbed: fetching there$'
+    rm there
+    builds_of_lab
+    has "and is used from then on, though nobody could have it" err '^hostbed: there as it was fetched before: its vendor lists no checksums$'
+    unset OSINFO_USER_DIR
 else
     skip "ids of systems" "hostbed was built without libosinfo"
 fi
