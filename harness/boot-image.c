@@ -114,17 +114,13 @@ take_kernel(BootRecipe *recipe, const OsImage *image, GError **error)
     return recipe->kernel_file != NULL;
 }
 
+/* Whoever has the disk, the recipe and its starts, uses the image. */
 static gboolean
-take_disk(BootRecipe *recipe, const OsImage *image, GError **error)
+take_disk(BootRecipe *recipe, OsImage *image, GError **error)
 {
-    int fd = open(image->disk, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot open %s: %s", image->disk,
-                    g_strerror(errno));
-        return FALSE;
-    }
     recipe->disk_fds = boot_fds_new();
-    g_array_append_val(recipe->disk_fds, fd);
+    g_array_append_val(recipe->disk_fds, image->disk_fd);
+    image->disk_fd = -1;
     recipe->disk_bytes = image->capacity;
     recipe->root_words = g_strdup(image->root);
     if (strlen(image->root) < PLAN_ROOT_MAX)

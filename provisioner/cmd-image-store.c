@@ -101,10 +101,15 @@ remove_chosen(GHashTable *chosen)
 {
     GHashTableIter iter;
     gpointer key;
+    int status = HB_OK;
     g_hash_table_iter_init(&iter, chosen);
-    while (g_hash_table_iter_next(&iter, &key, NULL))
-        os_image_remove(key);
-    return HB_OK;
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        g_autoptr(GError) error = NULL;
+        /* One that has just gone needs no removal. */
+        if (!os_image_remove(key, &error) && hb_error_status(error) != HB_USAGE)
+            status = cli_fail(error);
+    }
+    return status;
 }
 
 int

@@ -317,18 +317,27 @@ static int
 lock_images(GCancellable *cancellable, GError **error)
 {
     g_autofree char *dir = cache_dir(OS_IMAGE_KIND, error);
-    int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    g_auto(AutoFd) fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (dir && fd < 0)
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot open %s: %s", dir,
                     g_strerror(errno));
-    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
-           !g_cancellable_is_cancelled(cancellable)) {
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         gboolean over = FALSE;
+        if (errno != EWOULDBLOCK) {
+            g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                        "cannot lock %s, so that one image is made at a time: %s", dir,
+                        g_strerror(errno));
+            return -1;
+        }
+        if (g_cancellable_is_cancelled(cancellable))
+            break;
         g_timeout_add(LOCK_TURN_MS, on_turn, &over);
         while (!over)
             g_main_context_iteration(NULL, TRUE);
     }
-    return fd;
+    int locked = fd;
+    fd = -1;
+    return locked;
 }
 
 OsImage *
@@ -354,7 +363,9 @@ os_image_prepare(const OsImageRequest *request, ServantEvent event, gpointer use
         return image;
     if (!os_image_can_prepare(error))
         return NULL;
-    os_image_remove(making.key); /* one that is damaged makes way */
+    /* One that is damaged makes way. */
+    if (g_file_test(place, G_FILE_TEST_EXISTS) && !os_image_remove(making.key, error))
+        return NULL;
     return make(&making, event, user_data, cancellable, error);
 }
 

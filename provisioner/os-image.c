@@ -10,6 +10,7 @@
 #include <json-glib/json-glib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,6 +26,8 @@ os_image_free(OsImage *image)
 {
     if (!image)
         return;
+    if (image->disk_fd >= 0)
+        close(image->disk_fd);
     g_free(image->path);
     g_free(image->key);
     g_free(image->disk);
@@ -131,12 +134,32 @@ read_about(OsImage *image, gboolean peek)
     return root && JSON_NODE_HOLDS_OBJECT(root) ? json_node_copy(root) : NULL;
 }
 
+/* The disk, locked as one in use; before anything is looked at, since until then it may
+ * be removed. */
+static gboolean
+take_disk(OsImage *image, GError **error)
+{
+    g_autofree char *path = g_build_filename(image->path, OS_IMAGE_DISK_FILE, NULL);
+    image->disk_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (image->disk_fd < 0)
+        return damaged(error, image->path, "is not whole");
+    if (flock(image->disk_fd, LOCK_SH | LOCK_NB) == 0)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "the image %s cannot be used: %s",
+                image->path,
+                errno == EWOULDBLOCK ? "it is being removed" : g_strerror(errno));
+    return FALSE;
+}
+
 static OsImage *
 open_image(const char *folder, gboolean peek, GError **error)
 {
     g_autoptr(OsImage) image = g_new0(OsImage, 1);
     image->path = g_strdup(folder);
     image->key = g_path_get_basename(folder);
+    image->disk_fd = -1;
+    if (!peek && !take_disk(image, error))
+        return NULL;
     g_autoptr(JsonNode) about = read_about(image, peek);
     image->disk = sound_file(image, OS_IMAGE_DISK_FILE);
     image->kernel = sound_file(image, OS_IMAGE_KERNEL_FILE);
@@ -180,7 +203,7 @@ open_all(guint *removed)
         if (image)
             g_ptr_array_add(list, image);
         else if (removed)
-            *removed += (guint)os_image_remove(keys->pdata[i]);
+            *removed += (guint)os_image_remove(keys->pdata[i], NULL);
     }
     g_ptr_array_sort(list, used_last_first);
     return list;
@@ -192,10 +215,35 @@ os_image_list(void)
     return open_all(NULL);
 }
 
-gboolean
-os_image_remove(const char *key)
+/* -1: nobody can be using it, or ERROR. */
+static int
+lock_to_remove(const char *key, GError **error)
 {
-    return cache_remove_key(OS_IMAGE_KIND, key);
+    g_autofree char *folder = os_image_folder(key);
+    g_autofree char *path = g_build_filename(folder, OS_IMAGE_DISK_FILE, NULL);
+    g_auto(AutoFd) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "the image %.12s %s%s", key,
+                    errno == EWOULDBLOCK ? "is in use" : "cannot be locked: ",
+                    errno == EWOULDBLOCK ? "" : g_strerror(errno));
+        return -1;
+    }
+    int locked = fd;
+    fd = -1;
+    return locked;
+}
+
+gboolean
+os_image_remove(const char *key, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_auto(AutoFd) lock = lock_to_remove(key, &failure);
+    if (!failure && cache_remove_key(OS_IMAGE_KIND, key))
+        return TRUE;
+    if (!failure)
+        g_set_error(&failure, HB_ERROR, HB_USAGE, "there is no image %.12s", key);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
 }
 
 gint64
@@ -215,10 +263,10 @@ os_image_prune(gint64 maximum_bytes, const char *keep)
         total += ((const OsImage *)list->pdata[i])->bytes;
     for (guint i = list->len; i > 0 && total > maximum_bytes; i--) {
         const OsImage *image = list->pdata[i - 1];
-        if (g_strcmp0(keep, image->key) == 0)
+        if (g_strcmp0(keep, image->key) == 0 || !os_image_remove(image->key, NULL))
             continue;
         total -= image->bytes;
-        removed += (guint)os_image_remove(image->key);
+        removed++;
     }
     return removed;
 }

@@ -23,8 +23,9 @@ typedef struct {
     char *path;                        /* the folder */
     char *key;                         /* its name: 64 digits */
     char *disk, *kernel, *modules_dir; /* paths in it */
-    char *initrd;                      /* the same, or NULL: the kernel needs none */
-    char *root;                        /* words for the kernel: "root=UUID=…" */
+    int disk_fd;         /* open for reading, if it was opened to be used; else -1 */
+    char *initrd;        /* the same, or NULL: the kernel needs none */
+    char *root;          /* words for the kernel: "root=UUID=…" */
     char *os;            /* libosinfo's short id, as inspected: "debian12" */
     char *name;          /* for people: "Debian GNU/Linux 12 (bookworm)" */
     char *from;          /* for people: a recipe's name, or the base's path */
@@ -40,17 +41,21 @@ void os_image_free(OsImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(OsImage, os_image_free)
 
 /* The image in FOLDER, checked; its last use is now. HB_INFRASTRUCTURE: it is not there,
- * or not whole any more. */
+ * or not whole any more.
+ *
+ * Nobody removes it as long as disk_fd, or a copy of that descriptor, is open anywhere: a
+ * host takes kernel and initrd by their paths. Emulators have such copies, and those who
+ * start clones; other children do not get them. */
 OsImage *os_image_open(const char *folder, GError **error);
 
 /* All that are whole, which is no use of them: GPtrArray of OsImage, that used last
  * first. */
 GPtrArray *os_image_list(void);
-/* FALSE: there is none of this KEY. Hosts that run are not disturbed. */
-gboolean os_image_remove(const char *key);
+/* HB_USAGE: there is none of this KEY; HB_INFRASTRUCTURE: it is in use. */
+gboolean os_image_remove(const char *key, GError **error);
 /* Removes leftovers of makers that were killed, what is damaged, and the images used
- * longest ago, until the rest takes at most MAXIMUM_BYTES; KEEP (a key, or NULL) stays.
- * How many images. */
+ * longest ago, until the rest takes at most MAXIMUM_BYTES; KEEP (a key, or NULL) stays,
+ * and so do those in use. How many images. */
 guint os_image_prune(gint64 maximum_bytes, const char *keep);
 /* What images may take of the disk: HOSTBED_IMAGES_MAX, or 16 GiB; -1: it is no size. */
 gint64 os_image_maximum(GError **error);

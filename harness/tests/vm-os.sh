@@ -50,4 +50,26 @@ for emulator in $(emulators); do
         "$? $(grep -c '^not ok' "$out")" "0 0"
     is "in clones of one that was started, on $version" "$(grep -c 'is no clone of a template' "$err")" 0
 done
+
+# ---- nobody removes what a host is started from, in a cache that may lose it
+emulator=$(emulators | head -n 1)
+[ -n "$emulator" ] || { done_testing; exit; }
+key=$(cut -d' ' -f1 "$tap_dir/image")
+own_cache own
+rm "$XDG_CACHE_HOME/hostbed/images"
+mkdir "$XDG_CACHE_HOME/hostbed/images"
+cp -a "$shared_cache/images/$key"* "$XDG_CACHE_HOME/hostbed/images/"
+mkfifo "$tap_dir/in" "$tap_dir/up"
+hostbed run --accel tcg --emulator "$emulator" "$lab" -- sh -c 'echo up; cat' <"$tap_dir/in" >"$tap_dir/up" 2>"$err" &
+exec 3>"$tap_dir/in" 4<"$tap_dir/up"
+read -r -u 4 line || bail "no host comes up: $(tail -n 1 "$err")"
+hostbed image rm "$key" >"$out" 2>&1
+is "an image that a host runs from is not removed" "$? $(cat "$out")" "8 hostbed: the image $key is in use"
+hostbed image rm debian12 >"$out" 2>&1
+is "nor by what it was made from" "$? $(hostbed image list | grep -c "^$key")" "8 1"
+exec 3>&- 4<&-
+wait $!
+is "the host ends as if nothing had been" "$? $line" "0 up"
+hostbed image rm "$key" >"$out" 2>&1
+is "then it is removed" "$? $(hostbed image list)" "0 "
 done_testing

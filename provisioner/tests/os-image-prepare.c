@@ -115,7 +115,8 @@ an_image_is_made_once(void **state)
     g_autoptr(OsImage) anew = os_image_prepare(&fixture.request, NULL, NULL, NULL, NULL);
     assert_non_null(anew);
     assert_int_equal(count_lines(*state, "orders"), 2);
-    os_image_remove(anew->key);
+    g_clear_pointer(&anew, os_image_free);
+    assert_true(os_image_remove(image->key, NULL));
 }
 
 static void

@@ -9,6 +9,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -52,7 +53,7 @@ remove_all(void)
 {
     g_autoptr(GPtrArray) list = os_image_list();
     for (guint i = 0; i < list->len; i++)
-        os_image_remove(((OsImage *)list->pdata[i])->key);
+        assert_true(os_image_remove(((OsImage *)list->pdata[i])->key, NULL));
 }
 
 static void
@@ -69,6 +70,7 @@ an_image_says_what_it_is(void **state)
     assert_true(g_file_test(image->initrd, G_FILE_TEST_IS_REGULAR));
     assert_true(g_file_test(image->disk, G_FILE_TEST_IS_REGULAR));
     assert_int_equal(image->capacity, 1 << 30);
+    g_clear_pointer(&image, os_image_free);
     remove_all();
 }
 
@@ -79,6 +81,7 @@ a_kernel_may_need_no_initrd(void **state)
     g_autoptr(OsImage) image = os_image_open(path, NULL);
     assert_non_null(image);
     assert_null(image->initrd);
+    g_clear_pointer(&image, os_image_free);
     remove_all();
 }
 
@@ -146,11 +149,61 @@ static void
 what_is_no_key_removes_nothing(void **state)
 {
     g_autofree char *path = make_image('a', 100, TRUE);
-    assert_false(os_image_remove("../images"));
-    assert_false(os_image_remove(""));
+    assert_false(os_image_remove("../images", NULL));
+    assert_false(os_image_remove("", NULL));
     assert_true(g_file_test(path, G_FILE_TEST_EXISTS));
     remove_all();
     assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+static void
+expect_in_use(const char *key)
+{
+    g_autoptr(GError) error = NULL;
+    assert_false(os_image_remove(key, &error));
+    assert_int_equal(hb_error_status(error), HB_INFRASTRUCTURE);
+    assert_non_null(strstr(error->message, "is in use"));
+    assert_int_equal(os_image_prune(0, NULL), 0);
+}
+
+static void
+one_in_use_stays(void **state)
+{
+    g_autofree char *path = make_image('a', 100, TRUE), *key = key_of('a');
+    g_autoptr(OsImage) one = os_image_open(path, NULL);
+    OsImage *other = os_image_open(path, NULL);
+    assert_true(one && other);
+    expect_in_use(key);
+    os_image_free(other);
+    expect_in_use(key);
+    g_clear_pointer(&one, os_image_free);
+    assert_int_equal(os_image_prune(0, NULL), 1);
+    assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+}
+
+/* A child that was given the disk, as emulators are, and one that was not. */
+static void
+the_disk_says_who_uses_it(void **state)
+{
+    g_autofree char *path = make_image('a', 100, TRUE), *key = key_of('a');
+    const char *const argv[] = {"cat", NULL};
+    OsImage *image = os_image_open(path, NULL);
+    int with_in = -1, without_in = -1;
+    GPid with = 0, without = 0;
+    const GSpawnFlags flags = G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD;
+    assert_true(g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, flags, NULL, NULL, -1,
+                                                 -1, -1, &image->disk_fd, &image->disk_fd,
+                                                 1, &with, &with_in, NULL, NULL, NULL));
+    assert_true(g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, flags, NULL, NULL, -1,
+                                                 -1, -1, NULL, NULL, 0, &without,
+                                                 &without_in, NULL, NULL, NULL));
+    os_image_free(image);
+    expect_in_use(key);
+    close(with_in);
+    assert_int_equal(waitpid(with, NULL, 0), with);
+    assert_true(os_image_remove(key, NULL));
+    close(without_in);
+    assert_int_equal(waitpid(without, NULL, 0), without);
 }
 
 static void
@@ -176,6 +229,8 @@ main(void)
         cmocka_unit_test(one_that_was_cut_is_none),
         cmocka_unit_test(those_used_longest_ago_go_first),
         cmocka_unit_test(what_is_no_key_removes_nothing),
+        cmocka_unit_test(one_in_use_stays),
+        cmocka_unit_test(the_disk_says_who_uses_it),
         cmocka_unit_test(the_limit_is_a_size),
     };
     return cmocka_run_group_tests_name("os-image", tests, fake_root_setup,
