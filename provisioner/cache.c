@@ -277,6 +277,21 @@ cache_tree_bytes(const char *path)
     return total;
 }
 
+/* A file system that has no files without a name has ours for a moment. */
+int
+cache_open_nameless(const char *folder)
+{
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+        return fd;
+    g_autofree char *path =
+        g_build_filename(folder, TEMPORARY_PREFIX "nameless-XXXXXX", NULL);
+    fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
 /* In pages, since some file systems' clocks end before a large memory's bytes. */
 time_t
 cache_mark(goffset size)

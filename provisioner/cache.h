@@ -55,6 +55,10 @@ void cache_remove_tree(const char *path);
 /* Bytes of the regular files below PATH. */
 goffset cache_tree_bytes(const char *path);
 
+/* A file in FOLDER, for reading and writing, that is gone as soon as nobody has it open;
+ * -1: errno says why. */
+int cache_open_nameless(const char *folder);
+
 /* ---- folders that are called by the digest of what they were made from: 64 digits */
 
 /* The names of all of KIND, also damaged ones: GPtrArray of char *. */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "autoptr.h"
+#include "cache.h"
 #include "error.h"
 #include "printable.h"
 #include "resources.h"
@@ -299,7 +300,7 @@ make_disk(const Bootstrap *bootstrap, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(text(bootstrap, "output"));
     gint64 size = json_object_get_int_member(bootstrap->order, "size");
-    int fd = open(folder, O_RDWR | O_TMPFILE, 0666);
+    int fd = cache_open_nameless(folder);
     if (fd >= 0 && fchmod(fd, 0666) == 0 && ftruncate(fd, size) == 0)
         return fd;
     g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot make a disk in %s: %s",

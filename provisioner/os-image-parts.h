@@ -7,6 +7,7 @@
 #include <json-glib/json-glib.h>
 
 #include "cache.h"
+#include "os-base.h"
 #include "os-image.h"
 
 /* The program that prepares them. */
@@ -23,6 +24,10 @@ gboolean os_image_commit(CacheFolder *folder, const char *key, const char *from,
                          JsonObject *about, GError **error);
 /* "…/hostbed/images/NAME"; owned by the caller. */
 char *os_image_folder(const char *name);
+/* FALSE: less is free where FOLDER is than the base PATH (a recipe's too is a file by
+ * now) and STEPS take at least. */
+gboolean os_image_check_room(OsBaseKind kind, const char *path, const GPtrArray *steps,
+                             const char *folder, GError **error);
 /* Steps (LabStep) that put in the agent and, unless SUITES_DIR is NULL, the suites with
  * all that they need to start. */
 GPtrArray *os_image_payload(const char *agent, const char *suites_dir, GError **error);

@@ -291,7 +291,8 @@ make(const Making *making, ServantEvent event, gpointer user_data,
     g_autofree char *path =
         appliance ? base_path(making, event, user_data, cancellable, error) : NULL;
     g_autoptr(CacheFolder) folder = path ? cache_folder_new(OS_IMAGE_KIND, error) : NULL;
-    if (!folder)
+    if (!folder || !os_image_check_room(making->base->kind, path, making->request->steps,
+                                        folder->path, error))
         return NULL;
     g_autoptr(JsonNode) order = order_of(making, path, folder->path, appliance);
     g_autoptr(JsonObject) about =

@@ -8,7 +8,6 @@
 #include "overlay.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,20 +78,6 @@ write_all(int fd, gint64 capacity)
            pwrite(fd, counts, sizeof counts, REFCOUNT_BLOCK * CLUSTER) == sizeof counts;
 }
 
-/* A file system that has no files without a name has ours for a moment. */
-static int
-open_nameless(const char *folder)
-{
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-        return fd;
-    g_autofree char *path = g_build_filename(folder, ".overlay-XXXXXX", NULL);
-    fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        unlink(path);
-    return fd;
-}
-
 char *
 overlay_folder(GError **error)
 {
@@ -112,7 +97,7 @@ overlay_new(gint64 capacity_bytes, GError **error)
                     capacity_bytes);
         return -1;
     }
-    g_auto(AutoFd) fd = open_nameless(folder);
+    g_auto(AutoFd) fd = cache_open_nameless(folder);
     if (fd < 0 || !write_all(fd, (capacity_bytes + 511) / 512 * 512)) {
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
                     "cannot make a file in %s for what the host writes to its disk: %s",

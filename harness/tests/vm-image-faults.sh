@@ -94,6 +94,14 @@ if [ "$(id -u)" = 0 ] && mkdir "$tap_dir/small" && mount -t tmpfs -o size=24m tm
     tar -C "$tap_dir/root" -cf "$tap_dir/large.tar" .
     XDG_CACHE_HOME="$tap_dir/small" hostbed image build --accel tcg "$tap_dir/large.tar" >"$tap_dir/out" 2>"$tap_dir/err"
     is "without room there is no image" $? 8
+    has "which is said at once, and how much it takes" "$tap_dir/err" \
+        "no room for the image in $tap_dir/small/.*: it takes 57(\\.[0-9])? MiB at least, and 2[0-9.]+ MiB are free"
+    is "before anything is done" "$(wc -l <"$tap_dir/err")" 1
+    # Nobody knows how much this is.
+    head -c 60000000 /dev/zero >"$tap_dir/root/opt/large"
+    tar -C "$tap_dir/root" -czf "$tap_dir/large.tar.gz" .
+    XDG_CACHE_HOME="$tap_dir/small" hostbed image build --accel tcg "$tap_dir/large.tar.gz" >"$tap_dir/out" 2>"$tap_dir/err"
+    is "nor where that shows later" $? 8
     has "which is said" "$tap_dir/err" '(no room left|No space left)'
     is "nothing is left of that, either" "$(find "$tap_dir/small/hostbed/images" -mindepth 1)$(running)" ""
 else
