@@ -23,9 +23,15 @@
 #include "resources.h"
 #include "servant-side.h"
 
-/* What a tree may take of memory, and what must be free for that. */
-#define TREE_MAX "size=3g"
+/* A tree lives for a minute, and has tens of thousands of files: in memory, where there
+ * is room, and in a name space of ours, so that it goes with us however we end. What it
+ * may take, and what must be free for that. */
+#define TREE_MAX "size=3g,mode=0755"
 #define MEMORY_LEAST ((gint64)6 << 30)
+/* Where it is for who has another user's number in the tree's name space, and so does not
+ * get into the cache: a folder that every machine has and from which no user takes
+ * packages. */
+#define TREE_PLACE "/root"
 #define KEYRING "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 typedef struct {
@@ -168,10 +174,30 @@ add_packages(const Bootstrap *bootstrap, GStrvBuilder *builder)
         add_option(builder, "include", json_array_get_string_element(packages, i));
 }
 
+static gboolean
+has_memory(void)
+{
+    g_autoptr(Resources) resources = resources_read("");
+    return resources->usable_bytes >= MEMORY_LEAST;
+}
+
+/* mmdebstrap's own name spaces with memory in them, and in these mmdebstrap again, which
+ * finds that it is root and has no need of others. */
+static void
+add_own_memory(GStrvBuilder *builder)
+{
+    if (geteuid() != 0 && has_memory())
+        g_strv_builder_add_many(builder, "mmdebstrap", "--unshare-helper", "sh", "-c",
+                                "mount -t tmpfs -o " TREE_MAX " tmpfs " TREE_PLACE
+                                " && export TMPDIR=" TREE_PLACE "; exec \"$@\"",
+                                "sh", NULL);
+}
+
 static GStrv
 command_line(const Bootstrap *bootstrap, int disk)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    add_own_memory(builder);
     g_autofree char *settings = settings_hook(bootstrap);
     g_autofree char *last = disk_hook(disk);
     const char *proxy = text(bootstrap, "proxy");
@@ -204,7 +230,9 @@ take_line(Bootstrap *bootstrap, const char *line)
     if (g_str_has_prefix(line, "I: "))
         servant_side_progress(bootstrap->side, bootstrap->what,
                               MIN(++bootstrap->steps, STEPS), STEPS);
-    /* Its own tidying says nothing of why. */
+    /* Its own tidying says nothing of why, nor does who ran it within. */
+    else if (strstr(line, "system failed: ") || strstr(line, "unshared command failed"))
+        return;
     else if (g_str_has_prefix(line, "E: ") || g_str_has_prefix(line, "W: ") ||
              strstr(line, "mke2fs") || strstr(line, "mount"))
         g_string_append_printf(bootstrap->complaint, "%s%s",
@@ -261,17 +289,13 @@ run_mmdebstrap(Bootstrap *bootstrap, int disk, GError **error)
     return FALSE;
 }
 
-/* A tree lives for a minute, and has tens of thousands of files: in memory, where there
- * is room, and in a name space of ours, so that it goes with us however we end. */
 static void
 use_memory(const Bootstrap *bootstrap)
 {
-    g_autoptr(Resources) resources = resources_read("");
-    if (geteuid() != 0 || resources->usable_bytes < MEMORY_LEAST ||
-        unshare(CLONE_NEWNS) != 0 ||
+    if (geteuid() != 0 || !has_memory() || unshare(CLONE_NEWNS) != 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return;
-    if (mount("tmpfs", text(bootstrap, "work"), "tmpfs", 0, TREE_MAX ",mode=0755") != 0)
+    if (mount("tmpfs", text(bootstrap, "work"), "tmpfs", 0, TREE_MAX) != 0)
         g_debug("the tree is made on the disk: %s", g_strerror(errno));
 }
 
