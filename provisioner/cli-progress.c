@@ -14,12 +14,14 @@
 
 #define WHAT_MOST 400
 #define BAR_CELLS 20
+#define STEP_LEAST_US (2 * G_USEC_PER_SEC)
 
 struct CliProgress {
     gboolean rewrites, is_utf8;
     char *what; /* is being done, or NULL */
     gint64 began_us;
-    gboolean shown; /* a line that is to be written over */
+    gint64 least_us; /* what took less leaves no line */
+    gboolean shown;  /* a line that is to be written over */
 };
 
 CliProgress *
@@ -42,10 +44,10 @@ clear_line(CliProgress *progress)
 void
 cli_progress_end(CliProgress *progress, gboolean well)
 {
+    gint64 took_us = g_get_monotonic_time() - progress->began_us;
     clear_line(progress);
-    if (progress->what && progress->rewrites && well)
-        fprintf(stderr, "hostbed: %s  %.0f s\n", progress->what,
-                (double)(g_get_monotonic_time() - progress->began_us) / 1e6);
+    if (progress->what && progress->rewrites && well && took_us >= progress->least_us)
+        fprintf(stderr, "hostbed: %s  %.0f s\n", progress->what, (double)took_us / 1e6);
     g_clear_pointer(&progress->what, g_free);
 }
 
@@ -66,6 +68,7 @@ begin(CliProgress *progress, const char *what)
     cli_progress_end(progress, TRUE);
     progress->what = g_strdup(what);
     progress->began_us = g_get_monotonic_time();
+    progress->least_us = 0;
     if (!progress->rewrites)
         fprintf(stderr, "hostbed: %s\n", what);
 }
@@ -127,6 +130,27 @@ terminal_columns(void)
     return is_known ? size.ws_col : 80;
 }
 
+static void
+show(CliProgress *progress, const char *line)
+{
+    g_autofree char *fitting =
+        g_utf8_substring(line, 0, MIN(g_utf8_strlen(line, -1), terminal_columns() - 1));
+    fprintf(stderr, "\r\033[K%s", fitting);
+    fflush(stderr);
+    progress->shown = TRUE;
+}
+
+void
+cli_progress_step(CliProgress *progress, const char *what)
+{
+    if (!progress->rewrites)
+        return;
+    begin(progress, what);
+    progress->least_us = STEP_LEAST_US;
+    g_autofree char *line = g_strdup_printf("hostbed: %s", progress->what);
+    show(progress, line);
+}
+
 void
 cli_progress_event(JsonObject *event, gpointer user_data)
 {
@@ -139,9 +163,5 @@ cli_progress_event(JsonObject *event, gpointer user_data)
     if (!progress->rewrites)
         return;
     g_autofree char *line = make_line(progress, event);
-    g_autofree char *fitting =
-        g_utf8_substring(line, 0, MIN(g_utf8_strlen(line, -1), terminal_columns() - 1));
-    fprintf(stderr, "\r\033[K%s", fitting);
-    fflush(stderr);
-    progress->shown = TRUE;
+    show(progress, line);
 }

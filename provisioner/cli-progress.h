@@ -13,6 +13,9 @@ typedef struct CliProgress CliProgress;
 CliProgress *cli_progress_new(void);
 /* A ServantEvent; USER_DATA is the CliProgress. */
 void cli_progress_event(JsonObject *event, gpointer user_data);
+/* WHAT we do ourselves begins, which may be over at once: shown on a terminal, where it
+ * stays if it took two seconds; nothing elsewhere. */
+void cli_progress_step(CliProgress *progress, const char *what);
 /* The last thing is done, or, if not WELL, has failed. */
 void cli_progress_end(CliProgress *progress, gboolean well);
 void cli_progress_free(CliProgress *progress);

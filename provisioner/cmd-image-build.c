@@ -47,6 +47,14 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
  * -------------------------------------------------------------------------------------
  */
 
+/* What was being done is no line of its own any more. */
+static int
+fail(CliProgress *progress, const GError *error)
+{
+    cli_progress_end(progress, FALSE);
+    return cli_fail(error);
+}
+
 static int
 copy_disk(const OsImage *image, const char *filename)
 {
@@ -55,10 +63,15 @@ copy_disk(const OsImage *image, const char *filename)
     off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
     if (size < 0)
         return cli_fail_with(HB_INFRASTRUCTURE, "cannot read %s", image->disk);
+    g_autoptr(CliProgress) progress = cli_progress_new();
+    g_autofree char *name = g_filename_display_basename(filename);
+    g_autofree char *what = g_strdup_printf("copying the disk to %s", name);
+    cli_progress_step(progress, what);
     g_autoptr(ReplaceFile) file = replace_file_new(filename, &error);
     if (!file || !sparse_duplicate(fd, file->fd, size, &error) ||
         !replace_file_commit(file, &error))
-        return cli_fail(error);
+        return fail(progress, error);
+    cli_progress_end(progress, TRUE);
     return HB_OK;
 }
 
@@ -67,11 +80,12 @@ build(const Options *options, const OsImageRequest *request)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(CliProgress) progress = cli_progress_new();
+    cli_progress_step(progress, "reading what the image is made from");
     g_autoptr(OsImage) image = os_image_prepare(request, cli_progress_event, progress,
                                                 g_cancellable_get_current(), &error);
-    cli_progress_end(progress, image != NULL);
     if (!image)
-        return cli_fail(error);
+        return fail(progress, error);
+    cli_progress_end(progress, TRUE);
     printf("%.12s  %s  %s  %s\n", image->key, image->from, image->name, image->release);
     return options->output ? copy_disk(image, options->output) : HB_OK;
 }
@@ -164,13 +178,16 @@ build_of_base(const Options *options, const char *from)
 static gboolean
 find_machine(Options *options, GError **error)
 {
+    g_autoptr(CliProgress) progress = cli_progress_new();
     options->emulator = emulator_find(options->machine.emulator, error);
     if (!options->emulator)
         return FALSE;
+    cli_progress_step(progress, "trying whether KVM works");
     g_autoptr(AccelVerdict) verdict =
         accel_decide(cli_accel(&options->machine), options->emulator, error);
     if (!verdict)
         return FALSE;
+    cli_progress_end(progress, TRUE);
     options->force_tcg = verdict->accel == ACCEL_TCG;
     options->agent = libexec_path("hostbed-agent");
     options->suites = libexec_path("suites");

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "cli-progress.h"
 #include "cmd-image.h"
 #include "image.h"
 
@@ -34,7 +35,10 @@ add_kernel(const char *const *packages)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    g_autoptr(CliProgress) progress = cli_progress_new();
+    cli_progress_step(progress, "unpacking the kernel");
     g_autoptr(Kernel) kernel = kernel_add(packages, &error);
+    cli_progress_end(progress, kernel != NULL);
     if (!kernel)
         return cli_fail(error);
     print_kernel(kernel);

@@ -315,13 +315,15 @@ on_turn(gpointer user_data)
 /* A lock cannot be waited for together with an interrupt; -1: that came, or there can be
  * no lock. */
 static int
-lock_images(GCancellable *cancellable, GError **error)
+lock_images(ServantEvent event, gpointer user_data, GCancellable *cancellable,
+            GError **error)
 {
     g_autofree char *dir = cache_dir(OS_IMAGE_KIND, error);
     g_auto(AutoFd) fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (dir && fd < 0)
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot open %s: %s", dir,
                     g_strerror(errno));
+    gboolean said = FALSE;
     while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         gboolean over = FALSE;
         if (errno != EWOULDBLOCK) {
@@ -332,6 +334,9 @@ lock_images(GCancellable *cancellable, GError **error)
         }
         if (g_cancellable_is_cancelled(cancellable))
             break;
+        if (!said)
+            servant_say(event, user_data, "waiting for another hostbed's image");
+        said = TRUE;
         g_timeout_add(LOCK_TURN_MS, on_turn, &over);
         while (!over)
             g_main_context_iteration(NULL, TRUE);
@@ -352,7 +357,7 @@ os_image_prepare(const OsImageRequest *request, ServantEvent event, gpointer use
     OsImage *image = os_image_open(place, NULL);
     if (image)
         return image;
-    g_auto(AutoFd) lock = lock_images(cancellable, error);
+    g_auto(AutoFd) lock = lock_images(event, user_data, cancellable, error);
     if (g_cancellable_set_error_if_cancelled(cancellable, NULL)) {
         g_clear_error(error);
         g_set_error_literal(error, HB_ERROR, HB_INTERRUPTED,

@@ -24,11 +24,7 @@ tell(ServantEvent event, gpointer user_data, const char *url, const char *why)
 {
     g_autofree char *name = fetch_file_name(url);
     g_autofree char *what = g_strdup_printf("%s as it was fetched before: %s", name, why);
-    g_autoptr(JsonObject) progress = json_object_new();
-    json_object_set_string_member(progress, "event", "progress");
-    json_object_set_string_member(progress, "what", what);
-    if (event)
-        event(progress, user_data);
+    servant_say(event, user_data, what);
 }
 
 /* What was fetched stays good: a host whose vendor cannot be asked starts all the same,

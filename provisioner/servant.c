@@ -400,3 +400,14 @@ servant_ask(const char *program, JsonNode *order, ServantEvent event, gpointer u
     return servant_ask_within(&SERVANT_LIMITS, program, order, event, user_data,
                               cancellable, error);
 }
+
+void
+servant_say(ServantEvent event, gpointer user_data, const char *what)
+{
+    if (!event)
+        return;
+    g_autoptr(JsonObject) progress = json_object_new();
+    json_object_set_string_member(progress, "event", "progress");
+    json_object_set_string_member(progress, "what", what);
+    event(progress, user_data);
+}

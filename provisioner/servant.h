@@ -30,6 +30,10 @@ JsonObject *servant_ask(const char *program, JsonNode *order, ServantEvent event
 /* Where PROGRAM is, owned by the caller; else a sentence that says what installs it. */
 char *servant_path(const char *program, GError **error);
 
+/* A "progress" of our own side's, for who hears of those of servants. EVENT may be NULL.
+ */
+void servant_say(ServantEvent event, gpointer user_data, const char *what);
+
 /* What is expected of a program. */
 typedef struct {
     gsize line_bytes;   /* of one line */

@@ -93,6 +93,14 @@ is "an image is made of a disk" $? 0
 is "the disk is as it was" "$(sha256sum <"$tap_dir/disk.qcow2")" "$before"
 is "the image's is copied when asked" "$(sha256sum <"$tap_dir/copy.qcow2")" "$(sha256sum <"$(newest_image)/disk.qcow2")"
 has "it has a boot loader" "$(newest_image)/image.json" '"loader" : true'
+if has_terminal; then
+    TERM=xterm LC_ALL=C script -qec "$build_dir/run hostbed image build --accel tcg --size '256 MiB' -o $tap_dir/copy.qcow2 $tap_dir/disk.qcow2" \
+        /dev/null </dev/null >"$tap_dir/terminal"
+    has "what takes long is told on a terminal" "$tap_dir/terminal" 'hostbed: copying the disk to copy\.qcow2'
+    is "and stays only if it took long" "$(grep -Ec ' [01] s' "$tap_dir/terminal")" 0
+else
+    skip "what takes long is told on a terminal" "$why"
+fi
 raw_disk
 is "it has the size that was asked for" "$(stat -c %s "$tap_dir/image.raw")" 268435456
 in_image 1048576 stats >"$tap_dir/stats"

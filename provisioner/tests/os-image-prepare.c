@@ -8,8 +8,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "error.h"
@@ -117,6 +119,37 @@ an_image_is_made_once(void **state)
     assert_int_equal(count_lines(*state, "orders"), 2);
     g_clear_pointer(&anew, os_image_free);
     assert_true(os_image_remove(image->key, NULL));
+}
+
+/* Who has another image made goes on as soon as it is told that somebody waits. */
+static void
+let_go(JsonObject *event, gpointer user_data)
+{
+    int *lock = user_data;
+    const char *what = json_object_get_string_member(event, "what");
+    if (*lock < 0 || !strstr(what, "waiting for another hostbed"))
+        return;
+    close(*lock);
+    *lock = -1;
+}
+
+static void
+one_image_is_made_at_a_time(void **state)
+{
+    g_auto(Fixture) fixture = {0};
+    g_autoptr(GError) error = NULL;
+    fixture_init(&fixture, *state);
+    play(*state, MAKES);
+    g_autofree char *dir = cache_dir(OS_IMAGE_KIND, NULL);
+    int lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), 0);
+    OsImage *image = os_image_prepare(&fixture.request, let_go, &lock, NULL, &error);
+    if (!image)
+        fail_msg("%s", error->message);
+    assert_int_equal(lock, -1);
+    g_autofree char *key = g_strdup(image->key);
+    os_image_free(image);
+    assert_true(os_image_remove(key, NULL));
 }
 
 static void
@@ -258,6 +291,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_image_is_made_once),
+        cmocka_unit_test(one_image_is_made_at_a_time),
         cmocka_unit_test(what_fails_leaves_nothing),
         cmocka_unit_test(all_that_goes_in_makes_another),
         cmocka_unit_test(no_other_steps_have_the_same_key),
