@@ -15,6 +15,7 @@
 #include "json-line.h"
 #include "libexec.h"
 #include "os-database.h"
+#include "os-recipe.h"
 #include "servant.h"
 
 #define PROGRAM "hostbed-osinfo"
@@ -275,17 +276,53 @@ answer_of(JsonObject *system)
     return answer;
 }
 
-/* Each word of LAB once, as many as are looked up; borrowed. */
+/* The system that the image of HOST, which names none, is built of; NULL: that is not
+ * known. Owned by the caller. */
+static char *
+system_of_image(const LabHost *host)
+{
+    const char *from = host->image ? host->image->from : NULL;
+    g_autoptr(OsRecipe) recipe =
+        from && !strchr(from, '/') ? os_recipe_load(from, NULL) : NULL;
+    return recipe ? g_steal_pointer(&recipe->os) : NULL;
+}
+
+/* char * → char *: names by which answers are found → words to ask for; the first
+ * WORDS_MAX. */
+static GHashTable *
+names_of(const Lab *lab)
+{
+    GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (guint i = 0; i < lab->hosts->len && g_hash_table_size(names) < WORDS_MAX; i++) {
+        const LabHost *host = g_ptr_array_index(lab->hosts, i);
+        const char *name = host->os ? host->os : host->image ? host->image->from : NULL;
+        if (!name || g_hash_table_contains(names, name))
+            continue;
+        char *word = host->os ? g_strdup(host->os) : system_of_image(host);
+        if (word)
+            g_hash_table_insert(names, g_strdup(name), word);
+    }
+    return names;
+}
+
+static gint
+compare_words(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Each once, by the alphabet; borrowed. */
 static GPtrArray *
-words_of(const Lab *lab)
+words_of(GHashTable *names)
 {
     GPtrArray *words = g_ptr_array_new();
-    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < lab->hosts->len; i++) {
-        const LabHost *host = g_ptr_array_index(lab->hosts, i);
-        if (host->os && words->len < WORDS_MAX && g_hash_table_add(seen, host->os))
-            g_ptr_array_add(words, host->os);
-    }
+    GHashTableIter iter;
+    gpointer word;
+    g_hash_table_iter_init(&iter, names);
+    while (g_hash_table_iter_next(&iter, NULL, &word))
+        if (!g_ptr_array_find_with_equal_func(words, word, g_str_equal, NULL))
+            g_ptr_array_add(words, word);
+    g_ptr_array_sort(words, compare_words);
     return words;
 }
 
@@ -303,7 +340,8 @@ answer_for(const char *word, GHashTable *systems, const GError *failure)
 GHashTable *
 os_lookup_lab(const Lab *lab, GError **error)
 {
-    g_autoptr(GPtrArray) words = words_of(lab);
+    g_autoptr(GHashTable) names = names_of(lab);
+    g_autoptr(GPtrArray) words = words_of(names);
     if (words->len == 0)
         return NULL;
     g_autoptr(GError) failure = NULL;
@@ -315,12 +353,13 @@ os_lookup_lab(const Lab *lab, GError **error)
     }
     GHashTable *answers = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                                 (GDestroyNotify)os_answer_free);
-    for (guint i = 0; i < words->len; i++) {
-        const char *word = words->pdata[i];
+    GHashTableIter iter;
+    gpointer name, word;
+    g_hash_table_iter_init(&iter, names);
+    while (g_hash_table_iter_next(&iter, &name, &word))
         if (systems || strcmp(word, OS_HOSTBED) != 0)
-            g_hash_table_insert(answers, g_strdup(word),
+            g_hash_table_insert(answers, g_strdup(name),
                                 answer_for(word, systems, failure));
-    }
     return answers;
 }
 

@@ -15,6 +15,8 @@
 #define OS_ARCH "x86_64"
 
 /* char * → OsAnswer for the systems of LAB's hosts, the first 256; NULL if it names none.
+ * Where a host says only which recipe its image is built of, the answer for the system
+ * that the recipe names is found by the recipe's name.
  * What cannot be asked is an answer too: a lab can be planned all the same. The micro
  * image's own system is not missed where libosinfo is. NULL and ERROR: the thread's
  * current GCancellable was cancelled (HB_INTERRUPTED). */

@@ -24,6 +24,7 @@ os_recipe_free(OsRecipe *recipe)
     g_free(recipe->id);
     g_free(recipe->name);
     g_free(recipe->debian);
+    g_free(recipe->os);
     g_clear_pointer(&recipe->packages, g_ptr_array_unref);
     g_clear_pointer(&recipe->exclude, g_ptr_array_unref);
     g_clear_pointer(&recipe->modules, g_ptr_array_unref);
@@ -124,7 +125,7 @@ add_words(GPtrArray *words, GKeyFile *file, const char *key)
 static gboolean
 check_keys(GKeyFile *file, const char *path, GError **error)
 {
-    static const char *const known[] = {"name",    "from",    "debian", "packages",
+    static const char *const known[] = {"name",    "from",    "debian", "os", "packages",
                                         "exclude", "modules", "size",   NULL};
     g_auto(GStrv) keys = g_key_file_get_keys(file, GROUP, NULL, NULL);
     for (char **key = keys; key && *key; key++) {
@@ -183,6 +184,7 @@ read_recipe(OsRecipe *recipe, const char *id, guint depth, GError **error)
         return FALSE;
     take_text(&recipe->name, file, "name");
     take_text(&recipe->debian, file, "debian");
+    take_text(&recipe->os, file, "os");
     add_words(recipe->packages, file, "packages");
     add_words(recipe->exclude, file, "exclude");
     add_words(recipe->modules, file, "modules");

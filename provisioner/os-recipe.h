@@ -11,9 +11,10 @@
 #include "servant.h"
 
 typedef struct {
-    char *id;                                /* "debian12-libvirt" */
-    char *name;                              /* for people */
-    char *debian;                            /* the release: "bookworm" */
+    char *id;     /* "debian12-libvirt" */
+    char *name;   /* for people */
+    char *debian; /* the release: "bookworm" */
+    char *os;     /* of libosinfo's database: "debian12"; NULL: it does not say */
     GPtrArray *packages, *exclude, *modules; /* char * */
     gint64 size_bytes;
 } OsRecipe;

@@ -266,11 +266,12 @@ plan_hosts(const Lab *lab, const Emulator *emulator, GHashTable *oses,
     plan_macs_taken(lab, macs);
     for (guint i = 0; i < lab->hosts->len; i++) {
         const LabHost *host = g_ptr_array_index(lab->hosts, i);
+        const char *system = plan_os_word(host);
         Planning planning = {
             .lab = lab,
             .host = host,
             .emulator = emulator,
-            .os = oses && host->os ? g_hash_table_lookup(oses, host->os) : NULL,
+            .os = oses && system ? g_hash_table_lookup(oses, system) : NULL,
             .findings = findings,
             .macs = macs,
         };

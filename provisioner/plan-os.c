@@ -18,11 +18,19 @@ facts_of(const Planning *planning)
     return planning->os ? planning->os->facts : NULL;
 }
 
+const char *
+plan_os_word(const LabHost *host)
+{
+    return host->os ? host->os : host->image ? host->image->from : NULL;
+}
+
 void
 plan_os(Planning *planning)
 {
     const LabHost *host = planning->host;
     const OsAnswer *answer = planning->os;
+    const FilePos pos = host->os ? host->os_pos : host->pos;
+    const char *word = plan_os_word(host);
     Plan *plan = planning->plan;
     plan->os = g_strdup(host->os);
     if (!answer)
@@ -32,11 +40,16 @@ plan_os(Planning *planning)
         plan->os_name = g_strdup(answer->facts->name);
     } else if (answer->nearest) {
         g_autofree char *hint = os_answer_hint(answer);
-        findings_add(planning->findings, FINDING_ERROR, host->os_pos, "os",
-                     "no operating system is called %s; %s", host->os, hint);
+        if (host->os)
+            findings_add(planning->findings, FINDING_ERROR, pos, "os",
+                         "no operating system is called %s; %s", word, hint);
+        else
+            findings_add(planning->findings, FINDING_WARNING, pos, "os",
+                         "no operating system is called as the recipe %s says; %s", word,
+                         hint);
     } else {
-        findings_add(planning->findings, FINDING_WARNING, host->os_pos, "os",
-                     "what %s needs is not known here: %s", host->os, answer->reason);
+        findings_add(planning->findings, FINDING_WARNING, pos, "os",
+                     "what %s needs is not known here: %s", word, answer->reason);
     }
 }
 

@@ -96,6 +96,8 @@ void plan_refuse_property(Planning *planning, const LabProperty *written,
 void plan_groups(Planning *planning);
 
 /* ---- plan-os.c: what the operating system needs, and what it has no drivers for */
+/* By what the answer about HOST's system is found; NULL: it names none. Borrowed. */
+const char *plan_os_word(const LabHost *host);
 void plan_os(Planning *planning);
 void plan_os_resources(Planning *planning);
 void plan_os_firmware(Planning *planning);

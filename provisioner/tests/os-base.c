@@ -196,8 +196,9 @@ a_recipe_has_what_it_comes_from(void **state)
 {
     g_autofree char *folder = g_build_filename(*state, "recipes", NULL);
     g_setenv("HOSTBED_RECIPES_DIR", folder, TRUE);
-    write_recipe(folder, "base",
-                 "[recipe]\nname=Base\ndebian=bookworm\npackages=a;b\nsize=4 GiB\n");
+    write_recipe(
+        folder, "base",
+        "[recipe]\nname=Base\ndebian=bookworm\nos=debian12\npackages=a;b\nsize=4 GiB\n");
     write_recipe(folder, "more", "[recipe]\nfrom=base\npackages=b;c d\n");
     write_recipe(folder, "itself", "[recipe]\nfrom=itself\ndebian=x\n");
     write_recipe(folder, "wrong", "[recipe]\ndebian=x\npackage=y\n");
@@ -206,6 +207,7 @@ a_recipe_has_what_it_comes_from(void **state)
     g_autoptr(OsRecipe) recipe = os_recipe_load("more", NULL);
     assert_non_null(recipe);
     assert_string_equal(recipe->debian, "bookworm");
+    assert_string_equal(recipe->os, "debian12");
     assert_int_equal(recipe->packages->len, 4);
     assert_string_equal(recipe->packages->pdata[3], "d");
     assert_int_equal(recipe->size_bytes, (gint64)4 << 30);

@@ -213,6 +213,37 @@ a_lab_asks_once_for_all(void **state)
     assert_int_equal(starts(played), 1);
 }
 
+/* Where a lab names no system, the recipe of the host's image may. */
+static void
+a_recipe_names_a_system(void **state)
+{
+    const Played *played = *state;
+    static const char *const froms[] = {"one", "two", "silent", "none", "./one", NULL};
+    g_autoptr(Lab) lab = lab_with((const char *const[]){"", "", "", "", "", "fed", NULL});
+    g_autofree char *one = g_build_filename(played->dir, "one.recipe", NULL);
+    g_autofree char *two = g_build_filename(played->dir, "two.recipe", NULL);
+    g_autofree char *silent = g_build_filename(played->dir, "silent.recipe", NULL);
+    g_setenv("HOSTBED_RECIPES_DIR", played->dir, TRUE);
+    write_file(one, "[recipe]\ndebian=x\nos=deb\n");
+    write_file(two, "[recipe]\nfrom=one\n");
+    write_file(silent, "[recipe]\ndebian=x\n");
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        LabHost *host = lab->hosts->pdata[i];
+        host->image = lab_image_new();
+        host->image->from = g_strdup(froms[i]);
+    }
+    play_answer(played, FACTS("deb", "Deb 1") "," FACTS("fed", "Fed 2"));
+    g_autoptr(GHashTable) oses = os_lookup_lab(lab, NULL);
+    g_unsetenv("HOSTBED_RECIPES_DIR");
+    assert_int_equal(g_hash_table_size(oses), 3);
+    for (guint i = 0; i < 2; i++) {
+        const OsAnswer *answer = g_hash_table_lookup(oses, froms[i]);
+        assert_string_equal(answer->facts->name, "Deb 1");
+    }
+    assert_non_null(g_hash_table_lookup(oses, "fed"));
+    assert_int_equal(starts(played), 1);
+}
+
 static void
 what_a_hostile_lab_asks_is_bounded(void **state)
 {
@@ -317,6 +348,7 @@ main(void)
         TEST(unknown_names_are_not_kept),
         TEST(a_lab_without_systems_starts_nothing),
         TEST(a_lab_asks_once_for_all),
+        TEST(a_recipe_names_a_system),
         TEST(what_a_hostile_lab_asks_is_bounded),
         TEST(a_lab_is_planned_without_the_program),
         TEST(a_lab_is_planned_where_the_program_dies),

@@ -83,6 +83,42 @@ less_than_the_minimum_is_a_warning(void **state)
         "[os-needs]\n");
 }
 
+/* Where the lab does not name the system, but a recipe whose name the answer has. The
+ * fixture's emulator has nothing for the image's disk, which is found, too. */
+static char *
+plan_with_recipe(const Fixture *fixture, OsAnswer *answer)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(GHashTable) oses = g_hash_table_new_full(g_str_hash, g_str_equal, NULL,
+                                                       (GDestroyNotify)os_answer_free);
+    g_clear_pointer(&fixture->host->os, g_free);
+    if (!fixture->host->image)
+        fixture->host->image = lab_image_new();
+    g_free(fixture->host->image->from);
+    fixture->host->image->from = g_strdup("deb-recipe");
+    g_hash_table_insert(oses, (gpointer) "deb-recipe", answer);
+    g_autoptr(GPtrArray) plans =
+        plan_lab(fixture->lab, fixture->emulator, oses, PLAN_FOR_QEMU, findings);
+    return findings_to_text(findings);
+}
+
+static void
+the_system_of_a_recipe_is_compared_too(void **state)
+{
+    Fixture *fixture = *state;
+    fixture_cell(fixture->host, 0, 1, 2048 * MIB);
+    g_autofree char *needs = plan_with_recipe(fixture, answer_new(deb));
+    assert_non_null(strstr(needs, "test.xml:1: warning: host l1 has 1 CPU, but Deb 1 "
+                                  "needs at least 2 [os-needs]\n"));
+    OsAnswer *unknown = answer_new(NULL);
+    unknown->nearest = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(unknown->nearest, g_strdup("deb1"));
+    g_autofree char *nearest = plan_with_recipe(fixture, unknown);
+    assert_non_null(strstr(nearest, "test.xml:1: warning: no operating system is called "
+                                    "as the recipe deb-recipe says; did you mean deb1? "
+                                    "[os]\n"));
+}
+
 static void
 less_than_is_recommended_is_a_note(void **state)
 {
@@ -211,6 +247,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_host_that_has_enough_is_told_nothing),
         TEST(less_than_the_minimum_is_a_warning),
+        TEST(the_system_of_a_recipe_is_compared_too),
         TEST(less_than_is_recommended_is_a_note),
         TEST(what_is_not_known_is_not_compared),
         TEST(firmware_that_it_lacks_is_a_warning),
