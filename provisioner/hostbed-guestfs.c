@@ -104,7 +104,7 @@ prepare_clear(Prepare *prepare)
     g_free(prepare->name);
     g_free(prepare->root_words);
     g_free(prepare->release);
-    g_hash_table_unref(prepare->places);
+    g_hash_table_unref(prepare->links);
     g_mutex_clear(&prepare->lock);
     g_cond_clear(&prepare->ended_changed);
 }
@@ -129,7 +129,7 @@ work(const ServantSide *side, JsonObject *order, GError **error)
         .folder = folder,
         .work = g_build_filename(folder, "work", NULL),
         .disk = g_build_filename(folder, OS_IMAGE_DISK_FILE, NULL),
-        .places = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
+        .links = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
     };
     g_mutex_init(&prepare.lock);
     g_cond_init(&prepare.ended_changed);

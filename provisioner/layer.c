@@ -17,6 +17,8 @@ struct Layer {
     struct archive *archive;
     char *where;
     gboolean keep_owners;
+    LayerPlace place; /* or NULL */
+    gpointer user_data;
     const struct stat *owner; /* of what is added now; NULL: root */
     GError *error;            /* the first */
     guint entries;
@@ -72,17 +74,39 @@ is_written(Layer *layer, gboolean written)
     return written;
 }
 
+void
+layer_set_place(Layer *layer, LayerPlace place, gpointer user_data)
+{
+    layer->place = place;
+    layer->user_data = user_data;
+}
+
+/* PATH as the archive has it, relative to the root; NULL: it can be nowhere. */
+static char *
+member_name(Layer *layer, const char *path, mode_t type, const char *target)
+{
+    char *place = layer->place ? layer->place(path, type, target, layer->user_data)
+                               : g_strdup(path);
+    if (place)
+        memmove(place, place + strspn(place, "/"),
+                strlen(place) - strspn(place, "/") + 1);
+    else
+        layer->error =
+            g_error_new(HB_ERROR, HB_USAGE,
+                        "%s cannot be in the image: too many links lead there", path);
+    return place;
+}
+
 /* The same bytes for the same files: no times, no owners. */
 static gboolean
 begin(Layer *layer, const char *path, mode_t type, guint mode, const char *target,
       gint64 size)
 {
-    if (layer->error)
+    g_autofree char *name = layer->error ? NULL : member_name(layer, path, type, target);
+    if (!name)
         return FALSE;
     g_autoptr(ArchiveEntry) entry = archive_entry_new();
-    while (*path == '/')
-        path++;
-    archive_entry_set_pathname(entry, path);
+    archive_entry_set_pathname(entry, name);
     archive_entry_set_filetype(entry, type);
     archive_entry_set_perm(entry, (mode_t)mode);
     archive_entry_set_size(entry, size);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 typedef struct Layer Layer;
 
@@ -19,8 +20,18 @@ Layer *layer_new(int fd, const char *where, gboolean keep_owners, GError **error
 void layer_free(Layer *layer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Layer, layer_free)
 
-/* PATH is absolute, and where it leads to in the root: links on the way are followed by
- * whoever unpacks. The first that fails keeps its error for layer_close(), and all that
+/* Where in the root PATH really is, once links of the root on the way are followed; what
+ * unpacks the archive must not meet any, as it would follow them outside. TYPE, of
+ * stat(2), is what will be there: a folder goes where a link at PATH leads, anything else
+ * replaces it. TARGET is that of a link that is added. Owned by the caller; NULL: too
+ * many links. */
+typedef char *(*LayerPlace)(const char *path, mode_t type, const char *target,
+                            gpointer user_data);
+/* Asked for all that is added from now on, folders' content too; without it the root is
+ * taken to have no links. */
+void layer_set_place(Layer *layer, LayerPlace place, gpointer user_data);
+
+/* PATH is absolute. The first that fails keeps its error for layer_close(), and all that
  * follows does nothing; so they have no errors of their own. */
 void layer_add_text(Layer *layer, const char *path, const char *text, guint mode);
 void layer_add_link(Layer *layer, const char *path, const char *target);

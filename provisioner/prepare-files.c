@@ -7,54 +7,109 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define READ_MAX ((int64_t)1 << 20)
 
+/* As many as Linux follows. */
 #define LINKS_MAX 40
 
-static char *find_folder(Prepare *prepare, const char *path, guint depth);
+/* ---- where things are
+ * ------------------------------------------------------------------------------ */
 
-/* Where the link PATH leads, which need not be there; NULL: it is no link. */
+/* What stands at PLACE, whose folder was looked at before: where a link leads, "": no
+ * link, NULL: nothing. */
 static char *
-follow(Prepare *prepare, const char *path, guint depth)
+look_at(Prepare *prepare, const char *place)
 {
-    if (depth > LINKS_MAX || guestfs_is_symlink(prepare->g, path) != 1)
+    gpointer above_target = NULL;
+    g_autofree char *above = g_path_get_dirname(place);
+    if (g_hash_table_lookup_extended(prepare->links, above, NULL, &above_target) &&
+        !above_target)
         return NULL;
-    g_autofree char *target = guestfs_readlink(prepare->g, path);
-    g_autofree char *above = g_path_get_dirname(path);
-    g_autofree char *absolute = target ? g_canonicalize_filename(target, above) : NULL;
-    return absolute ? find_folder(prepare, absolute, depth + 1) : NULL;
+    struct guestfs_statns *st = guestfs_lstatns(prepare->g, place);
+    gboolean is_there = st != NULL, is_link = st && S_ISLNK(st->st_mode);
+    guestfs_free_statns(st);
+    g_autofree char *target = is_link ? guestfs_readlink(prepare->g, place) : NULL;
+    return is_there ? g_strdup(target ? target : "") : NULL;
 }
 
-static char *
-find_folder(Prepare *prepare, const char *path, guint depth)
+/* Where the link PLACE leads, as it was put there or as the image has it; NULL: it is
+ * none. */
+static const char *
+target_of(Prepare *prepare, const char *place)
 {
-    g_autofree char *real = guestfs_realpath(prepare->g, path);
-    if (real || g_str_equal(path, "/"))
-        return g_strdup(real ? real : "/");
-    g_autofree char *above = g_path_get_dirname(path);
-    g_autofree char *name = g_path_get_basename(path);
-    g_autofree char *folder = find_folder(prepare, above, depth);
-    g_autofree char *place = g_build_filename(folder, name, NULL);
-    char *target = follow(prepare, place, depth);
-    return target ? target : g_steal_pointer(&place);
+    gpointer target = NULL;
+    if (!g_hash_table_lookup_extended(prepare->links, place, NULL, &target)) {
+        target = look_at(prepare, place);
+        g_hash_table_insert(prepare->links, g_strdup(place), target);
+    }
+    return target && *(char *)target ? target : NULL;
+}
+
+/* PATH, seen from the folder FROM, as the kernel walks it with the image as its root;
+ * NULL: more than LINKS_MAX links. */
+static char *
+walk(Prepare *prepare, const char *from, const char *path, guint *links)
+{
+    g_autofree char *real = g_strdup(*path == '/' ? "/" : from);
+    g_auto(GStrv) words = g_strsplit(path, "/", -1);
+    for (char **word = words; real && *word; word++) {
+        if (!**word || g_str_equal(*word, "."))
+            continue;
+        g_autofree char *folder = g_steal_pointer(&real);
+        if (g_str_equal(*word, "..")) {
+            real = g_path_get_dirname(folder);
+            continue;
+        }
+        real = g_build_filename(folder, *word, NULL);
+        g_autofree char *target = g_strdup(target_of(prepare, real));
+        if (target) {
+            g_free(real);
+            real = ++*links > LINKS_MAX ? NULL : walk(prepare, folder, target, links);
+        }
+    }
+    return g_steal_pointer(&real);
+}
+
+char *
+prepare_folder(Prepare *prepare, const char *path)
+{
+    guint links = 0;
+    return walk(prepare, "/", path, &links);
 }
 
 char *
 prepare_place(Prepare *prepare, const char *path)
 {
     g_autofree char *clean = g_canonicalize_filename(path, "/");
-    g_autofree char *folder = g_path_get_dirname(clean);
+    g_autofree char *above = g_path_get_dirname(clean);
     g_autofree char *name = g_path_get_basename(clean);
-    if (g_str_equal(clean, "/"))
-        return g_steal_pointer(&clean);
-    char *known = g_hash_table_lookup(prepare->places, folder);
-    if (!known) {
-        known = find_folder(prepare, folder, 0);
-        g_hash_table_insert(prepare->places, g_strdup(folder), known);
-    }
-    return g_build_filename(known, name, NULL);
+    g_autofree char *folder = prepare_folder(prepare, above);
+    return folder ? g_build_filename(folder, name, NULL) : NULL;
 }
+
+static char *
+place_member(const char *path, mode_t type, const char *target, gpointer user_data)
+{
+    Prepare *prepare = user_data;
+    if (S_ISDIR(type))
+        return prepare_folder(prepare, path);
+    char *place = prepare_place(prepare, path);
+    if (place && (target || g_hash_table_contains(prepare->links, place)))
+        g_hash_table_insert(prepare->links, g_strdup(place),
+                            g_strdup(target ? target : ""));
+    return place;
+}
+
+void
+prepare_place_all(Prepare *prepare, Layer *layer)
+{
+    layer_set_place(layer, place_member, prepare);
+}
+
+/* ---- what is in them
+ * ------------------------------------------------------------------------------- */
 
 gboolean
 prepare_exists(Prepare *prepare, const char *path)

@@ -44,8 +44,8 @@ typedef struct {
     gboolean has_initrd, has_loader;
     PrepareInit init;
     gint64 capacity;
-    GHashTable
-        *places; /* char * → char *: folders of the image → where they really are */
+    GHashTable *links; /* char * → char *: places that were looked at, or written to →
+                          where a link leads, "": no link, NULL: nothing is there */
 } Prepare;
 
 /* Of the order; NULL: none. Borrowed. */
@@ -86,11 +86,25 @@ gboolean prepare_kernel(Prepare *prepare, GError **error);
 gboolean prepare_end(Prepare *prepare, GError **error);
 void prepare_end_watch(Prepare *prepare);
 
+/* ---- services, of prepare_system() */
+
+/* Which of them starts the system's services. */
+gboolean prepare_find_init(Prepare *prepare, GError **error);
+/* The agent as one of them; others that a host is better without are turned off. */
+void prepare_add_service(Prepare *prepare, Layer *layer);
+/* SCRIPT is run once a boot, before the agent answers. */
+void prepare_add_first_boot(Prepare *prepare, Layer *layer, const char *script);
+
 /* ---- what steps share */
 
-/* Where PATH is in the image once links on the way to it are followed; the last part
- * stays as it is, and what is not there yet, too. Owned by the caller. */
+/* Where PATH is in the image once links on the way to it are followed, those that were
+ * put in meanwhile, too; the last part stays as it is, and what is not there yet. Owned
+ * by the caller; NULL: too many links. */
 char *prepare_place(Prepare *prepare, const char *path);
+/* The same of a folder, for which a link that is the last part is followed. */
+char *prepare_folder(Prepare *prepare, const char *path);
+/* What is added to LAYER from now on is placed so; links that are, are known then. */
+void prepare_place_all(Prepare *prepare, Layer *layer);
 /* The content of a file of the image, at most a MiB; NULL: there is none. Owned by the
  * caller. */
 char *prepare_read(Prepare *prepare, const char *path);

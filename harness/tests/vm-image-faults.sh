@@ -51,6 +51,18 @@ refused "a disk without a system" 2 'has no operating system' "$tap_dir/empty.ra
 tiny_root "$tap_dir/other" plan9
 tar -C "$tap_dir/other" -cf "$tap_dir/other.tar" .
 refused "a system that is not known" 3 'does not know \(Tiny plan9 12\)' "$tap_dir/other.tar"
+ln -s loop "$tap_dir/root/loop"
+tar -C "$tap_dir/root" -cf "$tap_dir/loop.tar" .
+cat >"$tap_dir/loop.xml" <<'XML'
+<lab xmlns="urn:hostbed:lab:1" name="loop">
+  <host name="l1">
+    <image from="./loop.tar" size="256 MiB"><write path="/loop/file">words</write></image>
+    <cell cpus="0" memory="256 MiB"/>
+  </host>
+</lab>
+XML
+refused "a step through a link that leads to itself" 2 '/loop/file cannot be in the image: too many links' "$tap_dir/loop.xml"
+rm "$tap_dir/root/loop"
 mkdir "$tap_dir/blob"
 head -c 1000000 /dev/urandom >"$tap_dir/blob/blob"
 tar -C "$tap_dir/blob" -c . | head -c 500000 | gzip >"$tap_dir/short.tar.gz"

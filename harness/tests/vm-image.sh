@@ -17,10 +17,23 @@ ln -s "$outside" "$root/var/lib"                        # of this machine, and o
 ln -s /../../../../../../../../run "$root/var/run"      # above all
 ln -s "$outside/secret" "$root/usr/lib/hostbed"
 ln -s /opt "$root/srv"
+mkdir "$root/opt/tree"
+ln -s "$outside" "$root/opt/tree/absolute"
+ln -s ../../../../../../../../run "$root/opt/tree/above"
+ln -s chain2 "$root/opt/tree/chain"
+ln -s ../../../../var/lib/chained "$root/opt/tree/chain2" # which leads to a link, and nothing is there
+ln -s /etc/hosts "$root/opt/tree/file"
 tar -C "$root" --owner=0 --group=0 -cJf "$tap_dir/root.tar.xz" .
 mkdir -p "$tap_dir/lab/tree/deep"
 echo "from the lab's folder" >"$tap_dir/lab/tree/deep/file"
 chmod 750 "$tap_dir/lab/tree/deep/file"
+for folder in absolute above chain; do
+    mkdir -p "$tap_dir/lab/tree/$folder/below"
+    echo "in $folder" >"$tap_dir/lab/tree/$folder/below/in-$folder"
+done
+mkdir -m 711 "$tap_dir/lab/tree/absolute/private"
+echo "a file" >"$tap_dir/lab/tree/file"
+ln -s /etc/own "$tap_dir/lab/tree/own"
 echo 'ssh-ed25519 AAAAtest someone' >"$tap_dir/lab/key.pub"
 cat >"$tap_dir/lab/lab.xml" <<'XML'
 <lab xmlns="urn:hostbed:lab:1" name="tiny">
@@ -28,6 +41,7 @@ cat >"$tap_dir/lab/lab.xml" <<'XML'
     <image from="../root.tar.xz" size="256 MiB">
       <copy from="tree" to="/srv/tree"/>
       <write path="/var/lib/made/by-lab" mode="0640">words</write>
+      <write path="/srv/tree/own/later">words behind a link that was copied</write>
       <link path="/var/run/link" to="/etc/hostname"/>
       <first-boot>touch /done</first-boot>
       <ssh-key path="key.pub"/>
@@ -54,6 +68,22 @@ is "what is copied through a link is where that leads to in the image" "$(cat "$
 in_image 0 'stat /opt/tree/deep/file' >"$tap_dir/stat"
 has "with its mode, and root's" "$tap_dir/stat" 'Mode:  0750'
 has "and root's" "$tap_dir/stat" 'User: +0 +Group: +0'
+in_image 0 "cat $outside/below/in-absolute" >"$tap_dir/words"
+has "so is what lies deeper, through an absolute link" "$tap_dir/words" '^in absolute$'
+in_image 0 'cat /run/below/in-above' >"$tap_dir/words"
+has "one that leads above all" "$tap_dir/words" '^in above$'
+in_image 0 "cat $outside/chained/below/in-chain" >"$tap_dir/words"
+has "and one that leads to others" "$tap_dir/words" '^in chain$'
+in_image 0 "stat $outside/private" >"$tap_dir/stat"
+has "folders have their modes" "$tap_dir/stat" 'Type: directory +Mode:  0711'
+in_image 0 'stat /opt/tree/absolute' >"$tap_dir/stat"
+has "and links stay" "$tap_dir/stat" "dest: \"$outside\""
+in_image 0 'cat /opt/tree/file' >"$tap_dir/words"
+has "a file takes the place of a link" "$tap_dir/words" '^a file$'
+in_image 0 'cat /etc/hosts' >"$tap_dir/words"
+has "and not of what that led to" "$tap_dir/words" '^127.0.0.1 localhost$'
+in_image 0 'cat /etc/own/later' >"$tap_dir/words"
+has "what is copied first is there for what comes later" "$tap_dir/words" '^words behind a link'
 in_image 0 "cat $outside/made/by-lab" >"$tap_dir/words"
 has "a link to a folder of this machine means one of the image" "$tap_dir/words" '^words'
 is "and nothing is written there" "$(ls -A "$outside")" ""
@@ -86,6 +116,7 @@ is "and nothing is done for it" "$(cat "$tap_dir/err")" ""
 
 # ---- a disk, which grows
 tiny_root "$tap_dir/root2"
+printf ' SELINUX= Enforcing\nSELINUXTYPE=targeted\n' >"$tap_dir/root2/etc/selinux/config"
 tiny_disk "$tap_dir/disk.qcow2" "$tap_dir/root2"
 before=$(sha256sum <"$tap_dir/disk.qcow2")
 build --size '256 MiB' -o "$tap_dir/copy.qcow2" "$tap_dir/disk.qcow2" >"$tap_dir/out" 2>"$tap_dir/err"
@@ -111,6 +142,9 @@ has "its boot loader gives the kernel its words" "$tap_dir/grub" 'root=/dev/sda1
 has "and does not wait" "$tap_dir/grub" '^set timeout=0$'
 in_image 1048576 'cat /etc/default/grub' >"$tap_dir/grub"
 has "and so will one that the system makes" "$tap_dir/grub" '^GRUB_CMDLINE_LINUX="\$GRUB_CMDLINE_LINUX intel_iommu=on'
+
+in_image 1048576 'cat /etc/selinux/config' | head -n 1 >"$tap_dir/selinux"
+has "SELinux only warns, whatever its line looks like and wherever it stands" "$tap_dir/selinux" '^SELINUX=permissive$'
 
 # ---- what is there
 hostbed image list >"$tap_dir/list"

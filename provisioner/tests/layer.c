@@ -106,6 +106,69 @@ a_file_may_get_another_mode(void **state)
     assert_string_equal(text, "a 4711 1\n");
 }
 
+/* A root in which /opt/tree/lib leads to /usr/lib, and /loop to itself. */
+static char *
+place_of(const char *path, mode_t type, const char *target, gpointer user_data)
+{
+    static const char link[] = "/opt/tree/lib";
+    GString *asked = user_data;
+    g_string_append_printf(asked, "%s %o %s\n", path, (guint)type, target ? target : "");
+    if (g_str_has_prefix(path, "/loop"))
+        return NULL;
+    return g_str_has_prefix(path, link)
+               ? g_strconcat("/usr/lib", path + strlen(link), NULL)
+               : g_strdup(path);
+}
+
+static void
+all_of_a_folder_is_placed(void **state)
+{
+    g_autofree char *folder = g_build_filename(*state, "placed", NULL);
+    g_autofree char *deep = fake_write_text(folder, "lib/a/file", "1");
+    g_autofree char *file = fake_write_text(folder, "file", "2");
+    g_autofree char *secret = g_build_filename(folder, "lib/secret", NULL);
+    g_autofree char *link = g_build_filename(folder, "lib/link", NULL);
+    g_chmod(deep, 0644);
+    g_chmod(file, 0644);
+    assert_int_equal(g_mkdir(secret, 0700), 0);
+    assert_int_equal(symlink("/etc", link), 0);
+    g_auto(AutoFd) fd = new_file();
+    g_autoptr(GString) asked = g_string_new(NULL);
+    g_autoptr(Layer) layer = layer_new(fd, "a test", FALSE, NULL);
+    g_autofree char *lib = g_build_filename(folder, "lib", NULL);
+    g_autofree char *above = g_path_get_dirname(deep);
+    g_chmod(lib, 0755);
+    g_chmod(above, 0755);
+    layer_set_place(layer, place_of, asked);
+    layer_add_copy(layer, "/opt/tree", folder, -1);
+    assert_true(layer_close(layer, NULL));
+    g_autofree char *text = list(fd);
+    assert_string_equal(text, "opt/tree/file 644 1\n"
+                              "usr/lib/a/file 644 1\n"
+                              "usr/lib/link 777 /etc\n"
+                              "usr/lib/secret/ 700 0\n");
+    assert_string_equal(asked->str, "/opt/tree/file 100000 \n"
+                                    "/opt/tree/lib/a/file 100000 \n"
+                                    "/opt/tree/lib/link 120000 /etc\n"
+                                    "/opt/tree/lib/secret 40000 \n");
+}
+
+static void
+what_can_be_nowhere_is_named(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_auto(AutoFd) fd = new_file();
+    g_autoptr(GString) asked = g_string_new(NULL);
+    g_autoptr(Layer) layer = layer_new(fd, "a test", FALSE, NULL);
+    layer_set_place(layer, place_of, asked);
+    layer_add_text(layer, "/loop/a", "a", 0644);
+    layer_add_text(layer, "/b", "b", 0644);
+    assert_false(layer_close(layer, &error));
+    assert_int_equal(hb_error_status(error), HB_USAGE);
+    assert_string_equal(error->message,
+                        "/loop/a cannot be in the image: too many links lead there");
+}
+
 static void
 what_is_not_there_is_named(void **state)
 {
@@ -140,6 +203,8 @@ main(void)
         cmocka_unit_test(texts_and_links_stand_in_order),
         cmocka_unit_test(a_folder_is_copied_with_its_links),
         cmocka_unit_test(a_file_may_get_another_mode),
+        cmocka_unit_test(all_of_a_folder_is_placed),
+        cmocka_unit_test(what_can_be_nowhere_is_named),
         cmocka_unit_test(what_is_not_there_is_named),
         cmocka_unit_test(a_full_disk_is_an_error),
     };
