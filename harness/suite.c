@@ -18,6 +18,7 @@ static const char *const hugepages_cases[] = {HUGEPAGES_CASES(NAME) NULL};
 static const char *const vfio_cases[] = {VFIO_CASES(NAME) NULL};
 static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
 static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
+static const char *const aer_cases[] = {AER_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 static const char *const libvirt_cases[] = {LIBVIRT_CASES(NAME) NULL};
@@ -149,6 +150,15 @@ const Suite suites[] = {
         .uses_vfio = TRUE,
         .timeout_seconds = 60,
         .case_seconds = 40,
+    },
+    {
+        .name = "aer",
+        .cases = aer_cases,
+        .summary = "errors that functions report: counted, recovered from, told on",
+        .needs_nic = TRUE,
+        .uses_vfio = TRUE,
+        .timeout_seconds = 120,
+        .case_seconds = 60,
     },
     {
         .name = "hotplug",

@@ -159,8 +159,9 @@ add_empty_indexes(Initramfs *image, const char *folder)
 static GStrv
 modules_at_hand(const ImageOptions *options)
 {
-    static const char *vfio[] = {"vfio",          "vfio_iommu_type1", "vfio_virqfd",
-                                 "vfio_pci_core", "vfio_pci",         NULL};
+    static const char *vfio[] = {
+        "vfio",     "vfio_iommu_type1", "vfio_virqfd", "vfio_pci_core",
+        "vfio_pci", "aer_inject",       NULL};
     static const char *kvm[] = {"kvm_amd", "kvm_intel", NULL};
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     if (options->tools || options->vfio)

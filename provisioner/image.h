@@ -59,7 +59,8 @@ typedef struct {
     const char *const *commands; /* what will be run: is put in, if this machine has it
                                     and the image has not; or NULL */
     const char *folder;          /* an absolute path that there is to be; or NULL */
-    gboolean tools; /* numactl, lspci and the modules of VFIO, where there are any */
+    gboolean tools; /* numactl, lspci, and the modules of VFIO and to inject errors of PCI
+                       functions, where there are any */
     gboolean vfio;  /* those modules alone; not loaded */
     gboolean kvm;   /* KVM's modules, not loaded, and an emulator, if there is one */
     const char *inner_init; /* path of the first program of guests inside, which get this

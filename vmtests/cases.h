@@ -132,6 +132,12 @@
     CASE(drivers_take_functions_side_by_side) \
     CASE(frames_pass_between_functions)
 
+#define AER_CASES(CASE) \
+    CASE(corrected_errors_are_counted) \
+    CASE(drivers_recover_from_nonfatal_errors) \
+    CASE(fatal_errors_reset_the_link) \
+    CASE(users_of_vfio_are_told)
+
 #define HOTPLUG_CASES(CASE) \
     CASE(a_plugged_function_is_at_its_address) \
     CASE(a_plugged_function_is_on_its_node) \

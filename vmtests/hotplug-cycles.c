@@ -83,12 +83,12 @@ asked_cycles(void)
     return at ? strtol(at + strlen(word), NULL, 10) : CYCLES;
 }
 
-static Held in_use = HELD_NOTHING;
+static VfioHeld in_use = VFIO_HELD_NOTHING;
 
 static void
 release(long number)
 {
-    hotplug_release(&in_use);
+    vfio_release(&in_use);
 }
 
 static void
@@ -96,9 +96,9 @@ cycle(long round)
 {
     plug_all();
     for (int i = 0; i < plug_count(); i++) {
-        hotplug_hold(&in_use, plug_address(i));
+        vfio_hold(&in_use, plug_address(i));
         hotplug_has_its_mac(&in_use);
-        hotplug_release(&in_use);
+        vfio_release(&in_use);
     }
     if (round % 2 == 0)
         plug_unplug_all();

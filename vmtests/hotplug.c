@@ -131,40 +131,12 @@ a_plugged_function_is_in_its_group(void **state)
  * --------------------------------------------------------------------------------------
  */
 
-static Held held[PLUGS_MAX];
+static VfioHeld held[PLUGS_MAX];
 
 static void
 release_held(long number)
 {
-    hotplug_release(&held[number]);
-}
-
-void
-hotplug_release(Held *what)
-{
-    if (what->device.fd >= 0)
-        vfio_device_close(&what->device);
-    if (what->container.fd >= 0)
-        vfio_container_close(&what->container);
-    if (what->event >= 0)
-        close(what->event);
-    *what = HELD_NONE;
-}
-
-void
-hotplug_hold(Held *what, const char *address)
-{
-    *what = HELD_NONE;
-    vfio_trust_interrupts();
-    int result = pci_bind(address, "vfio-pci");
-    if (result == 0)
-        result = vfio_container_open(&what->container);
-    if (result == 0)
-        result = vfio_device_open(&what->device, &what->container, address);
-    if (result == 0)
-        result = what->event = vfio_eventfd();
-    if (result < 0)
-        fail_msg("%s is not ours by VFIO: %s", address, strerror(-result));
+    vfio_release(&held[number]);
 }
 
 /* All that were plugged, until the case ends or they are released. */
@@ -174,15 +146,15 @@ hold_all(void)
     plug_all();
     int count = plug_count();
     for (int i = 0; i < count; i++) {
-        held[i] = HELD_NONE;
+        held[i] = VFIO_HELD_NONE;
         suite_at_end(release_held, i);
-        hotplug_hold(&held[i], plug_address(i));
+        vfio_hold(&held[i], plug_address(i));
     }
     return count;
 }
 
 static void
-write_register(const Held *what, unsigned offset, uint32_t value)
+write_register(const VfioHeld *what, unsigned offset, uint32_t value)
 {
     int result =
         vfio_region_write(&what->device, VFIO_PCI_BAR0_REGION_INDEX, offset, &value, 4);
@@ -192,7 +164,7 @@ write_register(const Held *what, unsigned offset, uint32_t value)
 }
 
 void
-hotplug_has_its_mac(const Held *what)
+hotplug_has_its_mac(const VfioHeld *what)
 {
     const Fact *mac = suite_fact("pci %s mac", what->device.address);
     unsigned char bytes[8] = {0};
@@ -210,7 +182,7 @@ hotplug_has_its_mac(const Held *what)
 /* An MSI is a write of the device's, so it is a bus master, and remapping lets it pass.
  */
 static void
-interrupts(const Held *what)
+interrupts(const VfioHeld *what)
 {
     int result = vfio_irq_enable(&what->device, VFIO_PCI_MSI_IRQ_INDEX, &what->event, 1);
     if (result < 0)
@@ -237,7 +209,7 @@ a_plugged_function_is_used_through_vfio(void **state)
 static void
 let_be_asked_back(int number)
 {
-    const Held *what = &held[number];
+    const VfioHeld *what = &held[number];
     int result = vfio_irq_enable(&what->device, VFIO_PCI_REQ_IRQ_INDEX, &what->event, 1);
     if (result < 0)
         fail_msg("%s cannot be asked back: %s", plug_address(number), strerror(-result));
@@ -271,7 +243,7 @@ a_function_is_asked_back(void **state)
         if (!plug_is_there(number))
             fail_msg("%s is gone before it was released", plug_address(number));
         hotplug_has_its_mac(&held[number]);
-        hotplug_release(&held[number]);
+        vfio_release(&held[number]);
         plug_expect(number, "gone");
         plug_wait_gone(number);
     }

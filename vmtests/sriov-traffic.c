@@ -174,37 +174,20 @@ frames_pass_between_functions(void **state)
                  nic.vf[2].name);
 }
 
-typedef struct {
-    VfioContainer container;
-    VfioDevice device;
-} Opened;
-
-static Opened opened;
+static VfioHeld opened = VFIO_HELD_NOTHING;
 
 static void
 close_opened(long unused)
 {
-    if (opened.device.fd >= 0)
-        vfio_device_close(&opened.device);
-    if (opened.container.fd >= 0)
-        vfio_container_close(&opened.container);
+    vfio_release(&opened);
 }
 
 static void
 open_by_vfio(const char *vf)
 {
-    opened = (Opened){.container.fd = -1, .device.fd = -1, .device.group = -1};
     suite_at_end(give_back, (long)(intptr_t)vf);
-    int result = pci_bind(vf, "vfio-pci");
-    if (result < 0)
-        fail_msg("vfio-pci does not take %s: %s", vf, strerror(-result));
     suite_at_end(close_opened, 0);
-    result = vfio_container_open(&opened.container);
-    if (result < 0)
-        fail_msg("/dev/vfio/vfio cannot be opened: %s", strerror(-result));
-    result = vfio_device_open(&opened.device, &opened.container, vf);
-    if (result < 0)
-        fail_msg("%s cannot be opened by VFIO: %s", vf, strerror(-result));
+    vfio_hold(&opened, vf);
 }
 
 /* Its configuration space has no id of its own (all ones): VFIO shows the right one. */
@@ -240,7 +223,6 @@ drivers_take_functions_side_by_side(void **state)
         print_message("the kernel or the image has no VFIO\n");
         skip();
     }
-    vfio_trust_interrupts();
     open_by_vfio(nic.address[0]);
     expect_usable(nic.address[0]);
     rebind(&nic, 1);

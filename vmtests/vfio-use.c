@@ -45,3 +45,31 @@ vfio_trust_interrupts(void)
     if (!vfio_trust(true))
         fail_msg("VFIO cannot be told to trust interrupts: %s", strerror(errno));
 }
+
+void
+vfio_hold(VfioHeld *what, const char *address)
+{
+    *what = VFIO_HELD_NONE;
+    vfio_trust_interrupts();
+    int result = pci_bind(address, "vfio-pci");
+    if (result == 0)
+        result = vfio_container_open(&what->container);
+    if (result == 0)
+        result = vfio_device_open(&what->device, &what->container, address);
+    if (result == 0)
+        result = what->event = vfio_eventfd();
+    if (result < 0)
+        fail_msg("%s is not ours by VFIO: %s", address, strerror(-result));
+}
+
+void
+vfio_release(VfioHeld *what)
+{
+    if (what->device.fd >= 0)
+        vfio_device_close(&what->device);
+    if (what->container.fd >= 0)
+        vfio_container_close(&what->container);
+    if (what->event >= 0)
+        close(what->event);
+    *what = VFIO_HELD_NONE;
+}
