@@ -123,6 +123,7 @@ take_disk(BootRecipe *recipe, OsImage *image, GError **error)
     image->disk_fd = -1;
     recipe->disk_bytes = image->capacity;
     recipe->root_words = g_strdup(image->root);
+    recipe->image_file = g_strdup(image->disk);
     if (strlen(image->root) < PLAN_ROOT_MAX)
         return TRUE;
     g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,

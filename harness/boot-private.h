@@ -17,7 +17,8 @@ struct BootRecipe {
     char *emulator, *kernel_file, *initrd_file, *cmdline;
     GStrv extra_args;
     gboolean capture;
-    char *root_words;   /* this and the next two are of an image: where its root is */
+    char *root_words;   /* this and the next three are of an image: where its root is */
+    char *image_file;   /* its disk */
     GArray *disk_fds;   /* int, ours: what the host's disk is based on; NULL: no image */
     gint64 disk_bytes;  /* of that disk */
     GArray *memory_fds; /* int, ours; NULL: the emulator's own memory */

@@ -44,6 +44,7 @@ recipe_clear(gpointer data)
     g_free(recipe->kernel_file);
     g_free(recipe->initrd_file);
     g_free(recipe->root_words);
+    g_free(recipe->image_file);
     g_free(recipe->cmdline);
     g_strfreev(recipe->extra_args);
     g_clear_pointer(&recipe->inputs, g_ptr_array_unref);

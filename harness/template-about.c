@@ -11,7 +11,8 @@
 #include "template-store.h"
 
 #define FORMAT 1
-#define FILES_MAX 257 /* the emulator has 256 slots for memory */
+#define FILES_MAX 289 /* the emulator has 256 slots for memory; 32 layers of a disk */
+#define DISK_PREFIX "disk-"
 #define WORD_MAX 4096 /* bytes of a text about it */
 #define SIZE_MAX_BYTES ((goffset)1 << 46)
 
@@ -60,6 +61,18 @@ char *
 template_memory_file(guint index)
 {
     return g_strdup_printf("memory-%u", index);
+}
+
+char *
+template_disk_file(guint index)
+{
+    return g_strdup_printf(DISK_PREFIX "%u", index);
+}
+
+gboolean
+template_is_disk(const char *name)
+{
+    return g_str_has_prefix(name, DISK_PREFIX);
 }
 
 /* ---- to JSON
@@ -196,25 +209,39 @@ read_inputs(TemplateAbout *about, JsonObject *object, GError **error)
                                                          "its inputs");
 }
 
+/* The name that the file at INDEX must have, which GIVEN is to be; DISKS are those before
+ * it. */
+static char *
+name_at(guint index, guint disks, const char *given)
+{
+    g_autofree char *disk = template_disk_file(disks);
+    if (index == 0)
+        return g_strdup(TEMPLATE_STATE_FILE);
+    /* Behind memory, of which there is some. */
+    if (disks > 0 || (index > 1 && g_strcmp0(given, disk) == 0))
+        return g_steal_pointer(&disk);
+    return template_memory_file(index - 1);
+}
+
 /* Names are not taken from there but compared with those that they must be. */
 static gboolean
 read_files(TemplateAbout *about, JsonObject *object, GError **error)
 {
     JsonArray *array = get_array(object, "files");
-    guint count = array ? json_array_get_length(array) : 0;
+    guint count = array ? json_array_get_length(array) : 0, disks = 0;
     if (count < 2 || count > FILES_MAX)
         return refuse(error, "names no state or no memory, or too much");
     for (guint i = 0; i < count; i++) {
         JsonObject *element = get_element(array, i);
-        g_autofree char *name =
-            i == 0 ? g_strdup(TEMPLATE_STATE_FILE) : template_memory_file(i - 1);
         const char *given = element ? get_text(element, "name", WORD_MAX) : NULL;
+        g_autofree char *name = name_at(i, disks, given);
         const char *checksum = element ? get_text(element, "checksum", 64) : NULL;
         gint64 size = 0;
         if (g_strcmp0(given, name) != 0 || !is_digest(checksum) ||
             !get_number(element, "size", &size) || size <= 0 || size > SIZE_MAX_BYTES)
             return refuse(error, "names a file that a template does not have");
         TemplateFile *file = g_new0(TemplateFile, 1);
+        disks += template_is_disk(name);
         file->name = g_steal_pointer(&name);
         file->checksum = g_strdup(checksum);
         file->size = size;

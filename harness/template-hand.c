@@ -35,6 +35,7 @@ template_hand(const Template *template, GArray *fds)
     set_text(object, "initrd_file", recipe->initrd_file);
     set_text(object, "cmdline", recipe->cmdline);
     set_text(object, "root_words", recipe->root_words);
+    set_text(object, "image_file", recipe->image_file);
     set_text(object, "nonce", template->nonce);
     set_text(object, "accel", accel_name(recipe->accel->accel));
     set_text(object, "accel_reason", recipe->accel->reason);
@@ -73,6 +74,7 @@ take_recipe(JsonObject *object, const Plan *plan)
     recipe->initrd_file = get_text(object, "initrd_file");
     recipe->cmdline = get_text(object, "cmdline");
     recipe->root_words = get_text(object, "root_words");
+    recipe->image_file = get_text(object, "image_file");
     recipe->disk_bytes = json_object_get_int_member(object, "disk_bytes");
     recipe->capture = json_object_get_boolean_member(object, "capture");
     recipe->memory_readonly = json_object_get_boolean_member(object, "readonly");

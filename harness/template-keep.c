@@ -44,6 +44,18 @@ copy_file(TemplateWriter *writer, const char *name, int fd, GError **error)
            template_writer_copy(writer, name, fd, st.st_size, error);
 }
 
+/* DISKS may be NULL; the first is the image, which is found by the key. */
+static gboolean
+copy_disks(TemplateWriter *writer, const GArray *disks, GError **error)
+{
+    for (guint i = 1; disks && i < disks->len; i++) {
+        g_autofree char *name = template_disk_file(i - 1);
+        if (!copy_file(writer, name, g_array_index(disks, int, i), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean
 copy_files(TemplateWriter *writer, const Template *template, GError **error)
 {
@@ -55,7 +67,7 @@ copy_files(TemplateWriter *writer, const Template *template, GError **error)
         if (!copy_file(writer, name, g_array_index(fds, int, i), error))
             return FALSE;
     }
-    return TRUE;
+    return copy_disks(writer, template->recipe->disk_fds, error);
 }
 
 /* What the host was started from must still be what there is, INPUTS: else what another
@@ -97,7 +109,8 @@ template_keep(Template *template, const char *manifest, GError **error)
  * --------------------------------------------------------------------------------------
  */
 
-/* Memory of other sizes than the plan's would be another host's. */
+/* Memory of other sizes than the plan's would be another host's, and without what was
+ * written to its disk it would be none. */
 static gboolean
 fits(const StoredTemplate *stored, const Plan *plan)
 {
@@ -112,7 +125,26 @@ fits(const StoredTemplate *stored, const Plan *plan)
             return FALSE;
         next++;
     }
-    return next == files->len;
+    for (guint i = next; i < files->len; i++)
+        if (!template_is_disk(((const TemplateFile *)files->pdata[i])->name))
+            return FALSE;
+    return plan->image ? next < files->len : next == files->len;
+}
+
+/* The disks of STORED, which are the last of its files, to those of RECIPE. */
+static void
+take_disks(BootRecipe *recipe, StoredTemplate *stored)
+{
+    const GPtrArray *files = stored->about->files;
+    guint first = files->len;
+    while (first > 0 &&
+           template_is_disk(((const TemplateFile *)files->pdata[first - 1])->name))
+        first--;
+    for (guint i = first; i < files->len; i++) {
+        int fd = fcntl(g_array_index(stored->fds, int, i), F_DUPFD_CLOEXEC, 3);
+        g_array_append_val(recipe->disk_fds, fd);
+    }
+    g_array_set_size(stored->fds, first);
 }
 
 static Template *
@@ -124,6 +156,8 @@ template_from_store(BootRecipe *recipe, StoredTemplate *stored)
     template->key = g_strdup(stored->about->key);
     template->made = printable(stored->about->made, strlen(stored->about->made), 30);
     template->state_fd = fcntl(g_array_index(stored->fds, int, 0), F_DUPFD_CLOEXEC, 3);
+    if (recipe->disk_fds)
+        take_disks(recipe, stored);
     g_array_remove_index(stored->fds, 0);
     recipe->memory_readonly = stored->about->memory_readonly;
     recipe->memory_fds = g_steal_pointer(&stored->fds);

@@ -207,8 +207,10 @@ arguments_of(const BootRecipe *recipe)
         if (((const PlanCell *)plan->cells->pdata[i])->backend)
             g_array_append_val(memory_fds, fd);
     }
+    static const char *const disk_files[] = {"@IMAGE@", "@OVERLAY@", NULL};
     const EmitRuntime runtime = {
         .accel = accel_name(recipe->accel->accel),
+        .disk_files = plan->image ? disk_files : NULL,
         .firmware_file = efi ? "@FIRMWARE@" : NULL,
         .firmware_vars_file = efi ? "@FIRMWARE_VARS@" : NULL,
         .kernel = "@KERNEL@",
@@ -327,9 +329,7 @@ obstacle_in(const Plan *plan)
 static gboolean
 check_plan(const Plan *plan, GError **error)
 {
-    g_autofree char *obstacle =
-        plan->image ? g_strdup("what it has written to the disk of its image is not kept")
-                    : obstacle_in(plan);
+    g_autofree char *obstacle = obstacle_in(plan);
     if (obstacle)
         g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
     return obstacle == NULL;
@@ -355,10 +355,11 @@ add_arguments(GPtrArray *inputs, const BootRecipe *recipe, GError **error)
     return TRUE;
 }
 
+/* PATH NULL: the host has none. */
 static gboolean
 add_file(GPtrArray *inputs, const char *name, const char *path, GError **error)
 {
-    g_autofree char *digest = digest_file(path, error);
+    g_autofree char *digest = path ? digest_file(path, error) : g_strdup("none");
     if (digest)
         template_inputs_add(inputs, name, digest);
     return digest != NULL;
@@ -390,6 +391,7 @@ template_key_inputs(const BootRecipe *recipe, const char *manifest, GError **err
     if (!check_plan(recipe->plan, error) || !add_emulator(inputs, recipe, error) ||
         !add_file(inputs, "kernel", recipe->kernel_file, error) ||
         !add_file(inputs, "initramfs", recipe->initrd_file, error) ||
+        (recipe->plan->image && !add_file(inputs, "image", recipe->image_file, error)) ||
         !add_arguments(inputs, recipe, error))
         return NULL;
     if (recipe->accel->accel == ACCEL_KVM)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Templates that are kept between runs, below the cache: a folder for each, by its key,
- * with a file `state`, one for each cell's memory and `template.json`, which says what it
- * is. Any number of processes may use, make and remove them at once: one appears whole or
- * not at all, and who has it open keeps it. Nobody writes to one; whoever does breaks its
- * mark (the files' modification times, as in cache.h), and it is no entry any more.
+ * with a file `state`, one for each cell's memory, those that were written above an image
+ * and `template.json`, which says what it is. Any number of processes may use, make and
+ * remove them at once: one appears whole or not at all, and who has it open keeps it.
+ * Nobody writes to one; whoever does breaks its mark (the files' modification times, as
+ * in cache.h), and it is no entry any more.
  *
  * This is about files. What a template is, and whether it lives, template.h knows.
  */
@@ -32,7 +33,7 @@ typedef struct {
     char *lab, *host, *emulator, *kernel, *nonce;
     char *made;               /* "2026-11-21T18:15:38Z" */
     gboolean memory_readonly; /* see machine_maps_readonly() */
-    GPtrArray *files;         /* TemplateFile: the state, then memory in order */
+    GPtrArray *files;         /* TemplateFile: the state, memory in order, then disks */
 } TemplateAbout;
 
 GPtrArray *template_files_new(void);
@@ -46,6 +47,10 @@ char *template_about_to_json(const TemplateAbout *about);
 TemplateAbout *template_about_from_json(const char *text, gsize length, GError **error);
 /* The name of the file with the memory of the INDEXth cell that has some. */
 char *template_memory_file(guint index);
+/* That of what was written to the image's disk, the INDEXth layer above the image. */
+char *template_disk_file(guint index);
+/* Whether NAME is one of these. */
+gboolean template_is_disk(const char *name);
 
 /* ---- entries */
 

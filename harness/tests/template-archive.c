@@ -243,6 +243,7 @@ what_it_says_of_itself_must_be_true(void **state)
         {"\"format\" : 1", "\"format\" : 2", "another form"},
         {"\"state\"", "\"../../state\"", "a template does not have"},
         {"\"memory-0\"", "\"memory-1\"", "a template does not have"},
+        {"\"memory-0\"", "\"disk-0\"", "a template does not have"},
         {"\"size\" : 5", "\"size\" : -5", "a template does not have"},
         {"\"size\" : 5", "\"size\" : 9223372036854775807", "a template does not have"},
         {"\"size\" : 5", "\"size\" : \"5\"", "a template does not have"},

@@ -39,6 +39,51 @@ what_was_kept_is_found(void **state)
     assert_in_range(stored->bytes, 1, 1 << 20); /* the holes stayed holes */
 }
 
+/* What was written above an image, layer by layer. */
+static void
+disks_are_kept_behind_memory(void **state)
+{
+    g_autoptr(TemplateWriter) writer = fake_template_writer("disks", "tcg");
+    g_auto(AutoFd) below = fake_memory("below", 0, 5);
+    g_auto(AutoFd) above = fake_memory("above", 0, 5);
+    assert_true(template_writer_copy(writer, "disk-0", below, 5, NULL));
+    assert_true(template_writer_copy(writer, "disk-1", above, 5, NULL));
+    assert_true(template_writer_commit(writer, NULL));
+    g_autoptr(StoredTemplate) stored = template_store_open(writer->about->key, NULL);
+    assert_non_null(stored);
+    assert_int_equal(stored->fds->len, 4);
+    char text[6] = "";
+    assert_int_equal(pread(g_array_index(stored->fds, int, 3), text, 5, 0), 5);
+    assert_string_equal(text, "above");
+    assert_int_equal(fcntl(g_array_index(stored->fds, int, 3), F_GETFL) & O_ACCMODE,
+                     O_RDONLY);
+}
+
+static void
+disks_have_their_places(void **state)
+{
+    static const char *const orders[][4] = {
+        {"state", "disk-0"},
+        {"state", "memory-0", "disk-1"},
+        {"state", "memory-0", "disk-0", "memory-1"},
+        {"state", "memory-0", "disk-0", "disk-0"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(orders); i++) {
+        g_autoptr(TemplateAbout) about = fake_about("disks", "tcg");
+        for (gsize j = 0; j < G_N_ELEMENTS(orders[i]) && orders[i][j]; j++) {
+            TemplateFile *file = g_new0(TemplateFile, 1);
+            file->name = g_strdup(orders[i][j]);
+            file->checksum = g_strnfill(64, '0');
+            file->size = 1;
+            g_ptr_array_add(about->files, file);
+        }
+        g_autofree char *json = template_about_to_json(about);
+        g_autoptr(GError) error = NULL;
+        assert_null(template_about_from_json(json, strlen(json), &error));
+        assert_non_null(strstr(error->message, "a template does not have"));
+    }
+}
+
 static void
 another_key_finds_nothing(void **state)
 {
@@ -282,6 +327,8 @@ main(void)
         TEST(another_key_finds_nothing),
         TEST(what_was_written_to_is_damaged),
         TEST(what_was_cut_is_damaged),
+        TEST(disks_are_kept_behind_memory),
+        TEST(disks_have_their_places),
         TEST(what_lacks_a_file_is_damaged),
         TEST(what_others_may_write_to_is_damaged),
         TEST(a_link_is_no_file_of_it),

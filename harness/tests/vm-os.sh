@@ -49,6 +49,21 @@ for emulator in $(emulators); do
     is "the host is the machine that was asked for, and suites pass in it, on $version" \
         "$? $(grep -c '^not ok' "$out")" "0 0"
     is "in clones of one that was started, on $version" "$(grep -c 'is no clone of a template' "$err")" 0
+
+    # What is kept between runs has what the host had written, and nothing of what commands have written since.
+    warm() {
+        XDG_CACHE_HOME=$tap_dir/warm run --warm -v "$lab" -- sh -c \
+            'cat /proc/sys/kernel/random/boot_id; ls /written 2>&1; touch /written' >"$out" 2>"$err"
+    }
+    (own_cache warm)
+    [ -e "$tap_dir/warm/hostbed/bases" ] || ln -s "$shared_cache/bases" "$tap_dir/warm/hostbed/bases"
+    warm
+    is "a host is kept, on $version" "$? $(grep -c 'template of .* made now, and kept' "$err")" "0 1"
+    first=$(cat "$out")
+    warm
+    is "and found, on $version" "$? $(grep -c 'template of .* kept since' "$err")" "0 1"
+    is "it is the one that was started before, without what was done in it, on $version" "$(cat "$out")" "$first"
+    rm -rf "$tap_dir/warm/hostbed/templates"
 done
 
 # ---- nobody removes what a host is started from, in a cache that may lose it
