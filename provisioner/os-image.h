@@ -75,7 +75,7 @@ typedef struct {
     gboolean loader;     /* an image without a boot loader is an error */
     const char *agent;   /* path of the built agent */
     const char *suites_dir; /* folder of vmtest programs; or NULL */
-    const char *emulator;   /* path, for libguestfs's appliance */
+    const char *emulator;   /* path, for libguestfs's appliance if it has none */
     gboolean force_tcg;     /* KVM is not real here (accel.h) */
 } OsImageRequest;
 

@@ -150,6 +150,16 @@ choose_kernel(const Prepare *prepare)
     g_setenv("SUPERMIN_MODULES", prepare_text(prepare, "kernel_modules"), TRUE);
 }
 
+/* The one that this machine's libguestfs is made for and tried with, whichever hosts are
+ * started by; that of the order where there is none. */
+static gboolean
+choose_emulator(Prepare *prepare)
+{
+    g_autofree char *own = guestfs_get_hv(prepare->g);
+    return (own && g_file_test(own, G_FILE_TEST_IS_EXECUTABLE)) ||
+           guestfs_set_hv(prepare->g, prepare_text(prepare, "emulator")) == 0;
+}
+
 static gboolean
 set_up(Prepare *prepare)
 {
@@ -167,7 +177,7 @@ set_up(Prepare *prepare)
            guestfs_set_program(g, "hostbed") == 0 &&
            guestfs_set_backend(g, "direct") == 0 &&
            guestfs_set_backend_settings(g, force_tcg ? tcg : none) == 0 &&
-           guestfs_set_hv(g, prepare_text(prepare, "emulator")) == 0 &&
+           choose_emulator(prepare) &&
            guestfs_set_cachedir(g, prepare_text(prepare, "cache")) == 0 &&
            guestfs_set_tmpdir(g, prepare->work) == 0 &&
            guestfs_set_memsize(g, MEMORY_MIB) == 0 &&
