@@ -221,12 +221,33 @@ boot_stop(Boot *boot)
     g_clear_pointer(&boot->disk_fds, g_array_unref);
 }
 
+/* The emulator's ends of the ports that BOOT's NICs have; NULL: there are none. */
+static GArray *
+connect_ports(const Boot *boot, GError **error)
+{
+    const Plan *plan = boot->recipe->plan;
+    g_autoptr(GPtrArray) nics = plan_joined(plan);
+    g_autoptr(GArray) fds = boot_fds_new();
+    for (guint i = 0; i < nics->len; i++) {
+        const PlanFunction *nic = nics->pdata[i];
+        g_autofree char *name = g_strdup_printf("%s/%s", plan->host_id, nic->id);
+        int fd = segments_connect(boot->segments, nic->network, name, error);
+        if (fd < 0)
+            return NULL;
+        g_array_append_val(fds, fd);
+    }
+    return g_steal_pointer(&fds);
+}
+
 gboolean
 boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interrupt,
            GError **error)
 {
     const BootRecipe *recipe = boot->recipe;
     if (recipe->disk_fds && !(boot->disk_fds = boot_make_disk(recipe, error)))
+        return FALSE;
+    g_autoptr(GArray) port_fds = boot->segments ? connect_ports(boot, error) : NULL;
+    if (boot->segments && !port_fds)
         return FALSE;
     const MachineOptions machine = {
         .plan = recipe->plan,
@@ -238,6 +259,7 @@ boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interr
         .cmdline_extra = recipe->cmdline,
         .disk_fds = boot->disk_fds,
         .memory_fds = recipe->memory_fds,
+        .port_fds = port_fds,
         .clone = clone,
         .copy_on_write = boot->shares_memory,
         .memory_readonly = clone && recipe->memory_readonly,
@@ -274,8 +296,12 @@ start(Boot *boot, const BootOptions *options, const char *log_dir, gboolean agai
     if (options->freezable && !open_memory(recipe, error))
         return FALSE;
     boot_step(options, again ? "starting the host again" : "starting the host");
-    if (!boot_start(boot, log_dir, FALSE, options->interrupt, error))
-        return FALSE;
+    return boot_start(boot, log_dir, FALSE, options->interrupt, error);
+}
+
+static gboolean
+meet(Boot *boot, const BootOptions *options, GError **error)
+{
     boot_step(options, "waiting for the host");
     if (!boot_wait_hello(boot, options->stall_ms, error))
         return FALSE;
@@ -296,7 +322,7 @@ start_again(Boot *boot, const BootOptions *options, GError **error)
         return FALSE;
     }
     g_autoptr(GError) reason = NULL;
-    if (start(boot, options, log_dir, TRUE, &reason))
+    if (start(boot, options, log_dir, TRUE, &reason) && meet(boot, options, &reason))
         return TRUE;
     g_set_error(error, reason->domain, reason->code,
                 "%s; it was the second start, and at the first %s", reason->message,
@@ -345,23 +371,38 @@ boot_recipe_new(const BootOptions *options, GError **error)
 }
 
 Boot *
-boot_host(const BootOptions *options, GError **error)
+boot_begin(const BootOptions *options, GError **error)
 {
     g_autoptr(Boot) boot = g_new0(Boot, 1);
-    g_autoptr(GError) hang = NULL;
+    boot->segments = options->segments;
     boot->recipe = boot_recipe_new(options, error);
     if (!boot->recipe)
         return NULL;
     boot->accel = boot->recipe->accel;
     boot->kernel = boot->recipe->kernel;
-    if (start(boot, options, options->log_dir, FALSE, &hang))
-        return g_steal_pointer(&boot);
+    return start(boot, options, options->log_dir, FALSE, error) ? g_steal_pointer(&boot)
+                                                                : NULL;
+}
+
+gboolean
+boot_meet(Boot *boot, const BootOptions *options, GError **error)
+{
+    g_autoptr(GError) hang = NULL;
+    if (meet(boot, options, &hang))
+        return TRUE;
     if (options->once || !g_error_matches(hang, HB_ERROR, HB_GUEST_HANG)) {
         g_propagate_error(error, g_steal_pointer(&hang));
-        return NULL;
+        return FALSE;
     }
     boot->retried = g_strdup(hang->message);
-    return start_again(boot, options, error) ? g_steal_pointer(&boot) : NULL;
+    return start_again(boot, options, error);
+}
+
+Boot *
+boot_host(const BootOptions *options, GError **error)
+{
+    g_autoptr(Boot) boot = boot_begin(options, error);
+    return boot && boot_meet(boot, options, error) ? g_steal_pointer(&boot) : NULL;
 }
 
 void

@@ -16,6 +16,7 @@
 #include "launch.h"
 #include "log-dir.h"
 #include "plan.h"
+#include "segments.h"
 
 /* What is being done now, for a progress line: "building the image", "starting the
  * kernel". */
@@ -40,8 +41,10 @@ typedef struct {
         *log_dir; /* exists, ours alone (log-dir.h); of the second start: "retry" in it */
     gboolean once;    /* a host that hangs before its agent speaks is not started again */
     gboolean capture; /* what is on the host's networks is kept beside the logs */
-    gboolean freezable;        /* its memory is such that a template can be made of it */
-    gboolean keep;             /* and that will be kept */
+    Segments *segments; /* the networks that join the host with others; NULL: they join
+                         * its own NICs only */
+    gboolean freezable; /* its memory is such that a template can be made of it */
+    gboolean keep;      /* and that will be kept */
     const char *cmdline_extra; /* or NULL */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */
@@ -59,6 +62,7 @@ typedef struct {
     Guest *guest;
     const AccelVerdict *accel; /* this and the next are the recipe's */
     const Kernel *kernel;
+    Segments *segments;     /* borrowed, as in BootOptions */
     GArray *disk_fds;       /* of a host with an image: MachineOptions.disk_fds */
     gboolean shares_memory; /* a template's, of which it is a clone */
     char *log_dir;          /* of the start that lives */
@@ -70,6 +74,10 @@ typedef struct {
 } Boot;
 
 Boot *boot_host(const BootOptions *options, GError **error);
+/* Its two parts, for several hosts at the same time: the emulator runs; and the host was
+ * met. FALSE: it is of no more use. */
+Boot *boot_begin(const BootOptions *options, GError **error);
+gboolean boot_meet(Boot *boot, const BootOptions *options, GError **error);
 /* Ends the emulator. */
 void boot_free(Boot *boot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Boot, boot_free)

@@ -94,7 +94,7 @@ counts_new(const Plan *plan, const char *dir)
 {
     Counts *counts = g_new0(Counts, 1);
     counts->dir = g_strdup(dir);
-    counts->networks = plan_networks(plan);
+    counts->networks = plan_own_networks(plan);
     counts->done = g_array_new(FALSE, TRUE, sizeof(long));
     g_array_set_size(counts->done, counts->networks->len);
     counts->requests = requests_new(obey, counts);
@@ -120,7 +120,7 @@ counts_requests(const Counts *counts)
 char *
 counts_environment(const Plan *plan)
 {
-    g_autoptr(GPtrArray) networks = plan_networks(plan);
+    g_autoptr(GPtrArray) networks = plan_own_networks(plan);
     if (networks->len == 0)
         return NULL;
     GString *text = g_string_new(COUNT_ENVIRONMENT "=");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The driver of real hosts: boot.h and guest.h behind what a session needs.
+ * The driver of real hosts: lab-boot.h and guest.h behind what a session needs.
  */
+#include "error.h"
+#include "lab-boot.h"
 #include "session.h"
-#include "template.h"
 
 static void
 on_step(const char *what, gpointer user_data)
@@ -151,7 +152,7 @@ start_with(const SessionOptions *options, const BootOptions *boot, gpointer user
     const Start *call = user_data;
     BootOptions freezable = *boot;
     freezable.freezable = call->freezable;
-    return boot_host(&freezable, call->error);
+    return lab_boot(&freezable, options->peers, call->error);
 }
 
 static void *
@@ -165,25 +166,32 @@ start(const SessionOptions *options, gboolean freezable, const char *log_dir,
 static void
 stop(void *host)
 {
-    boot_free(host);
+    lab_boot_free(host);
+}
+
+/* The one that the session is about. */
+static Boot *
+own(void *host)
+{
+    return lab_boot_own(host);
 }
 
 static const char *
 retried(void *host)
 {
-    return ((Boot *)host)->retried;
+    return own(host)->retried;
 }
 
 static Accel
 accel(void *host)
 {
-    return ((Boot *)host)->accel->accel;
+    return own(host)->accel->accel;
 }
 
 static char *
 observe(void *host, GError **error)
 {
-    Boot *boot = host;
+    Boot *boot = own(host);
     g_autoptr(GError) failure = NULL;
     char *observation = guest_observe(boot->guest, boot_cancellable(boot), &failure);
     if (!observation) {
@@ -196,7 +204,7 @@ observe(void *host, GError **error)
 static gboolean
 put(void *host, const char *path, GBytes *content, GError **error)
 {
-    Boot *boot = host;
+    Boot *boot = own(host);
     g_autoptr(GError) failure = NULL;
     if (guest_put(boot->guest, path, 0444, content, boot_cancellable(boot), &failure))
         return TRUE;
@@ -208,7 +216,7 @@ put(void *host, const char *path, GBytes *content, GError **error)
 static gboolean
 run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
 {
-    Boot *boot = host;
+    Boot *boot = own(host);
     g_autoptr(GError) failure = NULL;
     if (guest_run(boot->guest, command, result, boot_cancellable(boot), &failure))
         return TRUE;
@@ -220,85 +228,96 @@ run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
 static gboolean
 sound(void *host, GError **error)
 {
-    Boot *boot = host;
     /* An event that was sent before the program's end may wait to be read. */
     while (g_main_context_iteration(NULL, FALSE))
         ;
-    const GError *failure = machine_failure(boot->machine);
+    GError *failure = lab_boot_failure(host);
     if (!failure)
         return TRUE;
-    g_propagate_error(error, g_error_copy(failure));
+    g_propagate_error(error, failure);
     return FALSE;
+}
+
+static gboolean
+run_in_peers(void *host, const char *const *argv, GError **error)
+{
+    return lab_boot_run_in_peers(host, argv, error);
+}
+
+static Segments *
+segments(void *host)
+{
+    return ((LabBoot *)host)->segments;
 }
 
 static gint64
 boot_us(void *host)
 {
-    return ((Boot *)host)->boot_us;
+    return own(host)->boot_us;
 }
 
 static gint64
 starved_us(void *host)
 {
-    return machine_starved_us(((Boot *)host)->machine);
+    return machine_starved_us(own(host)->machine);
 }
 
 static void
 time_out(void *host)
 {
-    guest_time_out(((Boot *)host)->guest);
+    guest_time_out(own(host)->guest);
 }
 
 static const char *
 captures(void *host)
 {
-    return ((Boot *)host)->log_dir;
+    return own(host)->log_dir;
 }
 
 static void
 ask(void *host, const char *command, JsonObject *arguments, QmpReply reply,
     gpointer user_data)
 {
-    Boot *boot = host;
+    Boot *boot = own(host);
     qmp_send(machine_qmp(boot->machine), command, arguments, reply, user_data);
 }
 
 static void
 listen(void *host, QmpEvent handler, gpointer user_data)
 {
-    Boot *boot = host;
+    Boot *boot = own(host);
     machine_set_listener(boot->machine, handler, user_data);
 }
 
 static void *
 freeze(void **host, GError **error)
 {
-    return template_freeze((Boot **)host, error);
+    return lab_boot_freeze((LabBoot **)host, error);
 }
 
 static void *
 clone_one(const void *template, const char *log_dir, GCancellable *interrupt,
           GError **error)
 {
-    return template_clone(template, log_dir, interrupt, error);
+    return lab_template_clone(template, FALSE, log_dir, interrupt, error);
 }
 
 static gint64
 bytes(const void *template)
 {
-    return template_used_bytes(template);
+    return lab_template_used_bytes(template);
 }
 
 static void *
 branch(const void *template, const char *log_dir, GCancellable *interrupt, GError **error)
 {
-    return template_branch(template, log_dir, interrupt, error);
+    return lab_template_clone(template, TRUE, log_dir, interrupt, error);
 }
 
 static void
 discard(void *template)
 {
-    template_free(template);
+    lab_template_free(template);
 }
 
 /* ---- the store
@@ -311,29 +330,41 @@ kept_with(const SessionOptions *options, const BootOptions *boot, gpointer troub
     return template_kept(boot, options->manifest, trouble);
 }
 
+/* Only templates of single hosts are kept. */
 static void *
 kept(const SessionOptions *options, char **how, char **trouble)
 {
+    if (options->peers && options->peers->len > 0)
+        return NULL;
     Template *template = with_boot_options(options, NULL, kept_with, trouble);
-    if (template)
-        *how = g_strdup_printf("kept since %s as %.12s", template_kept_since(template),
-                               template_key(template));
-    return template;
+    if (!template)
+        return NULL;
+    *how = g_strdup_printf("kept since %s as %.12s", template_kept_since(template),
+                           template_key(template));
+    return lab_template_of(template);
 }
 
 static gboolean
 keep(const SessionOptions *options, void *template, char **how, GError **error)
 {
-    if (!template_keep(template, options->manifest, error))
+    Template *single = lab_template_single(template);
+    if (!single) {
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED,
+                            "templates of several hosts are not kept");
         return FALSE;
-    *how = g_strdup_printf("kept as %.12s", template_key(template));
+    }
+    if (!template_keep(single, options->manifest, error))
+        return FALSE;
+    *how = g_strdup_printf("kept as %.12s", template_key(single));
     return TRUE;
 }
 
 static void
 forget(void *template)
 {
-    template_forget(template);
+    const Template *single = lab_template_single(template);
+    if (single)
+        template_forget(single);
 }
 
 typedef struct {
@@ -368,6 +399,8 @@ const SessionDriver session_boot_driver = {
     .starved_us = starved_us,
     .time_out = time_out,
     .captures = captures,
+    .run_in_peers = run_in_peers,
+    .segments = segments,
     .ask = ask,
     .listen = listen,
     .freeze = freeze,

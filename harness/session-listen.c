@@ -14,6 +14,8 @@ listener_requests(const Listener *listener)
 {
     if (listener->plugs)
         return plugs_requests(listener->plugs);
+    if (listener->links)
+        return links_requests(listener->links);
     return listener->counts ? counts_requests(listener->counts) : NULL;
 }
 
@@ -187,4 +189,5 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->limit, case_limit_free);
     g_clear_pointer(&listener->plugs, plugs_free);
     g_clear_pointer(&listener->counts, counts_free);
+    g_clear_pointer(&listener->links, links_free);
 }

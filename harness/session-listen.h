@@ -9,6 +9,7 @@
 
 #include "case-limit.h"
 #include "count.h"
+#include "links.h"
 #include "plug.h"
 #include "session-private.h"
 #include "tap.h"
@@ -29,6 +30,7 @@ typedef struct {
     GString *errors; /* the end of standard error, since it went with a failure */
     Plugs *plugs;    /* or NULL */
     Counts *counts;  /* or NULL */
+    Links *links;    /* or NULL */
     Limits limits;
     CaseLimit *limit;  /* or NULL */
     guint seen;        /* results and requests */

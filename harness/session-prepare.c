@@ -3,8 +3,12 @@
  * The state that suites start from: commands make it in a host that was checked, once for
  * all its clones; or a program of ours, the state that a suite declares.
  */
+#include <string.h>
+
 #include "case-limit.h"
 #include "error.h"
+#include "link-wire.h"
+#include "links.h"
 #include "printable.h"
 #include "session-private.h"
 #include "tail.h"
@@ -200,6 +204,11 @@ state_environment(const Session *session, const HostState *state, double slownes
     g_ascii_formatd(text, sizeof text, "%.1f", slowness);
     GStrv environment = suite_environment(session->options->plan);
     environment = g_environ_setenv(environment, "HOSTBED_SLOWNESS", text, TRUE);
+    if (session->options->plan->peers && session->options->plan->peers->len > 0) {
+        g_autofree char *joined = links_environment(session->options->plan);
+        const char *value = strchr(joined, '=') + 1;
+        environment = g_environ_setenv(environment, LINK_JOINED, value, TRUE);
+    }
     return g_environ_setenv(environment, "HOSTBED_STATE", state->name, TRUE);
 }
 
@@ -218,6 +227,9 @@ session_reach_in_host(Session *session, const HostState *state, GError **error)
     g_autofree char *words = g_strdup_printf("to reach the state '%s'", state->name);
     g_autofree char *step = g_strdup_printf("reaching the state '%s'", state->name);
     g_auto(GStrv) environment = state_environment(session, state, slowness);
+    const Suite *suite = suite_find(state->program);
+    if (suite && !session_serve_peers(session, suite, error))
+        return FALSE;
     const char *const argv[] = {program, NULL};
     const Task task = {
         .words = words,

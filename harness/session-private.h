@@ -102,6 +102,12 @@ char *session_observe(Session *session, GError **error);
 /* Tells HOW hosts come about from here on. */
 void session_tell_template(Session *session, const char *how);
 
+/* ---- session-suite.c */
+
+/* Has the program of SUITE, if it joins, answer in the hosts that the session's is joined
+ * with. */
+gboolean session_serve_peers(Session *session, const Suite *suite, GError **error);
+
 /* ---- session-state.c */
 
 /* A state that hosts start from, once it was reached. */

@@ -136,6 +136,32 @@ prepare_plugs(Session *session, Listener *listener, GStrv *environment, GError *
     return TRUE;
 }
 
+gboolean
+session_serve_peers(Session *session, const Suite *suite, GError **error)
+{
+    const SessionDriver *driver = session->options->driver;
+    if (!suite->joins || !driver->run_in_peers)
+        return TRUE;
+    g_autofree char *program = g_build_filename(SUITE_PROGRAMS_PATH, suite->name, NULL);
+    g_autofree char *joined = links_environment(session->options->plan);
+    const char *const argv[] = {program, "--serve", joined, NULL};
+    return driver->run_in_peers(session->host, argv, error);
+}
+
+/* What a suite that joins gets besides. */
+static gboolean
+prepare_links(Session *session, const Suite *suite, Listener *listener,
+              GStrv *environment, GError **error)
+{
+    const SessionOptions *options = session->options;
+    g_autofree char *joined = links_environment(options->plan);
+    if (!session_serve_peers(session, suite, error))
+        return FALSE;
+    add_word(environment, joined);
+    listener->links = links_new(options->plan, options->driver, session->host);
+    return TRUE;
+}
+
 /* ONLY: the case that is to run, or NULL: all. */
 static gboolean
 prepare_program(Session *session, const Suite *suite, const char *only,
@@ -154,6 +180,8 @@ prepare_program(Session *session, const Suite *suite, const char *only,
         prepare_counts(session, listener, environment);
     if (only)
         *environment = g_environ_setenv(*environment, "HOSTBED_CASE", only, TRUE);
+    if (suite->joins && !prepare_links(session, suite, listener, environment, error))
+        return FALSE;
     return !suite->plugs || prepare_plugs(session, listener, environment, error);
 }
 
@@ -252,7 +280,8 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
     /* What is left to do is no case. */
     gboolean long_case = listener.limit && case_limit_passed(listener.limit);
     g_clear_pointer(&listener.limit, case_limit_free);
-    if (listener.plugs && session->host && !plugs_settle(listener.plugs))
+    if (session->host && ((listener.plugs && !plugs_settle(listener.plugs)) ||
+                          (listener.links && !links_settle(listener.links))))
         session_stop_host(session);
     if (results && session->host && !collect_results(session, suite, &error)) {
         CaseResult *result =

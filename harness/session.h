@@ -50,6 +50,11 @@ typedef struct {
     void (*ask)(void *host, const char *command, JsonObject *arguments, QmpReply reply,
                 gpointer user_data);
     void (*listen)(void *host, QmpEvent handler, gpointer user_data);
+    /* For suites that need hosts joined with theirs; NULL for a kind of hosts that has
+     * none. Runs a program, which must end well, in each of them; what is between them.
+     */
+    gboolean (*run_in_peers)(void *host, const char *const *argv, GError **error);
+    Segments *(*segments)(void *host);
     /* Templates (template.h); all NULL: each host is started. FREEZE makes one of *HOST,
      * which is gone then, or says why not, and the host goes on. */
     void *(*freeze)(void **host, GError **error);
@@ -79,7 +84,7 @@ typedef enum {
     SESSION_ISOLATE_CASE,  /* each case of our suites, and each other suite */
 } SessionIsolation;
 
-extern const SessionDriver session_boot_driver; /* real hosts; "host" is a Boot */
+extern const SessionDriver session_boot_driver; /* real hosts; "host" is a LabBoot */
 
 /* A part of a session that can run by itself: a suite, or one case of it. */
 typedef struct {
@@ -118,8 +123,9 @@ session_template_key(const SessionOptions *options, GPtrArray **inputs, GError *
 
 struct SessionOptions {
     const Plan *plan;
-    const char *lab;      /* its name in reports, for the selection */
-    const char *manifest; /* what the host is compared with */
+    const GPtrArray *peers; /* const Plan *: the hosts that Plan.peers names; or NULL */
+    const char *lab;        /* its name in reports, for the selection */
+    const char *manifest;   /* what the host is compared with */
     const SessionDriver *driver;
     const char *emulator; /* path; this and the next four are as in boot.h */
     Accel accel;

@@ -21,6 +21,7 @@ static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
 static const char *const aer_cases[] = {AER_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
+static const char *const network_cases[] = {NETWORK_CASES(NAME) NULL};
 static const char *const libvirt_cases[] = {LIBVIRT_CASES(NAME) NULL};
 
 /* ---- states
@@ -35,6 +36,16 @@ static const HostState guest = {
     .name = "guest", .on = &bound, .program = "nested", .timeout_seconds = 100};
 static const HostState linux_guest = {
     .name = "linux-guest", .on = &bound, .program = "nested", .timeout_seconds = 150};
+
+/* The host has a connection to each that it is joined with, which is in use. */
+static const HostState connected = {
+    .name = "connected", .program = "network", .timeout_seconds = 60};
+
+static const CaseState network_states[] = {
+    {"connections_outlive_the_checkpoint", &connected},
+    {"connections_outlive_a_lost_link", &connected},
+    {NULL, NULL},
+};
 
 /* Those that are about what the host's own drivers do before. */
 static const CaseState vfio_states[] = {
@@ -185,6 +196,15 @@ const Suite suites[] = {
         .case_states = nested_states,
         .timeout_seconds = 300,
         .case_seconds = 150,
+    },
+    {
+        .name = "network",
+        .cases = network_cases,
+        .summary = "hosts that networks join: names, addresses, frames, links, losses",
+        .joins = TRUE,
+        .case_states = network_states,
+        .timeout_seconds = 120,
+        .case_seconds = 60,
     },
     {
         .name = "libvirt",
@@ -360,6 +380,8 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("no NIC of the lab has virtual functions (<nic vfs>)");
     if (suite->plugs && !has_pluggable(plan))
         return g_strdup("no port of the lab is empty and has room for a NIC (<port/>)");
+    if (suite->joins && (!plan->peers || plan->peers->len == 0))
+        return g_strdup("no network joins the lab's host with another (<network>)");
     if (plan->node_count < suite->needs_nodes)
         return g_strdup_printf("the lab has %u node%s; %u are needed", plan->node_count,
                                plan->node_count == 1 ? "" : "s", suite->needs_nodes);

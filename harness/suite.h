@@ -19,6 +19,7 @@
  * own HOSTBED_STATE      for ours: all that the program is to do is to reach this state
  * of the host, and leave it so HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
  *   HOSTBED_COUNTED    for a suite that counts: see count-wire.h
+ *   HOSTBED_JOINED     for a suite that joins: see link-wire.h
  */
 #pragma once
 
@@ -62,6 +63,8 @@ typedef struct {
     gboolean needs_vfs;    /* virtual functions that are there at start */
     gboolean plugs;        /* it asks for NICs in ports that are empty, and needs one */
     gboolean counts;       /* it asks what frames there were on the lab's networks */
+    gboolean joins;        /* it asks for links and losses, and needs hosts joined with
+                            * its own, in which its program answers (--serve) */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     gboolean uses_kvm;     /* and KVM's, and the machine's emulator */
     guint needs_nodes;     /* at least so many nodes */

@@ -97,6 +97,13 @@ take_fds(int *fd, gint64 count)
     return fds;
 }
 
+int
+template_hand_count(JsonObject *object)
+{
+    return (int)(1 + json_object_get_int_member(object, "memories") +
+                 json_object_get_int_member(object, "disks"));
+}
+
 Template *
 template_take(JsonObject *object, const Plan *plan, int first_fd, GError **error)
 {

@@ -12,6 +12,8 @@
 /* What another process must be told of TEMPLATE. The descriptors that it needs are added
  * to FDS (int), which borrows them. */
 JsonObject *template_hand(const Template *template, GArray *fds);
+/* How many descriptors those are. */
+int template_hand_count(JsonObject *object);
 /* There: a template of PLAN's host, of OBJECT and of the descriptors from FIRST_FD on,
  * which are its own then. */
 Template *

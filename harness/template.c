@@ -87,13 +87,13 @@ seal_all(const Template *template, GError **error)
 /* The agent's last word is read and it waits for ours, so that nothing is on the way when
  * the host stops. */
 static gboolean
-freeze_machine(Boot *boot, Template *template, GError **error)
+greet(Boot *boot, Template *template, GError **error)
 {
     if (!guest_greet(boot->guest, FALSE, boot_cancellable(boot), error))
         return FALSE;
     template->nonce = g_strdup(guest_hello(boot->guest, "nonce"));
     template->recipe->maps_readonly = machine_maps_readonly(boot->machine);
-    return machine_freeze(boot->machine, template->state_fd, error);
+    return TRUE;
 }
 
 /* What the host has written is what the disks of its clones are based on: the emulator
@@ -109,15 +109,15 @@ take_disk(Boot *boot)
 }
 
 Template *
-template_freeze(Boot **boot, GError **error)
+template_begin(Boot *boot, GError **error)
 {
-    g_autofree char *obstacle = obstacle_of(*boot);
+    g_autofree char *obstacle = obstacle_of(boot);
     if (obstacle) {
         g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
         return NULL;
     }
     g_autoptr(Template) template = g_new0(Template, 1);
-    template->recipe = g_rc_box_acquire((*boot)->recipe);
+    template->recipe = g_rc_box_acquire(boot->recipe);
     template->state_fd = memfd_create("hostbed-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (template->state_fd < 0) {
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "no file for a template: %s",
@@ -125,15 +125,34 @@ template_freeze(Boot **boot, GError **error)
         return NULL;
     }
     g_autoptr(GError) reason = NULL;
-    if (!freeze_machine(*boot, template, &reason)) {
+    if (greet(boot, template, &reason))
+        return g_steal_pointer(&template);
+    boot_explain(boot, &reason);
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return NULL;
+}
+
+gboolean
+template_finish(Template *template, Boot **boot, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+    if (!machine_freeze((*boot)->machine, template->state_fd, &reason)) {
         machine_resume((*boot)->machine);
         boot_explain(*boot, &reason);
         g_propagate_error(error, g_steal_pointer(&reason));
-        return NULL;
+        return FALSE;
     }
     take_disk(*boot);
     g_clear_pointer(boot, boot_free);
-    return seal_all(template, error) ? g_steal_pointer(&template) : NULL;
+    return seal_all(template, error);
+}
+
+Template *
+template_freeze(Boot **boot, GError **error)
+{
+    g_autoptr(Template) template = template_begin(*boot, error);
+    return template && template_finish(template, boot, error) ? g_steal_pointer(&template)
+                                                              : NULL;
 }
 
 void
@@ -171,14 +190,17 @@ is_the_one(const Template *template, const Boot *clone, GError **error)
     return FALSE;
 }
 
-static gboolean
-wake(const Template *template, Boot *clone, GError **error)
+gboolean
+template_wake(const Template *template, Boot *clone, GError **error)
 {
     g_autoptr(GError) reason = NULL;
-    if (machine_thaw(clone->machine, template->state_fd, &reason) &&
-        guest_greet(clone->guest, TRUE, boot_cancellable(clone), &reason) &&
-        is_the_one(template, clone, &reason))
+    if (guest_greet(clone->guest, TRUE, boot_cancellable(clone), &reason) &&
+        is_the_one(template, clone, &reason)) {
+        clone->boot_us = g_get_monotonic_time() - clone->start_us;
+        machine_note(clone->machine, "the clone's agent said HELLO after %.3f s",
+                     (double)clone->boot_us / G_USEC_PER_SEC);
         return TRUE;
+    }
     boot_explain(clone, &reason);
     g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;
@@ -186,40 +208,67 @@ wake(const Template *template, Boot *clone, GError **error)
 
 /* Takes RECIPE. */
 static Boot *
-start_clone(const Template *template, BootRecipe *recipe, const char *log_dir,
-            GCancellable *interrupt, GError **error)
+start_clone(const Template *template, BootRecipe *recipe, const TemplateStart *start,
+            GError **error)
 {
     g_autoptr(Boot) clone = g_new0(Boot, 1);
+    g_autoptr(GError) reason = NULL;
     clone->recipe = recipe;
+    clone->segments = start->segments;
     clone->shares_memory = recipe == template->recipe;
     clone->accel = clone->recipe->accel;
     clone->kernel = clone->recipe->kernel;
-    if (!boot_start(clone, log_dir, TRUE, interrupt, error) ||
-        !wake(template, clone, error))
+    if (!boot_start(clone, start->log_dir, TRUE, start->interrupt, error))
         return NULL;
-    clone->boot_us = g_get_monotonic_time() - clone->start_us;
-    machine_note(clone->machine, "the clone's agent said HELLO after %.3f s",
-                 (double)clone->boot_us / G_USEC_PER_SEC);
-    return g_steal_pointer(&clone);
+    if (machine_take_state(clone->machine, template->state_fd, &reason))
+        return g_steal_pointer(&clone);
+    boot_explain(clone, &reason);
+    g_propagate_error(error, g_steal_pointer(&reason));
+    return NULL;
 }
 
 Boot *
-template_clone(const Template *template, const char *log_dir, GCancellable *interrupt,
-               GError **error)
+template_start(const Template *template, const TemplateStart *start, GError **error)
 {
-    return start_clone(template, g_rc_box_acquire(template->recipe), log_dir, interrupt,
-                       error);
-}
-
-Boot *
-template_branch(const Template *template, const char *log_dir, GCancellable *interrupt,
-                GError **error)
-{
+    if (!start->branch)
+        return start_clone(template, g_rc_box_acquire(template->recipe), start, error);
     g_autofree char *obstacle = no_room(template->recipe, TRUE);
     if (obstacle) {
         g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
         return NULL;
     }
     BootRecipe *recipe = boot_recipe_copy(template->recipe, error);
-    return recipe ? start_clone(template, recipe, log_dir, interrupt, error) : NULL;
+    return recipe ? start_clone(template, recipe, start, error) : NULL;
+}
+
+static Boot *
+start_one(const Template *template, const TemplateStart *start, GError **error)
+{
+    g_autoptr(Boot) clone = template_start(template, start, error);
+    g_autoptr(GError) reason = NULL;
+    if (!clone)
+        return NULL;
+    if (!machine_go(clone->machine, &reason)) {
+        boot_explain(clone, &reason);
+        g_propagate_error(error, g_steal_pointer(&reason));
+        return NULL;
+    }
+    return template_wake(template, clone, error) ? g_steal_pointer(&clone) : NULL;
+}
+
+Boot *
+template_clone(const Template *template, const char *log_dir, GCancellable *interrupt,
+               GError **error)
+{
+    const TemplateStart start = {.log_dir = log_dir, .interrupt = interrupt};
+    return start_one(template, &start, error);
+}
+
+Boot *
+template_branch(const Template *template, const char *log_dir, GCancellable *interrupt,
+                GError **error)
+{
+    const TemplateStart start = {
+        .log_dir = log_dir, .interrupt = interrupt, .branch = TRUE};
+    return start_one(template, &start, error);
 }

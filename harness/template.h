@@ -30,6 +30,25 @@ Boot *template_clone(const Template *template, const char *log_dir,
 Boot *template_branch(const Template *template, const char *log_dir,
                       GCancellable *interrupt, GError **error);
 
+/* ---- in steps, for several hosts at one instant */
+
+/* The host of BOOT can be frozen, and waits for nothing of ours. */
+Template *template_begin(Boot *boot, GError **error);
+/* The rest of template_freeze(). */
+gboolean template_finish(Template *template, Boot **boot, GError **error);
+
+typedef struct {
+    const char *log_dir; /* this and the next are as in BootOptions */
+    GCancellable *interrupt;
+    Segments *segments; /* or NULL */
+    gboolean branch;    /* as template_branch() makes one */
+} TemplateStart;
+
+/* A clone that has its state and stands still; then machine_go(), and it is met. */
+Boot *
+template_start(const Template *template, const TemplateStart *start, GError **error);
+gboolean template_wake(const Template *template, Boot *clone, GError **error);
+
 /* ---- templates that are kept between runs (template-store.h) */
 
 /* The one that is kept of the host that OPTIONS start and that is compared with MANIFEST

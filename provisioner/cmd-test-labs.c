@@ -105,6 +105,20 @@ add_lab(GPtrArray *labs, const char *filename, char *name /* taken */)
     return lab;
 }
 
+/* Its peers are started with it. */
+static gint64
+memory_of(const Plan *plan, const GPtrArray *plans)
+{
+    gint64 bytes = plan_memory_needed(plan);
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *other = plans->pdata[i];
+        if (g_ptr_array_find_with_equal_func(plan->peers, other->host_id, g_str_equal,
+                                             NULL))
+            bytes += plan_memory_needed(other);
+    }
+    return bytes;
+}
+
 static void
 add_units(TestLab *lab, const GPtrArray *plans, const GPtrArray *foreign)
 {
@@ -112,7 +126,7 @@ add_units(TestLab *lab, const GPtrArray *plans, const GPtrArray *foreign)
         const Plan *plan = plans->pdata[i];
         TestHost *host = g_new0(TestHost, 1);
         host->id = g_strdup(plan->host_id);
-        host->memory_bytes = plan_memory_needed(plan);
+        host->memory_bytes = memory_of(plan, plans);
         host->part = report_new(lab->name);
         g_ptr_array_add(lab->hosts, host);
         lab->report->tainted |= plan->tainted;

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "memory-file.h"
-#include "template-hand.h"
+#include "lab-boot.h"
 
 /* ---- in the host's process
  * ---------------------------------------------------------------------------- */
@@ -62,7 +62,7 @@ write_about(const TestWorker *worker, const SessionOrigin *origin, GArray *fds,
     g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
     JsonObject *object = json_object_new();
     json_object_set_object_member(object, "template",
-                                  template_hand(origin->template, fds));
+                                  lab_template_hand(origin->template, fds));
     json_object_set_string_member(object, "log_dir", worker->log_dir);
     json_object_set_int_member(object, "boot_us", origin->boot_us);
     if (origin->observation)
@@ -169,9 +169,9 @@ test_run_units(TestWorker *worker, SessionOptions *session, GError **error)
     fcntl(UNIT_ABOUT_FD, F_SETFD, FD_CLOEXEC);
     fcntl(UNIT_LAB_FD, F_SETFD, FD_CLOEXEC);
     JsonObject *about = node ? json_node_get_object(node) : NULL;
-    g_autoptr(Template) template =
-        about ? template_take(json_object_get_object_member(about, "template"),
-                              session->plan, UNIT_TEMPLATE_FD, error)
+    g_autoptr(LabTemplate) template =
+        about ? lab_template_take(json_object_get_object_member(about, "template"),
+                                  session->plan, session->peers, UNIT_TEMPLATE_FD, error)
               : NULL;
     if (!template)
         return HB_INFRASTRUCTURE;

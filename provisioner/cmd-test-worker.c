@@ -13,6 +13,7 @@
 
 #include "bind.h"
 #include "emit.h"
+#include "lab-boot.h"
 #include "log-dir.h"
 #include "memory-file.h"
 #include "session.h"
@@ -32,7 +33,7 @@ static void
 on_started(const void *host, gpointer user_data)
 {
     const TestWorker *worker = user_data;
-    const Boot *boot = host;
+    const Boot *boot = lab_boot_own(host);
     g_autofree char *emulator = g_strdup_printf("QEMU %s (%s)", worker->emulator->version,
                                                 worker->emulator->binary);
     g_autofree char *accel =
@@ -124,9 +125,24 @@ run_session(TestWorker *worker, SessionOptions *session, GError **error)
     return status;
 }
 
+/* const Plan *, of MACHINES: the hosts that networks join with that of MACHINE. */
+static GPtrArray *
+peers_of(const Plan *machine, const GPtrArray *machines)
+{
+    GPtrArray *peers = g_ptr_array_new();
+    for (guint i = 0; i < machines->len; i++) {
+        Plan *other = machines->pdata[i];
+        if (g_ptr_array_find_with_equal_func(machine->peers, other->host_id, g_str_equal,
+                                             NULL))
+            g_ptr_array_add(peers, other);
+    }
+    return peers;
+}
+
 static HbStatus
 run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
-         const Selection *selection, GCancellable *interrupt, GError **error)
+         const GPtrArray *machines, const Selection *selection, GCancellable *interrupt,
+         GError **error)
 {
     const TestOptions *options = worker->options;
     g_autoptr(GPtrArray) list = suites_of(options, plan->host_id);
@@ -145,8 +161,10 @@ run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
     g_autofree char *manifest = manifest_for(options, plan, error);
     if (!manifest)
         return HB_INFRASTRUCTURE;
+    g_autoptr(GPtrArray) peers = peers_of(machine, machines);
     SessionOptions session = {
         .plan = machine,
+        .peers = peers,
         .lab = options->worker_name,
         .manifest = manifest,
         .driver = &session_boot_driver,
@@ -242,7 +260,8 @@ run_hosts(TestWorker *worker, const char *filename, GCancellable *interrupt,
     for (guint i = 0; i < plans->len && worst != HB_INTERRUPTED; i++) {
         const Plan *plan = plans->pdata[i];
         const Plan *machine = machines ? plan_of_host(machines, plan->host_id) : plan;
-        HbStatus status = run_host(worker, plan, machine, selection, interrupt, error);
+        HbStatus status = run_host(worker, plan, machine, machines ? machines : plans,
+                                   selection, interrupt, error);
         if (*error)
             return status;
         worst = outcome_worst_status(worst, status);

@@ -43,7 +43,9 @@ qemu_write_captures(QemuWriter *writer)
         return;
     g_autoptr(GPtrArray) networks = plan_networks(writer->plan);
     for (guint hub = 0; hub < networks->len; hub++)
-        write_capture(writer, networks->pdata[hub], hub, networks->len + hub);
+        if (!writer->words->port_fds ||
+            !plan_joins_hosts(writer->plan, networks->pdata[hub]))
+            write_capture(writer, networks->pdata[hub], hub, networks->len + hub);
 }
 
 /* Networks are numbered in the order of their names. */
@@ -56,6 +58,20 @@ hub_of(const Plan *plan, const char *network)
     return hub;
 }
 
+/* A port of a network that joins hosts. */
+static void
+add_segment_port(QemuWriter *writer, const char *id, const PlanFunction *function)
+{
+    guint index = 0;
+    g_autoptr(GPtrArray) joined = plan_joined(writer->plan);
+    g_ptr_array_find(joined, function, &index);
+    JsonObject *netdev = qemu_object_new("type", "dgram", "id", id);
+    JsonObject *local = qemu_object_new("type", "fd", NULL, NULL);
+    json_object_set_string_member(local, "str", writer->words->port_fds[index]);
+    json_object_set_object_member(netdev, "local", local);
+    qemu_add_json(writer, "-netdev", netdev);
+}
+
 /* No network, no peer: a NIC without one has no netdev at all. */
 static void
 write_network(QemuWriter *writer, const PlanFunction *function, JsonObject *device)
@@ -63,7 +79,10 @@ write_network(QemuWriter *writer, const PlanFunction *function, JsonObject *devi
     if (!function->network || json_object_has_member(device, "netdev"))
         return;
     g_autofree char *id = g_strconcat("hostbed-net-", function->id, NULL);
-    add_hub_port(writer, id, hub_of(writer->plan, function->network), NULL);
+    if (writer->words->port_fds && plan_is_joined(function))
+        add_segment_port(writer, id, function);
+    else
+        add_hub_port(writer, id, hub_of(writer->plan, function->network), NULL);
     json_object_set_string_member(device, "netdev", id);
 }
 

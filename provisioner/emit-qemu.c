@@ -255,7 +255,7 @@ descriptor(int fd)
 }
 
 static GStrv
-memory_descriptors(const GArray *fds)
+descriptors(const GArray *fds)
 {
     if (!fds)
         return NULL;
@@ -273,7 +273,8 @@ emit_qemu_args(const Plan *plan, const EmitRuntime *runtime)
     g_autofree char *qmp_fd = descriptor(runtime->qmp_fd);
     g_autofree char *agent_fd = descriptor(runtime->agent_fd);
     g_autofree char *console_fd = descriptor(runtime->console_fd);
-    g_auto(GStrv) memory_fds = memory_descriptors(runtime->memory_fds);
+    g_auto(GStrv) memory_fds = descriptors(runtime->memory_fds);
+    g_auto(GStrv) port_fds = descriptors(runtime->port_fds);
     const QemuWords words = {
         .accel = runtime->accel,
         .firmware = runtime->firmware_file,
@@ -287,6 +288,7 @@ emit_qemu_args(const Plan *plan, const EmitRuntime *runtime)
         .agent_fd = agent_fd,
         .console_fd = console_fd,
         .memory_fds = memory_fds,
+        .port_fds = port_fds,
         .capture_dir = runtime->capture_dir,
         .clone = runtime->clone,
         .copy_on_write = runtime->copy_on_write,

@@ -16,6 +16,7 @@ typedef struct {
     const char *const *disk_files; /* as in EmitRuntime */
     const char *qmp_fd, *agent_fd, *console_fd;
     GStrv memory_fds; /* one for each cell with memory, in order */
+    GStrv port_fds;   /* as in EmitRuntime */
     const char *capture_dir;
     gboolean clone, copy_on_write, memory_readonly, sandbox;
 } QemuWords;

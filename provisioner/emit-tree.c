@@ -325,6 +325,7 @@ emit_tree(const Plan *plan, GString *out)
         append_row(out, g_ptr_array_index(drawing.rows, i), widths);
     append_table(out, emit_distances(plan));
     append_table(out, emit_attributes(plan));
+    append_table(out, emit_names(plan));
     g_string_free(drawing.stem, TRUE);
     g_ptr_array_unref(drawing.rows);
 }

@@ -97,10 +97,15 @@ emit_function_detail(const PlanFunction *function)
         return g_strdup("the image's disk");
     if (function->size_bytes > 0)
         return emit_size_text(function->size_bytes);
+    if (plan_is_joined(function))
+        return g_strdup_printf("%s on %s as %s", function->mac, function->network,
+                               function->ipv4);
     if (function->mac && function->network)
         return g_strdup_printf("%s on %s", function->mac, function->network);
     if (function->mac)
         return g_strdup(function->mac);
+    if (function->ipv4)
+        return g_strdup_printf("as %s", function->ipv4);
     if (function->secondary != PLAN_NONE && function->children->len == 0)
         return g_strdup("empty");
     return g_strdup("");
@@ -210,6 +215,25 @@ emit_attributes(const Plan *plan)
         if (entry->cache > 0)
             g_string_append_printf(out, " (cache level %d)", entry->cache);
         g_string_append_c(out, '\n');
+    }
+    return g_string_free(out, FALSE);
+}
+
+char *
+emit_names(const Plan *plan)
+{
+    gsize width = 0;
+    if (plan->names->len == 0)
+        return NULL;
+    GString *out = g_string_new("Names of the hosts that its networks join\n");
+    for (guint i = 0; i < plan->names->len; i++) {
+        const PlanName *name = plan->names->pdata[i];
+        width = MAX(width, strlen(name->address));
+    }
+    for (guint i = 0; i < plan->names->len; i++) {
+        const PlanName *name = plan->names->pdata[i];
+        g_string_append_printf(out, "  %-*s  %s\n", (int)width, name->address,
+                               name->names);
     }
     return g_string_free(out, FALSE);
 }

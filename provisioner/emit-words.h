@@ -33,3 +33,4 @@ char *emit_host_detail(const Plan *plan);
  * says nothing of it. */
 char *emit_distances(const Plan *plan);
 char *emit_attributes(const Plan *plan);
+char *emit_names(const Plan *plan);

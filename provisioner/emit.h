@@ -51,8 +51,11 @@ typedef struct {
     /* Of a host with an image: files of its disk, what they are based on first, which is
      * only read; the last one gets what the host writes. NULL-terminated, or NULL. */
     const char *const *disk_files;
-    const char *root_words;   /* of an image, before cmdline_extra; or NULL */
-    GArray *memory_fds;       /* int per cell with memory, or NULL: anonymous memory */
+    const char *root_words; /* of an image, before cmdline_extra; or NULL */
+    GArray *memory_fds;     /* int per cell with memory, or NULL: anonymous memory */
+    /* int for each NIC of plan_joined(): a socket whose datagrams are frames
+     * (segments.h); NULL: the networks that join hosts join the NICs of this one only */
+    const GArray *port_fds;
     gboolean clone;           /* it waits for the rest of its state */
     gboolean copy_on_write;   /* what it writes to memory is its own */
     gboolean memory_readonly; /* what memory_fds are may not be opened for writing */

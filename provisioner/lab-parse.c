@@ -231,20 +231,6 @@ parse_host(LabParser *parser, LabXml *element, gpointer data)
 }
 
 static void
-parse_network(LabParser *parser, LabXml *element, gpointer data)
-{
-    Lab *lab = data;
-    lab_attr_needed(parser, element, "id");
-    g_autofree char *id =
-        lab_attr_id(parser, element, "id", "network", lab->networks->len);
-    LabNetwork *network = g_new0(LabNetwork, 1);
-    network->id = g_steal_pointer(&id);
-    network->pos = element->pos;
-    g_ptr_array_add(lab->networks, network);
-    lab_no_children(parser, element);
-}
-
-static void
 parse_description(LabParser *parser, LabXml *element, gpointer data)
 {
     Lab *lab = data;
@@ -280,7 +266,7 @@ parse_lab(LabParser *parser, LabXml *root)
 {
     static const LabChild children[] = {
         {"description", parse_description, .once = TRUE},
-        {"network", parse_network, .part = LAB_PART_NETWORKS},
+        {"network", lab_parse_network, .part = LAB_PART_NETWORKS},
         {"host", parse_host, .counted = TRUE, .part = LAB_PART_HOST},
         {NULL},
     };

@@ -115,8 +115,10 @@ void lab_no_text(LabParser *parser, LabXml *element);
  * the lab comes from a stream or, "-", from standard input. Owned by the caller. */
 char *lab_path_beside(const char *file, const char *path);
 
-/* ---- parts of a host, one file each --------------------------------------------- */
+/* ---- parts of a lab and a host, one file each
+ * --------------------------------------------- */
 
+void lab_parse_network(LabParser *parser, LabXml *element, gpointer lab);
 void lab_parse_image(LabParser *parser, LabXml *element, gpointer host);
 void lab_parse_cell(LabParser *parser, LabXml *element, gpointer host);
 void lab_parse_interconnects(LabParser *parser, LabXml *element, gpointer host);

@@ -250,9 +250,16 @@ typedef struct {
     GPtrArray *qemu_args; /* LabProperty with name = the argument; raw, taint the host */
 } LabHost;
 
+/* Addresses that have their first bits in common: "10.1.0.0/16", "fd00:1::/64". */
+typedef struct {
+    guint8 bytes[16]; /* in the order of the network; of IPv4 the first four */
+    int bits;         /* LAB_AUTO: none was given */
+} LabPrefix;
+
 typedef struct {
     FilePos pos;
     char *id;
+    LabPrefix ipv4, ipv6;
 } LabNetwork;
 
 typedef struct {

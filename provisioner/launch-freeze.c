@@ -159,9 +159,15 @@ move_state(Machine *machine, int fd, const char *command, const char *what,
 }
 
 gboolean
+machine_pause(Machine *machine, GError **error)
+{
+    return call(machine, "stop", NULL, -1, error);
+}
+
+gboolean
 machine_freeze(Machine *machine, int state_fd, GError **error)
 {
-    return call(machine, "stop", NULL, -1, error) &&
+    return machine_pause(machine, error) &&
            move_state(machine, state_fd, "migrate", "write the host's state", error);
 }
 
@@ -205,7 +211,7 @@ no_announcements(void)
 }
 
 gboolean
-machine_thaw(Machine *machine, int state_fd, GError **error)
+machine_take_state(Machine *machine, int state_fd, GError **error)
 {
     int fd = open_again(state_fd);
     if (fd < 0) {
@@ -217,5 +223,17 @@ machine_thaw(Machine *machine, int state_fd, GError **error)
         call(machine, "migrate-set-parameters", no_announcements(), -1, error) &&
         move_state(machine, fd, "migrate-incoming", "read the host's state", error);
     close(fd);
-    return moved && call(machine, "cont", NULL, -1, error);
+    return moved;
+}
+
+gboolean
+machine_go(Machine *machine, GError **error)
+{
+    return call(machine, "cont", NULL, -1, error);
+}
+
+gboolean
+machine_thaw(Machine *machine, int state_fd, GError **error)
+{
+    return machine_take_state(machine, state_fd, error) && machine_go(machine, error);
 }

@@ -148,7 +148,8 @@ inherited(const MachineOptions *options, const Channels *channels)
 {
     const int own[] = {channels->qmp[1], channels->agent[1], channels->console[1],
                        channels->firmware_vars};
-    const GArray *const more[] = {options->memory_fds, options->disk_fds};
+    const GArray *const more[] = {options->memory_fds, options->disk_fds,
+                                  options->port_fds};
     GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
     g_array_append_vals(fds, own, channels->firmware_vars >= 0 ? 4 : 3);
     for (gsize i = 0; i < G_N_ELEMENTS(more); i++)
@@ -182,6 +183,7 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
         .console_fd = channels->console[1],
         .capture_dir = options->capture ? options->log_dir : NULL,
         .memory_fds = options->memory_fds,
+        .port_fds = options->port_fds,
         .clone = options->clone,
         .copy_on_write = options->copy_on_write,
         .memory_readonly = options->memory_readonly,

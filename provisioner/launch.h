@@ -33,6 +33,7 @@ typedef struct {
     /* Descriptors of the cells' memory, an int for each cell with memory; borrowed. NULL:
      * memory is the emulator's own, and the host cannot be frozen. */
     GArray *memory_fds;
+    const GArray *port_fds;   /* as in EmitRuntime; borrowed, or NULL */
     gboolean clone;           /* of what is in memory_fds; then machine_thaw() */
     gboolean copy_on_write;   /* and it leaves that as it is */
     gboolean memory_readonly; /* a clone's; it may not be opened for writing */
@@ -58,6 +59,8 @@ gboolean machine_freeze(Machine *machine, int state_fd, GError **error);
  * known beforehand (query-migrate's blocked-reasons); NULL: nothing. Owned by the caller.
  */
 char *machine_freeze_obstacle(Machine *machine);
+/* The first part of that, for several machines at one instant: the guest stands still. */
+gboolean machine_pause(Machine *machine, GError **error);
 /* Lets a machine go on that could not be frozen. */
 void machine_resume(Machine *machine);
 /* Whether clones can share memory that the emulator may not open for writing. */
@@ -65,6 +68,9 @@ gboolean machine_maps_readonly(Machine *machine);
 /* Gives a clone the state that was frozen, read from the beginning of STATE_FD, and lets
  * it run. */
 gboolean machine_thaw(Machine *machine, int state_fd, GError **error);
+/* Its two parts, for several machines at one instant. */
+gboolean machine_take_state(Machine *machine, int state_fd, GError **error);
+gboolean machine_go(Machine *machine, GError **error);
 
 /* The agent's channel; taken by the caller, once. */
 int machine_take_agent_fd(Machine *machine);

@@ -484,6 +484,7 @@ virtual_function(PlanFunction *physical, int index)
          .size_bytes = IGB_VF_BAR_BYTES},
     };
 
+    function->physical = physical;
     function->pos = physical->pos;
     function->parent = physical->parent;
     function->bus = g_strdup(physical->bus);

@@ -277,6 +277,8 @@ plan_hosts(const Lab *lab, const Emulator *emulator, GHashTable *oses,
         };
         g_ptr_array_add(plans, plan_host(&planning, backend, wrong));
     }
+    if (wrong == 0 && findings_ok(findings))
+        plan_addresses(lab, plans, findings);
     return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
 }
 

@@ -26,6 +26,8 @@ const PlanLimit plan_limits[] = {
      "address"},
     {"vfs", FALSE, 7, "virtual functions",
      "an igb has eight pools, one of which is its own"},
+    {"joined-hosts", FALSE, 32, "hosts",
+     "hosts that networks join are started all together, whichever is tested"},
     {"apic-ids", FALSE, 255, "as APIC id",
      "larger ones need x2APIC, and for that the IOMMU's extended interrupt mode"},
     {"least-memory", TRUE, 128, "MiB",

@@ -12,6 +12,36 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+gboolean
+plan_is_joined(const PlanFunction *function)
+{
+    return function->network && function->ipv4;
+}
+
+GPtrArray *
+plan_joined(const Plan *plan)
+{
+    GPtrArray *list = g_ptr_array_new();
+    for (guint i = 0; i < plan->functions->len; i++) {
+        PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (plan_is_joined(function))
+            g_ptr_array_add(list, function);
+    }
+    return list;
+}
+
+gboolean
+plan_joins_hosts(const Plan *plan, const char *network)
+{
+    g_autoptr(GPtrArray) joined = plan_joined(plan);
+    for (guint i = 0; i < joined->len; i++) {
+        const PlanFunction *function = g_ptr_array_index(joined, i);
+        if (g_str_equal(function->network, network))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 GPtrArray *
 plan_networks(const Plan *plan)
 {
@@ -23,5 +53,15 @@ plan_networks(const Plan *plan)
             g_ptr_array_add(names, function->network);
     }
     g_ptr_array_sort(names, compare_names);
+    return names;
+}
+
+GPtrArray *
+plan_own_networks(const Plan *plan)
+{
+    GPtrArray *names = plan_networks(plan);
+    for (guint i = names->len; i > 0; i--)
+        if (plan_joins_hosts(plan, names->pdata[i - 1]))
+            g_ptr_array_remove_index(names, i - 1);
     return names;
 }

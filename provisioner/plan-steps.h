@@ -72,6 +72,10 @@ void plan_iommu(Planning *planning);
 /* ---- plan-pci.c: functions, their slots on each bus */
 void plan_pci(Planning *planning);
 
+/* ---- plan-addresses.c: of all hosts together, once each is planned: who is joined with
+ * whom by networks, by what addresses and names. */
+void plan_addresses(const Lab *lab, const GPtrArray *plans, Findings *findings);
+
 /* ---- plan-filled.c: NICs for empty ports */
 gboolean plan_has_empty_port(const Plan *plan);
 /* What is planned below OWNER instead of NODES (GPtrArray of LabNode, owned by the

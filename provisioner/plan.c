@@ -82,6 +82,8 @@ plan_function_free(gpointer data)
     g_ptr_array_unref(function->children);
     g_free(function->mac);
     g_free(function->network);
+    g_free(function->ipv4);
+    g_free(function->ipv6);
     g_ptr_array_unref(function->properties);
     g_array_unref(function->bars);
     g_free(function);
@@ -101,6 +103,17 @@ plan_group_free(gpointer data)
     PlanGroup *group = data;
     g_ptr_array_unref(group->members);
     g_free(group);
+}
+
+static void
+plan_name_free(gpointer data)
+{
+    PlanName *name = data;
+    g_free(name->address);
+    g_free(name->names);
+    g_free(name->host);
+    g_free(name->network);
+    g_free(name);
 }
 
 static void
@@ -161,6 +174,8 @@ plan_new(const Lab *lab, const LabHost *host, PlanBackend backend)
     plan->modules = g_ptr_array_new_with_free_func(g_free);
     plan->optional_modules = g_ptr_array_new_with_free_func(g_free);
     plan->raw_args = g_ptr_array_new_with_free_func(g_free);
+    plan->peers = g_ptr_array_new_with_free_func(g_free);
+    plan->names = g_ptr_array_new_with_free_func(plan_name_free);
     return plan;
 }
 
@@ -192,6 +207,8 @@ plan_free(Plan *plan)
     g_ptr_array_unref(plan->modules);
     g_ptr_array_unref(plan->optional_modules);
     g_ptr_array_unref(plan->raw_args);
+    g_clear_pointer(&plan->peers, g_ptr_array_unref);
+    g_clear_pointer(&plan->names, g_ptr_array_unref);
     g_free(plan->needs_kvm);
     plan_free(plan->filled);
     g_free(plan);

@@ -78,10 +78,14 @@ struct PlanFunction {
     gboolean hotplug;
     gboolean multifunction;
 
-    char *mac;             /* of a NIC, else NULL */
-    char *network;         /* or NULL */
-    int vfs;               /* 0 if none */
-    gint64 size_bytes;     /* NVMe namespace, else 0 */
+    char *mac;     /* of a NIC, else NULL */
+    char *network; /* or NULL */
+    /* Of a NIC on a network that joins hosts, and of its virtual functions: the address
+     * with the length of its prefix, "10.100.0.1/24"; else NULL */
+    char *ipv4, *ipv6;
+    PlanFunction *physical; /* of PLAN_VF: whose it is */
+    int vfs;                /* 0 if none */
+    gint64 size_bytes;      /* NVMe namespace, else 0 */
     GPtrArray *properties; /* PlanProperty for the emulator, in order; without driver, id,
                               bus, addr */
 
@@ -137,6 +141,13 @@ typedef enum {
     PLAN_FOR_LIBVIRT,
 } PlanBackend;
 
+/* What a host calls an address on one of its networks. */
+typedef struct {
+    char *address;
+    char *names; /* parted by blanks: "compute0.fabric compute0" */
+    char *host, *network;
+} PlanName;
+
 typedef struct Plan Plan;
 struct Plan {
     char *lab_name, *host_id;
@@ -185,9 +196,12 @@ struct Plan {
     char *needs_kvm; /* why plain emulation cannot start it or cannot show what it has,
                       * and the way out, one sentence; or NULL */
     FilePos needs_kvm_pos; /* what in the lab says so */
-    Plan *filled; /* the same host with a NIC in each port that is empty at start and
-                   * takes a device while the host runs; NULL: it has none, or such a host
-                   * would be refused */
+    GPtrArray *peers; /* char *: ids of the hosts that networks join with it, also by way
+                       * of others, in the lab's order */
+    GPtrArray *names; /* PlanName: of them and of itself, by network, as in /etc/hosts */
+    Plan *filled;     /* the same host with a NIC in each port that is empty at start and
+                       * takes a device while the host runs; NULL: it has none, or such a host
+                       * would be refused */
 };
 
 void plan_free(Plan *plan);
@@ -216,6 +230,16 @@ GPtrArray *plan_pluggable(const Plan *plan);
 /* The names of the networks that functions are on, each once, sorted; borrowed from PLAN.
  */
 GPtrArray *plan_networks(const Plan *plan);
+
+/* The same of those that do not join it with other hosts. */
+GPtrArray *plan_own_networks(const Plan *plan);
+
+/* Whether FUNCTION is a NIC on a network that joins hosts; and those of PLAN, by address
+ * (PlanFunction, borrowed). */
+gboolean plan_is_joined(const PlanFunction *function);
+GPtrArray *plan_joined(const Plan *plan);
+/* Whether the network of this name joins PLAN's host with others. */
+gboolean plan_joins_hosts(const Plan *plan, const char *network);
 
 /* Memory that starting this host takes on the machine, in bytes: the guest's own and the
  * emulator's. */

@@ -166,6 +166,7 @@ usage(void)
     fputs("usage: hostbed-agent --service\n"
           "       hostbed-agent [--root DIR] --fd N\n"
           "       hostbed-agent [--root DIR] --bind ADDRESS...\n"
+          "       hostbed-agent [--root DIR] --join FILE\n"
           "       hostbed-agent [--root DIR] --out FOLDER\n"
           "       hostbed-agent --pack FOLDER\n"
           "Without these it is the init of a host and nothing else.\n",
@@ -202,6 +203,8 @@ main(int argc, char **argv)
             agent->root = argv[i + 1];
         else if (i + 1 < argc && strcmp(argv[i], "--bind") == 0)
             return run_and_free(agent, bind_main, argv + i + 1);
+        else if (i + 1 < argc && strcmp(argv[i], "--join") == 0)
+            return run_and_free(agent, join_main, argv + i + 1);
         else if (i + 1 < argc && strcmp(argv[i], "--out") == 0)
             return run_and_free(agent, out_main, argv + i + 1);
         else if (i + 1 < argc && strcmp(argv[i], "--pack") == 0)

@@ -17,7 +17,7 @@
  * `hostbed-agent --fd N` serves the same protocol over an inherited socket as an ordinary
  * process and touches nothing else: for tests. As an ordinary command of the host it does
  * what the harness asks for around another one: `/init --bind ADDRESS…`,
- * `/init --out FOLDER`, `/init --pack FOLDER`.
+ * `/init --out FOLDER`, `/init --pack FOLDER`, `/init --join FILE`.
  */
 #pragma once
 
@@ -220,6 +220,13 @@ void pci_name_interfaces(Agent *agent);
 /* Gives the functions at ADDRESSES (NULL-terminated) below ROOT_PATH to vfio-pci and
  * prints their groups; an exit status, with the reason on standard error. */
 int bind_main(const char *root_path, char **addresses);
+
+/* ---- agent-join.c
+ * --------------------------------------------------------------------------------- */
+
+/* Obeys the file WORDS[0] (wire.h, HB_JOIN_PATH); an exit status, with the reason on
+ * standard error. */
+int join_main(const char *root_path, char **words);
 
 /* ---- agent-out.c
  * ---------------------------------------------------------------------------------- */

@@ -160,6 +160,17 @@
     CASE(linux_takes_a_plugged_function) \
     CASE(linux_drives_a_virtual_function)
 
+#define NETWORK_CASES(CASE) \
+    CASE(hosts_are_found_by_name) \
+    CASE(hosts_answer_on_each_network) \
+    CASE(connections_carry_data) \
+    CASE(networks_do_not_mix) \
+    CASE(a_link_goes_down_and_comes_back) \
+    CASE(frames_are_lost_as_asked) \
+    CASE(nobody_else_is_heard) \
+    CASE(connections_outlive_the_checkpoint) \
+    CASE(connections_outlive_a_lost_link)
+
 #define LIBVIRT_CASES(CASE) \
     CASE(devices_hang_as_asked) \
     CASE(nics_are_described) \

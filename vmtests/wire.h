@@ -123,6 +123,14 @@ typedef enum {
     HB_OUT_END = 'e',
 } HbOutRecord;
 
+/* What `/init --join HB_JOIN_PATH` reads, which the harness has PUT there: of each NIC on a network
+ * that joins the host with others its addresses, then what to call the hosts there.
+ *
+ *     nic ADDRESS IPV4/LENGTH IPV6/LENGTH      ADDRESS as of PCI: 0000:b5:00.0
+ *     name ADDRESS NAME…                       as /etc/hosts has it
+ */
+#define HB_JOIN_PATH "/run/hostbed/joined"
+
 /* What the agent is told on the kernel's command line:
  *   hostbed.hugepages=NODE:SIZE:COUNT[,…]   huge pages to reserve once the host runs, by Linux's
  *                    node and the size as the kernel writes it: hostbed.hugepages=0:2048kB:64

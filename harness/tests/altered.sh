@@ -17,6 +17,8 @@ make_wrapper() { # EMULATOR
 
 # ---- cases of suites: each is shown to be able to fail, and alone ----------------------------------
 
+# The host of the lab that they are about.
+host=l1
 # Further options, as "--isolate case", with which the cases start from the suite's states.
 run_options=()
 # run_suite ALTERATION SUITE LAB
@@ -31,7 +33,8 @@ run_suite() {
 # do for all that is tried on a lab.
 run_unaltered() {
     [ -n "${store-}" ] || own_cache cache
-    hostbed test --keep --accel tcg --quiet "${run_options[@]}" --emulator "$itself" "$source_dir/topologies/$2.xml" "$1" >"$out" 2>"$err"
+    hostbed test --keep --accel tcg --quiet "${run_options[@]}" --emulator "$itself" "$source_dir/topologies/$2.xml" \
+        -s "$host/$1/*" >"$out" 2>"$err"
     status=$?
 }
 
@@ -41,14 +44,14 @@ passes() {
     shift 2
     run_unaltered "$suite" "$lab"
     is "$suite passes on $lab" "$status $(grep '^not ok' "$out" | grep -v '# SKIP')" "0 "
-    none_skipped "and skips none of the cases that $lab is for" "$out" "$err" "${@/#/$lab/l1/$suite/}"
+    none_skipped "and skips none of the cases that $lab is for" "$out" "$err" "${@/#/$lab/$host/$suite/}"
 }
 
 # only_fails SUITE/CASE LAB HOW [SENTENCE]: exactly this case of the suite failed, and says so. (Of the manifest, whose
 # check comes before, other facts may have failed: vm-alter.sh is about those.)
 only_fails() {
     local failed
-    failed=$(sed -n "/# SKIP/d; s|^not ok [0-9]* - $2/l1/||p" "$out" | grep -v '^manifest/')
+    failed=$(sed -n "/# SKIP/d; s|^not ok [0-9]* - $2/$host/||p" "$out" | grep -v '^manifest/')
     if [ "$status" = 1 ] && [ "$failed" = "$1" ]; then
         ok "$1 on $2 fails, and no other, by $3"
     else

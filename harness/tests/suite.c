@@ -40,6 +40,7 @@ plan_drop(Plan *plan)
     g_ptr_array_unref(plan->cells);
     g_ptr_array_unref(plan->functions);
     g_clear_pointer(&plan->image, lab_image_unref);
+    g_clear_pointer(&plan->peers, g_ptr_array_unref);
     g_free(plan->lab_name);
     g_free(plan->host_id);
     g_free(plan);
@@ -69,6 +70,10 @@ needs_are_seen_in_the_plan(void **state)
     g_ptr_array_add(rich->functions, second);
     g_autofree char *hotplug = suite_unmet(suite_find("hotplug"), rich);
     assert_non_null(strstr(hotplug, "no port"));
+    g_autofree char *alone = suite_unmet(suite_find("network"), rich);
+    assert_non_null(strstr(alone, "no network joins"));
+    rich->peers = g_ptr_array_new();
+    g_ptr_array_add(rich->peers, (gpointer) "other");
     rich->filled = bare;
     g_autofree char *nobody = suite_unmet(suite_find("hotplug"), rich);
     assert_non_null(strstr(nobody, "no port"));

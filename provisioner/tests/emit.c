@@ -142,6 +142,39 @@ networks_are_captured(void **state)
             fail_msg("there is no %s", wanted[i]);
 }
 
+/* What joins hosts is a port of ours, and the segment captures it; the rest stays in the
+ * emulator. */
+static void
+ports_of_joining_networks_are_descriptors(void **state)
+{
+    static const char *const networks[] = {"fabric", "wire", "fabric"};
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    g_autoptr(GArray) fds = g_array_new(FALSE, FALSE, sizeof(int));
+    EmitRuntime runtime = no_runtime;
+    runtime.capture_dir = "/logs";
+    for (guint i = 0, n = 0; i < plan->functions->len && n < 3; i++) {
+        PlanFunction *function = g_ptr_array_index(plan->functions, i);
+        if (!function->mac)
+            continue;
+        function->network = g_strdup(networks[n++]);
+        if (n != 2)
+            function->ipv4 = g_strdup("10.100.0.1/24");
+    }
+    for (int fd = 41; fd <= 42; fd++)
+        g_array_append_val(fds, fd);
+    g_auto(GStrv) alone = emit_qemu_args(plan, &runtime);
+    assert_int_equal(count_of(alone, "-netdev"), 3 + 2 * 3);
+    runtime.port_fds = fds;
+    g_auto(GStrv) args = emit_qemu_args(plan, &runtime);
+    g_autofree char *all = g_strjoinv("\n", args);
+    assert_int_equal(count_of(args, "-netdev"), 3 + 3);
+    assert_non_null(strstr(all, "\"local\":{\"type\":\"fd\",\"str\":\"41\"}"));
+    assert_non_null(strstr(all, "\"local\":{\"type\":\"fd\",\"str\":\"42\"}"));
+    assert_non_null(strstr(all, "/logs/wire.pcap"));
+    assert_null(strstr(all, "/logs/fabric.pcap"));
+}
+
 static void
 a_start_names_its_files_and_descriptors(void **state)
 {
@@ -477,6 +510,7 @@ main(void)
         cmocka_unit_test(devices_stand_where_the_plan_has_them),
         cmocka_unit_test(what_a_start_leaves_out_is_left_out),
         cmocka_unit_test(networks_are_captured),
+        cmocka_unit_test(ports_of_joining_networks_are_descriptors),
         cmocka_unit_test(a_start_names_its_files_and_descriptors),
         cmocka_unit_test(emulation_has_words_of_its_own),
         cmocka_unit_test(efi_keeps_system_management_mode),

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What lab-boot.c, which starts the hosts of a lab, and lab-template.c, which freezes
+ * them, share.
+ */
+#pragma once
+
+#include "lab-boot.h"
+
+LabBoot *lab_boot_new(void);
+/* For the networks that join PLANS (Plan); NULL: there is none. */
+Segments *lab_boot_segments(const GPtrArray *plans);
+/* The folder for the logs of PLAN's host, which is one of several: of the FIRST LOG_DIR
+ * itself. NULL: it cannot be made. */
+char *
+lab_boot_log_dir(const char *log_dir, const Plan *plan, gboolean first, GError **error);
+/* What is on the networks of the first host is kept in LOG_DIR, if it is to CAPTURE. */
+gboolean
+lab_boot_capture(LabBoot *lab, gboolean capture, const char *log_dir, GError **error);
+/* Puts the host's name before *ERROR, where there are several. */
+void lab_boot_name_error(const LabBoot *lab, const Plan *plan, GError **error);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The hosts of a lab that networks join, as one: started together, with the segments
+ * between them; frozen at one instant, and cloned together. One of them is meant (the
+ * first); the others, its peers, are there for it. A host that no network joins with
+ * others is a lab of one, without segments.
+ */
+#pragma once
+
+#include <json-glib/json-glib.h>
+
+#include "template.h"
+
+typedef struct {
+    GPtrArray *boots;   /* Boot; the one that is meant first */
+    Segments *segments; /* or NULL */
+} LabBoot;
+
+/* OPTIONS are of the host that is meant; those of its PEERS (Plan) are the same, but for
+ * what only suites need. Their logs are in folders of OPTIONS' that are called by their
+ * ids. All are up when this returns, and have addresses and names. ERROR names the host
+ * that is not. */
+LabBoot *lab_boot(const BootOptions *options, const GPtrArray *peers, GError **error);
+void lab_boot_free(LabBoot *lab);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabBoot, lab_boot_free)
+
+/* The host that is meant. */
+Boot *lab_boot_own(const LabBoot *lab);
+/* What was seen of any of them from outside that none may do; NULL: nothing. Owned by the
+ * caller. */
+GError *lab_boot_failure(const LabBoot *lab);
+/* Runs the program ARGV, which must end well, in each peer. */
+gboolean lab_boot_run_in_peers(LabBoot *lab, const char *const *argv, GError **error);
+
+/* ---- frozen */
+
+typedef struct LabTemplate LabTemplate;
+
+/* As template_freeze() does it, of all hosts, and of what is on the networks: *LAB is
+ * freed then. */
+LabTemplate *lab_boot_freeze(LabBoot **lab, GError **error);
+void lab_template_free(LabTemplate *template);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabTemplate, lab_template_free)
+/* That of a single host, which it takes; and the other way round: borrowed, NULL where
+ * there are several. */
+LabTemplate *lab_template_of(Template *template);
+Template *lab_template_single(const LabTemplate *template);
+gint64 lab_template_used_bytes(const LabTemplate *template);
+
+/* As template_clone() and (BRANCH) template_branch(): all go on at the same time. */
+LabBoot *lab_template_clone(const LabTemplate *template, gboolean branch,
+                            const char *log_dir, GCancellable *interrupt, GError **error);
+
+/* In the hands of another process, as in template-hand.h. */
+JsonObject *lab_template_hand(const LabTemplate *template, GArray *fds);
+LabTemplate *lab_template_take(JsonObject *object, const Plan *plan,
+                               const GPtrArray *peers, int first_fd, GError **error);
