@@ -29,8 +29,23 @@ struct Guest {
     GHashTable *abandoned; /* channels whose end never came: their frames mean nothing */
     guint last_channel;
     GPtrArray *hello; /* char *: the words of HELLO */
-    gboolean met;
+    gboolean met, watched;
+    GPtrArray *sharers; /* Sharer (guest-share.c) */
+    GHashTable *lanes;  /* channel → Lane: their requests */
+    GuestEnd end;       /* or NULL */
+    gpointer end_data;
 };
+
+/* A channel that is free; 0: there is none. */
+guint guest_take_channel(Guest *guest);
+/* The agent's signs of life are watched while somebody waits for it. */
+void guest_choose_watch(Guest *guest);
+
+/* guest-share.c: a frame about a request that is not ours. FALSE: nor a sharer's. */
+gboolean
+share_frame(Guest *guest, guint type, guint channel, const guint8 *payload, gsize length);
+/* Parts with all sharers. */
+void share_end(Guest *guest);
 
 /* What came of a stream and was not given back yet. */
 typedef struct {

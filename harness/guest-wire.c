@@ -24,8 +24,11 @@ struct Wire {
     gsize sent; /* of outgoing */
     WireFrame frame;
     gpointer user_data;
+    gboolean serves;
     GuestTrace trace;
     gpointer trace_data;
+    void (*end)(gpointer user_data); /* or NULL */
+    gpointer end_data;
     /* Silence is counted in turns of the main loop's timer, not by the clock: after we
      * ourselves were stopped (Ctrl-Z) the agent gets its time anew. */
     guint silent_seconds, silence_limit;
@@ -65,6 +68,8 @@ wire_fail(Wire *wire, HbStatus status, const char *format, ...)
     g_clear_handle_id(&wire->readable, g_source_remove);
     g_clear_handle_id(&wire->writable, g_source_remove);
     g_clear_handle_id(&wire->ticker, g_source_remove);
+    if (wire->end)
+        wire->end(wire->end_data);
 }
 
 /* ---- frames that go
@@ -161,10 +166,13 @@ wire_send_credit(Wire *wire, guint channel, HbFrame stream, gsize bytes)
  * -------------------------------------------------------------------------- */
 
 static gboolean
-agent_may_send(guint type)
+may_come(const Wire *wire, guint type)
 {
-    return (type >= HB_FRAME_HELLO && type <= HB_FRAME_DATA) ||
-           (type >= HB_FRAME_CREDIT && type <= HB_FRAME_PONG);
+    if (type >= HB_FRAME_CREDIT && type <= HB_FRAME_PONG)
+        return TRUE;
+    return wire->serves ? (type >= HB_FRAME_RUN && type <= HB_FRAME_RESIZE) ||
+                              type == HB_FRAME_DATA
+                        : type >= HB_FRAME_HELLO && type <= HB_FRAME_DATA;
 }
 
 static void
@@ -195,7 +203,7 @@ handle_frames(Wire *wire)
         const guint8 *header = wire->incoming->data + at;
         gsize length = wire_u32(header);
         guint type = get_u16(header + 4), channel = get_u16(header + 6);
-        if (length > HB_WIRE_MAX || !agent_may_send(type)) {
+        if (length > HB_WIRE_MAX || !may_come(wire, type)) {
             wire_fail(
                 wire, HB_FAIL,
                 "the host's agent broke its protocol: a frame of type %u with %zu bytes",
@@ -274,6 +282,19 @@ wire_set_silence_limit(Wire *wire, guint seconds)
 }
 
 void
+wire_serve(Wire *wire)
+{
+    wire->serves = TRUE;
+}
+
+void
+wire_set_end(Wire *wire, void (*end)(gpointer user_data), gpointer user_data)
+{
+    wire->end = end;
+    wire->end_data = user_data;
+}
+
+void
 wire_set_trace(Wire *wire, GuestTrace trace, gpointer user_data)
 {
     wire->trace = trace;
@@ -299,6 +320,7 @@ wire_free(Wire *wire)
 {
     if (!wire)
         return;
+    wire->end = NULL;
     wire_fail(wire, HB_FAIL, "ended");
     g_byte_array_unref(wire->incoming);
     g_byte_array_unref(wire->outgoing);

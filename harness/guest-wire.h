@@ -24,6 +24,12 @@ Wire *wire_new(int fd, WireFrame frame, gpointer user_data);
 void wire_free(Wire *wire);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Wire, wire_free)
 
+/* The other side is no agent, but one who wants to speak with ours: it sends what the
+ * harness does. */
+void wire_serve(Wire *wire);
+/* END is called once, when the conversation has ended other than by wire_free(), which it
+ * may not call. */
+void wire_set_end(Wire *wire, void (*end)(gpointer user_data), gpointer user_data);
 void wire_set_trace(Wire *wire, GuestTrace trace, gpointer user_data);
 void wire_set_silence_limit(Wire *wire, guint seconds);
 

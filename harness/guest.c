@@ -15,6 +15,32 @@
 /* ---- one request
  * ----------------------------------------------------------------------------------- */
 
+/* One stays free for a call of ours. */
+guint
+guest_take_channel(Guest *guest)
+{
+    if (g_hash_table_size(guest->abandoned) + g_hash_table_size(guest->lanes) >=
+        HB_WIRE_CHANNELS - 1)
+        return 0;
+    gpointer channel;
+    do {
+        guest->last_channel = guest->last_channel % G_MAXUINT16 + 1;
+        channel = GUINT_TO_POINTER(guest->last_channel);
+    } while (g_hash_table_contains(guest->abandoned, channel) ||
+             g_hash_table_contains(guest->lanes, channel) ||
+             (guest->call && guest->call->channel == guest->last_channel));
+    return guest->last_channel;
+}
+
+void
+guest_choose_watch(Guest *guest)
+{
+    gboolean wanted = guest->call || g_hash_table_size(guest->lanes) > 0;
+    if (wanted != guest->watched)
+        wire_watch(guest->wire, wanted);
+    guest->watched = wanted;
+}
+
 gboolean
 call_begin(Call *call, Guest *guest, GError **error)
 {
@@ -23,21 +49,17 @@ call_begin(Call *call, Guest *guest, GError **error)
         g_set_error(error, HB_ERROR, HB_FAIL, "the host's agent has not said HELLO");
         return FALSE;
     }
-    if (g_hash_table_size(guest->abandoned) >= HB_WIRE_CHANNELS - 1) {
+    call->channel = guest_take_channel(guest);
+    if (call->channel == 0) {
         g_set_error(error, HB_ERROR, HB_FAIL,
                     "the host's agent has left %u requests without an end",
-                    HB_WIRE_CHANNELS - 1);
+                    g_hash_table_size(guest->abandoned));
         return FALSE;
     }
-    do
-        guest->last_channel = guest->last_channel % G_MAXUINT16 + 1;
-    while (
-        g_hash_table_contains(guest->abandoned, GUINT_TO_POINTER(guest->last_channel)));
     call->guest = guest;
-    call->channel = guest->last_channel;
     call->room = HB_WIRE_WINDOW;
     guest->call = call;
-    wire_watch(guest->wire, TRUE);
+    guest_choose_watch(guest);
     return TRUE;
 }
 
@@ -108,8 +130,8 @@ call_finish(Call *call, GCancellable *cancellable, GError **error)
         ok = FALSE;
     }
     g_clear_error(&call->error);
-    wire_watch(guest->wire, FALSE);
     guest->call = NULL;
+    guest_choose_watch(guest);
     if (!call->ended_by_agent)
         g_hash_table_add(guest->abandoned, GUINT_TO_POINTER(call->channel));
     return ok;
@@ -207,6 +229,8 @@ on_frame(guint type, guint channel, const guint8 *payload, gsize length,
             on_failed(call, payload, length);
         else
             call->frame(call, type, payload, length);
+    } else if (share_frame(guest, type, channel, payload, length)) {
+        return;
     } else if (g_hash_table_contains(guest->abandoned, GUINT_TO_POINTER(channel))) {
         if (type == HB_FRAME_EXIT || type == HB_FRAME_DONE || type == HB_FRAME_FAILED ||
             (type == HB_FRAME_OBSERVATION && length == 0))
@@ -258,6 +282,9 @@ gboolean
 guest_greet(Guest *guest, gboolean restored, GCancellable *cancellable, GError **error)
 {
     g_return_val_if_fail(guest->call == NULL, FALSE);
+    share_end(guest);
+    g_hash_table_remove_all(guest->lanes);
+    guest->watched = FALSE;
     g_autoptr(GByteArray) payload = g_byte_array_new();
     guint32 version_le = GUINT32_TO_LE(HB_WIRE_VERSION);
     g_byte_array_append(payload, (const guint8 *)&version_le, sizeof version_le);
@@ -450,12 +477,37 @@ guest_set_silence_limit(Guest *guest, guint seconds)
     wire_set_silence_limit(guest->wire, seconds);
 }
 
+void
+guest_set_end(Guest *guest, GuestEnd end, gpointer user_data)
+{
+    guest->end = end;
+    guest->end_data = user_data;
+}
+
+const GError *
+guest_ended(const Guest *guest)
+{
+    return wire_ended(guest->wire);
+}
+
+static void
+on_end(gpointer user_data)
+{
+    Guest *guest = user_data;
+    share_end(guest);
+    if (guest->end)
+        guest->end(guest->end_data);
+}
+
 Guest *
 guest_new(int fd)
 {
     Guest *guest = g_new0(Guest, 1);
     guest->wire = wire_new(fd, on_frame, guest);
     guest->abandoned = g_hash_table_new(g_direct_hash, g_direct_equal);
+    guest->lanes = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    guest->sharers = g_ptr_array_new();
+    wire_set_end(guest->wire, on_end, guest);
     guest->hello = g_ptr_array_new_with_free_func(g_free);
     return guest;
 }
@@ -465,7 +517,11 @@ guest_free(Guest *guest)
 {
     if (!guest)
         return;
+    wire_set_end(guest->wire, NULL, NULL);
+    share_end(guest);
     wire_free(guest->wire);
+    g_ptr_array_unref(guest->sharers);
+    g_hash_table_unref(guest->lanes);
     g_hash_table_unref(guest->abandoned);
     g_ptr_array_unref(guest->hello);
     g_free(guest);

@@ -78,6 +78,18 @@ void guest_time_out(Guest *guest);
 /* The size of its terminal. */
 void guest_resize(Guest *guest, guint rows, guint columns);
 
+/* Somebody else speaks with the agent, too: FD (taken) is a socket at whose other end a
+ * Guest of another process may run commands, observe and get files as if the agent were
+ * its own; any number of them at once. What one of them leaves running is killed. Not
+ * while the agent has not said HELLO. */
+void guest_share(Guest *guest, int fd);
+
+/* END is called once, from the main loop, when the conversation has ended and nobody
+ * called for it; it may not free the Guest. guest_ended() then says why. */
+typedef void (*GuestEnd)(gpointer user_data);
+void guest_set_end(Guest *guest, GuestEnd end, gpointer user_data);
+const GError *guest_ended(const Guest *guest);
+
 /* What the host sees of itself, in the manifest's form. Owned by the caller. */
 char *guest_observe(Guest *guest, GCancellable *cancellable, GError **error);
 
