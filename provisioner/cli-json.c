@@ -8,6 +8,12 @@ cli_print_json(JsonObject *object)
 {
     g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
     json_node_take_object(node, object);
+    cli_print_json_node(node);
+}
+
+void
+cli_print_json_node(JsonNode *node)
+{
     g_autofree char *text = json_to_string(node, TRUE);
     puts(text);
 }

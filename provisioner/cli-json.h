@@ -8,6 +8,8 @@
 
 /* OBJECT, which is taken, on standard output. */
 void cli_print_json(JsonObject *object);
+/* NODE, which stays the caller's. */
+void cli_print_json_node(JsonNode *node);
 /* A list of what is kept: ENTRIES, which is taken, as the member NAME, the sum of their
  * "bytes", and how many there may be. */
 void cli_print_kept(const char *name, JsonArray *entries, gint64 maximum_bytes);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "boot-warm.h"
 #include "emit.h"
 #include "wrap.h"
 
@@ -11,25 +12,11 @@
  * --------------------------------------------------------------------------------------------
  */
 
-/* --env, and TERM for a terminal. */
-static GStrv
-command_environment(const RunOptions *options)
-{
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    g_auto(GStrv) asked = cli_program_environment(&options->program);
-    const char *term = g_getenv("TERM");
-    g_autofree char *term_word = g_strconcat("TERM=", term ? term : "dumb", NULL);
-    if (options->tty)
-        g_strv_builder_add(builder, term_word);
-    g_strv_builder_addv(builder, (const char **)asked);
-    return g_strv_builder_end(builder);
-}
-
 /* Binds what the command wants; its arguments and environment with what is then known. */
 static gboolean
 prepare_command(RunSession *session, GStrv *argv, GStrv *env, GError **error)
 {
-    g_auto(GStrv) asked = command_environment(session->options);
+    g_auto(GStrv) asked = run_environment(session->options);
     if (session->bindings->asked > 0)
         run_step("binding functions", session);
     if (!wrap_bind(&session_boot_driver, session->boot, session->bindings, error) ||
@@ -160,6 +147,17 @@ tell_captured(const Plan *plan, const char *dir)
     }
 }
 
+static void
+tell_warm(BootWarmKind kind, const char *text, gpointer user_data)
+{
+    RunSession *session = user_data;
+    gboolean is_warning = kind == BOOT_WARM_WARNING;
+    if (!is_warning && !session->options->verbose && !isatty(STDERR_FILENO))
+        return;
+    run_clear_progress(session);
+    fprintf(stderr, "hostbed: %s%s\n", is_warning ? "warning: " : "", text);
+}
+
 /* ---- the host
  * --------------------------------------------------------------------------------------
  */
@@ -191,9 +189,10 @@ run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel a
     };
     GuestExit result = {0};
     g_autoptr(GError) error = NULL;
-    session->boot = options->warm ? run_boot_warm(session, &boot_options, &error)
+    session->boot = options->warm ? boot_warm(&boot_options, tell_warm, &error)
                                   : boot_host(&boot_options, &error);
     if (session->boot) {
+        session->guest = session->boot->guest;
         run_clear_progress(session);
         session->keep_logs = session->boot->retried != NULL || options->capture;
         report_boot(session);

@@ -57,7 +57,7 @@ on_sigint(gpointer user_data)
     RunSession *session = user_data;
     if (session->command_runs && !session->command_was_signalled) {
         session->command_was_signalled = TRUE;
-        guest_signal(session->boot->guest, SIGINT);
+        guest_signal(session->guest, SIGINT);
     } else {
         g_cancellable_cancel(session->interrupt);
     }
@@ -78,7 +78,7 @@ on_resize(gpointer user_data)
     RunSession *session = user_data;
     struct winsize size;
     if (session->command_runs && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0)
-        guest_resize(session->boot->guest, size.ws_row, size.ws_col);
+        guest_resize(session->guest, size.ws_row, size.ws_col);
     return G_SOURCE_CONTINUE;
 }
 
@@ -130,6 +130,19 @@ run_restore_terminal(RunSession *session)
     if (session->terminal_is_raw)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &session->terminal);
     session->terminal_is_raw = FALSE;
+}
+
+GStrv
+run_environment(const RunOptions *options)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_auto(GStrv) asked = cli_program_environment(&options->program);
+    const char *term = g_getenv("TERM");
+    g_autofree char *term_word = g_strconcat("TERM=", term ? term : "dumb", NULL);
+    if (options->tty)
+        g_strv_builder_add(builder, term_word);
+    g_strv_builder_addv(builder, (const char **)asked);
+    return g_strv_builder_end(builder);
 }
 
 void

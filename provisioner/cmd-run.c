@@ -16,8 +16,8 @@
 /* As a shell has it of a command that is not there. */
 #define NOT_THERE 127
 
-static void
-options_clear(RunOptions *options)
+void
+run_options_clear(RunOptions *options)
 {
     cli_machine_clear(&options->machine);
     cli_program_clear(&options->program);
@@ -25,8 +25,6 @@ options_clear(RunOptions *options)
     g_free(options->log_dir);
     g_strfreev(options->modules);
 }
-
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOptions, options_clear)
 
 /* ---- what is asked
  * ---------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hostbed run, in four files: cmd-run.c reads the command line and the lab;
- * cmd-run-host.c starts the host and runs the command in it; cmd-run-warm.c has a kept
- * template in place of a start; cmd-run-terminal.c is for the person before it: progress,
- * signals, deadline, the terminal itself.
+ * hostbed run, in three files: cmd-run.c reads the command line and the lab;
+ * cmd-run-host.c starts the host and runs the command in it; cmd-run-terminal.c is for
+ * the person before it: progress, signals, deadline, the terminal itself. hostbed exec
+ * has the last with it, for the command is the same to that person.
  */
 #pragma once
 
@@ -25,6 +25,9 @@ typedef struct {
     gboolean tty, capture, no_retry, warm, verbose;
 } RunOptions;
 
+void run_options_clear(RunOptions *options);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunOptions, run_options_clear)
+
 /* One call of this command. */
 typedef struct {
     const RunOptions *options;
@@ -33,6 +36,7 @@ typedef struct {
     Outbox *outbox;               /* of --out, or NULL */
     gint64 start_us, deadline_us; /* 0: none */
     Boot *boot;                   /* NULL until the host is up */
+    Guest *guest;                 /* its agent, or (hostbed exec) a way to it */
     GCancellable *interrupt;      /* ends the host */
     const char *log_dir;          /* of the host; NULL: it has none yet */
     gboolean command_runs, command_was_signalled, timed_out;
@@ -53,13 +57,6 @@ int run_in_host(RunSession *session, const Plan *plan, const char *emulator, Acc
  * there is an ERROR. */
 int run_finish(RunSession *session, const GuestExit *result, const GError *error);
 
-/* ---- cmd-run-warm.c
- * ------------------------------------------------------------------------------------ */
-
-/* As boot_host(), but a clone of the template that is kept of such a host; without one,
- * the host is started and kept. */
-Boot *run_boot_warm(RunSession *session, const BootOptions *options, GError **error);
-
 /* ---- cmd-run-terminal.c
  * -------------------------------------------------------------------------------- */
 
@@ -75,5 +72,7 @@ guint run_time_left_ms(const RunSession *session);
 /* Around the command: keys go to it as they are, and it has the size of our terminal. */
 void run_make_raw(RunSession *session);
 void run_restore_terminal(RunSession *session);
+/* --env, and TERM for a terminal; owned by the caller. */
+GStrv run_environment(const RunOptions *options);
 /* A GSourceFunc for when the command has just been started. */
 gboolean run_first_size(gpointer user_data);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "printable.h"
@@ -25,6 +26,8 @@ struct Console {
     guint64 bytes;
     ConsoleCame came;
     gpointer user_data;
+    ConsoleListener listener; /* or NULL */
+    gpointer listener_data;
 };
 
 static void
@@ -74,6 +77,8 @@ on_readable(int fd, GIOCondition condition, gpointer user_data)
             break;
         log_file_write(console->log, bytes, (gsize)n);
         take(console, bytes, (gsize)n);
+        if (console->listener)
+            console->listener(bytes, (gsize)n, console->listener_data);
         came += (gsize)n;
     }
     console->bytes += came;
@@ -84,6 +89,20 @@ on_readable(int fd, GIOCondition condition, gpointer user_data)
     if (ended)
         console->came(0, console->user_data);
     return ended ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+void
+console_set_listener(Console *console, ConsoleListener listener, gpointer user_data)
+{
+    console->listener = listener;
+    console->listener_data = user_data;
+}
+
+void
+console_type(Console *console, const void *bytes, gsize length)
+{
+    if (console->readable)
+        (void)!send(console->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 gboolean

@@ -19,6 +19,13 @@ Console *console_new(int fd, LogFile *log, ConsoleCame came, gpointer user_data)
 void console_free(Console *console);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Console, console_free)
 
+/* Bytes as they come go to LISTENER, too; NULL: to nobody. */
+typedef void (*ConsoleListener)(const char *bytes, gsize length, gpointer user_data);
+void console_set_listener(Console *console, ConsoleListener listener, gpointer user_data);
+/* What somebody types; what the emulator does not take now is lost, as on a serial line.
+ */
+void console_type(Console *console, const void *bytes, gsize length);
+
 gboolean console_ended(const Console *console);
 /* Of everything that came. */
 guint64 console_bytes(const Console *console);

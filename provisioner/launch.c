@@ -320,3 +320,18 @@ machine_note(Machine *machine, const char *format, ...)
     va_end(arguments);
     log_file_line(machine->events, "%s", text);
 }
+
+void
+machine_set_console_listener(Machine *machine,
+                             void (*listener)(const char *bytes, gsize length,
+                                              gpointer user_data),
+                             gpointer user_data)
+{
+    console_set_listener(machine->console, listener, user_data);
+}
+
+void
+machine_type(Machine *machine, const void *bytes, gsize length)
+{
+    console_type(machine->console, bytes, length);
+}

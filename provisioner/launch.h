@@ -78,6 +78,13 @@ Qmp *machine_qmp(Machine *machine);
 /* HANDLER is told of every event, beside what the machine itself makes of them; its end
  * is not told. NULL: nobody is. */
 void machine_set_listener(Machine *machine, QmpEvent handler, gpointer user_data);
+/* What the console prints, as it comes; and what somebody types there. NULL: to nobody.
+ */
+void machine_set_console_listener(Machine *machine,
+                                  void (*listener)(const char *bytes, gsize length,
+                                                   gpointer user_data),
+                                  gpointer user_data);
+void machine_type(Machine *machine, const void *bytes, gsize length);
 GPid machine_pid(const Machine *machine);
 
 /* Fires when the host can no longer answer: panic, reset, power-off, emulator's end, the

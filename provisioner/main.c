@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "cmd-live.h"
 #include "nearest.h"
 #include "resources.h"
 #include "config.h"
@@ -25,6 +26,18 @@ const Command commands[] = {
      cmd_run},
     {"test", "[SELECTION…] LAB…",
      "check hosts against their labs, and run suites in them", cmd_test},
+    {"up", "LAB [HOST…]", "start hosts that stay until they are taken down", cmd_up},
+    {"down", "LAB…", "end labs that are up, and clear what is left of dead ones",
+     cmd_down},
+    {"list", "[--json]", "what is up, since when, and how to get in", cmd_list},
+    {"exec", "HOST [-- COMMAND [ARGUMENT…]]",
+     "a command in a host that is up, or a shell", cmd_exec},
+    {"console", "HOST", "the console of a host that is up, to be read and typed at",
+     cmd_console},
+    {"log", "HOST", "what a host that is up and its emulator have said, in order of time",
+     cmd_log},
+    {"qmp", "HOST COMMAND [JSON]", "one command to the emulator of a host that is up",
+     cmd_qmp},
     {"os", "[--json] [ID]", "operating systems that labs can name, or what one needs",
      cmd_os},
     {"image", "COMMAND [ARGUMENT…]", "kernels and disk images for hosts", cmd_image,
@@ -127,5 +140,7 @@ main(int argc, char **argv)
     open_standard_streams();
     setlocale(LC_ALL, "");
     g_set_prgname("hostbed");
+    if (argc > 0 && strcmp(argv[0], SUPERVISOR_NAME) == 0)
+        return cmd_up_serve();
     return end_output(run(argc, argv));
 }

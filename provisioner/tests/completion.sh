@@ -22,7 +22,7 @@ completed() {
 offers() { is "$1" "$(completed "${@:3}" 2>&1)" "$2"; }
 
 offers "commands" "check" hostbed ch
-offers "commands for help" "doctor" hostbed help "do"
+offers "commands for help" "doctor down" hostbed help "do"
 offers "labs and folders" "lab.xml sub with space.xml" hostbed show ""
 offers "only what begins so" "lab.xml" hostbed test la
 offers "forms" "svg" hostbed show -f s
@@ -47,6 +47,17 @@ offers "packages" "kernel.deb sub" hostbed image kernel ""
 offers "what to do with templates" "export" hostbed template e
 offers "labs to have a key" "lab.xml" hostbed template key l
 offers "archives of templates" "kernel.deb" hostbed template import k
+offers "a lab to bring up" "lab.xml" hostbed up l
+offers "its hosts" "compute0 compute1" "$tap_dir/hostbed" up "$source_dir/topologies/two-hosts.xml" ""
+cat >"$tap_dir/listing" <<'X'
+#!/bin/sh
+echo 'pair/one   up  2026-11-22 06:30:00  12 MiB  hostbed exec one'
+echo 'pair/other up  2026-11-22 06:30:00  12 MiB  hostbed exec other'
+X
+chmod +x "$tap_dir/listing"
+offers "labs to take down" "pair" "$tap_dir/listing" down ""
+offers "hosts to be in" "one other pair/one pair/other" "$tap_dir/listing" exec ""
+offers "and by their labs" "pair/other" "$tap_dir/listing" log pair/ot
 offers "nothing behind --" "" hostbed run lab.xml -- l
 offers "nothing for a number" "" hostbed test --repeat ""
 offers "nothing for no command" "" hostbed nosuch l
@@ -54,7 +65,7 @@ offers "nothing for no command" "" hostbed nosuch l
 # Every option and command that the program names is offered, and no other.
 is "all commands" "$(completed hostbed "" | tr ' ' '\n' | grep -v -e - -e help)" \
     "$(hostbed --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
-for command in doctor check show run test os image template; do
+for command in doctor check show run test up down list exec console log qmp os image template; do
     hostbed "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z-]+' | grep -Eo -e '--?[a-z-]+' |
         LC_ALL=C sort >"$tap_dir/asked"
     is "all options of $command" "$(completed hostbed "$command" - | tr ' ' '\n')" "$(cat "$tap_dir/asked")"

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A host in a fraction of a second: a clone of the template that is kept of such a host.
+ * Where there is none, the host is started, frozen, and kept for the next time.
+ */
+#pragma once
+
+#include "boot.h"
+
+typedef enum {
+    BOOT_WARM_NOTE,    /* for a person, or who asks for all there is to know */
+    BOOT_WARM_WARNING, /* for everybody */
+} BootWarmKind;
+
+/* One sentence, without an end. */
+typedef void (*BootWarmTell)(BootWarmKind kind, const char *text, gpointer user_data);
+
+/* As boot_host(); TELL gets the USER_DATA of OPTIONS. */
+Boot *boot_warm(const BootOptions *options, BootWarmTell tell, GError **error);

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "boot-warm.h"
+#include "compare.h"
+#include "emit.h"
+#include "error.h"
+#include "live-private.h"
+#include "resources.h"
+#include "schedule.h"
+
+Host *
+live_host_find(const LiveServer *server, const char *name)
+{
+    for (guint i = 0; i < server->hosts->len; i++) {
+        Host *host = server->hosts->pdata[i];
+        if (g_str_equal(host->plan->host_id, name))
+            return host;
+    }
+    return NULL;
+}
+
+/* ---- what is wanted
+ * --------------------------------------------------------------------------------- */
+
+static void
+want(Host *host)
+{
+    LiveLab *lab = host->server->lab;
+    if (host->boot || host->wanted)
+        return;
+    host->wanted = TRUE;
+    if (!host->told) {
+        host->told = live_host_new(host->plan->host_id);
+        g_ptr_array_add(lab->hosts, host->told);
+    }
+    live_host_set(host->told, LIVE_STARTING, NULL);
+}
+
+gboolean
+live_host_want(LiveServer *server, const char *const *names, GError **error)
+{
+    for (const char *const *name = names; name && *name; name++) {
+        if (live_host_find(server, *name))
+            continue;
+        g_set_error(error, HB_ERROR, HB_USAGE, "the lab '%s' has no host '%s'",
+                    server->options->name, *name);
+        return FALSE;
+    }
+    for (guint i = 0; i < server->hosts->len; i++) {
+        Host *host = server->hosts->pdata[i];
+        if (!names || !*names || g_strv_contains(names, host->plan->host_id))
+            want(host);
+    }
+    return TRUE;
+}
+
+gboolean
+live_host_any_wanted(const LiveServer *server)
+{
+    for (guint i = 0; i < server->hosts->len; i++)
+        if (((Host *)server->hosts->pdata[i])->wanted)
+            return TRUE;
+    return FALSE;
+}
+
+/* ---- its end
+ * ----------------------------------------------------------------------------------------
+ */
+
+void
+live_host_stop(Host *host)
+{
+    g_clear_pointer(&host->boot, boot_free);
+    if (host->told)
+        host->told->pid = 0;
+}
+
+gboolean
+live_host_has_ended(const Host *host)
+{
+    return g_cancellable_is_cancelled(boot_cancellable(host->boot)) ||
+           guest_ended(host->boot->guest);
+}
+
+static void
+forget_consoles(const Host *host)
+{
+    for (guint i = 0; i < host->server->clients->len; i++) {
+        Client *client = host->server->clients->pdata[i];
+        if (client->console != host)
+            continue;
+        client->console = NULL;
+        client->ends = TRUE;
+        live_client_write(client, "", 0);
+    }
+}
+
+static void
+bury(Host *host)
+{
+    const GError *ended = guest_ended(host->boot->guest);
+    g_autoptr(GError) reason =
+        ended ? g_error_copy(ended)
+              : g_error_new(HB_ERROR, HB_EMULATOR_DIED, "the host has ended");
+    boot_explain(host->boot, &reason);
+    live_host_set(host->told, LIVE_FAILED, reason->message);
+    g_message("%s: %s", host->plan->host_id, reason->message);
+    forget_consoles(host);
+    live_host_stop(host);
+}
+
+void
+live_host_bury(LiveServer *server)
+{
+    gboolean any = FALSE;
+    for (guint i = 0; i < server->hosts->len; i++) {
+        Host *host = server->hosts->pdata[i];
+        if (!host->boot || host->told->state != LIVE_UP || !live_host_has_ended(host))
+            continue;
+        bury(host);
+        any = TRUE;
+    }
+    if (any)
+        live_server_write(server);
+    live_request_deferred(server);
+}
+
+/* Any turn of the main loop lets the supervisor look. */
+static void
+on_end(gpointer user_data)
+{
+    g_main_context_wakeup(NULL);
+}
+
+void
+live_host_drop(Host *host)
+{
+    live_host_stop(host);
+    g_free(host->log_dir);
+    g_free(host);
+}
+
+/* ---- its start
+ * --------------------------------------------------------------------------------------
+ */
+
+static void
+on_step(const char *what, gpointer user_data)
+{
+    Host *host = user_data;
+    g_autofree char *text = g_strdup_printf("%s: %s", host->plan->host_id, what);
+    g_message("%s", text);
+    live_client_tell(host->server, "step", text);
+}
+
+static void
+warn(Host *host, const char *event, const char *text)
+{
+    g_autofree char *whole = g_strdup_printf("%s: %s", host->plan->host_id, text);
+    g_message("%s: %s", event, whole);
+    live_client_tell(host->server, event, whole);
+}
+
+static void
+on_warm(BootWarmKind kind, const char *text, gpointer user_data)
+{
+    warn(user_data, kind == BOOT_WARM_WARNING ? "warning" : "step", text);
+}
+
+static gboolean
+make_log_dir(Host *host, GError **error)
+{
+    host->starts++;
+    g_autofree char *name =
+        host->starts == 1 ? g_strdup(host->plan->host_id)
+                          : g_strdup_printf("%s-%u", host->plan->host_id, host->starts);
+    g_free(host->log_dir);
+    host->log_dir = g_build_filename(host->server->options->logs, name, NULL);
+    g_free(host->told->logs);
+    host->told->logs = g_strdup(host->log_dir);
+    if (mkdir(host->log_dir, 0700) == 0)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot make %s: %s", host->log_dir,
+                g_strerror(errno));
+    return FALSE;
+}
+
+static BootOptions
+boot_options(Host *host)
+{
+    const LiveServeOptions *options = host->server->options;
+    return (BootOptions){
+        .plan = host->plan,
+        .emulator = options->emulator,
+        .accel = options->accel,
+        .kernel = options->kernel,
+        .programs = options->programs,
+        .copies = options->copies,
+        .modules = options->modules,
+        .tools = TRUE,
+        .log_dir = host->log_dir,
+        .interrupt = host->server->interrupt,
+        .step = on_step,
+        .user_data = host,
+    };
+}
+
+static gboolean
+begin(Host *host, GError **error)
+{
+    if (!make_log_dir(host, error))
+        return FALSE;
+    const BootOptions options = boot_options(host);
+    host->boot = host->server->options->warm ? boot_warm(&options, on_warm, error)
+                                             : boot_begin(&options, error);
+    if (!host->boot)
+        return FALSE;
+    host->told->pid = machine_pid(host->boot->machine);
+    return TRUE;
+}
+
+static gboolean
+meet(Host *host, GError **error)
+{
+    const BootOptions options = boot_options(host);
+    const char *trouble;
+    if (!host->server->options->warm && !boot_meet(host->boot, &options, error))
+        return FALSE;
+    host->told->pid = machine_pid(host->boot->machine);
+    g_free(host->told->logs);
+    host->told->logs = g_strdup(host->boot->log_dir);
+    if (host->boot->retried) {
+        g_autofree char *text = g_strdup_printf(
+            "the host was started twice; the first time: %s", host->boot->retried);
+        warn(host, "warning", text);
+    }
+    for (guint i = 0; (trouble = guest_hello_nth(host->boot->guest, "trouble", i)); i++)
+        warn(host, "warning", trouble);
+    return TRUE;
+}
+
+static guint
+tell_differences(Host *host, const GPtrArray *results)
+{
+    guint count = 0;
+    for (guint i = 0; i < results->len; i++) {
+        const CaseResult *result = results->pdata[i];
+        if (!outcome_is_bad(result->outcome))
+            continue;
+        g_autofree char *text = g_strdup_printf(
+            "%s: %s%s%s", result->name, result->message ? result->message : "it differs",
+            result->output ? "\n" : "", result->output ? result->output : "");
+        warn(host, "difference", g_strchomp(text));
+        count++;
+    }
+    return count;
+}
+
+/* Compares the host with its manifest. */
+static gboolean
+check(Host *host, GError **error)
+{
+    const Plan *plan = host->plan;
+    on_step("comparing it with its manifest", host);
+    g_autoptr(GString) manifest = g_string_new(NULL);
+    emit_manifest(plan, manifest);
+    g_autofree char *observation =
+        guest_observe(host->boot->guest, boot_cancellable(host->boot), error);
+    if (!observation) {
+        boot_explain(host->boot, error);
+        return FALSE;
+    }
+    log_dir_put(host->log_dir, "manifest", manifest->str, 0600);
+    log_dir_put(host->log_dir, "observation", observation, 0600);
+    g_autoptr(GPtrArray) results = compare_manifest(
+        plan->host_id, manifest->str, observation,
+        (plan->tainted ? COMPARE_TAINTED : 0) | (plan->image ? COMPARE_SYSTEM : 0));
+    guint count = tell_differences(host, results);
+    if (count == 0 || host->server->options->even_if_different)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_FAIL,
+                "it is not the host that was asked for: it differs in %u thing%s "
+                "(--even-if-different has it all the same); logs: %s",
+                count, count == 1 ? "" : "s", host->log_dir);
+    return FALSE;
+}
+
+/* ---- several at once
+ * -------------------------------------------------------------------------------- */
+
+static gboolean
+do_all(const GPtrArray *hosts, gboolean (*step)(Host *, GError **), GError **error)
+{
+    for (guint i = 0; i < hosts->len; i++) {
+        Host *host = hosts->pdata[i];
+        if (step(host, error))
+            continue;
+        if (host->server->hosts->len > 1)
+            g_prefix_error(error, "host '%s': ", host->plan->host_id);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+check_memory(const LiveServer *server, const GPtrArray *hosts, GError **error)
+{
+    gint64 needed = 0;
+    g_autoptr(Resources) resources = resources_read("");
+    const Schedule schedule = {.memory_bytes = resources->usable_bytes};
+    for (guint i = 0; i < hosts->len; i++)
+        needed += plan_memory_needed(((Host *)hosts->pdata[i])->plan);
+    return schedule_admit(&schedule, server->options->name, needed, error);
+}
+
+static GPtrArray *
+take_wanted(LiveServer *server)
+{
+    GPtrArray *hosts = g_ptr_array_new();
+    for (guint i = 0; i < server->hosts->len; i++) {
+        Host *host = server->hosts->pdata[i];
+        if (host->wanted)
+            g_ptr_array_add(hosts, host);
+        host->wanted = FALSE;
+    }
+    return hosts;
+}
+
+static void
+answer_all(LiveServer *server, const GError *error)
+{
+    g_autoptr(GPtrArray) waiting = g_ptr_array_copy(server->clients, NULL, NULL);
+    for (guint i = 0; i < waiting->len; i++) {
+        Client *client = waiting->pdata[i];
+        if (!client->waits_up)
+            continue;
+        JsonObject *answer = error ? NULL : json_object_new();
+        if (error) {
+            live_client_fail(client, error);
+            continue;
+        }
+        json_object_set_boolean_member(answer, "already", FALSE);
+        live_client_answer(client, answer);
+    }
+}
+
+static void
+are_up(LiveServer *server, const GPtrArray *hosts)
+{
+    for (guint i = 0; i < hosts->len; i++) {
+        Host *host = hosts->pdata[i];
+        live_host_set(host->told, LIVE_UP, NULL);
+        live_request_listen(host);
+        guest_set_end(host->boot->guest, on_end, host);
+        g_message("%s: up", host->plan->host_id);
+    }
+    live_server_write(server);
+    if (!live_host_any_wanted(server))
+        answer_all(server, NULL);
+}
+
+/* All or none: what this start has brought up goes again. */
+static void
+are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
+{
+    g_message("not up: %s", error->message);
+    for (guint i = 0; i < server->hosts->len; i++) {
+        Host *host = server->hosts->pdata[i];
+        if (!host->wanted && !g_ptr_array_find(hosts, host, NULL))
+            continue;
+        host->wanted = FALSE;
+        live_host_stop(host);
+        g_ptr_array_remove(server->lab->hosts, host->told);
+        host->told = NULL;
+    }
+    live_server_write(server);
+    if (!server->down) /* else there are other words for it */
+        answer_all(server, error);
+    if (server->lab->hosts->len == 0)
+        live_server_down(server);
+}
+
+void
+live_host_start_wanted(LiveServer *server)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) hosts = take_wanted(server);
+    server->starting = TRUE;
+    live_server_write(server);
+    gboolean ok = check_memory(server, hosts, &error) && do_all(hosts, begin, &error);
+    live_server_write(server);
+    ok = ok && do_all(hosts, meet, &error) && do_all(hosts, check, &error);
+    server->starting = FALSE;
+    if (ok)
+        are_up(server, hosts);
+    else
+        are_not_up(server, hosts, error);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What live-serve.c (the lab), live-host.c (its hosts), live-client.c (who is connected)
+ * and live-request.c (what they ask for) share.
+ */
+#pragma once
+
+#include "boot.h"
+#include "live-dir.h"
+#include "live-serve.h"
+
+typedef struct LiveServer LiveServer;
+
+/* A host of the lab that was asked for, now or before. */
+typedef struct {
+    LiveServer *server;
+    const Plan *plan;
+    LiveHost *told; /* in the lab's state */
+    Boot *boot;     /* NULL: it does not run */
+    guint starts;
+    char *log_dir;
+    gboolean wanted; /* to be started */
+} Host;
+
+/* Who is connected. */
+typedef struct {
+    LiveServer *server;
+    int fd;
+    guint readable, writable; /* sources */
+    GByteArray *incoming, *outgoing;
+    JsonObject *request; /* NULL: it has not come yet */
+    gboolean waits_up, waits_down;
+    Host *console; /* whose console it has, or NULL */
+    gboolean ends; /* when all is sent */
+} Client;
+
+struct LiveServer {
+    const LiveServeOptions *options;
+    LivePlace *place;
+    LiveLab *lab;
+    GPtrArray *hosts;   /* Host */
+    GPtrArray *clients; /* Client */
+    GQueue deferred;    /* Client whose request waits for a host's fate to be known */
+    GCancellable *interrupt;
+    gboolean down;
+    gboolean starting;
+};
+
+/* ---- live-serve.c */
+
+/* Writes the state down; what fails is told in the log. */
+void live_server_write(LiveServer *server);
+/* The lab goes down. */
+void live_server_down(LiveServer *server);
+
+/* ---- live-host.c */
+
+/* NULL: the lab has none of that name. */
+Host *live_host_find(const LiveServer *server, const char *name);
+/* Wants all hosts of NAMES (all if empty) that do not run. HB_USAGE: there is no such. */
+gboolean live_host_want(LiveServer *server, const char *const *names, GError **error);
+gboolean live_host_any_wanted(const LiveServer *server);
+/* Starts all that are wanted; those who wait are told. */
+void live_host_start_wanted(LiveServer *server);
+/* Whether the host has ended, and nobody has looked why. */
+gboolean live_host_has_ended(const Host *host);
+/* Looks why those have ended that have. */
+void live_host_bury(LiveServer *server);
+void live_host_stop(Host *host);
+void live_host_drop(Host *host);
+
+/* ---- live-client.c */
+
+/* Takes FD. */
+Client *live_client_new(LiveServer *server, int fd);
+void live_client_free(Client *client);
+/* Sends OBJECT (taken). */
+void live_client_send(Client *client, JsonObject *object);
+void live_client_event(Client *client, const char *event, const char *text);
+void live_client_answer(Client *client, JsonObject *answer);
+void live_client_fail(Client *client, const GError *error);
+/* The same, when all is sent the connection ends; bytes of the console. */
+void live_client_write(Client *client, const void *bytes, gsize length);
+/* To all that wait for hosts to come up. */
+void live_client_tell(LiveServer *server, const char *event, const char *text);
+/* Its descriptor, which it has no more. */
+int live_client_steal(Client *client);
+
+/* ---- live-request.c */
+
+/* CLIENT's request has come. */
+void live_request(Client *client);
+/* Those that waited for a host's fate. */
+void live_request_deferred(LiveServer *server);
+/* What HOST's console prints goes to those who have it. */
+void live_request_listen(Host *host);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What goes over the socket of a lab's supervisor: lines of JSON (json-line.h). Who
+ * connects sends one request, {"request": …}:
+ *
+ *     "up"       "hosts" (all if empty) and "digest" of the lab's file: answered when
+ * they are up, with {"already": …, "hosts": […]} "down"     answered by the end of the
+ * connection, when nothing of the lab is left "agent"    "host": after the answer both
+ * sides speak the frames of vmtests/wire.h "console"  "host": after the answer what the
+ * console prints comes, and what is sent is typed there "qmp"      "host", "command", and
+ * "arguments": answered with {"return": …}
+ *
+ * The supervisor tells what happens by {"event": "step"|"warning"|"difference",
+ * "text": …}, and in the end {"answer": {…}} or {"error": "one sentence", "status": N}.
+ */
+#pragma once
+
+/* Of a request or an answer. */
+#define LIVE_LINE_MAX (16 * 1024 * 1024)
+/* Bytes of the console that wait for one who does not read. */
+#define LIVE_CONSOLE_MAX (1024 * 1024)

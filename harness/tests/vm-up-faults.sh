@@ -1,0 +1,156 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What happens to labs that are up when something or somebody is killed, restarts, is full, hostile, or done twice at
+# once: list explains it, down clears it, nothing is left.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/tap.sh"
+
+lab=$source_dir/topologies/smallest.xml
+out=$tap_dir/out
+err=$tap_dir/err
+live=$XDG_RUNTIME_DIR/hostbed
+own_cache faults
+up() { hostbed up --accel tcg --warm "$@" >"$out" 2>"$err"; }
+trap 'hostbed down --all >/dev/null 2>&1; rm -rf "$tap_dir"' EXIT
+# pid FIRST|LAST: of the supervisor of the only lab, and of its emulator
+pid() { grep -o '"pid" : [0-9]*' "$live/smallest/state.json" | sed 's/.* //' | "$1" -n 1; }
+# gone PID: waits for the end of a process that is not ours
+gone() { timeout 30 tail --pid="$1" -f /dev/null; }
+clean() { is "$1" "$(ls "$live")" lock; }
+
+# ---- the supervisor is killed
+up "$lab"
+is "a host is up" $? 0
+emulator=$(pid tail)
+kill -KILL "$(pid head)"
+gone "$emulator"
+is "an emulator dies with its supervisor" $? 0
+hostbed list >"$out"
+has "list says what became of it" "$out" "smallest/l1 *dead .*its supervisor was killed; 'hostbed down smallest' clears it"
+hostbed exec l1 -- true 2>"$err"
+is "a dead host runs nothing" $? 1
+has "and that is explained" "$err" "is dead: its supervisor was killed"
+hostbed log l1 >"$out"
+has "its logs are still there" "$out" "HELLO"
+hostbed down smallest >"$out"
+is "down clears it" "$? $(cat "$out")" "0 smallest was dead (its supervisor was killed), and is cleared"
+clean "and nothing is left"
+
+# ---- a supervisor that hangs
+up "$lab"
+kill -STOP "$(pid head)"
+hostbed list >"$out"
+has "one that hangs is listed" "$out" "smallest/l1"
+supervisor=$(pid head)
+emulator=$(pid tail)
+hostbed down smallest >"$out" 2>"$err"
+is "and goes down" $? 0
+has "by force" "$err" "did not answer, and is killed"
+gone "$emulator"
+is "with its emulator" $? 0
+clean "and nothing is left of it"
+
+# ---- up over what is dead; the machine restarts
+up "$lab"
+emulator=$(pid tail)
+kill -KILL "$(pid head)"
+gone "$emulator"
+sed -i 's/"boot" : "[^"]*"/"boot" : "another"/' "$live/smallest/state.json"
+hostbed list >"$out"
+has "a lab from before a restart is said to be that" "$out" "the machine was restarted"
+up "$lab"
+is "up brings a dead lab up again" $? 0
+is "and it answers" "$(hostbed exec l1 -- echo here)" here
+
+# ---- the emulator is killed
+"$build_dir/run" hostbed exec l1 -- sleep 600 2>"$err" &
+command=$!
+kill -KILL "$(pid tail)"
+wait $command
+is "a command in a host whose emulator is killed has the status of that" $? 1
+has "with what is known of it" "$err" "the host 'l1' is not up any more: .*signal 9"
+hostbed list >"$out"
+has "list says so, too" "$out" "smallest/l1 *failed .*signal 9.*starts it again"
+up "$lab"
+is "up starts the host again" "$? $(hostbed exec l1 -- echo again)" "0 again"
+hostbed exec l1 -- sh -c 'echo c >/proc/sysrq-trigger' 2>"$err"
+has "a panic is called one" "$err" "panic"
+hostbed down smallest >/dev/null
+clean "and the lab goes down"
+
+# ---- twice at once
+up "$lab"
+hostbed down smallest >/dev/null
+for i in 1 2 3; do "$build_dir/run" hostbed up --accel tcg --warm "$lab" >"$tap_dir/up.$i" 2>&1 & done
+wait
+is "of three that bring a lab up at once" "$(grep -hc '^smallest is up' "$tap_dir"/up.* | paste -sd" ")" "1 1 1"
+is "all have the same" "$(hostbed list | wc -l)" 1
+for i in 1 2 3; do "$build_dir/run" hostbed down smallest >"$tap_dir/down.$i" 2>&1; echo $? >>"$tap_dir/down.$i" & done
+wait
+is "three that take it down at once are all content" "$(tail -qn 1 "$tap_dir"/down.* | paste -sd" ")" "0 0 0"
+clean "and nothing is left of it"
+for i in 1 2 3 4; do
+    "$build_dir/run" hostbed up --accel tcg --warm "$lab" >/dev/null 2>&1 &
+    "$build_dir/run" hostbed down smallest >/dev/null 2>&1 &
+done
+wait
+hostbed down smallest >/dev/null 2>"$err"
+is "ups and downs mixed end" $? 0
+clean "with nothing left"
+
+# ---- down during up, and an up that is given up
+"$build_dir/run" hostbed up --accel tcg -v "$source_dir/topologies/berrange-2017.xml" >"$out" 2>"$err" &
+up=$!
+until grep -q "waiting for the host" "$err"; do :; done
+hostbed list >"$tap_dir/listed"
+hostbed down berrange-2017 >/dev/null
+is "down ends a lab that comes up" $? 0
+wait $up
+is "who waited for it is interrupted" $? 130
+has "and told" "$err" "went down while it came up"
+has "meanwhile it was listed" "$tap_dir/listed" "^berrange-2017/l1 *starting"
+clean "nothing is left"
+"$build_dir/run" hostbed up --accel tcg -v "$source_dir/topologies/berrange-2017.xml" >"$out" 2>"$err" &
+up=$!
+until grep -q "waiting for the host" "$err"; do :; done
+supervisor=$(pgrep -f "^hostbed-supervisor berrange-2017" | head -n 1)
+kill -KILL $up
+wait $up 2>/dev/null
+gone "$supervisor"
+is "a start that nobody waits for any more ends" $? 0
+clean "and leaves nothing"
+
+# ---- folders that cannot be used
+if [ "$(id -u)" = 0 ] && mkdir "$tap_dir/full" && mount -t tmpfs -o size=64k none "$tap_dir/full" 2>/dev/null; then
+    mkdir -m 700 "$tap_dir/full/hostbed"
+    head -c 65536 /dev/zero >"$tap_dir/full/fill" 2>/dev/null
+    XDG_RUNTIME_DIR=$tap_dir/full up "$lab"
+    is "a full runtime folder: status 8" $? 8
+    has "and a sentence" "$err" "^hostbed: .*No space left on device"
+    rm "$tap_dir/full/fill"
+    is "nothing is up then" "$(XDG_RUNTIME_DIR=$tap_dir/full hostbed list 2>/dev/null)" ""
+    XDG_RUNTIME_DIR=$tap_dir/full up "$lab"
+    head -c 65536 /dev/zero >"$tap_dir/full/fill" 2>/dev/null
+    XDG_RUNTIME_DIR=$tap_dir/full hostbed down smallest >"$out" 2>"$err"
+    is "what is up goes down when it is full" $? 0
+    is "and leaves nothing" "$(ls "$tap_dir/full/hostbed")" lock
+    umount "$tap_dir/full"
+else
+    skip "a full runtime folder: status 8" "no tmpfs can be mounted here"
+fi
+if [ -d "/run/user/$(id -u)" ]; then
+    skip "a folder in /tmp that is another's is refused" "/run/user/$(id -u) is there"
+else
+    mkdir "$tap_dir/tmp"
+    ln -s /etc "$tap_dir/tmp/hostbed-run-$(id -u)"
+    (unset XDG_RUNTIME_DIR; TMPDIR=$tap_dir/tmp up "$lab")
+    is "a link in /tmp in the place of our folder: status 8" $? 8
+    has "and a sentence" "$err" "^hostbed: .*it is no folder; remove it"
+    (unset XDG_RUNTIME_DIR; TMPDIR=$tap_dir/tmp hostbed list 2>"$err")
+    is "list says so, too" $? 8
+    rm "$tap_dir/tmp/hostbed-run-$(id -u)"
+    (unset XDG_RUNTIME_DIR; export TMPDIR=$tap_dir/tmp; up "$lab" && hostbed exec l1 -- true && hostbed down smallest >/dev/null)
+    is "without one, it is made there" "$? $(stat -c %a "$tap_dir/tmp/hostbed-run-$(id -u)")" "0 700"
+fi
+is "no supervisor is left" "$(pgrep -cf "^hostbed-supervisor (smallest|berrange-2017)")" 0
+done_testing

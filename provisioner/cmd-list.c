@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed list: what is up. It asks no supervisor, so that one that hangs is told about
+ * as quickly as another.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli-json.h"
+#include "cmd-live.h"
+#include "units.h"
+
+/* ---- memory
+ * -----------------------------------------------------------------------------------------
+ */
+
+/* The kilobytes behind FIELD in a file of /proc; -1: it cannot be told. */
+static gint64
+read_kb(int pid, const char *name, const char *field)
+{
+    char line[256];
+    gint64 kb = -1;
+    g_autofree char *path = g_strdup_printf("/proc/%d/%s", pid, name);
+    FILE *file = fopen(path, "re");
+    while (file && kb < 0 && fgets(line, sizeof line, file))
+        if (g_str_has_prefix(line, field))
+            kb = g_ascii_strtoll(line + strlen(field), NULL, 10);
+    if (file)
+        fclose(file);
+    return kb;
+}
+
+/* What the emulator takes of the machine's memory, its part of what is shared counted;
+ * -1: it cannot be told. */
+static gint64
+memory_kb(const LiveLab *lab, const LiveHost *host)
+{
+    if (lab->dead || host->pid <= 0)
+        return -1;
+    return read_kb(host->pid, "smaps_rollup", "Pss:");
+}
+
+/* More hosts than these are told about with what each has for itself, which the kernel
+ * knows without walking through its pages (a millisecond and more for each). */
+#define EXACT_HOSTS 16
+
+static char *
+memory_text(const LiveLab *lab, const LiveHost *host, gboolean exact)
+{
+    gint64 kb = lab->dead || host->pid <= 0 ? -1
+                : exact                     ? memory_kb(lab, host)
+                                            : read_kb(host->pid, "status", "RssAnon:");
+    if (kb < 0)
+        return g_strdup("-");
+    return g_strdup_printf("%s%" G_GINT64_FORMAT " MiB", exact ? "" : ">", kb / 1024);
+}
+
+static guint
+count_hosts(const GPtrArray *labs)
+{
+    guint count = 0;
+    for (guint i = 0; i < labs->len; i++)
+        count += ((LiveLab *)labs->pdata[i])->hosts->len;
+    return count;
+}
+
+/* ---- for a person
+ * ------------------------------------------------------------------------------------ */
+
+static char *
+time_text(gint64 since_s)
+{
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(since_s);
+    return time ? g_date_time_format(time, "%F %T") : g_strdup("?");
+}
+
+static void
+print_host(const GPtrArray *labs, const LiveLab *lab, const LiveHost *host)
+{
+    g_autofree char *whole = g_strconcat(lab->name, "/", host->name, NULL);
+    g_autofree char *name = live_name_of(labs, lab, host);
+    g_autofree char *since = time_text(host->since_s);
+    g_autofree char *memory = memory_text(lab, host, count_hosts(labs) <= EXACT_HOSTS);
+    const char *state = lab->dead ? "dead" : live_host_state_name(host->state);
+    printf("%-28s %-8s  %s  %9s", whole, state, since, memory);
+    if (lab->dead)
+        printf("  %s; 'hostbed down %s' clears it\n", lab->dead, lab->name);
+    else if (host->state == LIVE_FAILED)
+        printf("  %s; 'hostbed up %s' starts it again\n", host->reason,
+               lab->file ? lab->file : lab->name);
+    else if (host->state == LIVE_UP)
+        printf("  hostbed exec %s\n", name);
+    else
+        printf("\n");
+}
+
+static void
+print_lab(const GPtrArray *labs, const LiveLab *lab)
+{
+    for (guint i = 0; i < lab->hosts->len; i++)
+        print_host(labs, lab, lab->hosts->pdata[i]);
+    if (lab->hosts->len > 0)
+        return;
+    g_autofree char *since = time_text(lab->since_s);
+    if (lab->dead)
+        printf("%-28s %-8s  %s  %9s  %s; 'hostbed down %s' clears it\n", lab->name,
+               "dead", since, "-", lab->dead, lab->name);
+    else
+        printf("%-28s %-8s  %s  %9s\n", lab->name, "starting", since, "-");
+}
+
+/* ---- for a program
+ * ----------------------------------------------------------------------------------- */
+
+static void
+add_memory(const LiveLab *lab, JsonNode *node)
+{
+    JsonArray *hosts = json_object_get_array_member(json_node_get_object(node), "hosts");
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        gint64 kb = memory_kb(lab, lab->hosts->pdata[i]);
+        if (kb >= 0)
+            json_object_set_int_member(json_array_get_object_element(hosts, i),
+                                       "memory_bytes", kb * 1024);
+    }
+}
+
+static void
+print_json(const GPtrArray *labs)
+{
+    JsonArray *array = json_array_new();
+    for (guint i = 0; i < labs->len; i++) {
+        JsonNode *node = live_lab_to_json(labs->pdata[i]);
+        add_memory(labs->pdata[i], node);
+        json_array_add_element(array, node);
+    }
+    JsonObject *object = json_object_new();
+    json_object_set_array_member(object, "labs", array);
+    cli_print_json(object);
+}
+
+int
+cmd_list(int argc, char **argv)
+{
+    int status;
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "As JSON", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!cli_parse("list", &argc, &argv, entries, NULL, &status))
+        return status;
+    if (argc > 1)
+        return cli_fail_with(HB_USAGE, "'hostbed list' takes no names; it lists all");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) labs = live_lab_read_all(&error);
+    if (!labs)
+        return cli_fail(error);
+    if (json) {
+        print_json(labs);
+        return HB_OK;
+    }
+    for (guint i = 0; i < labs->len; i++)
+        print_lab(labs, labs->pdata[i]);
+    if (labs->len == 0)
+        fputs("no lab is up; 'hostbed up LAB' brings one up\n", stderr);
+    return HB_OK;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the commands for labs that are up share (cmd-up.c, cmd-down.c, cmd-list.c,
+ * cmd-exec.c, cmd-console.c, cmd-log.c, cmd-qmp.c).
+ */
+#pragma once
+
+#include "cli.h"
+#include "live-call.h"
+#include "live-names.h"
+
+/* ---- cmd-up.c, cmd-up-serve.c: the order that a supervisor gets is of JSON */
+
+#define SUPERVISOR_NAME "hostbed-supervisor"
+/* The descriptor at which it finds its order. */
+#define SUPERVISOR_FD 3
+
+/* main() of a supervisor. */
+int cmd_up_serve(void);
+
+/* ---- cmd-live.c */
+
+/* The host that NAME is, and that it can be asked: its lab lives. LABS are what
+ * live_lab_read_all() gives, owned by the caller. FALSE: ERROR. */
+gboolean
+cmd_live_find(const char *name, GPtrArray **labs, LiveName *found, GError **error);
+/* A connection to the supervisor of that host, on which REQUEST (taken; without "host",
+ * which is added) was answered; or -1. ANSWER (owned by the caller) may be NULL. */
+int cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
+                 GError **error);
