@@ -19,13 +19,17 @@ cli_print_json_node(JsonNode *node)
 }
 
 void
-cli_print_kept(const char *name, JsonArray *entries, gint64 maximum_bytes)
+cli_print_kept(const char *name, const GPtrArray *list,
+               JsonObject *(*to_json)(gconstpointer item), gint64 maximum_bytes)
 {
     JsonObject *object = json_object_new();
+    JsonArray *entries = json_array_new();
     gint64 bytes = 0;
-    for (guint i = 0; i < json_array_get_length(entries); i++)
-        bytes += json_object_get_int_member(json_array_get_object_element(entries, i),
-                                            "bytes");
+    for (guint i = 0; i < list->len; i++) {
+        JsonObject *entry = to_json(list->pdata[i]);
+        bytes += json_object_get_int_member(entry, "bytes");
+        json_array_add_object_element(entries, entry);
+    }
     json_object_set_int_member(object, "bytes", bytes);
     json_object_set_int_member(object, "maximum", maximum_bytes);
     json_object_set_array_member(object, name, entries);

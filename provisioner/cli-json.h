@@ -10,8 +10,9 @@
 void cli_print_json(JsonObject *object);
 /* NODE, which stays the caller's. */
 void cli_print_json_node(JsonNode *node);
-/* A list of what is kept: ENTRIES, which is taken, as the member NAME, the sum of their
- * "bytes", and how many there may be. */
-void cli_print_kept(const char *name, JsonArray *entries, gint64 maximum_bytes);
+/* A list of what is kept: the items of LIST as TO_JSON describes each, as the member
+ * NAME, the sum of their "bytes", and how many there may be. */
+void cli_print_kept(const char *name, const GPtrArray *list,
+                    JsonObject *(*to_json)(gconstpointer item), gint64 maximum_bytes);
 /* "2026-11-21T18:15:38Z"; SECONDS since 1970. Owned by the caller. */
 char *cli_time_text(gint64 seconds);

@@ -14,8 +14,9 @@
 #define KEY_LEAST 4
 
 static JsonObject *
-to_json(const OsImage *image)
+to_json(gconstpointer item)
 {
+    const OsImage *image = item;
     JsonObject *object = json_object_new();
     g_autofree char *used = cli_time_text(image->used);
     json_object_set_string_member(object, "key", image->key);
@@ -30,15 +31,6 @@ to_json(const OsImage *image)
     json_object_set_int_member(object, "bytes", image->bytes);
     json_object_set_string_member(object, "folder", image->path);
     return object;
-}
-
-static void
-print_json(const GPtrArray *list)
-{
-    JsonArray *array = json_array_new();
-    for (guint i = 0; i < list->len; i++)
-        json_array_add_object_element(array, to_json(list->pdata[i]));
-    cli_print_kept("images", array, os_image_maximum(NULL));
 }
 
 /* Names in it are somebody else's text. */
@@ -66,7 +58,7 @@ cmd_image_list(int argc, char **argv)
         return cli_fail_with(HB_USAGE, "'hostbed image list' takes no '%s'", argv[1]);
     g_autoptr(GPtrArray) list = os_image_list();
     if (json)
-        print_json(list);
+        cli_print_kept("images", list, to_json, os_image_maximum(NULL));
     for (guint i = 0; !json && i < list->len; i++)
         print_image(list->pdata[i]);
     return HB_OK;

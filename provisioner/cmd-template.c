@@ -50,8 +50,9 @@ accelerator(const TemplateAbout *about)
 }
 
 static JsonObject *
-to_json(const StoredTemplate *stored)
+to_json(gconstpointer item)
 {
+    const StoredTemplate *stored = item;
     const TemplateAbout *about = stored->about;
     g_autofree char *used = cli_time_text(stored->used);
     JsonObject *object = json_object_new();
@@ -67,15 +68,6 @@ to_json(const StoredTemplate *stored)
     json_object_set_string_member(object, "used", used);
     json_object_set_int_member(object, "bytes", stored->bytes);
     return object;
-}
-
-static void
-print_json(const GPtrArray *list)
-{
-    JsonArray *array = json_array_new();
-    for (guint i = 0; i < list->len; i++)
-        json_array_add_object_element(array, to_json(list->pdata[i]));
-    cli_print_kept("templates", array, template_store_maximum(NULL));
 }
 
 /* What came with an archive is somebody else's text. */
@@ -97,7 +89,7 @@ list(const Options *options, int argc, char **argv)
 {
     g_autoptr(GPtrArray) entries = template_store_list();
     if (options->json)
-        print_json(entries);
+        cli_print_kept("templates", entries, to_json, template_store_maximum(NULL));
     for (guint i = 0; !options->json && i < entries->len; i++)
         print_entry(entries->pdata[i]);
     return HB_OK;

@@ -224,7 +224,8 @@ lock_to_remove(const char *key, GError **error)
     g_auto(AutoFd) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "the image %.12s %s%s", key,
-                    errno == EWOULDBLOCK ? "is in use" : "cannot be locked: ",
+                    errno == EWOULDBLOCK ? "is in use; end the hosts that run from it"
+                                         : "cannot be locked: ",
                     errno == EWOULDBLOCK ? "" : g_strerror(errno));
         return -1;
     }

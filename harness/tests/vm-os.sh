@@ -79,7 +79,7 @@ hostbed run --accel tcg --emulator "$emulator" "$lab" -- sh -c 'echo up; cat' <"
 exec 3>"$tap_dir/in" 4<"$tap_dir/up"
 read -r -u 4 line || bail "no host comes up: $(tail -n 1 "$err")"
 hostbed image rm "$key" >"$out" 2>&1
-is "an image that a host runs from is not removed" "$? $(cat "$out")" "8 hostbed: the image $key is in use"
+is "an image that a host runs from is not removed" "$? $(cat "$out")" "8 hostbed: the image $key is in use; end the hosts that run from it"
 hostbed image rm debian12 >"$out" 2>&1
 is "nor by what it was made from" "$? $(hostbed image list | grep -c "^$key")" "8 1"
 exec 3>&- 4<&-
