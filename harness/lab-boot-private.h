@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What lab-boot.c, which starts the hosts of a lab, and lab-template.c, which freezes
- * them, share.
+ * What lab-boot.c, which starts the hosts of a lab, lab-template.c, which freezes
+ * them, and live-*.c, which starts them one by one and keeps them, share.
  */
 #pragma once
 
@@ -17,5 +17,8 @@ lab_boot_log_dir(const char *log_dir, const Plan *plan, gboolean first, GError *
 /* What is on the networks of the first host is kept in LOG_DIR, if it is to CAPTURE. */
 gboolean
 lab_boot_capture(LabBoot *lab, gboolean capture, const char *log_dir, GError **error);
+/* Gives a host its addresses on the networks that join it, and the names of the others.
+ */
+gboolean lab_boot_join(Boot *boot, GError **error);
 /* Puts the host's name before *ERROR, where there are several. */
 void lab_boot_name_error(const LabBoot *lab, const Plan *plan, GError **error);

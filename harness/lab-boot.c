@@ -172,8 +172,8 @@ joined_text(const Plan *plan)
     return g_string_free_to_bytes(text);
 }
 
-static gboolean
-join(Boot *boot, GError **error)
+gboolean
+lab_boot_join(Boot *boot, GError **error)
 {
     static const char *const argv[] = {IMAGE_AGENT_PATH, "--join", HB_JOIN_PATH, NULL};
     g_autoptr(GBytes) text = joined_text(boot->recipe->plan);
@@ -257,7 +257,7 @@ join_all(const LabBoot *lab, GError **error)
 {
     for (guint i = 0; lab->segments && i < lab->boots->len; i++) {
         Boot *boot = lab->boots->pdata[i];
-        if (!join(boot, error)) {
+        if (!lab_boot_join(boot, error)) {
             lab_boot_name_error(lab, boot->recipe->plan, error);
             return FALSE;
         }

@@ -7,6 +7,7 @@
 #include "compare.h"
 #include "emit.h"
 #include "error.h"
+#include "lab-boot-private.h"
 #include "live-private.h"
 #include "resources.h"
 #include "schedule.h"
@@ -203,9 +204,24 @@ boot_options(Host *host)
         .tools = TRUE,
         .log_dir = host->log_dir,
         .interrupt = host->server->interrupt,
+        .segments = host->server->segments,
         .step = on_step,
         .user_data = host,
     };
+}
+
+static gboolean
+is_joined(const Host *host)
+{
+    g_autoptr(GPtrArray) nics = plan_joined(host->plan);
+    return host->server->segments && nics->len > 0;
+}
+
+/* Hosts that a network joins are not frozen alone. */
+static gboolean
+is_warm(const Host *host)
+{
+    return host->server->options->warm && !is_joined(host);
 }
 
 static gboolean
@@ -214,8 +230,10 @@ begin(Host *host, GError **error)
     if (!make_log_dir(host, error))
         return FALSE;
     const BootOptions options = boot_options(host);
-    host->boot = host->server->options->warm ? boot_warm(&options, on_warm, error)
-                                             : boot_begin(&options, error);
+    if (host->server->options->warm && !is_warm(host))
+        on_step("no template, since networks join it with others", host);
+    host->boot =
+        is_warm(host) ? boot_warm(&options, on_warm, error) : boot_begin(&options, error);
     if (!host->boot)
         return FALSE;
     host->told->pid = machine_pid(host->boot->machine);
@@ -227,7 +245,7 @@ meet(Host *host, GError **error)
 {
     const BootOptions options = boot_options(host);
     const char *trouble;
-    if (!host->server->options->warm && !boot_meet(host->boot, &options, error))
+    if (!is_warm(host) && !boot_meet(host->boot, &options, error))
         return FALSE;
     host->told->pid = machine_pid(host->boot->machine);
     g_free(host->told->logs);
@@ -240,6 +258,12 @@ meet(Host *host, GError **error)
     for (guint i = 0; (trouble = guest_hello_nth(host->boot->guest, "trouble", i)); i++)
         warn(host, "warning", trouble);
     return TRUE;
+}
+
+static gboolean
+join(Host *host, GError **error)
+{
+    return !is_joined(host) || lab_boot_join(host->boot, error);
 }
 
 static guint
@@ -392,7 +416,8 @@ live_host_start_wanted(LiveServer *server)
     live_server_write(server);
     gboolean ok = check_memory(server, hosts, &error) && do_all(hosts, begin, &error);
     live_server_write(server);
-    ok = ok && do_all(hosts, meet, &error) && do_all(hosts, check, &error);
+    ok = ok && do_all(hosts, meet, &error) && do_all(hosts, join, &error) &&
+         do_all(hosts, check, &error);
     server->starting = FALSE;
     if (ok)
         are_up(server, hosts);

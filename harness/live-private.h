@@ -42,6 +42,7 @@ struct LiveServer {
     GPtrArray *clients; /* Client */
     GQueue deferred;    /* Client whose request waits for a host's fate to be known */
     GCancellable *interrupt;
+    Segments *segments; /* the networks between the hosts; NULL: there are none */
     gboolean down;
     gboolean starting;
 };

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "json-line.h"
+#include "lab-boot-private.h"
 #include "live-private.h"
 
 /* The last words of a lab that goes down have so long to be read. */
@@ -149,6 +150,7 @@ static void
 server_end(LiveServer *server)
 {
     g_ptr_array_set_size(server->hosts, 0);
+    g_clear_pointer(&server->segments, segments_free);
     send_last_words(server);
     live_place_leave(server->place);
     for (guint i = 0; i < server->clients->len; i++) {
@@ -180,6 +182,7 @@ live_serve(const LiveServeOptions *options, GError **error)
     server.hosts = g_ptr_array_new_with_free_func((GDestroyNotify)live_host_drop);
     server.clients = g_ptr_array_new();
     server.interrupt = g_cancellable_new();
+    server.segments = lab_boot_segments(options->plans);
     g_queue_init(&server.deferred);
     add_hosts(&server);
     live_host_want(&server, options->hosts, NULL);

@@ -152,6 +152,19 @@ is "and all that was known of it" "$(ls "$XDG_RUNTIME_DIR/hostbed")" lock
 hostbed down two-hosts >"$out" 2>"$err"
 is "twice is as good as once" "$? $(cat "$out")" "0 no lab 'two-hosts' is up; nothing is to be done"
 
+# ---- networks
+up "$source_dir/topologies/two-computes.xml"
+is "a lab whose networks join its hosts comes up" $? 0
+hostbed exec compute0 -- ping -c 1 -w 20 compute1 >"$out" 2>&1
+is "and they reach each other by name" $? 0
+kill -KILL "$(emulators_of | tail -n 1)"
+until hostbed list | grep -q ' failed '; do :; done
+up "$source_dir/topologies/two-computes.xml"
+is "one that was killed is started again" $? 0
+hostbed exec compute0 -- ping -c 1 -w 20 compute1 >"$out" 2>&1
+is "and is back on the network" $? 0
+hostbed down two-computes >/dev/null
+
 # ---- clones
 own_cache warm
 up --warm "$lab"
