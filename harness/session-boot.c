@@ -201,28 +201,50 @@ observe(void *host, GError **error)
     return observation;
 }
 
+/* ---- of one host: what it is asked through its agent */
+
+static gboolean
+explained(Boot *boot, gboolean ok, GError *failure, GError **error)
+{
+    if (ok)
+        return TRUE;
+    boot_explain(boot, &failure);
+    g_propagate_error(error, failure);
+    return FALSE;
+}
+
+static gboolean
+put_into(void *host, const char *path, GBytes *content, GError **error)
+{
+    Boot *boot = host;
+    GError *failure = NULL;
+    gboolean ok =
+        guest_put(boot->guest, path, 0444, content, boot_cancellable(boot), &failure);
+    return explained(boot, ok, failure, error);
+}
+
+static gboolean
+run_in(void *host, const GuestCommand *command, GuestExit *result, GError **error)
+{
+    Boot *boot = host;
+    GError *failure = NULL;
+    gboolean ok =
+        guest_run(boot->guest, command, result, boot_cancellable(boot), &failure);
+    return explained(boot, ok, failure, error);
+}
+
+/* ---- of the lab's own host */
+
 static gboolean
 put(void *host, const char *path, GBytes *content, GError **error)
 {
-    Boot *boot = own(host);
-    g_autoptr(GError) failure = NULL;
-    if (guest_put(boot->guest, path, 0444, content, boot_cancellable(boot), &failure))
-        return TRUE;
-    boot_explain(boot, &failure);
-    g_propagate_error(error, g_steal_pointer(&failure));
-    return FALSE;
+    return put_into(own(host), path, content, error);
 }
 
 static gboolean
 run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
 {
-    Boot *boot = own(host);
-    g_autoptr(GError) failure = NULL;
-    if (guest_run(boot->guest, command, result, boot_cancellable(boot), &failure))
-        return TRUE;
-    boot_explain(boot, &failure);
-    g_propagate_error(error, g_steal_pointer(&failure));
-    return FALSE;
+    return run_in(own(host), command, result, error);
 }
 
 static gboolean
@@ -385,6 +407,11 @@ session_template_key(const SessionOptions *options, GPtrArray **inputs, GError *
     KeyCall call = {inputs, error};
     return with_boot_options(options, NULL, key_with, &call);
 }
+
+const SessionDriver session_single_driver = {
+    .put = put_into,
+    .run = run_in,
+};
 
 const SessionDriver session_boot_driver = {
     .start = start,

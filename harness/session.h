@@ -85,6 +85,8 @@ typedef enum {
 } SessionIsolation;
 
 extern const SessionDriver session_boot_driver; /* real hosts; "host" is a LabBoot */
+/* One real host by itself; "host" is a Boot. It only puts and runs. */
+extern const SessionDriver session_single_driver;
 
 /* A part of a session that can run by itself: a suite, or one case of it. */
 typedef struct {

@@ -19,9 +19,9 @@ prepare_command(RunSession *session, GStrv *argv, GStrv *env, GError **error)
     g_auto(GStrv) asked = run_environment(session->options);
     if (session->bindings->asked > 0)
         run_step("binding functions", session);
-    if (!wrap_bind(&session_boot_driver, session->boot, session->bindings, error) ||
+    if (!wrap_bind(&session_single_driver, session->boot, session->bindings, error) ||
         (session->outbox &&
-         !wrap_prepare_out(&session_boot_driver, session->boot, error)))
+         !wrap_prepare_out(&session_single_driver, session->boot, error)))
         return FALSE;
     *argv = bindings_fill(session->bindings, session->argv, error);
     *env = wrap_environment(session->bindings, session->outbox != NULL,
@@ -70,7 +70,8 @@ collect(const RunSession *session, const GuestExit *result, GError **error)
     if (!outbox)
         return;
     g_autoptr(GError) failure = NULL;
-    gboolean ok = wrap_collect_out(&session_boot_driver, session->boot, outbox, &failure);
+    gboolean ok =
+        wrap_collect_out(&session_single_driver, session->boot, outbox, &failure);
     g_autofree char *left = outbox_left(outbox);
     const GPtrArray *cores = outbox_cores(outbox);
     for (guint i = 0; i < cores->len; i++)
