@@ -236,8 +236,10 @@ hold(int listener)
     for (;;) {
         char byte;
         int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0 || recv(fd, &byte, 1, 0) == 0 || byte == 'q')
+        if (fd < 0 || recv(fd, &byte, 1, 0) != 1 || byte == 'q') {
+            close(listener); /* the name is free before who asked is told */
             _exit(0);
+        }
         byte = (char)(use_all() ? kept_count : -1);
         (void)!send(fd, &byte, 1, MSG_NOSIGNAL);
         close(fd);
