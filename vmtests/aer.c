@@ -30,6 +30,7 @@
 #define RECOVERY_MS 60000
 #define TURN_MS 10
 #define FUNCTIONS_MAX 64
+#define RELINKING "such function behind a port that tells when its link is active"
 
 /* What aer_inject reads (drivers/pci/pcie/aer_inject.c); statuses as in the registers of
  * the capability. */
@@ -52,6 +53,7 @@ static const Injection link_protocol = {.uncorrectable = PCI_ERR_UNC_DLP};
 typedef struct {
     const char *address;
     char port[16]; /* the root port that it reports to */
+    bool relinks;  /* whose link can be seen to come up again */
 } Reporter;
 
 static struct {
@@ -73,6 +75,27 @@ find_port(const char *address, char port[16])
            suite_read(DEVICES "/%s/aer_rootport_total_err_cor", port);
 }
 
+/* Whether the link status register (PCI Express Base Specification 7.5.3.8) of PORT says
+ * that the link is active. An emulated root port on a root complex' first bus never says
+ * so, for which Linux waits after a reset in vain. */
+static bool
+link_is_active(const char *port)
+{
+    uint8_t space[256];
+    int fd = open(suite_path(DEVICES "/%s/config", port), O_RDONLY | O_CLOEXEC);
+    bool whole = fd >= 0 && read(fd, space, sizeof space) == sizeof space;
+    if (fd >= 0)
+        close(fd);
+    uint8_t at = whole ? space[PCI_CAPABILITY_LIST] & 0xfc : 0;
+    for (int turns = 0; at && space[at] != PCI_CAP_ID_EXP && turns < 48; turns++)
+        at = space[at + 1] & 0xfc;
+    if (!at || space[at] != PCI_CAP_ID_EXP || at + PCI_EXP_LNKSTA + 1 >= 256)
+        return false;
+    uint16_t status =
+        (uint16_t)(space[at + PCI_EXP_LNKSTA] | space[at + PCI_EXP_LNKSTA + 1] << 8);
+    return status & PCI_EXP_LNKSTA_DLLLA;
+}
+
 /* Those whose drivers take part in a recovery. */
 static bool
 recovers(const char *address)
@@ -92,8 +115,10 @@ find_reporters(void)
         next->address = fact->word[1];
         if (recovers(next->address) &&
             suite_read(DEVICES "/%s/aer_dev_correctable", next->address) &&
-            find_port(next->address, next->port))
+            find_port(next->address, next->port)) {
+            next->relinks = link_is_active(next->port);
             reporters.count++;
+        }
     }
 }
 
@@ -122,16 +147,17 @@ is_reporter(const char *address)
     return false;
 }
 
-/* Whether it is the first one on its node: each recovery takes the time in which a link
- * comes up twice. */
+/* Whether it is the first one on its node whose link can be reset: each recovery takes
+ * the time in which a link comes up twice. */
 static bool
-is_first_of_node(int number)
+is_to_recover(int number)
 {
     const char *node = suite_asked(reporters.all[number].address, "node");
     for (int i = 0; i < number; i++)
-        if (strcmp(suite_asked(reporters.all[i].address, "node"), node) == 0)
+        if (reporters.all[i].relinks &&
+            strcmp(suite_asked(reporters.all[i].address, "node"), node) == 0)
             return false;
-    return true;
+    return reporters.all[number].relinks;
 }
 
 /* ---- errors
@@ -295,16 +321,19 @@ drivers_recover_from_nonfatal_errors(void **state)
                       total[] = "aer_rootport_total_err_nonfatal";
     needs_reporters();
     const bool fault = suite_has_fault("drivers_recover_from_nonfatal_errors");
+    int tried = 0;
     for (int i = 0; i < reporters.count; i++) {
         const Reporter *reporter = &reporters.all[i];
-        if (!is_first_of_node(i))
+        if (!is_to_recover(i))
             continue;
+        tried++;
         const long before = count_in(reporter->address, own, "CmpltTO");
         const long all = count_in(reporter->port, total, NULL);
         recover(reporter->address, fault ? &link_protocol : &completion_timeout);
         expect_one_more(reporter->address, own, "CmpltTO", before);
         expect_one_more(reporter->port, total, NULL, all);
     }
+    skip_unless_tried(tried, RELINKING);
 }
 
 static void
@@ -313,15 +342,18 @@ fatal_errors_reset_the_link(void **state)
     static const char total[] = "aer_rootport_total_err_fatal";
     needs_reporters();
     const bool fault = suite_has_fault("fatal_errors_reset_the_link");
+    int tried = 0;
     for (int i = 0; i < reporters.count; i++) {
         const Reporter *reporter = &reporters.all[i];
-        if (!is_first_of_node(i))
+        if (!is_to_recover(i))
             continue;
+        tried++;
         const long all = count_in(reporter->port, total, NULL);
         if (!recover(reporter->address, fault ? &completion_timeout : &link_protocol))
             fail_msg("the link of %s was not reset", reporter->address);
         expect_one_more(reporter->port, total, NULL, all);
     }
+    skip_unless_tried(tried, RELINKING);
 }
 
 /* ---- VFIO
