@@ -245,7 +245,8 @@ losses_are_as_asked_and_the_same_again(void **state)
     Scene *again = scene_new(), *other = scene_new(), *none = scene_new();
     g_autofree char *second = losses(again, 250, 42, 200);
     g_autofree char *third = losses(other, 250, 43, 200);
-    losses(none, 1000, 42, 200);
+    g_autofree char *fourth = losses(none, 1000, 42, 200);
+    assert_string_equal(fourth, "");
     assert_string_equal(first, second);
     assert_string_not_equal(first, third);
     assert_int_equal(count(none, "fabric").delivered, 0);

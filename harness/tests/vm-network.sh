@@ -29,6 +29,24 @@ for emulator in $(emulators); do
     rm -r "$tap_dir/logs"
 done
 
+# An igb's virtual functions are on its network, too, and have addresses there.
+cat >"$tap_dir/igb.xml" <<'END'
+<lab xmlns="urn:hostbed:lab:1" name="igbs">
+  <network id="fabric"/>
+  <host name="compute+" count="2">
+    <iommu model="intel"/>
+    <cell cpus="0" memory="448 MiB">
+      <expander><port bus-reserve="2"><nic model="igb" network="fabric" vfs="1"/></port></expander>
+    </cell>
+  </host>
+</lab>
+END
+for emulator in $(emulators); do
+    hostbed check --emulator "$emulator" "$tap_dir/igb.xml" >"$out" 2>&1 || continue
+    hostbed test --accel tcg --quiet --emulator "$emulator" "$tap_dir/igb.xml" -s 'compute0/network/*' >"$out" 2>"$err"
+    is "hosts with igbs and their virtual functions pass ($emulator)" "$? $(grep -c '^ok' "$out")" "0 9"
+done
+
 # One that does not come up is named, whichever is tested.
 cat >"$tap_dir/lab.xml" <<'END'
 <lab xmlns="urn:hostbed:lab:1" name="broken">
