@@ -163,6 +163,48 @@ vendors_list_what_they_publish(void **state)
     }
 }
 
+/* How many images FILE, of libosinfo's database, has, each of which has a list. */
+static guint
+check_images(const char *file)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GMatchInfo) match = NULL;
+    g_autoptr(GRegex) image =
+        g_regex_new("<image .*?<url>([^<]*)</url>.*?</image>", G_REGEX_DOTALL, 0, NULL);
+    guint count = 0;
+    assert_true(g_file_get_contents(file, &text, NULL, NULL));
+    for (g_regex_match(image, text, 0, &match); g_match_info_matches(match);
+         g_match_info_next(match, NULL)) {
+        g_autofree char *url = g_match_info_fetch(match, 1);
+        g_autofree char *list = fetch_vendor_list(url);
+        if (!list)
+            fail_msg("%s: nobody knows where the checksum of %s is", file, url);
+        count++;
+    }
+    return count;
+}
+
+static void
+each_image_of_the_database_is_listed(void **state)
+{
+    static const char *const vendors[] = {"alpinelinux.org", "centos.org", "debian.org",
+                                          "fedoraproject.org", "ubuntu.com"};
+    for (gsize i = 0; i < G_N_ELEMENTS(vendors); i++) {
+        g_autofree char *folder = g_build_filename(g_getenv("HOSTBED_SOURCE_DIR"),
+                                                   "osdb/data/os", vendors[i], NULL);
+        g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+        const char *name;
+        guint count = 0;
+        assert_non_null(dir);
+        while ((name = g_dir_read_name(dir))) {
+            g_autofree char *file = g_build_filename(folder, name, NULL);
+            if (g_str_has_suffix(name, ".xml"))
+                count += check_images(file);
+        }
+        assert_int_not_equal(count, 0);
+    }
+}
+
 int
 main(void)
 {
@@ -173,6 +215,7 @@ main(void)
         cmocka_unit_test(the_pace_is_that_of_the_last_seconds),
         cmocka_unit_test(names_of_files_are_those_of_addresses),
         cmocka_unit_test(vendors_list_what_they_publish),
+        cmocka_unit_test(each_image_of_the_database_is_listed),
     };
     return cmocka_run_group_tests_name("fetch", tests, NULL, NULL);
 }
