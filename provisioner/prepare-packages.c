@@ -12,39 +12,41 @@
 #include "error.h"
 
 typedef struct {
-    const char *manager; /* as libguestfs names it */
+    const char *program; /* a system that has it installs by it */
     /* %1$s: packages, quoted; %2$s: the mirror, quoted, or '' */
     const char *script;
 } Manager;
 
 static const Manager managers[] = {
-    {"apt", "set -e; export DEBIAN_FRONTEND=noninteractive; mirror=%2$s; set -- %1$s\n"
-            "if [ -n \"$mirror\" ]; then . /etc/os-release\n"
-            "  echo \"deb $mirror $VERSION_CODENAME main\" >/tmp/hostbed.list\n"
-            "  sources='-o Dir::Etc::SourceList=/tmp/hostbed.list -o "
-            "Dir::Etc::SourceParts=/dev/null'\n"
-            "fi\n"
-            "apt-get $sources -q update >&2\n"
-            "apt-get $sources -q -y --no-install-recommends install \"$@\" >&2\n"
-            "apt-get clean; rm -f /tmp/hostbed.list\n"},
-    {"dnf",
+    {"/usr/bin/apt-get",
+     "set -e; export DEBIAN_FRONTEND=noninteractive; mirror=%2$s; set -- %1$s\n"
+     "if [ -n \"$mirror\" ]; then . /etc/os-release\n"
+     "  echo \"deb $mirror $VERSION_CODENAME main\" >/tmp/hostbed.list\n"
+     "  sources='-o Dir::Etc::SourceList=/tmp/hostbed.list -o "
+     "Dir::Etc::SourceParts=/dev/null'\n"
+     "fi\n"
+     "apt-get $sources -q update >&2\n"
+     "apt-get $sources -q -y --no-install-recommends install \"$@\" >&2\n"
+     "apt-get clean; rm -f /tmp/hostbed.list\n"},
+    {"/usr/bin/dnf",
      "set -e; mirror=%2$s; set -- %1$s\n"
      "if [ -n \"$mirror\" ]; then\n"
      "  set -- --repofrompath=\"hostbed,$mirror\" --repo=hostbed --nogpgcheck \"$@\"\n"
      "fi\n"
      "dnf -q -y --setopt=install_weak_deps=False install \"$@\" >&2; dnf -q clean all\n"},
-    {"apk", "set -e; mirror=%2$s; set -- %1$s\n"
-            "if [ -n \"$mirror\" ]; then set -- --repository \"$mirror\" \"$@\"; fi\n"
-            "apk add --no-cache \"$@\" >&2\n"},
+    {"/sbin/apk",
+     "set -e; mirror=%2$s; set -- %1$s\n"
+     "if [ -n \"$mirror\" ]; then set -- --repository \"$mirror\" \"$@\"; fi\n"
+     "apk add --no-cache \"$@\" >&2\n"},
 };
 
+/* libguestfs knows it only of what it has inspected, which is not done where the root is
+ * known. */
 static const Manager *
 find_manager(Prepare *prepare)
 {
-    g_autofree char *name =
-        guestfs_inspect_get_package_management(prepare->g, prepare->root);
-    for (guint i = 0; name && i < G_N_ELEMENTS(managers); i++)
-        if (g_str_equal(managers[i].manager, name))
+    for (guint i = 0; i < G_N_ELEMENTS(managers); i++)
+        if (prepare_exists(prepare, managers[i].program))
             return &managers[i];
     return NULL;
 }
