@@ -47,7 +47,6 @@
 #define STATUS_DD (1u << 0)
 
 /* Of a register: far longer than any machine takes. */
-#define READY_MS 120000
 
 typedef struct {
     uint64_t address;
@@ -91,6 +90,8 @@ e1000e_write(const E1000e *nic, unsigned offset, uint32_t value)
     nic->registers[offset / 4] = value;
 }
 
+int e1000e_ready_ms = 120000; /* a host under emulation on a busy machine */
+
 /* ---- waiting
  * ------------------------------------------------------------------------------------ */
 
@@ -98,7 +99,7 @@ e1000e_write(const E1000e *nic, unsigned offset, uint32_t value)
 static bool
 wait_for_register(const E1000e *nic, unsigned offset, uint32_t bits, uint32_t wanted)
 {
-    int64_t end_ms = now_ms() + READY_MS;
+    int64_t end_ms = now_ms() + e1000e_ready_ms;
     while ((e1000e_read(nic, offset) & bits) != wanted) {
         if (now_ms() > end_ms)
             return false;

@@ -43,6 +43,9 @@ typedef struct {
     unsigned next_offered, completed; /* receive descriptors, likewise */
 } E1000e;
 
+/* So long a reset, and a link, may take. */
+extern int e1000e_ready_ms;
+
 /* Resets the NIC, and makes it ready to send and receive, looped back: what it sends it
  * receives, whatever the frame's address, and nothing leaves it. FALSE: the NIC stays in
  * reset or has no link. REGISTERS and RINGS stay the caller's. */

@@ -112,7 +112,10 @@ static void
 it_needs_a_link(void **state)
 {
     static Played played;
+    const int usual = e1000e_ready_ms;
+    e1000e_ready_ms = 20;
     start(&played, 0);
+    e1000e_ready_ms = usual;
 }
 
 static void
