@@ -46,8 +46,6 @@
 #define COMMAND_RS (1u << 3) /* the NIC sets DD when it is done */
 #define STATUS_DD (1u << 0)
 
-/* Of a register: far longer than any machine takes. */
-
 typedef struct {
     uint64_t address;
     uint16_t length;
