@@ -30,6 +30,7 @@ leave(Client *client)
     gboolean waited = client->waits_up;
     g_ptr_array_remove(server->clients, client);
     g_queue_remove(&server->deferred, client);
+    live_work_forget(client);
     live_client_free(client);
     gboolean runs = FALSE;
     for (guint i = 0; i < server->lab->hosts->len; i++)

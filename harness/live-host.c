@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 
 #include "boot-warm.h"
-#include "compare.h"
-#include "emit.h"
 #include "error.h"
 #include "lab-boot-private.h"
 #include "live-private.h"
@@ -148,8 +146,8 @@ live_host_drop(Host *host)
  * --------------------------------------------------------------------------------------
  */
 
-static void
-on_step(const char *what, gpointer user_data)
+void
+live_host_step(const char *what, gpointer user_data)
 {
     Host *host = user_data;
     g_autofree char *text = g_strdup_printf("%s: %s", host->plan->host_id, what);
@@ -157,8 +155,8 @@ on_step(const char *what, gpointer user_data)
     live_client_tell(host->server, "step", text);
 }
 
-static void
-warn(Host *host, const char *event, const char *text)
+void
+live_host_warn(Host *host, const char *event, const char *text)
 {
     g_autofree char *whole = g_strdup_printf("%s: %s", host->plan->host_id, text);
     g_message("%s: %s", event, whole);
@@ -168,7 +166,7 @@ warn(Host *host, const char *event, const char *text)
 static void
 on_warm(BootWarmKind kind, const char *text, gpointer user_data)
 {
-    warn(user_data, kind == BOOT_WARM_WARNING ? "warning" : "step", text);
+    live_host_warn(user_data, kind == BOOT_WARM_WARNING ? "warning" : "step", text);
 }
 
 static gboolean
@@ -205,7 +203,7 @@ boot_options(Host *host)
         .log_dir = host->log_dir,
         .interrupt = host->server->interrupt,
         .segments = host->server->segments,
-        .step = on_step,
+        .step = live_host_step,
         .user_data = host,
     };
 }
@@ -231,7 +229,7 @@ begin(Host *host, GError **error)
         return FALSE;
     const BootOptions options = boot_options(host);
     if (host->server->options->warm && !is_warm(host))
-        on_step("no template, since networks join it with others", host);
+        live_host_step("no template, since networks join it with others", host);
     host->boot =
         is_warm(host) ? boot_warm(&options, on_warm, error) : boot_begin(&options, error);
     if (!host->boot)
@@ -253,10 +251,10 @@ meet(Host *host, GError **error)
     if (host->boot->retried) {
         g_autofree char *text = g_strdup_printf(
             "the host was started twice; the first time: %s", host->boot->retried);
-        warn(host, "warning", text);
+        live_host_warn(host, "warning", text);
     }
     for (guint i = 0; (trouble = guest_hello_nth(host->boot->guest, "trouble", i)); i++)
-        warn(host, "warning", trouble);
+        live_host_warn(host, "warning", trouble);
     return TRUE;
 }
 
@@ -264,52 +262,6 @@ static gboolean
 join(Host *host, GError **error)
 {
     return !is_joined(host) || lab_boot_join(host->boot, error);
-}
-
-static guint
-tell_differences(Host *host, const GPtrArray *results)
-{
-    guint count = 0;
-    for (guint i = 0; i < results->len; i++) {
-        const CaseResult *result = results->pdata[i];
-        if (!outcome_is_bad(result->outcome))
-            continue;
-        g_autofree char *text = g_strdup_printf(
-            "%s: %s%s%s", result->name, result->message ? result->message : "it differs",
-            result->output ? "\n" : "", result->output ? result->output : "");
-        warn(host, "difference", g_strchomp(text));
-        count++;
-    }
-    return count;
-}
-
-/* Compares the host with its manifest. */
-static gboolean
-check(Host *host, GError **error)
-{
-    const Plan *plan = host->plan;
-    on_step("comparing it with its manifest", host);
-    g_autoptr(GString) manifest = g_string_new(NULL);
-    emit_manifest(plan, manifest);
-    g_autofree char *observation =
-        guest_observe(host->boot->guest, boot_cancellable(host->boot), error);
-    if (!observation) {
-        boot_explain(host->boot, error);
-        return FALSE;
-    }
-    log_dir_put(host->log_dir, "manifest", manifest->str, 0600);
-    log_dir_put(host->log_dir, "observation", observation, 0600);
-    g_autoptr(GPtrArray) results = compare_manifest(
-        plan->host_id, manifest->str, observation,
-        (plan->tainted ? COMPARE_TAINTED : 0) | (plan->image ? COMPARE_SYSTEM : 0));
-    guint count = tell_differences(host, results);
-    if (count == 0 || host->server->options->even_if_different)
-        return TRUE;
-    g_set_error(error, HB_ERROR, HB_FAIL,
-                "it is not the host that was asked for: it differs in %u thing%s "
-                "(--even-if-different has it all the same); logs: %s",
-                count, count == 1 ? "" : "s", host->log_dir);
-    return FALSE;
 }
 
 /* ---- several at once
@@ -417,7 +369,7 @@ live_host_start_wanted(LiveServer *server)
     gboolean ok = check_memory(server, hosts, &error) && do_all(hosts, begin, &error);
     live_server_write(server);
     ok = ok && do_all(hosts, meet, &error) && do_all(hosts, join, &error) &&
-         do_all(hosts, check, &error);
+         do_all(hosts, live_host_check, &error);
     server->starting = FALSE;
     if (ok)
         are_up(server, hosts);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What live-serve.c (the lab), live-host.c (its hosts), live-client.c (who is connected)
- * and live-request.c (what they ask for) share.
+ * What live-serve.c (the lab), live-host.c and live-check.c (its hosts), live-client.c
+ * (who is connected), live-request.c and live-work.c (what they ask for) share.
  */
 #pragma once
 
@@ -41,6 +41,8 @@ struct LiveServer {
     GPtrArray *hosts;   /* Host */
     GPtrArray *clients; /* Client */
     GQueue deferred;    /* Client whose request waits for a host's fate to be known */
+    GQueue work;        /* live-work.c */
+    guint work_pulse;   /* source, while there is any */
     GCancellable *interrupt;
     Segments *segments; /* the networks between the hosts; NULL: there are none */
     gboolean down;
@@ -69,6 +71,30 @@ gboolean live_host_has_ended(const Host *host);
 void live_host_bury(LiveServer *server);
 void live_host_stop(Host *host);
 void live_host_drop(Host *host);
+/* What HOST (a Host) does, as a BootStep. */
+void live_host_step(const char *what, gpointer host);
+/* EVENT ("warning", "difference") for the log, and for those who wait for hosts. */
+void live_host_warn(Host *host, const char *event, const char *text);
+
+/* ---- live-check.c */
+
+/* Looks what the host, which is up, is like: GPtrArray of CaseResult. */
+GPtrArray *live_host_compare(Host *host, GError **error);
+/* The same at its start; HB_FAIL: it differs, and all that was told. */
+gboolean live_host_check(Host *host, GError **error);
+
+/* ---- live-work.c */
+
+/* What CLIENT asks for takes a while or changes HOST: it is done when all that was asked
+ * for before is. */
+void live_work_add(Client *client, Host *host);
+gboolean live_work_waits(const LiveServer *server);
+/* Does the first, and answers. */
+void live_work_do(LiveServer *server);
+/* CLIENT leaves: what was not begun is not done for it. */
+void live_work_forget(Client *client);
+/* Nothing is done any more; those who wait are told. */
+void live_work_clear(LiveServer *server, const GError *error);
 
 /* ---- live-client.c */
 
@@ -93,5 +119,8 @@ int live_client_steal(Client *client);
 void live_request(Client *client);
 /* Those that waited for a host's fate. */
 void live_request_deferred(LiveServer *server);
+/* Why nothing can be asked of HOST (or NULL) of this NAME now; NULL: it can. Owned by
+ * the caller. */
+GError *live_request_obstacle(const char *name, const Host *host);
 /* What HOST's console prints goes to those who have it. */
 void live_request_listen(Host *host);

@@ -186,13 +186,16 @@ static const struct {
     void (*on_lab)(Client *client);
     void (*on_host)(Client *client, Host *host);
 } requests[] = {
-    {"up", on_up, NULL},           {"down", on_down, NULL}, {"agent", NULL, on_agent},
-    {"console", NULL, on_console}, {"qmp", NULL, on_qmp},
+    {"up", on_up, NULL},       {"down", on_down, NULL},
+    {"agent", NULL, on_agent}, {"console", NULL, on_console},
+    {"qmp", NULL, on_qmp},     {"verify", NULL, live_work_add},
 };
 
-static GError *
-no_host(const char *name, const Host *host)
+GError *
+live_request_obstacle(const char *name, const Host *host)
 {
+    if (host && host->boot && host->told->state == LIVE_UP)
+        return NULL;
     if (!host || !host->told)
         return g_error_new(HB_ERROR, HB_USAGE, "the host '%s' is not up", name);
     if (host->told->state == LIVE_FAILED)
@@ -211,16 +214,16 @@ live_request(Client *client)
     for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
         if (g_strcmp0(name, requests[i].name) != 0)
             continue;
-        if (requests[i].on_lab) {
+        g_autoptr(GError) obstacle =
+            live_request_obstacle(host_name ? host_name : "", host);
+        if (requests[i].on_lab)
             requests[i].on_lab(client);
-        } else if (host && host->boot && live_host_has_ended(host)) {
+        else if (host && host->boot && live_host_has_ended(host))
             g_queue_push_tail(&server->deferred, client);
-        } else if (host && host->boot && host->told->state == LIVE_UP) {
+        else if (obstacle)
+            live_client_fail(client, obstacle);
+        else
             requests[i].on_host(client, host);
-        } else {
-            g_autoptr(GError) error = no_host(host_name ? host_name : "", host);
-            live_client_fail(client, error);
-        }
         return;
     }
     g_autoptr(GError) error =

@@ -103,6 +103,8 @@ live(LiveServer *server)
     while (!server->down) {
         if (live_host_any_wanted(server))
             live_host_start_wanted(server);
+        else if (live_work_waits(server))
+            live_work_do(server);
         else
             g_main_context_iteration(NULL, TRUE);
         live_host_bury(server);
@@ -133,11 +135,13 @@ send_last_words(LiveServer *server)
     guint timer = g_timeout_add(LAST_WORDS_MS, on_late, &late);
     g_autoptr(GError) error =
         g_error_new(HB_ERROR, HB_INTERRUPTED, "the lab went down while it came up");
+    g_autoptr(GError) gone = g_error_new(HB_ERROR, HB_INTERRUPTED, "the lab went down");
     for (guint i = 0; i < server->clients->len; i++) {
         Client *client = server->clients->pdata[i];
         if (client->waits_up)
             live_client_fail(client, error);
     }
+    live_work_clear(server, gone);
     while (anything_is_to_be_sent(server) && !late)
         g_main_context_iteration(NULL, TRUE);
     if (!late)
@@ -184,6 +188,7 @@ live_serve(const LiveServeOptions *options, GError **error)
     server.interrupt = g_cancellable_new();
     server.segments = lab_boot_segments(options->plans);
     g_queue_init(&server.deferred);
+    g_queue_init(&server.work);
     add_hosts(&server);
     live_host_want(&server, options->hosts, NULL);
     add_first(&server);

@@ -3,15 +3,23 @@
  * What goes over the socket of a lab's supervisor: lines of JSON (json-line.h). Who
  * connects sends one request, {"request": …}:
  *
- *     "up"       "hosts" (all if empty) and "digest" of the lab's file: answered when
- * they are up, with {"already": …, "hosts": […]} "down"     answered by the end of the
- * connection, when nothing of the lab is left "agent"    "host": after the answer both
- * sides speak the frames of vmtests/wire.h "console"  "host": after the answer what the
- * console prints comes, and what is sent is typed there "qmp"      "host", "command", and
- * "arguments": answered with {"return": …}
+ * "up", with "hosts" (all if empty) and "digest" of the lab's file: answered when they
+ * are up, with {"already": …, "hosts": […]}.
+ *
+ * "down": answered by the end of the connection, when nothing of the lab is left.
+ *
+ * "agent", with "host": after the answer both sides speak the frames of vmtests/wire.h.
+ *
+ * "console", with "host": after the answer what the console prints comes, and what is
+ * sent is typed there.
+ *
+ * "qmp", with "host", "command" and "arguments": answered with {"return": …}.
+ *
+ * "verify", with "host": answered with {"results": […]}, of report_case_to_json().
  *
  * The supervisor tells what happens by {"event": "step"|"warning"|"difference",
- * "text": …}, and in the end {"answer": {…}} or {"error": "one sentence", "status": N}.
+ * "text": …}, that it lives while something takes long by {"event": "alive"}, and in the
+ * end {"answer": {…}} or {"error": "one sentence", "status": N}.
  */
 #pragma once
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What the commands for labs that are up share (cmd-up.c, cmd-down.c, cmd-list.c,
- * cmd-exec.c, cmd-console.c, cmd-log.c, cmd-qmp.c).
+ * cmd-exec.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c).
  */
 #pragma once
 
 #include "cli.h"
 #include "live-call.h"
 #include "live-names.h"
+#include "report.h"
 
 /* ---- cmd-up.c, cmd-up-serve.c: the order that a supervisor gets is of JSON */
 
@@ -28,3 +29,11 @@ cmd_live_find(const char *name, GPtrArray **labs, LiveName *found, GError **erro
  * which is added) was answered; or -1. ANSWER (owned by the caller) may be NULL. */
 int cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
                  GError **error);
+/* The same for what takes a while; EVENT as in live-call.h. */
+int cmd_live_ask_told(const LiveName *name, JsonObject *request, LiveCallEvent event,
+                      JsonObject **answer, GError **error);
+
+/* The "results" of ANSWER. NULL: ERROR. */
+Report *cmd_live_report(const LiveName *name, JsonObject *answer, GError **error);
+/* What differs, on standard error. */
+void cmd_live_print_differences(const Report *report);

@@ -32,6 +32,8 @@ const Command commands[] = {
     {"list", "[--json]", "what is up, since when, and how to get in", cmd_list},
     {"exec", "HOST [-- COMMAND [ARGUMENT…]]",
      "a command in a host that is up, or a shell", cmd_exec},
+    {"verify", "HOST", "compare a host that is up with its manifest once more",
+     cmd_verify},
     {"console", "HOST", "the console of a host that is up, to be read and typed at",
      cmd_console},
     {"log", "HOST", "what a host that is up and its emulator have said, in order of time",
