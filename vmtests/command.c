@@ -13,6 +13,7 @@
 
 #define OUTPUT_MAX (1 << 20)
 #define BUFFERS 4
+#define SAID_MAX 1000
 /* xmllint's, where nothing is found. */
 #define XMLLINT_EMPTY 10
 
@@ -85,8 +86,12 @@ fail_command(const char *const *argv, int status, const char *errors)
     for (size_t used = 0; *argv && used < sizeof line; argv++)
         used += (size_t)snprintf(line + used, sizeof line - used, "%s%s",
                                  used > 0 ? " " : "", *argv);
+    /* What went wrong is often not in the first line ("Failed to create domain"). */
+    size_t said = strlen(errors);
+    while (said > 0 && errors[said - 1] == '\n')
+        said--;
     fail_msg("'%s' ended with status %d and said \"%.*s\"", line, status,
-             (int)strcspn(errors, "\n"), errors);
+             said > SAID_MAX ? SAID_MAX : (int)said, errors);
 }
 
 const char *

@@ -384,7 +384,8 @@ open_nic_at(Bench *bench, unsigned number, const char *address)
         fail_msg("the registers of %s cannot be mapped: %s", nic->address,
                  strerror(errno));
     Mapping rings = map_page(bench, nic, VFIO_READ | VFIO_WRITE);
-    if (!e1000e_start(&nic->driver, nic->registers, rings.at, rings.iova))
+    if (!e1000e_start(&nic->driver, nic->registers, rings.at, rings.iova,
+                      E1000E_READY_MS))
         fail_msg("%s is not ready after its reset", nic->address);
     return nic;
 }

@@ -88,8 +88,6 @@ e1000e_write(const E1000e *nic, unsigned offset, uint32_t value)
     nic->registers[offset / 4] = value;
 }
 
-int e1000e_ready_ms = 120000; /* a host under emulation on a busy machine */
-
 /* ---- waiting
  * ------------------------------------------------------------------------------------ */
 
@@ -97,7 +95,7 @@ int e1000e_ready_ms = 120000; /* a host under emulation on a busy machine */
 static bool
 wait_for_register(const E1000e *nic, unsigned offset, uint32_t bits, uint32_t wanted)
 {
-    int64_t end_ms = now_ms() + e1000e_ready_ms;
+    int64_t end_ms = now_ms() + nic->ready_ms;
     while ((e1000e_read(nic, offset) & bits) != wanted) {
         if (now_ms() > end_ms)
             return false;
@@ -165,9 +163,13 @@ e1000e_restart(E1000e *nic)
 }
 
 bool
-e1000e_start(E1000e *nic, volatile uint32_t *registers, void *rings, uint64_t rings_iova)
+e1000e_start(E1000e *nic, volatile uint32_t *registers, void *rings, uint64_t rings_iova,
+             int ready_ms)
 {
-    *nic = (E1000e){.registers = registers, .rings = rings, .rings_iova = rings_iova};
+    *nic = (E1000e){.registers = registers,
+                    .rings = rings,
+                    .rings_iova = rings_iova,
+                    .ready_ms = ready_ms};
     return e1000e_restart(nic);
 }
 

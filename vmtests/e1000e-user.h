@@ -38,19 +38,20 @@ typedef struct {
     volatile uint32_t *registers; /* BAR 0 */
     unsigned char *rings;         /* E1000E_RINGS_BYTES */
     uint64_t rings_iova;
-    bool wired; /* frames leave it and come from its network; else it is looped back */
+    int ready_ms; /* so long a reset, and a link, may take */
+    bool wired;   /* frames leave it and come from its network; else it is looped back */
     unsigned next_sent, sent;         /* transmit descriptors: next to use, next to end */
     unsigned next_offered, completed; /* receive descriptors, likewise */
 } E1000e;
 
-/* So long a reset, and a link, may take. */
-extern int e1000e_ready_ms;
+/* What a reset, and a link, may take: far longer than any machine does. */
+#define E1000E_READY_MS 120000
 
 /* Resets the NIC, and makes it ready to send and receive, looped back: what it sends it
  * receives, whatever the frame's address, and nothing leaves it. FALSE: the NIC stays in
  * reset or has no link. REGISTERS and RINGS stay the caller's. */
-bool
-e1000e_start(E1000e *nic, volatile uint32_t *registers, void *rings, uint64_t rings_iova);
+bool e1000e_start(E1000e *nic, volatile uint32_t *registers, void *rings,
+                  uint64_t rings_iova, int ready_ms);
 /* The same again, as .wired now says: descriptors that the NIC still had are forgotten.
  */
 bool e1000e_restart(E1000e *nic);

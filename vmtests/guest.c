@@ -230,7 +230,7 @@ exchange_frames(void)
     volatile uint32_t *registers = open_registers(slot);
     read_mac(registers, mac);
     make_frame(mac);
-    e1000e_start(&nic, registers, rings, (uintptr_t)rings);
+    e1000e_start(&nic, registers, rings, (uintptr_t)rings, E1000E_READY_MS);
     e1000e_write(&nic, RCTL, e1000e_read(&nic, RCTL) & ~RCTL_LOOPBACK);
     e1000e_offer(&nic, (uintptr_t)buffer);
     for (bool heard = false; !is_spoken_to();) {
