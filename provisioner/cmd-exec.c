@@ -89,6 +89,24 @@ run(RunSession *session, const LiveName *name, GuestExit *result, GError **error
 }
 
 int
+cmd_exec_in(const LiveName *name, const RunOptions *options, const char *const *argv)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GCancellable) interrupt = g_cancellable_new();
+    RunSession session = {.options = options,
+                          .argv = argv,
+                          .start_us = g_get_monotonic_time(),
+                          .interrupt = interrupt,
+                          .doing = "waiting for the host"};
+    GuestExit result = {0};
+    run_watch(&session);
+    g_cancellable_push_current(interrupt);
+    run(&session, name, &result, &error);
+    g_cancellable_pop_current(interrupt);
+    return run_finish(&session, &result, error);
+}
+
+int
 cmd_exec(int argc, char **argv)
 {
     static const char *const shell[] = {"sh", NULL};
@@ -110,16 +128,5 @@ cmd_exec(int argc, char **argv)
     LiveName name;
     if (!cmd_live_find(argv[1], &labs, &name, &error))
         return cli_fail(error);
-    g_autoptr(GCancellable) interrupt = g_cancellable_new();
-    RunSession session = {.options = &options,
-                          .argv = argc > 2 ? (const char *const *)argv + 2 : shell,
-                          .start_us = g_get_monotonic_time(),
-                          .interrupt = interrupt,
-                          .doing = "waiting for the host"};
-    GuestExit result = {0};
-    run_watch(&session);
-    g_cancellable_push_current(interrupt);
-    run(&session, &name, &result, &error);
-    g_cancellable_pop_current(interrupt);
-    return run_finish(&session, &result, error);
+    return cmd_exec_in(&name, &options, argc > 2 ? (const char *const *)argv + 2 : shell);
 }

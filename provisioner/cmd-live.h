@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What the commands for labs that are up share (cmd-up.c, cmd-down.c, cmd-list.c,
- * cmd-exec.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c).
+ * cmd-exec.c, cmd-ssh.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c).
  */
 #pragma once
 
 #include "cli.h"
+#include "cmd-run.h"
 #include "live-call.h"
 #include "live-names.h"
 #include "report.h"
@@ -37,3 +38,8 @@ int cmd_live_ask_told(const LiveName *name, JsonObject *request, LiveCallEvent e
 Report *cmd_live_report(const LiveName *name, JsonObject *answer, GError **error);
 /* What differs, on standard error. */
 void cmd_live_print_differences(const Report *report);
+
+/* ---- cmd-exec.c */
+
+/* Runs a command there as if it ran here; the status to exit with. Once in a process. */
+int cmd_exec_in(const LiveName *name, const RunOptions *options, const char *const *argv);

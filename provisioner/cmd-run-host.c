@@ -118,6 +118,8 @@ run_finish(RunSession *session, const GuestExit *result, const GError *error)
         return cli_fail_with(HB_TIMEOUT,
                              "the host was not up within the %g s of --timeout%s",
                              limit_s, logs);
+    if (error && error->code == HB_INTERRUPTED && session->options->ends_silently)
+        return HB_INTERRUPTED;
     if (error)
         return cli_fail(error);
     if (result->timed_out)

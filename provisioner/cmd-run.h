@@ -23,6 +23,7 @@ typedef struct {
     GStrv modules;
     double timeout_s;
     gboolean tty, capture, no_retry, warm, verbose;
+    gboolean ends_silently; /* nobody is told that a signal ended it */
 } RunOptions;
 
 void run_options_clear(RunOptions *options);

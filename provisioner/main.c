@@ -32,6 +32,10 @@ const Command commands[] = {
     {"list", "[--json]", "what is up, since when, and how to get in", cmd_list},
     {"exec", "HOST [-- COMMAND [ARGUMENT…]]",
      "a command in a host that is up, or a shell", cmd_exec},
+    {"ssh", "HOST [-- COMMAND [ARGUMENT…]]",
+     "log in by ssh to a host that is up, where it has an ssh server", cmd_ssh},
+    {"ssh-config", "[LAB…]", "what ssh, scp and Ansible need to reach hosts that are up",
+     cmd_ssh_config},
     {"verify", "HOST", "compare a host that is up with its manifest once more",
      cmd_verify},
     {"console", "HOST", "the console of a host that is up, to be read and typed at",
@@ -58,7 +62,7 @@ print_help(FILE *out)
           "Commands:\n",
           out);
     for (const Command *command = commands; command->name; command++)
-        fprintf(out, "  %-9s %s\n", command->name, command->summary);
+        fprintf(out, "  %-10s %s\n", command->name, command->summary);
     fputs("\n'hostbed COMMAND --help' tells more; hostbed(1) tells all.\n", out);
 }
 
