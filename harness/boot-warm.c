@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 
 #include "boot-private.h"
+#include "lab-boot.h"
 #include "template-store.h"
-#include "template.h"
 
 typedef struct {
     const BootOptions *options;
@@ -27,18 +27,18 @@ tell(const Warm *warm, BootWarmKind kind, const char *format, ...)
 
 /* SINCE: NULL if it was made now. */
 static void
-tell_template(const Warm *warm, const Template *template, const char *since)
+tell_template(const Warm *warm, const LabTemplate *template, const char *since)
 {
     const Plan *plan = warm->options->plan;
     tell(warm, BOOT_WARM_NOTE, "template of %s/%s: %s%s as %.12s", plan->lab_name,
          plan->host_id, since ? "kept since " : "made now, and kept", since ? since : "",
-         template_key(template));
+         lab_template_key(template));
 }
 
 /* Says what became of TEMPLATE (NULL: it is gone), and forgets it unless the TROUBLE,
  * which REASON says, passes. */
 static void
-give_up_kept(const Warm *warm, const Template *template, const char *trouble,
+give_up_kept(const Warm *warm, const LabTemplate *template, const char *trouble,
              const GError *reason)
 {
     gboolean stays = template && template_store_is_passing(reason);
@@ -46,7 +46,7 @@ give_up_kept(const Warm *warm, const Template *template, const char *trouble,
          stays ? "is not used this time" : "is thrown away, and made anew",
          trouble ? trouble : reason->message);
     if (template && !stays)
-        template_forget(template);
+        lab_template_forget(template);
 }
 
 /* A clone of the template that is kept. NULL: there is none that lives; without ERROR one
@@ -57,12 +57,12 @@ clone_kept(const Warm *warm, GError **error)
     const BootOptions *options = warm->options;
     g_autofree char *trouble = NULL;
     g_autoptr(GError) reason = NULL;
-    g_autoptr(Template) template = template_kept(options, NULL, &trouble);
-    Boot *boot =
-        template ? template_clone(template, options->log_dir, options->interrupt, &reason)
-                 : NULL;
+    g_autoptr(LabTemplate) template = lab_template_kept(options, NULL, &trouble);
+    Boot *boot = template ? template_clone(lab_template_single(template),
+                                           options->log_dir, options->interrupt, &reason)
+                          : NULL;
     if (boot)
-        tell_template(warm, template, template_kept_since(template));
+        tell_template(warm, template, lab_template_kept_since(template));
     if (boot || (!template && !trouble))
         return boot;
     if (reason && g_cancellable_is_cancelled(options->interrupt)) {
@@ -81,19 +81,20 @@ freeze_and_keep(const Warm *warm, Boot **boot, GError **error)
     g_autoptr(GError) reason = NULL;
     g_autofree char *log_dir = g_build_filename((*boot)->log_dir, "clone", NULL);
     boot_step(warm->options, "keeping the template");
-    g_autoptr(Template) template = template_freeze(boot, &reason);
-    if (!template && !*boot) {
+    Template *frozen = template_freeze(boot, &reason);
+    if (!frozen && !*boot) {
         g_propagate_error(error, g_steal_pointer(&reason));
         return;
     }
-    if (!template || !template_keep(template, NULL, &reason))
+    g_autoptr(LabTemplate) template = frozen ? lab_template_of(frozen) : NULL;
+    if (!template || !lab_template_keep(template, NULL, &reason))
         tell(warm, BOOT_WARM_WARNING, "the host is not kept: %s", reason->message);
     else
         tell_template(warm, template, NULL);
     if (!template)
         return;
     mkdir(log_dir, 0700);
-    *boot = template_clone(template, log_dir, warm->options->interrupt, error);
+    *boot = template_clone(frozen, log_dir, warm->options->interrupt, error);
 }
 
 Boot *

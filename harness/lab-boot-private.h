@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What lab-boot.c, which starts the hosts of a lab, lab-template.c, which freezes
- * them, and live-*.c, which starts them one by one and keeps them, share.
+ * them, lab-template-keep.c, which keeps what is frozen, and live-*.c, which starts them
+ * one by one and keeps them up, share.
  */
 #pragma once
 
 #include "lab-boot.h"
 
+struct LabTemplate {
+    GPtrArray *templates; /* Template; that of the host that is meant first */
+    GBytes *networks;     /* segments_state(); NULL: there are none */
+    char *key;            /* in the store, or NULL */
+    char *made;           /* of one that was found there: when */
+};
+
+LabTemplate *lab_template_new(void);
 LabBoot *lab_boot_new(void);
 /* For the networks that join PLANS (Plan); NULL: there is none. */
 Segments *lab_boot_segments(const GPtrArray *plans);

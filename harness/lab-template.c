@@ -17,12 +17,7 @@
  * would on any wire. */
 #define SETTLE_MS 500
 
-struct LabTemplate {
-    GPtrArray *templates; /* Template; that of the host that is meant first */
-    GBytes *networks;     /* segments_state(); NULL: there are none */
-};
-
-static LabTemplate *
+LabTemplate *
 lab_template_new(void)
 {
     LabTemplate *template = g_new0(LabTemplate, 1);
@@ -37,6 +32,8 @@ lab_template_free(LabTemplate *template)
         return;
     g_ptr_array_unref(template->templates);
     g_clear_pointer(&template->networks, g_bytes_unref);
+    g_free(template->key);
+    g_free(template->made);
     g_free(template);
 }
 

@@ -349,7 +349,7 @@ discard(void *template)
 static void *
 kept_with(const SessionOptions *options, const BootOptions *boot, gpointer trouble)
 {
-    return template_kept(boot, options->manifest, trouble);
+    return lab_template_kept(boot, options->manifest, trouble);
 }
 
 /* Only templates of single hosts are kept. */
@@ -358,35 +358,27 @@ kept(const SessionOptions *options, char **how, char **trouble)
 {
     if (options->peers && options->peers->len > 0)
         return NULL;
-    Template *template = with_boot_options(options, NULL, kept_with, trouble);
-    if (!template)
-        return NULL;
-    *how = g_strdup_printf("kept since %s as %.12s", template_kept_since(template),
-                           template_key(template));
-    return lab_template_of(template);
+    LabTemplate *template = with_boot_options(options, NULL, kept_with, trouble);
+    if (template)
+        *how =
+            g_strdup_printf("kept since %s as %.12s", lab_template_kept_since(template),
+                            lab_template_key(template));
+    return template;
 }
 
 static gboolean
 keep(const SessionOptions *options, void *template, char **how, GError **error)
 {
-    Template *single = lab_template_single(template);
-    if (!single) {
-        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED,
-                            "templates of several hosts are not kept");
+    if (!lab_template_keep(template, options->manifest, error))
         return FALSE;
-    }
-    if (!template_keep(single, options->manifest, error))
-        return FALSE;
-    *how = g_strdup_printf("kept as %.12s", template_key(single));
+    *how = g_strdup_printf("kept as %.12s", lab_template_key(template));
     return TRUE;
 }
 
 static void
 forget(void *template)
 {
-    const Template *single = lab_template_single(template);
-    if (single)
-        template_forget(single);
+    lab_template_forget(template);
 }
 
 typedef struct {
@@ -398,7 +390,7 @@ static void *
 key_with(const SessionOptions *options, const BootOptions *boot, gpointer user_data)
 {
     const KeyCall *call = user_data;
-    return template_key_of(boot, options->manifest, call->inputs, call->error);
+    return lab_template_key_of(boot, options->manifest, call->inputs, call->error);
 }
 
 char *

@@ -119,7 +119,7 @@ typedef struct {
 JsonObject *session_unit_to_json(const SessionUnit *unit);
 
 /* The key that such a host's template has in the store, and what it is made of, as
- * template_key_of(). */
+ * lab_template_key_of(). */
 char *
 session_template_key(const SessionOptions *options, GPtrArray **inputs, GError **error);
 

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What template.c, which freezes and clones, and template-keep.c share.
+ * What template.c, which freezes and clones, and template-keep.c, which writes down and
+ * reads, share with those who do that for all hosts of a lab.
  */
 #pragma once
 
 #include "boot-private.h"
+#include "template-store.h"
 #include "template.h"
 
 struct Template {
     BootRecipe *recipe;
     int state_fd;
     char *nonce; /* of the host: who has it was not booted again */
-    char *key;   /* in the store, or NULL */
-    char *made;  /* of one that was found there: when */
 };
+
+/* All of TEMPLATE goes into the entry that WRITER makes. */
+gboolean template_write(const Template *template, TemplateWriter *writer, GError **error);
+/* Whether STORED is of such a host as PLAN's. */
+gboolean template_fits(const StoredTemplate *stored, const Plan *plan);
+/* The template of RECIPE's host, which fits, with the files of STORED. */
+Template *template_from_store(BootRecipe *recipe, StoredTemplate *stored);

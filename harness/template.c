@@ -164,8 +164,6 @@ template_free(Template *template)
         close(template->state_fd);
     boot_recipe_unref(template->recipe);
     g_free(template->nonce);
-    g_free(template->key);
-    g_free(template->made);
     g_free(template);
 }
 

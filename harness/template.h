@@ -48,23 +48,3 @@ typedef struct {
 Boot *
 template_start(const Template *template, const TemplateStart *start, GError **error);
 gboolean template_wake(const Template *template, Boot *clone, GError **error);
-
-/* ---- templates that are kept between runs (template-store.h) */
-
-/* The one that is kept of the host that OPTIONS start and that is compared with MANIFEST
- * (or NULL). NULL: there is none. Then *TROUBLE, owned by the caller, says what was wrong
- * with one that was there, which is thrown away; or it is NULL. */
-Template *template_kept(const BootOptions *options, const char *manifest, char **trouble);
-/* Keeps TEMPLATE, of a host that was started with `keep`; it is used as before. FALSE: it
- * is not kept. */
-gboolean template_keep(Template *template, const char *manifest, GError **error);
-/* Its key, or NULL: it is not kept; and when it was made, if it was found in the store.
- */
-const char *template_key(const Template *template);
-const char *template_kept_since(const Template *template);
-/* Throws away what is kept of it. */
-void template_forget(const Template *template);
-/* The key that the template of such a host has, owned by the caller; *INPUTS (GPtrArray,
- * template-key.h), too, is what it is made of. */
-char *template_key_of(const BootOptions *options, const char *manifest,
-                      GPtrArray **inputs, GError **error);

@@ -109,13 +109,10 @@ add_lab(GPtrArray *labs, const char *filename, char *name /* taken */)
 static gint64
 memory_of(const Plan *plan, const GPtrArray *plans)
 {
+    g_autoptr(GPtrArray) peers = plan_peers(plan, plans);
     gint64 bytes = plan_memory_needed(plan);
-    for (guint i = 0; i < plans->len; i++) {
-        const Plan *other = plans->pdata[i];
-        if (g_ptr_array_find_with_equal_func(plan->peers, other->host_id, g_str_equal,
-                                             NULL))
-            bytes += plan_memory_needed(other);
-    }
+    for (guint i = 0; i < peers->len; i++)
+        bytes += plan_memory_needed(peers->pdata[i]);
     return bytes;
 }
 

@@ -125,20 +125,6 @@ run_session(TestWorker *worker, SessionOptions *session, GError **error)
     return status;
 }
 
-/* const Plan *, of MACHINES: the hosts that networks join with that of MACHINE. */
-static GPtrArray *
-peers_of(const Plan *machine, const GPtrArray *machines)
-{
-    GPtrArray *peers = g_ptr_array_new();
-    for (guint i = 0; i < machines->len; i++) {
-        Plan *other = machines->pdata[i];
-        if (g_ptr_array_find_with_equal_func(machine->peers, other->host_id, g_str_equal,
-                                             NULL))
-            g_ptr_array_add(peers, other);
-    }
-    return peers;
-}
-
 static HbStatus
 run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
          const GPtrArray *machines, const Selection *selection, GCancellable *interrupt,
@@ -161,7 +147,7 @@ run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
     g_autofree char *manifest = manifest_for(options, plan, error);
     if (!manifest)
         return HB_INFRASTRUCTURE;
-    g_autoptr(GPtrArray) peers = peers_of(machine, machines);
+    g_autoptr(GPtrArray) peers = plan_peers(machine, machines);
     SessionOptions session = {
         .plan = machine,
         .peers = peers,

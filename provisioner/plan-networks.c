@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The networks that a host's NICs are on.
+ * The networks that a host's NICs are on, and the hosts that they lead to.
  */
 #include "plan.h"
 
@@ -40,6 +40,19 @@ plan_joins_hosts(const Plan *plan, const char *network)
             return TRUE;
     }
     return FALSE;
+}
+
+GPtrArray *
+plan_peers(const Plan *plan, const GPtrArray *plans)
+{
+    GPtrArray *list = g_ptr_array_new();
+    for (guint i = 0; i < plans->len; i++) {
+        Plan *other = g_ptr_array_index(plans, i);
+        if (g_ptr_array_find_with_equal_func(plan->peers, other->host_id, g_str_equal,
+                                             NULL))
+            g_ptr_array_add(list, other);
+    }
+    return list;
 }
 
 GPtrArray *

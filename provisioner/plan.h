@@ -227,6 +227,9 @@ const PlanFunction *plan_function(const Plan *plan, const char *id);
  * fills its .parent. */
 GPtrArray *plan_pluggable(const Plan *plan);
 
+/* const Plan *: those of PLANS that are of PLAN's peers, in their order. */
+GPtrArray *plan_peers(const Plan *plan, const GPtrArray *plans);
+
 /* The names of the networks that functions are on, each once, sorted; borrowed from PLAN.
  */
 GPtrArray *plan_networks(const Plan *plan);

@@ -15,6 +15,7 @@
 
 #include "error.h"
 #include "image-fixture.h"
+#include "lab-boot.h"
 #include "plan-fixture.h"
 #include "plan-steps.h"
 #include "template-key.h"
@@ -248,7 +249,7 @@ files_in_arguments_make_it_impossible(void **state)
 }
 
 /* A template of the host that nobody started. */
-static Template *
+static LabTemplate *
 frozen(Bench *bench)
 {
     Template *template = g_new0(Template, 1);
@@ -262,7 +263,7 @@ frozen(Bench *bench)
     recipe->kernel = g_new0(Kernel, 1);
     recipe->kernel->release = g_strdup("6.1");
     recipe->inputs = template_key_inputs(recipe, NULL, NULL);
-    return template;
+    return lab_template_of(template);
 }
 
 static void
@@ -275,18 +276,18 @@ what_was_replaced_meanwhile_is_not_kept(void **state)
                    {change_kernel, "kernel"},
                    {change_initrd, "initramfs"}};
     g_autoptr(Bench) plain = bench_new(*state, 512 * MIB);
-    g_autoptr(Template) kept = frozen(plain);
+    g_autoptr(LabTemplate) kept = frozen(plain);
     g_autoptr(GError) none = NULL;
-    if (!template_keep(kept, "m", &none))
+    if (!lab_template_keep(kept, "m", &none))
         fail_msg("%s", none->message);
     g_autofree char *key = key_of(plain, "m");
-    assert_string_equal(template_key(kept), key);
+    assert_string_equal(lab_template_key(kept), key);
     for (gsize i = 0; i < G_N_ELEMENTS(changes); i++) {
         g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
-        g_autoptr(Template) template = frozen(bench);
+        g_autoptr(LabTemplate) template = frozen(bench);
         g_autoptr(GError) error = NULL;
         changes[i].change(bench);
-        assert_false(template_keep(template, "m", &error));
+        assert_false(lab_template_keep(template, "m", &error));
         assert_non_null(strstr(error->message, "changed meanwhile"));
         assert_non_null(strstr(error->message, changes[i].words));
     }

@@ -104,6 +104,10 @@ hosts_know_those_they_can_reach(void **state)
     /* They are started with it whom others need. */
     assert_int_equal(x->peers->len, 2);
     assert_string_equal(x->peers->pdata[1], "z");
+    g_autoptr(GPtrArray) others = plan_peers(x, plans);
+    assert_int_equal(others->len, 2);
+    assert_ptr_equal(others->pdata[0], y);
+    assert_ptr_equal(others->pdata[1], z);
     assert_int_equal(((const Plan *)plans->pdata[3])->peers->len, 0);
 }
 
