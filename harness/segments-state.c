@@ -60,56 +60,86 @@ segments_state(Segments *segments)
     return g_variant_get_data_as_bytes(state);
 }
 
-static Port *
-find_port(const Segment *segment, const char *name)
+/* ---- and back: STATE may come from anywhere
+ * ------------------------------------------------------------------------ */
+
+static gboolean
+is_queue_of(const Port *port, GVariant *state)
 {
-    for (guint i = 0; i < segment->ports->len; i++) {
-        Port *port = segment->ports->pdata[i];
-        if (g_str_equal(port->name, name))
-            return port;
+    const char *name;
+    gsize queued = 0;
+    g_autoptr(GVariant) frames = NULL;
+    g_variant_get(state, "(&s@aay)", &name, &frames);
+    gsize count = g_variant_n_children(frames);
+    if (!g_str_equal(name, port->name) || count > SEGMENT_QUEUE_FRAMES)
+        return FALSE;
+    for (gsize i = 0; i < count; i++) {
+        g_autoptr(GVariant) frame = g_variant_get_child_value(frames, i);
+        gsize length = g_variant_get_size(frame);
+        if (length < SEGMENT_FRAME_MIN || length > SEGMENT_FRAME_MAX)
+            return FALSE;
+        queued += length;
     }
-    return NULL;
+    return queued <= SEGMENT_QUEUE_BYTES;
 }
 
 static gboolean
-restore_ports(const Segment *segment, GVariantIter *ports)
+is_state_of_segment(const Segment *segment, GVariant *state)
 {
     const char *name;
-    GVariantIter *frames;
-    while (g_variant_iter_loop(ports, "(&saay)", &name, &frames)) {
-        Port *port = find_port(segment, name);
-        GVariant *frame;
-        while (port && (frame = g_variant_iter_next_value(frames))) {
-            g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(frame);
-            port_enqueue(port, bytes);
-            g_variant_unref(frame);
-        }
-        if (!port) {
-            g_variant_iter_free(frames);
+    guint per_mille;
+    g_autoptr(GVariant) ports = NULL;
+    g_variant_get(state, "(&sut(ttttt)@a(saay))", &name, &per_mille, NULL, NULL, NULL,
+                  NULL, NULL, NULL, &ports);
+    if (!g_str_equal(name, segment->name) || per_mille > 1000 ||
+        g_variant_n_children(ports) != segment->ports->len)
+        return FALSE;
+    for (guint i = 0; i < segment->ports->len; i++) {
+        g_autoptr(GVariant) port = g_variant_get_child_value(ports, i);
+        if (!is_queue_of(segment->ports->pdata[i], port))
             return FALSE;
-        }
     }
     return TRUE;
 }
 
+/* Segments and their ports come in the same order where the hosts do. */
 static gboolean
-restore_segment(Segments *segments, GVariant *state)
+is_state_of(const Segments *segments, GVariant *state)
 {
-    const char *name;
-    guint per_mille;
-    guint64 random;
-    SegmentCounts counts;
-    g_autoptr(GVariantIter) ports = NULL;
-    g_variant_get(state, "(&sut(ttttt)a(saay))", &name, &per_mille, &random,
-                  &counts.frames, &counts.delivered, &counts.lost, &counts.dropped,
-                  &counts.refused, &ports);
-    Segment *segment = segments_find(segments, name);
-    if (!segment)
+    if (!g_variant_is_normal_form(state) ||
+        g_variant_n_children(state) != segments->list->len)
         return FALSE;
-    segment->per_mille = per_mille;
-    segment->random = random;
-    segment->counts = counts;
-    return restore_ports(segment, ports);
+    for (guint i = 0; i < segments->list->len; i++) {
+        g_autoptr(GVariant) one = g_variant_get_child_value(state, i);
+        if (!is_state_of_segment(segments->list->pdata[i], one))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void
+restore_queue(Port *port, GVariant *state)
+{
+    g_autoptr(GVariant) frames = g_variant_get_child_value(state, 1);
+    for (gsize i = 0; i < g_variant_n_children(frames); i++) {
+        g_autoptr(GVariant) frame = g_variant_get_child_value(frames, i);
+        g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(frame);
+        port_enqueue(port, bytes);
+    }
+}
+
+static void
+restore_segment(Segment *segment, GVariant *state)
+{
+    SegmentCounts *counts = &segment->counts;
+    g_autoptr(GVariant) ports = NULL;
+    g_variant_get(state, "(&sut(ttttt)@a(saay))", NULL, &segment->per_mille,
+                  &segment->random, &counts->frames, &counts->delivered, &counts->lost,
+                  &counts->dropped, &counts->refused, &ports);
+    for (guint i = 0; i < segment->ports->len; i++) {
+        g_autoptr(GVariant) port = g_variant_get_child_value(ports, i);
+        restore_queue(segment->ports->pdata[i], port);
+    }
 }
 
 gboolean
@@ -117,16 +147,16 @@ segments_restore(Segments *segments, GBytes *state, GError **error)
 {
     g_autoptr(GVariant) list = g_variant_ref_sink(
         g_variant_new_from_bytes(G_VARIANT_TYPE(STATE_TYPE), state, FALSE));
-    gboolean fits = TRUE;
     g_mutex_lock(&segments->lock);
     segments->held = TRUE;
-    for (gsize i = 0; i < g_variant_n_children(list) && fits; i++) {
+    gboolean fits = is_state_of(segments, list);
+    for (guint i = 0; fits && i < segments->list->len; i++) {
         g_autoptr(GVariant) one = g_variant_get_child_value(list, i);
-        fits = restore_segment(segments, one);
+        restore_segment(segments->list->pdata[i], one);
     }
     g_mutex_unlock(&segments->lock);
     if (!fits)
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+        g_set_error(error, HB_ERROR, HB_FAIL,
                     "what was frozen on the networks is not of these hosts");
     return fits;
 }

@@ -68,6 +68,7 @@ void segments_release(Segments *segments);
 /* All that there is to know of segments that are held, with the frames that wait, once no
  * emulator sends any more; owned by the caller. */
 GBytes *segments_state(Segments *segments);
-/* SEGMENTS, new ones whose ports are connected, are held and have what STATE says. FALSE:
- * STATE is not of such networks. */
+/* SEGMENTS, new ones whose ports are connected, are held and have what STATE, which may
+ * come from anywhere, says. FALSE: it is not of such networks, or not such as they can
+ * be, and nothing of it is taken. */
 gboolean segments_restore(Segments *segments, GBytes *state, GError **error);

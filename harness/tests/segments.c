@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "error.h"
 #include "segments.h"
 
 static const char *const names[] = {"fabric", "storage", NULL};
@@ -300,9 +301,91 @@ a_state_of_others_is_refused(void **state)
     g_autoptr(GError) error = NULL;
     assert_false(segments_restore(others, frozen, &error));
     assert_non_null(strstr(error->message, "not of these hosts"));
-    g_autoptr(GBytes) noise = g_bytes_new("\377\1\2\3\377\377\377\377\7", 9);
-    g_autoptr(Segments) third = segments_new(names);
-    segments_restore(third, noise, NULL); /* whatever it makes of it, it lives */
+    assert_int_equal(error->code, HB_FAIL);
+}
+
+static void
+assert_refused(GVariant *taken)
+{
+    Scene *scene = scene_new();
+    g_autoptr(GVariant) state = g_variant_ref_sink(taken);
+    g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(state);
+    g_autoptr(GError) error = NULL;
+    assert_false(segments_restore(scene->segments, bytes, &error));
+    assert_non_null(strstr(error->message, "not of these hosts"));
+    segments_release(scene->segments);
+    pass_marker(scene->fabric[0], scene->fabric[1]);
+    assert_nothing_came(scene->fabric[1]);
+    assert_int_equal(count(scene, "fabric").frames, 1);
+    scene_free(scene);
+}
+
+/* A state of one frame too many or so: FRAMES of LENGTH bytes wait for the port NAME,
+ * which is the last of fabric's. */
+static GVariant *
+state_with(const char *segment, guint per_mille, const char *name, guint frames,
+           gsize length)
+{
+    g_autofree guint8 *frame = g_malloc0(length + 1);
+    GVariantBuilder queue, none;
+    g_variant_builder_init(&queue, G_VARIANT_TYPE("aay"));
+    g_variant_builder_init(&none, G_VARIANT_TYPE("aay"));
+    GVariant *empty = g_variant_builder_end(&none);
+    for (guint i = 0; i < frames; i++)
+        g_variant_builder_add_value(
+            &queue, g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, frame, length, 1));
+    return g_variant_new_parsed("@a(sut(ttttt)a(saay)) [('fabric', 0, 1, (1, 1, 0, 0, "
+                                "0), [(%s, %@aay), (%s, %@aay), (%s, %@aay)]),"
+                                " (%s, %u, 1, (0, 0, 0, 0, 0), [('a/nic1', %@aay)])]",
+                                ports[0], empty, ports[1], empty, name,
+                                g_variant_builder_end(&queue), segment, per_mille, empty);
+}
+
+/* What was kept on a disk, or came with an archive. */
+static void
+a_state_that_cannot_be_is_refused(void **state)
+{
+    Scene *scene = *state;
+    g_autoptr(GVariant) right = g_variant_ref_sink(
+        state_with("storage", 1000, ports[2], SEGMENT_QUEUE_FRAMES, SEGMENT_FRAME_MIN));
+    g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes(right);
+    assert_true(segments_restore(scene->segments, bytes, NULL));
+    segments_release(scene->segments);
+    for (guint i = 0; i < SEGMENT_QUEUE_FRAMES; i++)
+        receive_frame(scene->fabric[2], SEGMENT_FRAME_MIN);
+    assert_refused(state_with("other", 0, ports[2], 1, 60));
+    assert_refused(state_with("storage", 1001, ports[2], 1, 60));
+    assert_refused(state_with("storage", 0, "other", 1, 60));
+    assert_refused(state_with("storage", 0, ports[1], 1, 60));
+    assert_refused(state_with("storage", 0, ports[2], SEGMENT_QUEUE_FRAMES + 1, 60));
+    assert_refused(state_with("storage", 0, ports[2], 1, SEGMENT_FRAME_MIN - 1));
+    assert_refused(state_with("storage", 0, ports[2], 1, SEGMENT_FRAME_MAX + 1));
+    assert_refused(state_with("storage", 0, ports[2],
+                              SEGMENT_QUEUE_BYTES / SEGMENT_FRAME_MAX + 1,
+                              SEGMENT_FRAME_MAX));
+}
+
+/* Each byte of a state that was good, changed, and each end of it. */
+static void
+a_damaged_state_does_no_harm(void **state)
+{
+    Scene *scene = *state;
+    segments_hold(scene->segments);
+    send_frame(scene->fabric[0], 1, 60);
+    g_autoptr(GBytes) frozen = segments_state(scene->segments);
+    gsize length;
+    const guint8 *bytes = g_bytes_get_data(frozen, &length);
+    for (gsize i = 0; i < length; i++) {
+        g_autofree guint8 *changed = g_memdup2(bytes, length);
+        changed[i] ^= 0xff;
+        g_autoptr(GBytes) other = g_bytes_new(changed, length);
+        g_autoptr(GBytes) cut = g_bytes_new(bytes, i);
+        Scene *first = scene_new(), *second = scene_new();
+        segments_restore(first->segments, other, NULL); /* some bytes may be anything */
+        assert_false(segments_restore(second->segments, cut, NULL));
+        scene_free(first);
+        scene_free(second);
+    }
 }
 
 static void
@@ -352,6 +435,8 @@ main(void)
         TEST(losses_are_as_asked_and_the_same_again),
         TEST(what_is_held_goes_on_elsewhere),
         TEST(a_state_of_others_is_refused),
+        TEST(a_state_that_cannot_be_is_refused),
+        TEST(a_damaged_state_does_no_harm),
         TEST(frames_are_captured),
     };
     return cmocka_run_group_tests_name("segments", tests, NULL, NULL);
