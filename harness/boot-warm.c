@@ -57,7 +57,7 @@ clone_kept(const Warm *warm, GError **error)
     const BootOptions *options = warm->options;
     g_autofree char *trouble = NULL;
     g_autoptr(GError) reason = NULL;
-    g_autoptr(LabTemplate) template = lab_template_kept(options, NULL, &trouble);
+    g_autoptr(LabTemplate) template = lab_template_kept(options, NULL, NULL, &trouble);
     Boot *boot = template ? template_clone(lab_template_single(template),
                                            options->log_dir, options->interrupt, &reason)
                           : NULL;

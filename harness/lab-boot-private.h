@@ -16,6 +16,8 @@ struct LabTemplate {
 };
 
 LabTemplate *lab_template_new(void);
+/* What a peer of OWN's host is started with; borrowed from OWN. */
+BootOptions lab_boot_peer_options(const BootOptions *own, const Plan *plan);
 LabBoot *lab_boot_new(void);
 /* For the networks that join PLANS (Plan); NULL: there is none. */
 Segments *lab_boot_segments(const GPtrArray *plans);

@@ -189,8 +189,8 @@ lab_boot_join(Boot *boot, GError **error)
  * ----------------------------------------------------------------------------------- */
 
 /* What a peer needs: the programs that answer suites, and none that suites use. */
-static BootOptions
-peer_options(const BootOptions *own, const Plan *plan)
+BootOptions
+lab_boot_peer_options(const BootOptions *own, const Plan *plan)
 {
     BootOptions options = *own;
     options.plan = plan;
@@ -219,7 +219,7 @@ begin_all(LabBoot *lab, const BootOptions *own, const GPtrArray *plans,
 {
     for (guint i = 0; i < plans->len; i++) {
         const Plan *plan = plans->pdata[i];
-        BootOptions options = i == 0 ? *own : peer_options(own, plan);
+        BootOptions options = i == 0 ? *own : lab_boot_peer_options(own, plan);
         options.segments = lab->segments;
         options.log_dir = lab_boot_log_dir(own->log_dir, plan, i == 0, error);
         if (!options.log_dir)
@@ -242,7 +242,7 @@ meet_all(const LabBoot *lab, const BootOptions *own, const GPtrArray *log_dirs,
     for (guint i = 0; i < lab->boots->len; i++) {
         Boot *boot = lab->boots->pdata[i];
         const Plan *plan = boot->recipe->plan;
-        BootOptions options = i == 0 ? *own : peer_options(own, plan);
+        BootOptions options = i == 0 ? *own : lab_boot_peer_options(own, plan);
         options.log_dir = log_dirs->pdata[i];
         if (!boot_meet(boot, &options, error)) {
             lab_boot_name_error(lab, plan, error);

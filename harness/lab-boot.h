@@ -53,13 +53,14 @@ LabBoot *lab_template_clone(const LabTemplate *template, gboolean branch,
 
 /* ---- kept between runs (template-store.h) */
 
-/* The template that is kept of the host that OPTIONS start and that is compared with
- * MANIFEST (or NULL). NULL: there is none. Then *TROUBLE, owned by the caller, says what
- * was wrong with one that was there, which is thrown away; or it is NULL. */
-LabTemplate *
-lab_template_kept(const BootOptions *options, const char *manifest, char **trouble);
-/* Keeps TEMPLATE, of a host that was started with `keep`; it is used as before. FALSE: it
- * is not kept. */
+/* The template that is kept of the hosts that lab_boot() starts with OPTIONS and PEERS
+ * (or NULL), the first of which is compared with MANIFEST (or NULL). NULL: there is none.
+ * Then *TROUBLE, owned by the caller, says what was wrong with one that was there, which
+ * is thrown away; or it is NULL. */
+LabTemplate *lab_template_kept(const BootOptions *options, const GPtrArray *peers,
+                               const char *manifest, char **trouble);
+/* Keeps TEMPLATE, of hosts that were started with `keep`, as one; it is used as before.
+ * FALSE: it is not kept. */
 gboolean lab_template_keep(LabTemplate *template, const char *manifest, GError **error);
 /* Its key, or NULL: it is not kept; and when it was made, if it was found in the store.
  */
@@ -67,10 +68,10 @@ const char *lab_template_key(const LabTemplate *template);
 const char *lab_template_kept_since(const LabTemplate *template);
 /* Throws away what is kept of it. */
 void lab_template_forget(const LabTemplate *template);
-/* The key that the template of such a host has, owned by the caller; *INPUTS (GPtrArray,
+/* The key that the template of such hosts has, owned by the caller; *INPUTS (GPtrArray,
  * template-key.h), too, is what it is made of. */
-char *lab_template_key_of(const BootOptions *options, const char *manifest,
-                          GPtrArray **inputs, GError **error);
+char *lab_template_key_of(const BootOptions *options, const GPtrArray *peers,
+                          const char *manifest, GPtrArray **inputs, GError **error);
 
 /* ---- handed over */
 

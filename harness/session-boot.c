@@ -349,15 +349,12 @@ discard(void *template)
 static void *
 kept_with(const SessionOptions *options, const BootOptions *boot, gpointer trouble)
 {
-    return lab_template_kept(boot, options->manifest, trouble);
+    return lab_template_kept(boot, options->peers, options->manifest, trouble);
 }
 
-/* Only templates of single hosts are kept. */
 static void *
 kept(const SessionOptions *options, char **how, char **trouble)
 {
-    if (options->peers && options->peers->len > 0)
-        return NULL;
     LabTemplate *template = with_boot_options(options, NULL, kept_with, trouble);
     if (template)
         *how =
@@ -390,7 +387,8 @@ static void *
 key_with(const SessionOptions *options, const BootOptions *boot, gpointer user_data)
 {
     const KeyCall *call = user_data;
-    return lab_template_key_of(boot, options->manifest, call->inputs, call->error);
+    return lab_template_key_of(boot, options->peers, options->manifest, call->inputs,
+                               call->error);
 }
 
 char *

@@ -11,8 +11,7 @@
 #include "template-store.h"
 
 #define FORMAT 1
-#define FILES_MAX 289 /* the emulator has 256 slots for memory; 32 layers of a disk */
-#define DISK_PREFIX "disk-"
+#define PEERS_MAX 255
 #define WORD_MAX 4096 /* bytes of a text about it */
 #define SIZE_MAX_BYTES ((goffset)1 << 46)
 
@@ -23,6 +22,15 @@ file_free(gpointer data)
     g_free(file->name);
     g_free(file->checksum);
     g_free(file);
+}
+
+static void
+peer_free(gpointer data)
+{
+    TemplatePeer *peer = data;
+    g_free(peer->host);
+    g_free(peer->nonce);
+    g_free(peer);
 }
 
 GPtrArray *
@@ -37,7 +45,17 @@ template_about_new(void)
     TemplateAbout *about = g_new0(TemplateAbout, 1);
     about->inputs = template_inputs_new();
     about->files = template_files_new();
+    about->peers = g_ptr_array_new_with_free_func(peer_free);
     return about;
+}
+
+void
+template_about_add_peer(TemplateAbout *about, const char *host, const char *nonce)
+{
+    TemplatePeer *peer = g_new0(TemplatePeer, 1);
+    peer->host = g_strdup(host);
+    peer->nonce = g_strdup(nonce);
+    g_ptr_array_add(about->peers, peer);
 }
 
 void
@@ -47,6 +65,7 @@ template_about_free(TemplateAbout *about)
         return;
     g_ptr_array_unref(about->inputs);
     g_ptr_array_unref(about->files);
+    g_ptr_array_unref(about->peers);
     g_free(about->key);
     g_free(about->lab);
     g_free(about->host);
@@ -55,24 +74,6 @@ template_about_free(TemplateAbout *about)
     g_free(about->nonce);
     g_free(about->made);
     g_free(about);
-}
-
-char *
-template_memory_file(guint index)
-{
-    return g_strdup_printf("memory-%u", index);
-}
-
-char *
-template_disk_file(guint index)
-{
-    return g_strdup_printf(DISK_PREFIX "%u", index);
-}
-
-gboolean
-template_is_disk(const char *name)
-{
-    return g_str_has_prefix(name, DISK_PREFIX);
 }
 
 /* ---- to JSON
@@ -108,6 +109,20 @@ files_to_json(const GPtrArray *files)
     return array;
 }
 
+static JsonArray *
+peers_to_json(const GPtrArray *peers)
+{
+    JsonArray *array = json_array_new();
+    for (guint i = 0; i < peers->len; i++) {
+        const TemplatePeer *peer = peers->pdata[i];
+        JsonObject *object = json_object_new();
+        json_object_set_string_member(object, "host", peer->host);
+        json_object_set_string_member(object, "nonce", peer->nonce);
+        json_array_add_object_element(array, object);
+    }
+    return array;
+}
+
 /* What is text about it, for both directions. */
 static const struct {
     const char *name;
@@ -132,6 +147,8 @@ template_about_to_json(const TemplateAbout *about)
                                       G_STRUCT_MEMBER(char *, about, words[i].offset));
     json_object_set_boolean_member(object, "memory-readonly", about->memory_readonly);
     json_object_set_array_member(object, "inputs", inputs_to_json(about->inputs));
+    if (about->peers->len > 0)
+        json_object_set_array_member(object, "peers", peers_to_json(about->peers));
     json_object_set_array_member(object, "files", files_to_json(about->files));
     g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
     json_object_unref(object);
@@ -209,18 +226,20 @@ read_inputs(TemplateAbout *about, JsonObject *object, GError **error)
                                                          "its inputs");
 }
 
-/* The name that the file at INDEX must have, which GIVEN is to be; DISKS are those before
- * it. */
-static char *
-name_at(guint index, guint disks, const char *given)
+static TemplateFile *
+read_file(JsonObject *object)
 {
-    g_autofree char *disk = template_disk_file(disks);
-    if (index == 0)
-        return g_strdup(TEMPLATE_STATE_FILE);
-    /* Behind memory, of which there is some. */
-    if (disks > 0 || (index > 1 && g_strcmp0(given, disk) == 0))
-        return g_steal_pointer(&disk);
-    return template_memory_file(index - 1);
+    const char *name = get_text(object, "name", WORD_MAX);
+    const char *checksum = get_text(object, "checksum", 64);
+    gint64 size = 0;
+    if (!name || !is_digest(checksum) || !get_number(object, "size", &size) ||
+        size <= 0 || size > SIZE_MAX_BYTES)
+        return NULL;
+    TemplateFile *file = g_new0(TemplateFile, 1);
+    file->name = g_strdup(name);
+    file->checksum = g_strdup(checksum);
+    file->size = size;
+    return file;
 }
 
 /* Names are not taken from there but compared with those that they must be. */
@@ -228,24 +247,34 @@ static gboolean
 read_files(TemplateAbout *about, JsonObject *object, GError **error)
 {
     JsonArray *array = get_array(object, "files");
-    guint count = array ? json_array_get_length(array) : 0, disks = 0;
-    if (count < 2 || count > FILES_MAX)
-        return refuse(error, "names no state or no memory, or too much");
+    guint count = array ? json_array_get_length(array) : 0;
+    TemplateOrder order = {0};
     for (guint i = 0; i < count; i++) {
         JsonObject *element = get_element(array, i);
-        const char *given = element ? get_text(element, "name", WORD_MAX) : NULL;
-        g_autofree char *name = name_at(i, disks, given);
-        const char *checksum = element ? get_text(element, "checksum", 64) : NULL;
-        gint64 size = 0;
-        if (g_strcmp0(given, name) != 0 || !is_digest(checksum) ||
-            !get_number(element, "size", &size) || size <= 0 || size > SIZE_MAX_BYTES)
+        TemplateFile *file = element ? read_file(element) : NULL;
+        if (file)
+            g_ptr_array_add(about->files, file);
+        if (!file || !template_order_take(&order, about->peers->len, file->name))
             return refuse(error, "names a file that a template does not have");
-        TemplateFile *file = g_new0(TemplateFile, 1);
-        disks += template_is_disk(name);
-        file->name = g_steal_pointer(&name);
-        file->checksum = g_strdup(checksum);
-        file->size = size;
-        g_ptr_array_add(about->files, file);
+    }
+    return template_order_is_whole(&order, about->peers->len) ||
+           refuse(error, "names no state or no memory of a host, or no networks");
+}
+
+static gboolean
+read_peers(TemplateAbout *about, JsonObject *object, GError **error)
+{
+    JsonArray *array = get_array(object, "peers");
+    guint count = array ? json_array_get_length(array) : 0;
+    if (count > PEERS_MAX || (!array && json_object_has_member(object, "peers")))
+        return refuse(error, "has peers that are none, or too many");
+    for (guint i = 0; i < count; i++) {
+        JsonObject *element = get_element(array, i);
+        const char *host = element ? get_text(element, "host", WORD_MAX) : NULL;
+        const char *nonce = element ? get_text(element, "nonce", WORD_MAX) : NULL;
+        if (!host || !nonce)
+            return refuse(error, "has a peer without host or nonce");
+        template_about_add_peer(about, host, nonce);
     }
     return TRUE;
 }
@@ -279,7 +308,7 @@ template_about_from_json(const char *text, gsize length, GError **error)
         return NULL;
     }
     return read_words(about, object, error) && read_inputs(about, object, error) &&
-                   read_files(about, object, error)
+                   read_peers(about, object, error) && read_files(about, object, error)
                ? g_steal_pointer(&about)
                : NULL;
 }

@@ -19,72 +19,78 @@ copy_file(TemplateWriter *writer, const char *name, int fd, GError **error)
            template_writer_copy(writer, name, fd, st.st_size, error);
 }
 
-/* DISKS may be NULL; the first is the image, which is found by the key. */
+/* The descriptors FDS (or NULL) from FIRST on, as HOST's PARTs. */
 static gboolean
-copy_disks(TemplateWriter *writer, const GArray *disks, GError **error)
+copy_files(TemplateWriter *writer, guint host, TemplatePart part, const GArray *fds,
+           guint first, GError **error)
 {
-    for (guint i = 1; disks && i < disks->len; i++) {
-        g_autofree char *name = template_disk_file(i - 1);
-        if (!copy_file(writer, name, g_array_index(disks, int, i), error))
+    for (guint i = first; fds && i < fds->len; i++) {
+        g_autofree char *name = template_file_name(host, part, i - first);
+        if (!copy_file(writer, name, g_array_index(fds, int, i), error))
             return FALSE;
     }
     return TRUE;
 }
 
+/* The first of its disks is the image, which is found by the key. */
 gboolean
-template_write(const Template *template, TemplateWriter *writer, GError **error)
+template_write(const Template *template, TemplateWriter *writer, guint host,
+               GError **error)
 {
-    const GArray *fds = template->recipe->memory_fds;
-    if (!copy_file(writer, TEMPLATE_STATE_FILE, template->state_fd, error))
-        return FALSE;
-    for (guint i = 0; i < fds->len; i++) {
-        g_autofree char *name = template_memory_file(i);
-        if (!copy_file(writer, name, g_array_index(fds, int, i), error))
-            return FALSE;
-    }
-    return copy_disks(writer, template->recipe->disk_fds, error);
+    const BootRecipe *recipe = template->recipe;
+    g_autofree char *state = template_file_name(host, TEMPLATE_STATE, 0);
+    return copy_file(writer, state, template->state_fd, error) &&
+           copy_files(writer, host, TEMPLATE_MEMORY, recipe->memory_fds, 0, error) &&
+           copy_files(writer, host, TEMPLATE_DISK, recipe->disk_fds, 1, error);
 }
 
 /* ---- out of it
  * --------------------------------------------------------------------------------------
  */
 
+static const TemplateFile *
+file_at(const StoredTemplate *stored, guint index)
+{
+    return stored->about->files->pdata[index];
+}
+
 /* Memory of other sizes than the plan's would be another host's, and without what was
  * written to its disk it would be none. */
 gboolean
-template_fits(const StoredTemplate *stored, const Plan *plan)
+template_fits(const StoredTemplate *stored, guint host, const Plan *plan)
 {
-    const GPtrArray *files = stored->about->files;
-    guint next = 1;
+    guint first, count = template_about_files_of(stored->about, host, &first);
+    guint next = first + 1, end = first + count;
     for (guint i = 0; i < plan->cells->len; i++) {
         const PlanCell *cell = plan->cells->pdata[i];
         if (!cell->backend)
             continue;
-        if (next >= files->len ||
-            ((const TemplateFile *)files->pdata[next])->size != cell->memory_bytes)
+        if (next >= end || file_at(stored, next)->size != cell->memory_bytes)
             return FALSE;
         next++;
     }
-    for (guint i = next; i < files->len; i++)
-        if (!template_is_disk(((const TemplateFile *)files->pdata[i])->name))
+    for (guint i = next; i < end; i++)
+        if (template_file_part(file_at(stored, i)->name) != TEMPLATE_DISK)
             return FALSE;
-    return plan->image ? next < files->len : next == files->len;
+    return plan->image ? next < end : next == end;
 }
 
 Template *
-template_from_store(BootRecipe *recipe, StoredTemplate *stored)
+template_from_store(BootRecipe *recipe, StoredTemplate *stored, guint host)
 {
-    const GPtrArray *files = stored->about->files;
+    const TemplateAbout *about = stored->about;
+    guint first, count = template_about_files_of(about, host, &first);
     Template *template = g_new0(Template, 1);
     template->recipe = g_rc_box_acquire(recipe);
-    template->nonce = g_strdup(stored->about->nonce);
-    template->state_fd = g_steal_fd(&g_array_index(stored->fds, int, 0));
-    recipe->memory_readonly = stored->about->memory_readonly;
+    template->nonce = g_strdup(
+        host == 0 ? about->nonce
+                  : ((const TemplatePeer *)about->peers->pdata[host - 1])->nonce);
+    template->state_fd = g_steal_fd(&g_array_index(stored->fds, int, first));
+    recipe->memory_readonly = about->memory_readonly;
     recipe->memory_fds = boot_fds_new();
-    for (guint i = 1; i < files->len; i++) {
-        const TemplateFile *file = files->pdata[i];
-        GArray *fds =
-            template_is_disk(file->name) ? recipe->disk_fds : recipe->memory_fds;
+    for (guint i = first + 1; i < first + count; i++) {
+        TemplatePart part = template_file_part(file_at(stored, i)->name);
+        GArray *fds = part == TEMPLATE_DISK ? recipe->disk_fds : recipe->memory_fds;
         int fd = g_steal_fd(&g_array_index(stored->fds, int, i));
         g_array_append_val(fds, fd);
     }

@@ -15,9 +15,11 @@ struct Template {
     char *nonce; /* of the host: who has it was not booted again */
 };
 
-/* All of TEMPLATE goes into the entry that WRITER makes. */
-gboolean template_write(const Template *template, TemplateWriter *writer, GError **error);
-/* Whether STORED is of such a host as PLAN's. */
-gboolean template_fits(const StoredTemplate *stored, const Plan *plan);
-/* The template of RECIPE's host, which fits, with the files of STORED. */
-Template *template_from_store(BootRecipe *recipe, StoredTemplate *stored);
+/* All of TEMPLATE goes into the entry that WRITER makes, as that of HOST: 0 is the one
+ * that is meant, then its peers. */
+gboolean template_write(const Template *template, TemplateWriter *writer, guint host,
+                        GError **error);
+/* Whether HOST in STORED is such a host as PLAN's. */
+gboolean template_fits(const StoredTemplate *stored, guint host, const Plan *plan);
+/* The template of RECIPE's host, which is HOST in STORED and fits, with its files. */
+Template *template_from_store(BootRecipe *recipe, StoredTemplate *stored, guint host);

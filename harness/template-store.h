@@ -2,10 +2,11 @@
  *
  * Templates that are kept between runs, below the cache: a folder for each, by its key,
  * with a file `state`, one for each cell's memory, those that were written above an image
- * and `template.json`, which says what it is. Any number of processes may use, make and
- * remove them at once: one appears whole or not at all, and who has it open keeps it.
- * Nobody writes to one; whoever does breaks its mark (the files' modification times, as
- * in cache.h), and it is no entry any more.
+ * and `template.json`, which says what it is. One of several hosts has these files of
+ * each of them, and `networks`, and is found as a whole or not at all. Any number of
+ * processes may use, make and remove them at once: one appears whole or not at all, and
+ * who has it open keeps it. Nobody writes to one; whoever does breaks its mark (the
+ * files' modification times, as in cache.h), and it is no entry any more.
  *
  * This is about files. What a template is, and whether it lives, template.h knows.
  */
@@ -17,7 +18,6 @@
 
 #define TEMPLATE_STORE_KIND "templates"
 #define TEMPLATE_ABOUT_FILE "template.json"
-#define TEMPLATE_STATE_FILE "state"
 #define TEMPLATE_ABOUT_MAX (1024 * 1024) /* bytes of template.json */
 
 typedef struct {
@@ -33,9 +33,16 @@ typedef struct {
     char *lab, *host, *emulator, *kernel, *nonce;
     char *made;               /* "2026-11-21T18:15:38Z" */
     gboolean memory_readonly; /* see machine_maps_readonly() */
-    GPtrArray *files;         /* TemplateFile: the state, memory in order, then disks */
+    GPtrArray *peers;         /* TemplatePeer: the hosts beside HOST; or none */
+    GPtrArray *files;         /* TemplateFile, as TemplateOrder has them */
 } TemplateAbout;
 
+/* A host that was frozen together with the one that is meant. */
+typedef struct {
+    char *host, *nonce;
+} TemplatePeer;
+
+void template_about_add_peer(TemplateAbout *about, const char *host, const char *nonce);
 GPtrArray *template_files_new(void);
 TemplateAbout *template_about_new(void);
 void template_about_free(TemplateAbout *about);
@@ -45,12 +52,33 @@ char *template_about_to_json(const TemplateAbout *about);
 /* TEXT is hostile. NULL: it is no such file, names others, or the key is not that of the
  * inputs. */
 TemplateAbout *template_about_from_json(const char *text, gsize length, GError **error);
-/* The name of the file with the memory of the INDEXth cell that has some. */
-char *template_memory_file(guint index);
-/* That of what was written to the image's disk, the INDEXth layer above the image. */
-char *template_disk_file(guint index);
-/* Whether NAME is one of these. */
-gboolean template_is_disk(const char *name);
+
+/* ---- files */
+
+typedef enum {
+    TEMPLATE_STATE,
+    TEMPLATE_MEMORY,   /* of the INDEXth cell that has some */
+    TEMPLATE_DISK,     /* what was written to the image's, the INDEXth layer above it */
+    TEMPLATE_NETWORKS, /* what is on those that join the hosts */
+} TemplatePart;
+
+/* HOST: 0 is the one that is meant, then its peers. Owned by the caller. */
+char *template_file_name(guint host, TemplatePart part, guint index);
+/* Of a name that is one of these. */
+TemplatePart template_file_part(const char *name);
+
+/* The files that were seen, in the order in which they come: of each host its state,
+ * memory and disks; of several hosts, the networks at last. Zeroes at first. */
+typedef struct {
+    guint hosts, memories, disks; /* the last two are of the last host */
+    gboolean networks;
+} TemplateOrder;
+
+/* FALSE: NAME is no file that may come next of a host with so many PEERS. */
+gboolean template_order_take(TemplateOrder *order, guint peers, const char *name);
+gboolean template_order_is_whole(const TemplateOrder *order, guint peers);
+/* How many files HOST has, from *FIRST on, the state first. */
+guint template_about_files_of(const TemplateAbout *about, guint host, guint *first);
 
 /* ---- entries */
 

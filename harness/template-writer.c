@@ -83,8 +83,9 @@ gboolean
 template_writer_close(TemplateWriter *writer, const char *name, int fd, goffset size,
                       const char *checksum, GError **error)
 {
-    gboolean is_memory = !g_str_equal(name, TEMPLATE_STATE_FILE);
-    if (!seal(fd, name, size, !is_memory || writer->about->memory_readonly, error))
+    TemplatePart part = template_file_part(name);
+    gboolean readonly = part == TEMPLATE_STATE || part == TEMPLATE_NETWORKS;
+    if (!seal(fd, name, size, readonly || writer->about->memory_readonly, error))
         return FALSE;
     TemplateFile *file = g_new0(TemplateFile, 1);
     file->name = g_strdup(name);
@@ -111,6 +112,12 @@ write_about(TemplateWriter *writer, GError **error)
 {
     g_autofree char *text = template_about_to_json(writer->about);
     gsize length = strlen(text);
+    if (length > TEMPLATE_ABOUT_MAX) {
+        g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                    "what is to be told of it is longer than %d bytes",
+                    TEMPLATE_ABOUT_MAX);
+        return FALSE;
+    }
     g_auto(AutoFd) fd = template_writer_open(writer, TEMPLATE_ABOUT_FILE, error);
     if (fd < 0)
         return FALSE;

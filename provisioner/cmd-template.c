@@ -56,9 +56,14 @@ to_json(gconstpointer item)
     const TemplateAbout *about = stored->about;
     g_autofree char *used = cli_time_text(stored->used);
     JsonObject *object = json_object_new();
+    JsonArray *peers = json_array_new();
+    for (guint i = 0; i < about->peers->len; i++)
+        json_array_add_string_element(
+            peers, ((const TemplatePeer *)about->peers->pdata[i])->host);
     json_object_set_string_member(object, "key", about->key);
     json_object_set_string_member(object, "lab", about->lab);
     json_object_set_string_member(object, "host", about->host);
+    json_object_set_array_member(object, "peers", peers);
     json_object_set_string_member(object, "command",
                                   template_inputs_command(about->inputs));
     json_object_set_string_member(object, "accelerator", accelerator(about));
@@ -70,13 +75,25 @@ to_json(gconstpointer item)
     return object;
 }
 
+/* "LAB/HOST  ACCELERATOR  KERNEL  with HOST, HOST" */
+static char *
+host_of(const TemplateAbout *about)
+{
+    GString *text = g_string_new(NULL);
+    g_string_append_printf(text, "%s/%s  %s  %s", about->lab, about->host,
+                           accelerator(about), about->kernel);
+    for (guint i = 0; i < about->peers->len; i++)
+        g_string_append_printf(text, "%s%s", i == 0 ? "  with " : ", ",
+                               ((const TemplatePeer *)about->peers->pdata[i])->host);
+    return g_string_free(text, FALSE);
+}
+
 /* What came with an archive is somebody else's text. */
 static void
 print_entry(const StoredTemplate *stored)
 {
     const TemplateAbout *about = stored->about;
-    g_autofree char *text = g_strdup_printf("%s/%s  %s  %s", about->lab, about->host,
-                                            accelerator(about), about->kernel);
+    g_autofree char *text = host_of(about);
     g_autofree char *what = printable(text, strlen(text), 200);
     g_autofree char *made = printable(about->made, strlen(about->made), 30);
     printf("%.12s  %6" G_GINT64_FORMAT " MiB  %s  %-4s  %s\n", about->key,
@@ -206,15 +223,17 @@ print_inputs(const GPtrArray *inputs)
 }
 
 static gboolean
-print_key(const Options *options, const Plan *plan, const Emulator *emulator,
-          GError **error)
+print_key(const Options *options, const Plan *plan, const GPtrArray *plans,
+          const Emulator *emulator, GError **error)
 {
+    g_autoptr(GPtrArray) peers = plan_peers(plan, plans);
     g_autoptr(GString) manifest = g_string_new(NULL);
     g_autoptr(GPtrArray) none = g_ptr_array_new();
     g_autoptr(GPtrArray) inputs = NULL;
     emit_manifest(plan, manifest);
     const SessionOptions session = {
         .plan = plan,
+        .peers = peers,
         .manifest = manifest->str,
         .emulator = emulator->binary,
         .accel = cli_accel(&options->machine),
@@ -244,7 +263,7 @@ key_of(const Options *options, int argc, char **argv)
         if (!plans)
             return status;
         for (guint j = 0; j < plans->len; j++)
-            if (!print_key(options, plans->pdata[j], emulator, &error))
+            if (!print_key(options, plans->pdata[j], plans, emulator, &error))
                 return cli_fail(error);
     }
     return HB_OK;

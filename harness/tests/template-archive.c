@@ -84,6 +84,24 @@ an_archive_becomes_the_same_template(void **state)
 }
 
 static void
+several_hosts_go_together(void **state)
+{
+    g_autoptr(TemplateWriter) writer = fake_lab_writer("a");
+    assert_true(template_writer_commit(writer, NULL));
+    const char *key = writer->about->key;
+    g_auto(AutoFd) archive = export_of(key);
+    empty_templates(NULL);
+    g_autofree char *imported = template_import(archive, NULL);
+    assert_string_equal(imported, key);
+    g_autoptr(StoredTemplate) stored = template_store_open(key, NULL);
+    assert_non_null(stored);
+    assert_int_equal(stored->about->peers->len, 1);
+    char byte = 0;
+    assert_int_equal(pread(g_array_index(stored->fds, int, 3), &byte, 1, 4096), 1);
+    assert_int_equal(byte, 'o');
+}
+
+static void
 a_damaged_one_makes_way(void **state)
 {
     g_autofree char *key = fake_template("a");
@@ -357,6 +375,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_checksum_is_of_bytes_and_not_of_holes),
         TEST(an_archive_becomes_the_same_template),
+        TEST(several_hosts_go_together),
         TEST(a_damaged_one_makes_way),
         TEST(a_link_makes_way_too),
         TEST(one_that_is_cut_is_refused),

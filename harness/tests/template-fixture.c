@@ -51,6 +51,21 @@ fake_template_writer(const char *lab, const char *accel)
     return writer;
 }
 
+TemplateWriter *
+fake_lab_writer(const char *lab)
+{
+    TemplateWriter *writer = fake_template_writer(lab, "tcg");
+    template_about_add_peer(writer->about, "l2", "4567");
+    g_auto(AutoFd) state = fake_memory("other", 0, 5);
+    g_auto(AutoFd) memory = fake_memory("other", 4096, FAKE_MEMORY);
+    g_auto(AutoFd) networks = fake_memory("frames", 0, 6);
+    assert_true(template_writer_copy(writer, "peer-1-state", state, 5, NULL));
+    assert_true(
+        template_writer_copy(writer, "peer-1-memory-0", memory, FAKE_MEMORY, NULL));
+    assert_true(template_writer_copy(writer, "networks", networks, 6, NULL));
+    return writer;
+}
+
 char *
 fake_template_for(const char *lab, const char *accel)
 {

@@ -16,6 +16,8 @@ int fake_memory(const char *text, goffset offset, goffset size);
 TemplateAbout *fake_about(const char *lab, const char *accel);
 /* An entry with state and memory that is not committed yet. */
 TemplateWriter *fake_template_writer(const char *lab, const char *accel);
+/* One of two hosts. */
+TemplateWriter *fake_lab_writer(const char *lab);
 /* The key of an entry, owned by the caller; by default of an emulated host. */
 char *fake_template_for(const char *lab, const char *accel);
 char *fake_template(const char *lab);

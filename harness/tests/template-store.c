@@ -59,29 +59,150 @@ disks_are_kept_behind_memory(void **state)
                      O_RDONLY);
 }
 
-static void
-disks_have_their_places(void **state)
+/* What is read of an entry whose files are called NAMES, of a host with so many peers. */
+static TemplateAbout *
+about_with(const char *const *names, guint peers, GError **error)
 {
-    static const char *const orders[][4] = {
-        {"state", "disk-0"},
-        {"state", "memory-0", "disk-1"},
-        {"state", "memory-0", "disk-0", "memory-1"},
-        {"state", "memory-0", "disk-0", "disk-0"},
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(orders); i++) {
-        g_autoptr(TemplateAbout) about = fake_about("disks", "tcg");
-        for (gsize j = 0; j < G_N_ELEMENTS(orders[i]) && orders[i][j]; j++) {
-            TemplateFile *file = g_new0(TemplateFile, 1);
-            file->name = g_strdup(orders[i][j]);
-            file->checksum = g_strnfill(64, '0');
-            file->size = 1;
-            g_ptr_array_add(about->files, file);
-        }
-        g_autofree char *json = template_about_to_json(about);
-        g_autoptr(GError) error = NULL;
-        assert_null(template_about_from_json(json, strlen(json), &error));
-        assert_non_null(strstr(error->message, "a template does not have"));
+    g_autoptr(TemplateAbout) about = fake_about("places", "tcg");
+    for (guint i = 0; i < peers; i++)
+        template_about_add_peer(about, "other", "0");
+    for (gsize i = 0; names[i]; i++) {
+        TemplateFile *file = g_new0(TemplateFile, 1);
+        file->name = g_strdup(names[i]);
+        file->checksum = g_strnfill(64, '0');
+        file->size = 1;
+        g_ptr_array_add(about->files, file);
     }
+    g_autofree char *json = template_about_to_json(about);
+    return template_about_from_json(json, strlen(json), error);
+}
+
+#define OWN "state", "memory-0"
+#define PEER(n) "peer-" #n "-state", "peer-" #n "-memory-0"
+#define UNKNOWN "a template does not have"
+#define MISSING "names no state"
+
+static void
+files_have_their_places(void **state)
+{
+    static const struct {
+        guint peers;
+        const char *names[9], *words;
+    } wrong[] = {
+        {0, {NULL}, MISSING},
+        {0, {"state"}, MISSING},
+        {0, {"memory-0"}, UNKNOWN},
+        {0, {"state", "disk-0"}, UNKNOWN},
+        {0, {OWN, "disk-1"}, UNKNOWN},
+        {0, {OWN, "disk-0", "memory-1"}, UNKNOWN},
+        {0, {OWN, "disk-0", "disk-0"}, UNKNOWN},
+        {0, {OWN, "networks"}, UNKNOWN},
+        {0, {OWN, PEER(1)}, UNKNOWN},
+        {1, {OWN}, MISSING},
+        {1, {OWN, "networks"}, UNKNOWN},
+        {1, {OWN, PEER(1)}, MISSING},
+        {1, {OWN, PEER(2), "networks"}, UNKNOWN},
+        {1, {OWN, OWN, "networks"}, UNKNOWN},
+        {1, {"state", PEER(1), "networks"}, UNKNOWN},
+        {1, {OWN, "peer-1-state", "networks"}, UNKNOWN},
+        {1, {OWN, "peer-1-state", "memory-1", "networks"}, UNKNOWN},
+        {1, {OWN, PEER(1), "networks", "networks"}, UNKNOWN},
+        {1, {OWN, PEER(1), PEER(2), "networks"}, UNKNOWN},
+        {2, {OWN, PEER(1), "networks"}, UNKNOWN},
+        {1, {OWN, PEER(1), "peer-1-networks"}, UNKNOWN},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_null(about_with(wrong[i].names, wrong[i].peers, &error));
+        assert_non_null(strstr(error->message, wrong[i].words));
+    }
+    static const char *const right[] = {
+        OWN,        "memory-1", "disk-0", PEER(1), "peer-1-disk-0", "peer-1-disk-1",
+        "networks", NULL};
+    g_autoptr(TemplateAbout) about = about_with(right, 1, NULL);
+    guint first = 0;
+    assert_non_null(about);
+    assert_int_equal(template_about_files_of(about, 0, &first), 4);
+    assert_int_equal(first, 0);
+    assert_int_equal(template_about_files_of(about, 1, &first), 4);
+    assert_int_equal(first, 4);
+    assert_int_equal(template_about_files_of(about, 2, &first), 0);
+}
+
+static void
+several_hosts_are_one_entry(void **state)
+{
+    g_autoptr(TemplateWriter) writer = fake_lab_writer("a");
+    assert_true(template_writer_commit(writer, NULL));
+    g_autoptr(StoredTemplate) stored = template_store_open(writer->about->key, NULL);
+    assert_non_null(stored);
+    assert_int_equal(count_templates(), 1);
+    assert_int_equal(stored->about->peers->len, 1);
+    const TemplatePeer *peer = stored->about->peers->pdata[0];
+    assert_string_equal(peer->host, "l2");
+    assert_string_equal(peer->nonce, "4567");
+    assert_int_equal(stored->fds->len, 5);
+    char text[7] = "";
+    assert_int_equal(pread(g_array_index(stored->fds, int, 4), text, 6, 0), 6);
+    assert_string_equal(text, "frames");
+}
+
+static void
+assert_damaged(const char *key, const char *words)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(template_store_open(key, &error));
+    assert_non_null(error);
+    assert_non_null(strstr(error->message, words));
+    assert_int_equal(template_store_prune(G_MAXINT64, NULL), 1);
+    assert_int_equal(count_templates(), 0);
+}
+
+static void
+what_lacks_a_part_of_a_peer_is_damaged(void **state)
+{
+    static const char *const names[] = {"peer-1-state", "peer-1-memory-0", "networks"};
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(TemplateWriter) writer = fake_lab_writer("a");
+        assert_true(template_writer_commit(writer, NULL));
+        g_autofree char *path = template_path(writer->about->key, names[i]);
+        assert_int_equal(unlink(path), 0);
+        assert_damaged(writer->about->key, names[i]);
+    }
+}
+
+static void
+peers_must_be_told_as_they_are(void **state)
+{
+    static const char *const lies[][2] = {
+        {"\"peers\" : [", "\"peers\" : 5, \"hosts\" : ["},
+        {"\"nonce\" : \"4567\"", "\"nonce\" : 5"},
+        {"\"host\" : \"l2\"", "\"name\" : \"l2\""},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(lies); i++) {
+        g_autoptr(TemplateWriter) writer = fake_lab_writer("a");
+        g_autofree char *json = template_about_to_json(writer->about);
+        g_auto(GStrv) parts = g_strsplit(json, lies[i][0], 2);
+        g_autofree char *lie = g_strjoinv(lies[i][1], parts);
+        g_autoptr(GError) error = NULL;
+        assert_string_not_equal(json, lie);
+        assert_null(template_about_from_json(lie, strlen(lie), &error));
+        assert_non_null(strstr(error->message, "peer"));
+    }
+}
+
+/* It could not be read again. */
+static void
+what_takes_too_many_words_is_not_kept(void **state)
+{
+    g_autoptr(TemplateWriter) writer = fake_template_writer("a", "tcg");
+    g_autoptr(GError) error = NULL;
+    g_free(writer->about->lab);
+    writer->about->lab = g_strnfill(TEMPLATE_ABOUT_MAX, 'a');
+    assert_false(template_writer_commit(writer, &error));
+    assert_true(g_error_matches(error, HB_ERROR, HB_UNSUPPORTED));
+    g_clear_pointer(&writer, template_writer_free);
+    assert_int_equal(count_templates(), 0);
 }
 
 static void
@@ -94,17 +215,6 @@ another_key_finds_nothing(void **state)
     assert_null(error);
     assert_false(template_store_remove(key));
     assert_false(template_store_remove("../kernels"));
-}
-
-static void
-assert_damaged(const char *key, const char *words)
-{
-    g_autoptr(GError) error = NULL;
-    assert_null(template_store_open(key, &error));
-    assert_non_null(error);
-    assert_non_null(strstr(error->message, words));
-    assert_int_equal(template_store_prune(G_MAXINT64, NULL), 1);
-    assert_int_equal(count_templates(), 0);
 }
 
 static void
@@ -328,7 +438,11 @@ main(void)
         TEST(what_was_written_to_is_damaged),
         TEST(what_was_cut_is_damaged),
         TEST(disks_are_kept_behind_memory),
-        TEST(disks_have_their_places),
+        TEST(files_have_their_places),
+        TEST(several_hosts_are_one_entry),
+        TEST(what_lacks_a_part_of_a_peer_is_damaged),
+        TEST(peers_must_be_told_as_they_are),
+        TEST(what_takes_too_many_words_is_not_kept),
         TEST(what_lacks_a_file_is_damaged),
         TEST(what_others_may_write_to_is_damaged),
         TEST(a_link_is_no_file_of_it),

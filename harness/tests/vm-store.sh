@@ -126,18 +126,24 @@ is "two make the same at once" "$(cut -c1 "$tap_dir/one") ${other%% *}" "0 0"
 is "and there is one" "$(entries)" 1
 is "which lives" "$(warm three | cut -c1)$(starts "$tap_dir/warm-three")" 00
 
-# Killed while it is made; once more if this script slept while it was.
-for _ in 1 2 3 4 5; do
-    hostbed template rm --all
-    "$build_dir/run" hostbed run --warm --accel tcg "$small" -- true >/dev/null 2>&1 &
-    pid=$!
-    until compgen -G "$store/.new-*" >/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
-    kill -KILL $pid 2>/dev/null
-    wait $pid 2>/dev/null
-    killed="$? $(find "$store" -mindepth 1 -maxdepth 1 -name '.new-*' | wc -l)"
-    [ "$killed" != "137 1" ] || break
-done
-is "it is killed while it makes one" "$killed" "137 1"
+# kill_its_maker ARGUMENT…: hostbed ARGUMENT…, killed while it keeps; once more if this script slept while it was.
+# Status, and how many folders it left.
+kill_its_maker() {
+    local killed='' pid
+    for _ in 1 2 3 4 5; do
+        hostbed template rm --all
+        "$build_dir/run" hostbed "$@" >/dev/null 2>&1 &
+        pid=$!
+        until compgen -G "$store/.new-*" >/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
+        kill -KILL $pid 2>/dev/null
+        wait $pid 2>/dev/null
+        killed="$? $(find "$store" -mindepth 1 -maxdepth 1 -name '.new-*' | wc -l)"
+        [ "$killed" != "137 1" ] || break
+    done
+    echo "$killed"
+}
+
+is "it is killed while it makes one" "$(kill_its_maker run --warm --accel tcg "$small" -- true)" "137 1"
 find "$store" -mindepth 1 -maxdepth 1 -name '.new-*' -exec touch -d '1 minute ago' {} +
 hostbed template prune >/dev/null
 is "what a killed one left goes" "$(find "$store" -name '.new-*' | wc -l)" 0
@@ -145,6 +151,66 @@ killed=$(warm killed)
 is "and does no harm" "${killed%% *}" 0
 hostbed template rm "$(hostbed template list | cut -c1-12)"
 is "the last one is removed" "$(entries)" 0
+
+# A lab of two hosts is one entry, which is found as a whole.
+two="$source_dir/topologies/two-computes.xml"
+# of_two NAME [SUITE]: of compute0, with compute1 as its peer: status, how many cases passed, how many hosts were started
+of_two() {
+    hostbed test --keep --accel tcg --log-dir "$tap_dir/two-$1" "$two" -s "compute0/${2-numa}/*" >"$tap_dir/out-$1" 2>"$tap_dir/err-$1"
+    echo "$? $(grep -c '^ok' "$tap_dir/out-$1") $(starts "$tap_dir/two-$1")"
+}
+# write_unseen FILE: other bytes, of which its mark tells nothing
+write_unseen() {
+    local mark
+    mark=$(stat -c %Y "$1")
+    chmod u+w "$1"
+    head -c "$(stat -c %s "$1")" /dev/urandom >"$tap_dir/noise"
+    cat "$tap_dir/noise" >"$1"
+    touch -d "@$mark" "$1"
+    chmod 0400 "$1"
+}
+
+own_cache two
+is "two hosts that networks join are started" "$(of_two made network)" "0 9 2"
+has "and kept" "$tap_dir/err-made" 'two-computes/compute0: frozen in [0-9.]+ s, kept as [0-9a-f]{12}$'
+is "then none is started, and all that is about the networks passes" "$(of_two found network)" "0 9 0"
+has "in clones of what was found" "$tap_dir/err-found" 'two-computes/compute0: kept since 20[^ ]* as [0-9a-f]{12}$'
+hostbed template key --accel tcg "$two" >"$tap_dir/key"
+key=$(sed -n 's| *two-computes/compute0$||p' "$tap_dir/key")
+is "they are one entry, whose key is known beforehand" "$(ls "$store")" "$key"
+is "it is another one that has the other host first" "$(cut -d' ' -f1 "$tap_dir/key" | sort -u | wc -l)" 2
+hostbed template list >"$tap_dir/list"
+has "the list names both" "$tap_dir/list" 'two-computes/compute0 .*  with compute1$'
+hostbed template export "$key" -o "$tap_dir/archive"
+own_cache two-there
+is "both are imported elsewhere" "$(hostbed template import "$tap_dir/archive" 2>&1)" "$key"
+is "where they live" "$(of_two there network)" "0 9 0"
+
+# A part that is damaged is the whole's damage.
+passed=$(of_two undamaged)
+write_unseen "$store/$key/networks"
+is "where the networks were written to both hosts are started" "$(of_two networks)" "${passed% *} 2"
+has "which is told" "$tap_dir/err-networks" 'kept as [0-9a-f]{12}; thrown away was the one before: its file networks is damaged'
+write_unseen "$store/$key/peer-1-state"
+is "so are they where one does not live" "$(of_two peer)" "${passed% *} 2"
+has "which is told by its name" "$tap_dir/err-peer" "thrown away was the one before: host 'compute1': "
+truncate -s 4096 "$store/$key/peer-1-memory-0"
+is "and where its memory was cut" "$(of_two memory)" "${passed% *} 2"
+has "which is told, too" "$tap_dir/err-memory" 'thrown away was the one before: its file peer-1-memory-0 has another size'
+is "each time it is made anew, as a whole" "$(of_two repaired) $(entries)" "${passed% *} 0 1"
+
+# Several makers, of which one is killed.
+is "it is killed while it makes one of two hosts" "$(kill_its_maker test --keep --accel tcg "$two" -s 'compute0/numa/*')" "137 1"
+is "of which nothing is found" "$(hostbed template list)" ""
+of_two one >"$tap_dir/one" &
+other=$(of_two other)
+wait $!
+is "two make the same of two hosts at once" "$(cut -d' ' -f1-2 "$tap_dir/one") ${other% *}" "${passed% *} ${passed% *}"
+find "$store" -mindepth 1 -maxdepth 1 -name '.new-*' -exec touch -d '1 minute ago' {} +
+hostbed template prune >/dev/null
+is "and there is one" "$(ls -A "$store")" "$key"
+hostbed template rm "${key:0:12}"
+is "which is removed as a whole" "$(entries)" 0
 
 # What cannot be kept is used all the same.
 sed 's|</host>|<qemu><arg value="-fw_cfg"/><arg value="name=opt/org.hostbed/x,file=/etc/hostname"/></qemu></host>|' \
