@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +62,25 @@ remember(const char *name, const char *digest)
         cache_prune(KIND, MAXIMUM_CACHE);
 }
 
+/* A large file takes minutes, and a signal is heard of in the main loop only. */
+static gboolean
+is_interrupted(const char *path, GError **error)
+{
+    GCancellable *cancellable = g_cancellable_get_current();
+    while (cancellable && g_main_context_iteration(NULL, FALSE))
+        ;
+    if (!g_cancellable_is_cancelled(cancellable))
+        return FALSE;
+    g_set_error(error, HB_ERROR, HB_INTERRUPTED, "interrupted while %s was read", path);
+    return TRUE;
+}
+
 static char *
 read_all(int fd, const char *path, GError **error)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     g_autofree guint8 *block = g_malloc(BLOCK);
-    for (;;) {
+    while (!is_interrupted(path, error)) {
         ssize_t got = read(fd, block, BLOCK);
         if (got < 0 && errno == EINTR)
             continue;
@@ -76,6 +90,7 @@ read_all(int fd, const char *path, GError **error)
             return g_strdup(g_checksum_get_string(sum));
         g_checksum_update(sum, block, got);
     }
+    return NULL;
 }
 
 char *
@@ -86,6 +101,12 @@ digest_file(const char *path, GError **error)
     g_auto(AutoFd) fd = real ? open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
     if (fd < 0 || fstat(fd, &st) != 0) {
         fail(path, error);
+        return NULL;
+    }
+    /* A device may never end, and what comes of a pipe is gone. */
+    if (!S_ISREG(st.st_mode)) {
+        g_set_error(error, HB_ERROR, HB_USAGE, "cannot read %s: it is no regular file",
+                    path);
         return NULL;
     }
     g_autofree char *name = identity(real, &st);

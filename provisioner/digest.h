@@ -7,5 +7,7 @@
 
 #include <glib.h>
 
-/* 64 hexadecimal digits, owned by the caller. HB_INFRASTRUCTURE: it cannot be read. */
+/* 64 hexadecimal digits, owned by the caller. HB_INFRASTRUCTURE: it cannot be read;
+ * HB_USAGE: it is no regular file; HB_INTERRUPTED: the thread's current GCancellable was
+ * cancelled meanwhile. */
 char *digest_file(const char *path, GError **error);

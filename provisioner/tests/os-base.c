@@ -170,6 +170,30 @@ a_digest_is_of_content_and_of_names(void **state)
     assert_string_not_equal(of_file, of_other);
 }
 
+static void
+what_never_ends_is_not_read(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    alarm(10); /* who reads it all the same is ended */
+    assert_null(os_base_digest("/dev/zero", &error));
+    alarm(0);
+    assert_non_null(strstr(error->message, "no regular file"));
+    assert_int_equal(hb_error_status(error), HB_USAGE);
+}
+
+static void
+who_reads_hears_of_an_interrupt(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    g_autofree char *file = fake_write_text(*state, "large", "large");
+    g_cancellable_push_current(cancellable);
+    g_idle_add_once((GSourceOnceFunc)g_cancellable_cancel, cancellable);
+    assert_null(os_base_digest(file, &error));
+    g_cancellable_pop_current(cancellable);
+    assert_int_equal(hb_error_status(error), HB_INTERRUPTED);
+}
+
 /* ---- recipes
  * ---------------------------------------------------------------------------------------
  */
@@ -241,6 +265,8 @@ main(void)
         cmocka_unit_test(one_that_refers_to_others_is_refused),
         cmocka_unit_test(a_damaged_one_is_refused),
         cmocka_unit_test(a_digest_is_of_content_and_of_names),
+        cmocka_unit_test(what_never_ends_is_not_read),
+        cmocka_unit_test(who_reads_hears_of_an_interrupt),
         cmocka_unit_test(a_recipe_has_what_it_comes_from),
         cmocka_unit_test(its_digest_is_of_what_is_built),
     };
