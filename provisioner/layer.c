@@ -183,7 +183,9 @@ static void
 add_folder_itself(Layer *layer, const FTSENT *entry, const char *path)
 {
     guint mode = entry->fts_statp->st_mode & 07777;
-    gboolean is_special = entry->fts_level > 0 && mode != 0755;
+    gboolean is_owned = layer->keep_owners &&
+                        (entry->fts_statp->st_uid != 0 || entry->fts_statp->st_gid != 0);
+    gboolean is_special = entry->fts_level > 0 && (mode != 0755 || is_owned);
     if (entry->fts_info == FTS_D ? !is_special : is_special)
         return;
     gboolean is_empty = entry->fts_number == (long)layer->entries;

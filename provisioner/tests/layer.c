@@ -94,6 +94,33 @@ a_folder_is_copied_with_its_links(void **state)
                               "opt/tree/secret/ 700 0\n");
 }
 
+/* Of the folder "home/user" and what is in it, as a root file system has it. */
+static void
+folders_keep_their_owners(void **state)
+{
+    if (geteuid() != 0)
+        skip();
+    g_autofree char *root = g_build_filename(*state, "owned", NULL);
+    g_autofree char *file = fake_write_text(root, "home/user/file", "x");
+    g_autofree char *user = g_path_get_dirname(file);
+    assert_int_equal(g_chmod(user, 0755), 0);
+    assert_int_equal(chown(user, 1234, 1235), 0);
+    g_auto(AutoFd) fd = new_file();
+    g_autoptr(Layer) layer = layer_new(fd, "a test", TRUE, NULL);
+    layer_add_copy(layer, "/", root, -1);
+    assert_true(layer_close(layer, NULL));
+    g_autoptr(ArchiveReader) archive = archive_read_new();
+    struct archive_entry *entry = NULL;
+    lseek(fd, 0, SEEK_SET);
+    archive_read_support_format_tar(archive);
+    assert_int_equal(archive_read_open_fd(archive, fd, 65536), ARCHIVE_OK);
+    do
+        assert_int_equal(archive_read_next_header(archive, &entry), ARCHIVE_OK);
+    while (strcmp(archive_entry_pathname(entry), "home/user/") != 0);
+    assert_int_equal(archive_entry_uid(entry), 1234);
+    assert_int_equal(archive_entry_gid(entry), 1235);
+}
+
 static void
 a_file_may_get_another_mode(void **state)
 {
@@ -202,6 +229,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_and_links_stand_in_order),
         cmocka_unit_test(a_folder_is_copied_with_its_links),
+        cmocka_unit_test(folders_keep_their_owners),
         cmocka_unit_test(a_file_may_get_another_mode),
         cmocka_unit_test(all_of_a_folder_is_placed),
         cmocka_unit_test(what_can_be_nowhere_is_named),
