@@ -309,6 +309,12 @@ static int
 write_order(JsonNode *order, GError **error)
 {
     g_autofree char *text = json_to_string(order, FALSE);
+    if (!g_utf8_validate(text, -1, NULL)) {
+        g_set_error_literal(error, HB_ERROR, HB_USAGE,
+                            "a file or folder that this needs has a name that is not in "
+                            "UTF-8; rename it, or give it a link with another name");
+        return -1;
+    }
     g_auto(AutoFd) fd = memfd_create("order", MFD_CLOEXEC);
     if (fd < 0 || !unpack_write_all(fd, text, strlen(text), "an order", error) ||
         lseek(fd, 0, SEEK_SET) != 0) {

@@ -87,6 +87,16 @@ large_orders_arrive_whole(void **state)
 }
 
 static void
+orders_that_are_no_utf_8_are_told(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(ask("caf\xe9", &limits, NULL, &error));
+    assert_int_equal(hb_error_status(error), HB_USAGE);
+    if (!strstr(error->message, "UTF-8"))
+        fail_msg("%s", error->message);
+}
+
+static void
 its_error_is_ours(void **state)
 {
     static const struct {
@@ -270,6 +280,7 @@ main(void)
         cmocka_unit_test(programs_are_found_in_the_first_folder_that_has_them),
         cmocka_unit_test(events_come_and_then_the_answer),
         cmocka_unit_test(large_orders_arrive_whole),
+        cmocka_unit_test(orders_that_are_no_utf_8_are_told),
         cmocka_unit_test(its_error_is_ours),
         cmocka_unit_test(what_its_libraries_say_is_told_too),
         cmocka_unit_test(who_misbehaves_is_told_in_a_sentence),
