@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "autoptr.h"
@@ -22,6 +23,7 @@
 /* Of the file system for what is in a tarball or folder. It takes what is in it. */
 #define TREE_SIZE ((gint64)8 << 30)
 #define LOCK_TURN_MS 100
+#define SSH_KEY_MAX 65536
 /* supermin, which makes libguestfs's appliance, gives it the folder's owner and mode,
  * whatever modules it is told to take. A machine without a kernel of its own, as a
  * container is, has none. */
@@ -72,19 +74,30 @@ take_packages(Making *making, GError **error)
     return FALSE;
 }
 
+/* The beginning of a file of the lab's choice, which may be a device without end; "" if
+ * it is no text. */
+static char *
+read_short(const char *path, GError **error)
+{
+    struct stat st;
+    g_autofree char *text = g_malloc0(SSH_KEY_MAX + 1);
+    g_auto(AutoFd) fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    gboolean is_file = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    ssize_t got = is_file ? read(fd, text, SSH_KEY_MAX) : -1;
+    if (got >= 0)
+        return g_strdup(g_utf8_validate(text, got, NULL) ? text : "");
+    g_set_error(error, HB_ERROR, HB_USAGE, "cannot read the ssh key %s: %s", path,
+                fd >= 0 && !is_file ? "it is no regular file" : g_strerror(errno));
+    return NULL;
+}
+
 static gboolean
 read_ssh_key(Making *making, GError **error)
 {
     const char *path = making->request->ssh_key;
-    g_autofree char *text = NULL;
-    g_autoptr(GError) failure = NULL;
-    if (!path)
-        return TRUE;
-    if (!g_file_get_contents(path, &text, NULL, &failure)) {
-        g_set_error(error, HB_ERROR, HB_USAGE, "cannot read the ssh key: %s",
-                    failure->message);
-        return FALSE;
-    }
+    g_autofree char *text = path ? read_short(path, error) : NULL;
+    if (!text)
+        return !path;
     g_strstrip(text);
     /* Nobody means to put a private one into an image. */
     if (!*text || strchr(text, '\n') || strstr(text, "PRIVATE KEY")) {

@@ -279,6 +279,13 @@ what_nobody_means_is_refused(void **state)
         *state, "id", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END\n");
     fixture.request.ssh_key = secret;
     expect_refused(&fixture.request, "no public ssh key");
+    fixture.request.ssh_key = "/dev/zero";
+    expect_refused(&fixture.request, "no regular file");
+    /* Orders are in JSON, and so in UTF-8. */
+    g_autofree char *latin =
+        fake_write_text(*state, "latin", "ssh-ed25519 AAAA caf\xe9\n");
+    fixture.request.ssh_key = latin;
+    expect_refused(&fixture.request, "no public ssh key");
     fixture.request.ssh_key = NULL;
     add_step(&fixture, LAB_STEP_PACKAGE, NULL, "tcpdump");
     expect_refused(&fixture.request, "'tcpdump' needs a <mirror>");
