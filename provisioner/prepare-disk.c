@@ -243,6 +243,10 @@ write_fstab(Prepare *prepare, GError **error)
     if (!guestfs_is_dir(prepare->g, "/etc"))
         return prepare_refuse(prepare, HB_USAGE, error,
                               "is no root file system: it has no folder /etc");
+    /* Whatever it is now: a link may lead nowhere, and who opens a pipe waits for ever.
+     */
+    if (guestfs_rm_f(prepare->g, "/etc/fstab") != 0)
+        return prepare_failed(prepare, error, "/etc/fstab cannot be replaced");
     return prepare_write(prepare, "/etc/fstab", text, error);
 }
 

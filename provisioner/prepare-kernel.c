@@ -10,7 +10,8 @@
 
 #include "error.h"
 #include "os-image-parts.h"
-#include "printable.h"
+
+#define FILE_MAX ((int64_t)1 << 30)
 
 /* %s: the release. */
 static const char *const kernels[] = {"/boot/vmlinuz-%s", "/lib/modules/%s/vmlinuz"};
@@ -23,6 +24,23 @@ newest_first(gconstpointer a, gconstpointer b)
     return strverscmp(*(char *const *)b, *(char *const *)a);
 }
 
+static gboolean
+is_file(Prepare *prepare, const char *path)
+{
+    return guestfs_is_file_opts(prepare->g, path, GUESTFS_IS_FILE_OPTS_FOLLOWSYMLINKS, 1,
+                                -1) == 1;
+}
+
+/* Whether NAME can be a kernel's: it comes to terminals and into command lines. */
+static gboolean
+is_release(const char *name)
+{
+    for (; *name; name++)
+        if (!g_ascii_isalnum(*name) && !strchr("._+~-", *name))
+            return FALSE;
+    return TRUE;
+}
+
 /* Of PATTERNS with RELEASE in them the first that the image has; NULL: none. */
 static char *
 find_file(Prepare *prepare, const char *const *patterns, guint count, const char *release)
@@ -30,8 +48,7 @@ find_file(Prepare *prepare, const char *const *patterns, guint count, const char
     for (guint i = 0; i < count; i++) {
         g_auto(GStrv) parts = g_strsplit(patterns[i], "%s", 2);
         g_autofree char *path = g_strconcat(parts[0], release, parts[1], NULL);
-        if (guestfs_is_file_opts(prepare->g, path, GUESTFS_IS_FILE_OPTS_FOLLOWSYMLINKS, 1,
-                                 -1) == 1)
+        if (is_file(prepare, path))
             return g_steal_pointer(&path);
     }
     return NULL;
@@ -60,7 +77,8 @@ find_kernel(Prepare *prepare)
     g_auto(GStrv) names = guestfs_ls(prepare->g, "/lib/modules");
     g_autoptr(GPtrArray) releases = g_ptr_array_new();
     for (char **name = names; name && *name; name++)
-        g_ptr_array_add(releases, *name);
+        if (is_release(*name))
+            g_ptr_array_add(releases, *name);
     g_ptr_array_sort(releases, newest_first);
     for (guint i = 0; i < releases->len; i++) {
         char *path =
@@ -73,9 +91,17 @@ find_kernel(Prepare *prepare)
     return NULL;
 }
 
+/* What is no file was left out before: a pipe or a device may never end. A file with
+ * holes may be larger than all disks. */
 static gboolean
 take_out(Prepare *prepare, const char *path, const char *name, GError **error)
 {
+    int64_t size = guestfs_filesize(prepare->g, path);
+    if (size > FILE_MAX)
+        return prepare_refuse(prepare, HB_USAGE, error,
+                              "has in %s %" G_GINT64_FORMAT
+                              " bytes, and no kernel or initramfs has more than 1 GiB",
+                              path, (gint64)size);
     g_autofree char *target = g_build_filename(prepare->folder, name, NULL);
     return guestfs_download(prepare->g, path, target) == 0 ||
            prepare_failed(prepare, error, "%s cannot be read", path);
@@ -102,7 +128,7 @@ take_lists(Prepare *prepare, GError **error)
         g_autofree char *path =
             g_build_filename("/lib/modules", prepare->release, lists[i], NULL);
         g_autofree char *name = g_build_filename(OS_IMAGE_MODULES_FOLDER, lists[i], NULL);
-        if (prepare_exists(prepare, path) && !take_out(prepare, path, name, error))
+        if (is_file(prepare, path) && !take_out(prepare, path, name, error))
             return FALSE;
     }
     return TRUE;

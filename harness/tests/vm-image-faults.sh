@@ -67,6 +67,11 @@ mkdir "$tap_dir/blob"
 head -c 1000000 /dev/urandom >"$tap_dir/blob/blob"
 tar -C "$tap_dir/blob" -c . | head -c 500000 | gzip >"$tap_dir/short.tar.gz"
 refused "a tarball that was cut" 8 'tar' "$tap_dir/short.tar.gz"
+# A file with holes, which takes nothing in the image.
+cp -a "$tap_dir/root" "$tap_dir/holes"
+truncate -s 6G "$tap_dir/holes/boot/vmlinuz-6.1.0-10-amd64"
+tar -C "$tap_dir/holes" -Scf "$tap_dir/holes.tar" .
+refused "a kernel that would fill this machine's disk" 2 'vmlinuz-6.1.0-10-amd64 6442450944 bytes' "$tap_dir/holes.tar"
 # A file system that lies about where its folders are.
 qemu-img convert -f qcow2 -O raw "$tap_dir/disk.qcow2" "$tap_dir/mad.raw"
 debugfs -w -R 'set_inode_field /lib/modules block[0] 4' "$tap_dir/mad.raw?offset=1048576" 2>/dev/null
@@ -74,6 +79,21 @@ debugfs -w -R 'set_inode_field /boot block[0] 99999999' "$tap_dir/mad.raw?offset
 hostbed image build --accel tcg "$tap_dir/mad.raw" >"$tap_dir/out" 2>"$tap_dir/err"
 is "a file system that is damaged is refused" "$(($? > 1))" 1
 is "nothing is left of it, either" "$(left)$(running)" ""
+
+# ---- what must not be waited for, or believed
+cp -a "$tap_dir/root" "$tap_dir/pipes"
+for pipe in etc/fstab lib/modules/6.1.0-10-amd64/modules.dep; do
+    rm "$tap_dir/pipes/$pipe"
+    mkfifo "$tap_dir/pipes/$pipe"
+done
+release=$(printf '9\033[31m')
+mkdir "$tap_dir/pipes/lib/modules/$release"
+echo "kernel" >"$tap_dir/pipes/boot/vmlinuz-$release"
+tar -C "$tap_dir/pipes" -cf "$tap_dir/pipes.tar" .
+timeout 300 "$build_dir/run" hostbed image build --accel tcg "$tap_dir/pipes.tar" >"$tap_dir/out" 2>"$tap_dir/err"
+is "pipes in place of files are not read" $? 0
+has "nor is a folder a kernel's whose name none can have" "$tap_dir/out" '  6.1.0-10-amd64$'
+hostbed image rm --all
 
 # ---- killed
 sockets() { find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'libguestfs*' | sort; }
