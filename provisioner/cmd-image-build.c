@@ -148,12 +148,16 @@ build_of_lab(const Options *options, const char *filename)
     if (!lab || !findings_ok(findings))
         return status;
     guint count = 0;
+    for (guint i = 0; i < lab->hosts->len; i++)
+        count += ((const LabHost *)lab->hosts->pdata[i])->image != NULL;
+    if (options->output && count > 1)
+        return cli_fail_with(HB_USAGE,
+                             "-o names one file, and %u hosts of %s have an <image>",
+                             count, filename);
     for (guint i = 0; i < lab->hosts->len && status == HB_OK; i++) {
         const LabHost *host = lab->hosts->pdata[i];
-        if (!host->image)
-            continue;
-        status = build_of_host(options, host);
-        count++;
+        if (host->image)
+            status = build_of_host(options, host);
     }
     return status == HB_OK && count == 0
                ? cli_fail_with(HB_USAGE, "no host of %s has an <image>", filename)

@@ -95,6 +95,18 @@ is "pipes in place of files are not read" $? 0
 has "nor is a folder a kernel's whose name none can have" "$tap_dir/out" '  6.1.0-10-amd64$'
 hostbed image rm --all
 
+# ---- what the command line asks for
+{
+    echo '<lab xmlns="urn:hostbed:lab:1" name="two">'
+    for host in l1 l2; do
+        echo "<host name='$host'><image from='./root'/><cell cpus='0' memory='256 MiB'/></host>"
+    done
+    echo '</lab>'
+} >"$tap_dir/two.xml"
+hostbed image build --accel tcg -o "$tap_dir/o.qcow2" "$tap_dir/two.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+is "one file for the images of two hosts is refused" $? 2
+has "with how many there are" "$tap_dir/err" '^hostbed: -o names one file, and 2 hosts'
+
 # ---- killed
 sockets() { find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'libguestfs*' | sort; }
 before=$(sockets)
