@@ -209,6 +209,10 @@ check(Options *options, int argc, char **argv)
                              "folder, or labs");
     if (options->size && !units_parse_size(options->size, &options->size_bytes, &error))
         return cli_fail_with(HB_USAGE, "--size '%s' %s", options->size, error->message);
+    if (options->size && !lab_image_is_size(options->size_bytes))
+        return cli_fail_with(HB_USAGE,
+                             "--size '%s' is not of whole MiB, from 64 MiB to 64 TiB",
+                             options->size);
     if (options->output && argc > 2)
         return cli_fail_with(HB_USAGE, "-o names one file; build one image");
     return find_machine(options, &error) ? HB_OK : cli_fail(error);

@@ -17,6 +17,12 @@
 #define NAME_MAX_BYTES 255 /* of a path's part: Linux's NAME_MAX */
 #define URL_MAX_BYTES 2000
 
+gboolean
+lab_image_is_size(gint64 bytes)
+{
+    return bytes >= SIZE_MIN && bytes <= SIZE_MAX_BYTES && bytes % MIB == 0;
+}
+
 static gboolean
 has_control(const char *text)
 {
@@ -149,9 +155,7 @@ check_image(LabCheck *check)
         lab_check_say(check, image->pos,
                       "nothing says what the image is made from; write from='…', or name "
                       "the host's system with os='…'");
-    if (image->size_bytes != LAB_AUTO &&
-        (image->size_bytes < SIZE_MIN || image->size_bytes > SIZE_MAX_BYTES ||
-         image->size_bytes % MIB != 0))
+    if (image->size_bytes != LAB_AUTO && !lab_image_is_size(image->size_bytes))
         lab_check_say(check, image->pos,
                       "a disk has a size of whole MiB, from 64 MiB to 64 TiB; leave size "
                       "out for that of the image");

@@ -291,6 +291,9 @@ LabStep *lab_step_copy(const LabStep *step);
 void lab_step_free(LabStep *step);
 LabImage *lab_image_new(void);
 
+/* Whether a disk may have so many: whole MiB, from 64 MiB to 64 TiB. */
+gboolean lab_image_is_size(gint64 bytes);
+
 /* Parts that a plan takes over as they are. */
 LabImage *lab_image_ref(LabImage *image);
 void lab_image_unref(LabImage *image);

@@ -96,6 +96,9 @@ has "nor is a folder a kernel's whose name none can have" "$tap_dir/out" '  6.1.
 hostbed image rm --all
 
 # ---- what the command line asks for
+hostbed image build --accel tcg --size '100 TiB' "$tap_dir/root" >"$tap_dir/out" 2>"$tap_dir/err"
+is "a disk that no host can have is refused" $? 2
+has "by its size" "$tap_dir/err" "^hostbed: --size '100 TiB' is not"
 {
     echo '<lab xmlns="urn:hostbed:lab:1" name="two">'
     for host in l1 l2; do
