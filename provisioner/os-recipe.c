@@ -129,6 +129,12 @@ check_keys(GKeyFile *file, const char *path, GError **error)
                                         "exclude", "modules", "size",   NULL};
     g_auto(GStrv) keys = g_key_file_get_keys(file, GROUP, NULL, NULL);
     for (char **key = keys; key && *key; key++) {
+        g_autoptr(GError) failure = NULL;
+        g_autofree char *value = g_key_file_get_string(file, GROUP, *key, &failure);
+        if (!value || failure) { /* GLib leaves out what it cannot read */
+            g_set_error(error, HB_ERROR, HB_USAGE, "%s: %s", path, failure->message);
+            return FALSE;
+        }
         if (g_strv_contains(known, *key))
             continue;
         g_autofree char *hint =

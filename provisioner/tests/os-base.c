@@ -227,6 +227,8 @@ a_recipe_has_what_it_comes_from(void **state)
     write_recipe(folder, "itself", "[recipe]\nfrom=itself\ndebian=x\n");
     write_recipe(folder, "wrong", "[recipe]\ndebian=x\npackage=y\n");
     write_recipe(folder, "nothing", "[recipe]\npackages=y\n");
+    write_recipe(folder, "latin", "[recipe]\ndebian=x\npackages=caf\xe9\n");
+    write_recipe(folder, "glob", "[recipe]\ndebian=x\nexclude=/usr/share/doc/\\*\n");
     write_recipe(folder, "large", "[recipe]\ndebian=x\nsize=much\n");
     g_autoptr(OsRecipe) recipe = os_recipe_load("more", NULL);
     assert_non_null(recipe);
@@ -238,6 +240,8 @@ a_recipe_has_what_it_comes_from(void **state)
     expect_no_recipe("itself", "comes from itself");
     expect_no_recipe("wrong", "did you mean packages?");
     expect_no_recipe("nothing", "debian=bookworm");
+    expect_no_recipe("latin", "UTF-8");
+    expect_no_recipe("glob", "exclude");
     expect_no_recipe("large", "size 'much'");
     expect_no_recipe("moer", "did you mean more?");
     expect_no_recipe("../recipes/base", "there is no recipe");
