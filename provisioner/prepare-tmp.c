@@ -8,10 +8,14 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* As many as Linux follows. */
+#define LINKS_MAX 40
 
 typedef struct {
     char *path;
@@ -19,16 +23,32 @@ typedef struct {
 } Kept;
 
 static void
-keep(GArray *kept, const char *path)
+keep_place(GArray *kept, const char *place)
 {
-    g_autofree char *clean = path ? g_canonicalize_filename(path, NULL) : NULL;
     Kept one = {NULL, -1};
-    if (clean && g_str_has_prefix(clean, "/tmp/"))
-        one.fd = open(clean, O_PATH | O_CLOEXEC);
+    if (g_str_has_prefix(place, "/tmp/"))
+        one.fd = open(place, O_PATH | O_CLOEXEC);
     if (one.fd < 0)
         return;
-    one.path = g_steal_pointer(&clean);
+    one.path = g_strdup(place);
     g_array_append_val(kept, one);
+}
+
+/* With all that it leads through, if it is a link, and with what it comes to. */
+static void
+keep(GArray *kept, const char *path)
+{
+    g_autofree char *place = path ? g_canonicalize_filename(path, NULL) : NULL;
+    g_autofree char *end = place ? realpath(place, NULL) : NULL;
+    if (end)
+        keep_place(kept, end);
+    for (guint i = 0; end && place && i < LINKS_MAX; i++) {
+        g_autofree char *before = g_steal_pointer(&place);
+        g_autofree char *above = g_path_get_dirname(before);
+        g_autofree char *target = g_file_read_link(before, NULL);
+        keep_place(kept, before);
+        place = target ? g_canonicalize_filename(target, above) : NULL;
+    }
 }
 
 static void
@@ -72,6 +92,10 @@ prepare_own_tmp(JsonObject *order)
     g_autoptr(GArray) kept = g_array_new(FALSE, FALSE, sizeof(Kept));
     keep_all(kept, order);
     gboolean is_ours = mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777") == 0;
+    /* Of a user's own folder, as pam_tmpdir makes one, supermin makes use. */
+    const char *folder = g_getenv("TMPDIR");
+    if (is_ours && folder && g_str_has_prefix(folder, "/tmp/"))
+        g_mkdir_with_parents(folder, 0700);
     for (guint i = 0; i < kept->len; i++) {
         Kept *one = &g_array_index(kept, Kept, i);
         if (is_ours)
