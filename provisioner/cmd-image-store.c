@@ -56,9 +56,13 @@ cmd_image_list(int argc, char **argv)
         return status;
     if (argc > 1)
         return cli_fail_with(HB_USAGE, "'hostbed image list' takes no '%s'", argv[1]);
+    g_autoptr(GError) error = NULL;
+    const gint64 maximum = os_image_maximum(&error);
+    if (maximum < 0)
+        return cli_fail(error);
     g_autoptr(GPtrArray) list = os_image_list();
     if (json)
-        cli_print_kept("images", list, to_json, os_image_maximum(NULL));
+        cli_print_kept("images", list, to_json, maximum);
     for (guint i = 0; !json && i < list->len; i++)
         print_image(list->pdata[i]);
     return HB_OK;

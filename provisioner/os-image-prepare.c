@@ -300,7 +300,8 @@ static OsImage *
 make(const Making *making, ServantEvent event, gpointer user_data,
      GCancellable *cancellable, GError **error)
 {
-    g_autofree char *appliance = cache_dir("appliance", error);
+    const gint64 maximum = os_image_maximum(error);
+    g_autofree char *appliance = maximum < 0 ? NULL : cache_dir("appliance", error);
     g_autofree char *path =
         appliance ? base_path(making, event, user_data, cancellable, error) : NULL;
     g_autoptr(CacheFolder) folder = path ? cache_folder_new(OS_IMAGE_KIND, error) : NULL;
@@ -312,7 +313,7 @@ make(const Making *making, ServantEvent event, gpointer user_data,
         servant_ask(OS_IMAGE_SERVANT, order, event, user_data, cancellable, error);
     if (!about || !os_image_commit(folder, making->key, making->base->name, about, error))
         return NULL;
-    os_image_prune(os_image_maximum(NULL), making->key);
+    os_image_prune(maximum, making->key);
     g_autofree char *place = os_image_folder(making->key);
     return os_image_open(place, error);
 }

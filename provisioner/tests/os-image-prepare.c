@@ -189,6 +189,27 @@ add_step(Fixture *fixture, LabStepKind kind, const char *path, const char *text)
 }
 
 static void
+a_maximum_that_is_none_removes_nothing(void **state)
+{
+    g_auto(Fixture) fixture = {0};
+    fixture_init(&fixture, *state);
+    play(*state, MAKES);
+    fixture.request.cmdline = "one";
+    g_autoptr(OsImage) image = os_image_prepare(&fixture.request, NULL, NULL, NULL, NULL);
+    assert_non_null(image);
+    g_autofree char *path = g_strdup(image->path);
+    g_clear_pointer(&image, os_image_free); /* one in use would stay */
+    g_setenv("HOSTBED_IMAGES_MAX", "16G", TRUE);
+    fixture.request.cmdline = "two";
+    g_autoptr(GError) error = NULL;
+    assert_null(os_image_prepare(&fixture.request, NULL, NULL, NULL, &error));
+    g_unsetenv("HOSTBED_IMAGES_MAX");
+    assert_true(g_file_test(path, G_FILE_TEST_IS_DIR));
+    assert_non_null(strstr(error->message, "HOSTBED_IMAGES_MAX"));
+    assert_int_equal(hb_error_status(error), HB_USAGE);
+}
+
+static void
 all_that_goes_in_makes_another(void **state)
 {
     g_auto(Fixture) fixture = {0};
@@ -300,6 +321,7 @@ main(void)
         cmocka_unit_test(an_image_is_made_once),
         cmocka_unit_test(one_image_is_made_at_a_time),
         cmocka_unit_test(what_fails_leaves_nothing),
+        cmocka_unit_test(a_maximum_that_is_none_removes_nothing),
         cmocka_unit_test(all_that_goes_in_makes_another),
         cmocka_unit_test(no_other_steps_have_the_same_key),
         cmocka_unit_test(what_nobody_means_is_refused),
