@@ -68,8 +68,10 @@ copy_disk(const OsImage *image, const char *filename)
     g_autofree char *what = g_strdup_printf("copying the disk to %s", name);
     cli_progress_step(progress, what);
     g_autoptr(ReplaceFile) file = replace_file_new(filename, &error);
-    if (!file || !sparse_duplicate(fd, file->fd, size, &error) ||
-        !replace_file_commit(file, &error))
+    gboolean is_copied = file && sparse_duplicate(fd, file->fd, size, &error);
+    if (file && !is_copied)
+        g_prefix_error(&error, "%s: ", filename);
+    if (!is_copied || !replace_file_commit(file, &error))
         return fail(progress, error);
     cli_progress_end(progress, TRUE);
     return HB_OK;

@@ -28,7 +28,7 @@ sparse_extents(int fd, goffset size, GError **error)
         off_t hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
         if (data < 0 && errno == ENXIO) /* nothing from here on */
             break;
-        if (hole < 0 && !fail("find what is in a template", errno, error))
+        if (hole < 0 && !fail("find what is in a file", errno, error))
             return NULL;
         SparseExtent extent = {.offset = data / PAGE * PAGE};
         if (extent.offset >= size)
@@ -52,7 +52,7 @@ write_at(int fd, const guint8 *data, gsize length, goffset offset, GError **erro
     while (length > 0) {
         ssize_t wrote = pwrite(fd, data, length, offset);
         if (wrote < 0 && errno != EINTR)
-            return fail("write a template", errno, error);
+            return fail("write a copy", errno, error);
         if (wrote > 0) {
             data += wrote;
             offset += wrote;
@@ -101,7 +101,7 @@ read_at(int fd, guint8 *data, gsize length, goffset offset, GError **error)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return fail("read a template", got == 0 ? ENODATA : errno, error);
+            return fail("read a file", got == 0 ? ENODATA : errno, error);
         data += got;
         offset += got;
         length -= (gsize)got;
@@ -119,7 +119,7 @@ copy_all(int in_fd, int out_fd, goffset size, GChecksum *sum, goffset *count,
     if (!extents)
         return FALSE;
     if (out_fd >= 0 && ftruncate(out_fd, size) != 0)
-        return fail("write a template", errno, error);
+        return fail("write a copy", errno, error);
     for (guint i = 0; i < extents->len; i++) {
         const SparseExtent *extent = &g_array_index(extents, SparseExtent, i);
         for (goffset done = 0; done < extent->length; done += BLOCK) {

@@ -79,7 +79,7 @@ what_cannot_be_written_is_told(void **state)
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", to);
     FILE *readonly = fopen(path, "re");
     assert_false(sparse_duplicate(from, fileno(readonly), PAGE, &error));
-    assert_non_null(strstr(error->message, "cannot write a template"));
+    assert_non_null(strstr(error->message, "cannot write a copy"));
     fclose(readonly);
     close(from);
     close(to);
