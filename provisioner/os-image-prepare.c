@@ -296,6 +296,20 @@ base_path(const Making *making, ServantEvent event, gpointer user_data,
     return os_recipe_base(making->recipe, &build, error);
 }
 
+/* Who writes to a base, or to what is copied, while it is read has an image of neither.
+ */
+static gboolean
+is_still_so(const Making *making, GError **error)
+{
+    g_autofree char *key = os_image_key(making->request, error);
+    if (key && !g_str_equal(key, making->key))
+        g_set_error(error, HB_ERROR, HB_USAGE,
+                    "%s, or what goes into the image, has changed while that was made; "
+                    "make it again",
+                    making->base->name);
+    return key && g_str_equal(key, making->key);
+}
+
 static OsImage *
 make(const Making *making, ServantEvent event, gpointer user_data,
      GCancellable *cancellable, GError **error)
@@ -311,7 +325,8 @@ make(const Making *making, ServantEvent event, gpointer user_data,
     g_autoptr(JsonNode) order = order_of(making, path, folder->path, appliance);
     g_autoptr(JsonObject) about =
         servant_ask(OS_IMAGE_SERVANT, order, event, user_data, cancellable, error);
-    if (!about || !os_image_commit(folder, making->key, making->base->name, about, error))
+    if (!about || !is_still_so(making, error) ||
+        !os_image_commit(folder, making->key, making->base->name, about, error))
         return NULL;
     os_image_prune(maximum, making->key);
     g_autofree char *place = os_image_folder(making->key);

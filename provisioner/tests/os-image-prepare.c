@@ -189,6 +189,21 @@ add_step(Fixture *fixture, LabStepKind kind, const char *path, const char *text)
 }
 
 static void
+what_changes_meanwhile_is_no_image(void **state)
+{
+    g_auto(Fixture) fixture = {0};
+    fixture_init(&fixture, *state);
+    play(*state, MAKES "echo more >>\"$PLAYED/base.raw\"\n");
+    fixture.request.cmdline = "changing";
+    g_autofree char *key = os_image_key(&fixture.request, NULL);
+    g_autofree char *place = os_image_folder(key);
+    g_autoptr(GError) error = NULL;
+    assert_null(os_image_prepare(&fixture.request, NULL, NULL, NULL, &error));
+    assert_non_null(strstr(error->message, "has changed while"));
+    assert_false(g_file_test(place, G_FILE_TEST_EXISTS));
+}
+
+static void
 a_maximum_that_is_none_removes_nothing(void **state)
 {
     g_auto(Fixture) fixture = {0};
@@ -321,6 +336,7 @@ main(void)
         cmocka_unit_test(an_image_is_made_once),
         cmocka_unit_test(one_image_is_made_at_a_time),
         cmocka_unit_test(what_fails_leaves_nothing),
+        cmocka_unit_test(what_changes_meanwhile_is_no_image),
         cmocka_unit_test(a_maximum_that_is_none_removes_nothing),
         cmocka_unit_test(all_that_goes_in_makes_another),
         cmocka_unit_test(no_other_steps_have_the_same_key),
