@@ -58,6 +58,7 @@ keep_all(GArray *kept, JsonObject *order)
                                         "emulator", "kernel", "kernel_modules"};
     for (guint i = 0; i < G_N_ELEMENTS(names); i++)
         keep(kept, json_object_get_string_member_with_default(order, names[i], NULL));
+    keep(kept, g_getenv("LIBGUESTFS_HV"));
     JsonArray *steps = json_object_get_array_member(order, "steps");
     for (guint i = 0; i < json_array_get_length(steps); i++) {
         JsonObject *step = json_array_get_object_element(steps, i);

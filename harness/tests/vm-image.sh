@@ -57,9 +57,13 @@ trap 'rm -rf "$tap_dir" "$elsewhere"' EXIT
 ln -s "$tap_dir/root.tar.xz" "$elsewhere/root.tar.xz"
 sed -i "s|\.\./root.tar.xz|$elsewhere/root.tar.xz|" "$tap_dir/lab/lab.xml"
 mkdir "$tap_dir/tmp"
-TMPDIR="$tap_dir/tmp" build "$tap_dir/lab/lab.xml" >"$tap_dir/out" 2>"$tap_dir/err"
+# Which says that it was started where who has a /tmp of its own sees it.
+printf '#!/bin/sh\n: >"%s/started"\nexec qemu-system-x86_64 "$@"\n' "$elsewhere" >"$tap_dir/emulator"
+chmod +x "$tap_dir/emulator"
+LIBGUESTFS_HV="$tap_dir/emulator" TMPDIR="$tap_dir/tmp" build "$tap_dir/lab/lab.xml" >"$tap_dir/out" 2>"$tap_dir/err"
 is "an image is made of a tarball" $? 0
 has "it is inspected" "$tap_dir/out" '^[0-9a-f]{12}  .*root.tar.xz  Tiny debian 12  6.1.0-10-amd64$'
+is "LIBGUESTFS_HV is what starts the appliance" "$(ls "$elsewhere/started")" "$elsewhere/started"
 is "libguestfs has no word about a TMPDIR in /tmp" "$(grep -c TMPDIR "$tap_dir/err")" 0
 is "the tarball is as it was" "$(sha256sum <"$tap_dir/root.tar.xz")" "$before"
 image=$(newest_image)
