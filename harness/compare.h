@@ -26,6 +26,8 @@ typedef enum {
     COMPARE_TAINTED = 1 << 0, /* by raw arguments: what differs is a skip, "unchecked" */
     COMPARE_SYSTEM = 1 << 1,  /* a distribution loads drivers for all that it finds: one
                                  of a function of which none is asked is no difference */
+    COMPARE_PLUGGED = 1 << 2, /* something came while it ran: which functions have room
+                                 for their I/O then is the kernel's choice */
 } CompareFlags;
 
 /* GPtrArray of CaseResult, at least one, subjects in the manifest's order, those that

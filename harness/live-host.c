@@ -73,6 +73,7 @@ void
 live_host_stop(Host *host)
 {
     g_clear_pointer(&host->boot, boot_free);
+    live_change_forget(host);
     if (host->told)
         host->told->pid = 0;
 }
@@ -138,6 +139,9 @@ void
 live_host_drop(Host *host)
 {
     live_host_stop(host);
+    g_hash_table_unref(host->deleted);
+    g_hash_table_unref(host->leaving);
+    g_hash_table_unref(host->out);
     g_free(host->log_dir);
     g_free(host);
 }
@@ -324,12 +328,19 @@ answer_all(LiveServer *server, const GError *error)
 }
 
 static void
+on_event(const char *event, JsonObject *data, gpointer user_data)
+{
+    live_change_event(user_data, event, data);
+}
+
+static void
 are_up(LiveServer *server, const GPtrArray *hosts)
 {
     for (guint i = 0; i < hosts->len; i++) {
         Host *host = hosts->pdata[i];
         live_host_set(host->told, LIVE_UP, NULL);
         live_request_listen(host);
+        machine_set_listener(host->boot->machine, on_event, host);
         guest_set_end(host->boot->guest, on_end, host);
         g_message("%s: up", host->plan->host_id);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What live-serve.c (the lab), live-host.c and live-check.c (its hosts), live-client.c
- * (who is connected), live-request.c and live-work.c (what they ask for) share.
+ * What live-serve.c (the lab), live-host.c, live-check.c, live-change.c and
+ * live-modules.c (its hosts), live-client.c (who is connected), live-request.c and
+ * live-work.c (what they ask for) share.
  */
 #pragma once
 
@@ -14,9 +15,15 @@ typedef struct LiveServer LiveServer;
 /* A host of the lab that was asked for, now or before. */
 typedef struct {
     LiveServer *server;
-    const Plan *plan;
-    LiveHost *told; /* in the lab's state */
-    Boot *boot;     /* NULL: it does not run */
+    const Plan *plan;    /* what it is to be like */
+    const Plan *start;   /* the same when it starts */
+    Plan *changed;       /* .plan if it is not that any more */
+    gboolean plugged;    /* since the firmware saw it last something came */
+    GHashTable *deleted; /* set of char *: ids of devices that the emulator has deleted */
+    GHashTable *leaving; /* those that the host was asked to give back */
+    GHashTable *out;     /* those that were taken out */
+    LiveHost *told;      /* in the lab's state */
+    Boot *boot;          /* NULL: it does not run */
     guint starts;
     char *log_dir;
     gboolean wanted; /* to be started */
@@ -83,6 +90,26 @@ GPtrArray *live_host_compare(Host *host, GError **error);
 /* The same at its start; HB_FAIL: it differs, and all that was told. */
 gboolean live_host_check(Host *host, GError **error);
 
+/* The same as live_host_compare(), but what the host needs some time to see it gets. */
+GPtrArray *live_check_until_same(Host *host, GError **error);
+/* {"results": …}, owned by the caller. */
+JsonObject *live_check_answer(const GPtrArray *results);
+
+/* ---- live-change.c: as in live-work.c */
+
+JsonObject *live_change_plug(Host *host, JsonObject *request, GError **error);
+JsonObject *live_change_unplug(Host *host, JsonObject *request, GError **error);
+/* Before anything is asked of the host's plan. */
+void live_change_settle(Host *host);
+/* It ends: the next start will be as the lab is written. */
+void live_change_forget(Host *host);
+void live_change_event(Host *host, const char *event, JsonObject *data);
+
+/* ---- live-modules.c */
+
+/* Has the host load the drivers that PLAN, which is to be its next, has more. */
+gboolean live_modules_load(Host *host, const Plan *plan, GError **error);
+
 /* ---- live-work.c */
 
 /* What CLIENT asks for takes a while or changes HOST: it is done when all that was asked
@@ -115,6 +142,8 @@ int live_client_steal(Client *client);
 
 /* ---- live-request.c */
 
+/* The strings of the array MEMBER, owned by the caller. */
+GStrv live_request_strings(JsonObject *request, const char *member);
 /* CLIENT's request has come. */
 void live_request(Client *client);
 /* Those that waited for a host's fate. */

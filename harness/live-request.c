@@ -9,9 +9,8 @@
 /* ---- up and down
  * ------------------------------------------------------------------------------------ */
 
-/* The strings of the array MEMBER, owned by the caller. */
-static GStrv
-strings_of(JsonObject *object, const char *member)
+GStrv
+live_request_strings(JsonObject *object, const char *member)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     JsonNode *node = json_object_get_member(object, member);
@@ -44,7 +43,7 @@ on_up(Client *client)
 {
     LiveServer *server = client->server;
     g_autoptr(GError) error = NULL;
-    g_auto(GStrv) names = strings_of(client->request, "hosts");
+    g_auto(GStrv) names = live_request_strings(client->request, "hosts");
     if (!check_digest(server, client->request, &error) ||
         !live_host_want(server, (const char *const *)names, &error)) {
         live_client_fail(client, error);
@@ -186,9 +185,10 @@ static const struct {
     void (*on_lab)(Client *client);
     void (*on_host)(Client *client, Host *host);
 } requests[] = {
-    {"up", on_up, NULL},       {"down", on_down, NULL},
-    {"agent", NULL, on_agent}, {"console", NULL, on_console},
-    {"qmp", NULL, on_qmp},     {"verify", NULL, live_work_add},
+    {"up", on_up, NULL},           {"down", on_down, NULL},
+    {"agent", NULL, on_agent},     {"console", NULL, on_console},
+    {"qmp", NULL, on_qmp},         {"verify", NULL, live_work_add},
+    {"plug", NULL, live_work_add}, {"unplug", NULL, live_work_add},
 };
 
 GError *

@@ -53,7 +53,10 @@ add_hosts(LiveServer *server)
     for (guint i = 0; i < server->options->plans->len; i++) {
         Host *host = g_new0(Host, 1);
         host->server = server;
-        host->plan = server->options->plans->pdata[i];
+        host->plan = host->start = server->options->plans->pdata[i];
+        host->deleted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->leaving = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->out = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         g_ptr_array_add(server->hosts, host);
     }
 }

@@ -14,8 +14,12 @@
 typedef struct {
     const char *name, *file, *digest; /* as in LiveLab */
     const GPtrArray *plans;           /* Plan: all hosts of the lab */
-    const char *dir;                  /* of all labs */
-    const char *logs;                 /* a folder, ours alone */
+    Lab *lab; /* of which they were made; it changes with its hosts */
+    /* Plans it anew; as cli_plan_lab(). */
+    GPtrArray *(*plan_again)(const Lab *lab, Findings *findings, gpointer plan_data);
+    gpointer plan_data;
+    const char *dir;  /* of all labs */
+    const char *logs; /* a folder, ours alone */
     const char *emulator;
     Accel accel;
     const char *kernel; /* this and the next three as in BootOptions */

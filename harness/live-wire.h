@@ -17,6 +17,10 @@
  *
  * "verify", with "host": answered with {"results": […]}, of report_case_to_json().
  *
+ * "plug", with "host", "device" (words as of hostbed plug) and perhaps "expander" or
+ * "port"; "unplug", with "host" and "device": answered with the same "results", and
+ * "device", "address", "port", "node", and "already" if nothing was to be done.
+ *
  * The supervisor tells what happens by {"event": "step"|"warning"|"difference",
  * "text": …}, that it lives while something takes long by {"event": "alive"}, and in the
  * end {"answer": {…}} or {"error": "one sentence", "status": N}.

@@ -6,7 +6,6 @@
 #include "error.h"
 #include "json-line.h"
 #include "live-private.h"
-#include "report.h"
 
 /* Those who wait hear so often that we live. */
 #define PULSE_S 5
@@ -28,23 +27,10 @@ work_free(Work *work)
  * ------------------------------------------------------------------------------------ */
 
 static JsonObject *
-make_comparison(Host *host, GError **error)
-{
-    g_autoptr(GPtrArray) results = live_host_compare(host, error);
-    if (!results)
-        return NULL;
-    JsonArray *array = json_array_new();
-    for (guint i = 0; i < results->len; i++)
-        json_array_add_object_element(array, report_case_to_json(results->pdata[i]));
-    JsonObject *answer = json_object_new();
-    json_object_set_array_member(answer, "results", array);
-    return answer;
-}
-
-static JsonObject *
 on_verify(Host *host, JsonObject *request, GError **error)
 {
-    return make_comparison(host, error);
+    g_autoptr(GPtrArray) results = live_host_compare(host, error);
+    return results ? live_check_answer(results) : NULL;
 }
 
 /* ---- one after the other
@@ -56,6 +42,8 @@ static const struct {
     JsonObject *(*run)(Host *host, JsonObject *request, GError **error);
 } kinds[] = {
     {"verify", on_verify},
+    {"plug", live_change_plug},
+    {"unplug", live_change_unplug},
 };
 
 static gboolean
@@ -96,6 +84,7 @@ do_work(const Work *work, GError **error)
         g_propagate_error(error, obstacle);
         return NULL;
     }
+    live_change_settle(work->host);
     for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
         if (g_str_equal(name, kinds[i].name))
             return kinds[i].run(work->host, work->request, error);

@@ -43,6 +43,8 @@ int cmd_ssh_config(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_log(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_plug(int argc, char **argv);
+int cmd_unplug(int argc, char **argv);
 int cmd_qmp(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_image(int argc, char **argv);

@@ -24,11 +24,11 @@ cmd_live_find(const char *name, GPtrArray **labs, LiveName *found, GError **erro
 }
 
 int
-cmd_live_ask_told(const LiveName *name, JsonObject *request, LiveCallEvent event,
-                  JsonObject **answer, GError **error)
+cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
+             GError **error)
 {
     g_autofree char *dir = live_dir(FALSE, error);
-    const LiveCall call = {.event = event, .timeout_ms = PATIENCE_MS};
+    const LiveCall call = {.timeout_ms = PATIENCE_MS};
     int fd = dir ? live_connect(dir, name->lab->name, error) : -1;
     if (fd < 0) {
         json_object_unref(request);
@@ -43,13 +43,6 @@ cmd_live_ask_told(const LiveName *name, JsonObject *request, LiveCallEvent event
     if (answer)
         *answer = g_steal_pointer(&reply);
     return fd;
-}
-
-int
-cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
-             GError **error)
-{
-    return cmd_live_ask_told(name, request, NULL, answer, error);
 }
 
 /* ---- what a host is like

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What the commands for labs that are up share (cmd-up.c, cmd-down.c, cmd-list.c,
- * cmd-exec.c, cmd-ssh.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c).
+ * cmd-exec.c, cmd-ssh.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c,
+ * cmd-plug.c).
  */
 #pragma once
 
@@ -30,10 +31,6 @@ cmd_live_find(const char *name, GPtrArray **labs, LiveName *found, GError **erro
  * which is added) was answered; or -1. ANSWER (owned by the caller) may be NULL. */
 int cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
                  GError **error);
-/* The same for what takes a while; EVENT as in live-call.h. */
-int cmd_live_ask_told(const LiveName *name, JsonObject *request, LiveCallEvent event,
-                      JsonObject **answer, GError **error);
-
 /* The "results" of ANSWER. NULL: ERROR. */
 Report *cmd_live_report(const LiveName *name, JsonObject *answer, GError **error);
 /* What differs, on standard error. */

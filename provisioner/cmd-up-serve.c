@@ -78,8 +78,31 @@ is_of_interest(const char *logs)
            strstr(text, "not up: ") != NULL;
 }
 
+/* The lab of the order. */
+typedef struct {
+    Lab *lab;
+    Emulator *emulator;
+    GPtrArray *plans;
+} Served;
+
+static void
+served_clear(Served *served)
+{
+    g_clear_pointer(&served->plans, g_ptr_array_unref);
+    g_clear_pointer(&served->lab, lab_free);
+    g_clear_pointer(&served->emulator, emulator_free);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Served, served_clear)
+
+static GPtrArray *
+plan_again(const Lab *lab, Findings *findings, gpointer emulator)
+{
+    return cli_plan_lab(lab, emulator, PLAN_FOR_QEMU, findings);
+}
+
 static int
-serve(JsonObject *order, GPtrArray *plans, const char *dir, LogDir *logs)
+serve(JsonObject *order, const Served *served, const char *dir, LogDir *logs)
 {
     g_auto(GStrv) hosts = strings_of(order, "hosts");
     g_auto(GStrv) with = strings_of(order, "with");
@@ -91,7 +114,10 @@ serve(JsonObject *order, GPtrArray *plans, const char *dir, LogDir *logs)
         .name = json_line_string(order, "name"),
         .file = json_line_string(order, "file"),
         .digest = json_line_string(order, "digest"),
-        .plans = plans,
+        .plans = served->plans,
+        .lab = served->lab,
+        .plan_again = plan_again,
+        .plan_data = served->emulator,
         .dir = dir,
         .logs = log_dir_path(logs),
         .emulator = json_line_string(order, "emulator"),
@@ -113,31 +139,49 @@ serve(JsonObject *order, GPtrArray *plans, const char *dir, LogDir *logs)
 }
 
 /* What the file says now must be what the one who started us has read. */
-static GPtrArray *
-plan(JsonObject *order, int *status)
+static char *
+read_lab(JsonObject *order, gsize *length, int *status)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *text = NULL;
-    gsize length = 0;
     const char *file = json_line_string(order, "file");
-    const CliMachine machine = {.emulator = (char *)json_line_string(order, "emulator")};
-    if (!g_file_get_contents(file, &text, &length, &error)) {
+    if (!g_file_get_contents(file, &text, length, &error)) {
         *status = give_up(error->message, HB_USAGE);
         return NULL;
     }
     g_autofree char *digest =
-        g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, length);
-    if (g_strcmp0(digest, json_line_string(order, "digest")) != 0) {
-        *status = give_up("the lab was changed while it was read", HB_USAGE);
-        return NULL;
-    }
-    g_autoptr(Emulator) emulator = cli_emulator(&machine, &error);
-    GPtrArray *plans = emulator ? cli_plan(file, emulator, PLAN_FOR_QEMU, status) : NULL;
-    if (!emulator)
+        g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, *length);
+    if (g_strcmp0(digest, json_line_string(order, "digest")) == 0)
+        return g_steal_pointer(&text);
+    *status = give_up("the lab was changed while it was read", HB_USAGE);
+    return NULL;
+}
+
+static gboolean
+plan(JsonObject *order, Served *served, int *status)
+{
+    gsize length = 0;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Findings) findings = findings_new();
+    g_autofree char *text = read_lab(order, &length, status);
+    const CliMachine machine = {.emulator = (char *)json_line_string(order, "emulator")};
+    if (!text)
+        return FALSE;
+    served->emulator = cli_emulator(&machine, &error);
+    if (!served->emulator) {
         *status = give_up(error->message, hb_error_status(error));
-    else if (!plans)
-        *status = give_up("the lab cannot be planned any more", (HbStatus)*status);
-    return plans;
+        return FALSE;
+    }
+    served->lab = lab_parse_text(text, length, json_line_string(order, "file"), findings);
+    if (served->lab)
+        served->plans =
+            cli_plan_lab(served->lab, served->emulator, PLAN_FOR_QEMU, findings);
+    cli_findings(findings);
+    if (served->plans)
+        return TRUE;
+    *status = give_up("the lab cannot be planned any more",
+                      (HbStatus)cli_findings_status(findings));
+    return FALSE;
 }
 
 int
@@ -159,10 +203,10 @@ cmd_up_serve(void)
     if (!logs)
         return give_up(error->message, hb_error_status(error));
     write_to_log(log_dir_path(logs));
-    g_autoptr(GPtrArray) plans = plan(order, &status);
+    g_auto(Served) served = {0};
     /* The folder from which it was started is not ours to hold. */
-    if (plans && chdir("/") == 0)
-        status = serve(order, plans, dir, logs);
+    if (plan(order, &served, &status) && chdir("/") == 0)
+        status = serve(order, &served, dir, logs);
     log_dir_close(logs, is_of_interest(log_dir_path(logs)));
     return status;
 }

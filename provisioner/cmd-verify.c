@@ -94,8 +94,7 @@ cmd_verify(int argc, char **argv)
         return cli_fail(error);
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
     gint64 start_us = g_get_real_time();
-    int fd = cmd_live_ask_told(&name, live_call_request("verify", NULL), NULL, &answer,
-                               &error);
+    int fd = cmd_live_ask(&name, live_call_request("verify", NULL), &answer, &error);
     if (fd < 0)
         return cli_fail(error);
     close(fd);

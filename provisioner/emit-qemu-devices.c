@@ -6,11 +6,18 @@
 #include "emit-qemu.h"
 #include "wire.h"
 
-static void
-add_hub_port(QemuWriter *writer, const char *id, guint hub, const char *peer)
+static JsonObject *
+hub_port(const char *id, guint hub)
 {
     JsonObject *netdev = qemu_object_new("type", "hubport", "id", id);
     json_object_set_int_member(netdev, "hubid", hub);
+    return netdev;
+}
+
+static void
+add_hub_port(QemuWriter *writer, const char *id, guint hub, const char *peer)
+{
+    JsonObject *netdev = hub_port(id, hub);
     if (peer)
         json_object_set_string_member(netdev, "netdev", peer);
     qemu_add_json(writer, "-netdev", netdev);
@@ -72,13 +79,19 @@ add_segment_port(QemuWriter *writer, const char *id, const PlanFunction *functio
     qemu_add_json(writer, "-netdev", netdev);
 }
 
+static char *
+network_id(const PlanFunction *function)
+{
+    return g_strconcat("hostbed-net-", function->id, NULL);
+}
+
 /* No network, no peer: a NIC without one has no netdev at all. */
 static void
 write_network(QemuWriter *writer, const PlanFunction *function, JsonObject *device)
 {
     if (!function->network || json_object_has_member(device, "netdev"))
         return;
-    g_autofree char *id = g_strconcat("hostbed-net-", function->id, NULL);
+    g_autofree char *id = network_id(function);
     if (writer->words->port_fds && plan_is_joined(function))
         add_segment_port(writer, id, function);
     else
@@ -134,16 +147,22 @@ write_image(QemuWriter *writer, const PlanFunction *function, JsonObject *device
 }
 
 /* A disk that reads as zeroes and keeps nothing: there is no file to leave behind. */
+static JsonObject *
+disk_of(const PlanFunction *function, const char *name)
+{
+    JsonObject *disk = qemu_object_new("driver", "null-co", "node-name", name);
+    json_object_set_boolean_member(disk, "read-zeroes", TRUE);
+    json_object_set_int_member(disk, "size", function->size_bytes);
+    return disk;
+}
+
 static void
 write_disk(QemuWriter *writer, const PlanFunction *function, JsonObject *device)
 {
     if (function->size_bytes <= 0 || json_object_has_member(device, "drive"))
         return;
     g_autofree char *name = emit_disk_name(function->id);
-    JsonObject *disk = qemu_object_new("driver", "null-co", "node-name", name);
-    json_object_set_boolean_member(disk, "read-zeroes", TRUE);
-    json_object_set_int_member(disk, "size", function->size_bytes);
-    qemu_add_json(writer, "-blockdev", disk);
+    qemu_add_json(writer, "-blockdev", disk_of(function, name));
     json_object_set_string_member(device, "drive", name);
 }
 
@@ -158,6 +177,59 @@ emit_qemu_device(const PlanFunction *function)
     json_object_set_string_member(device, "addr", addr);
     qemu_set_properties(device, function->properties);
     return device;
+}
+
+static void
+add_command(GPtrArray *commands, const char *name, JsonObject *arguments)
+{
+    EmitCommand *command = g_new(EmitCommand, 1);
+    *command = (EmitCommand){name, arguments};
+    g_ptr_array_add(commands, command);
+}
+
+static void
+command_free(gpointer data)
+{
+    EmitCommand *command = data;
+    json_object_unref(command->arguments);
+    g_free(command);
+}
+
+GPtrArray *
+emit_qemu_plug(const PlanFunction *function, guint hub)
+{
+    GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
+    JsonObject *device = emit_qemu_device(function);
+    if (function->network) {
+        g_autofree char *id = network_id(function);
+        add_command(commands, "netdev_add", hub_port(id, hub));
+        json_object_set_string_member(device, "netdev", id);
+    }
+    if (function->size_bytes > 0) {
+        g_autofree char *name = emit_disk_name(function->id);
+        add_command(commands, "blockdev-add", disk_of(function, name));
+        json_object_set_string_member(device, "drive", name);
+    }
+    add_command(commands, "device_add", device);
+    return commands;
+}
+
+/* What hosts are joined by stays open: the other end of it would take it for the host's.
+ */
+GPtrArray *
+emit_qemu_clear(const PlanFunction *function)
+{
+    GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
+    if (function->network && !plan_is_joined(function)) {
+        g_autofree char *id = network_id(function);
+        add_command(commands, "netdev_del", qemu_object_new("id", id, NULL, NULL));
+    }
+    if (function->size_bytes > 0) {
+        g_autofree char *name = emit_disk_name(function->id);
+        add_command(commands, "blockdev-del",
+                    qemu_object_new("node-name", name, NULL, NULL));
+    }
+    return commands;
 }
 
 static void

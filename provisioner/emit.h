@@ -75,3 +75,16 @@ GStrv emit_qemu_args(const Plan *plan, const EmitRuntime *runtime);
 /* One device as the emulator takes it, by -device or device_add, without what stands for
  * itself on the command line (a network, a disk). Owned by the caller. */
 JsonObject *emit_qemu_device(const PlanFunction *function);
+
+/* A command of QMP. */
+typedef struct {
+    const char *name;
+    JsonObject *arguments;
+} EmitCommand;
+
+/* What plugs FUNCTION into a host that runs, in this order, the last one the device
+ * itself; a NIC with a network into this HUB. GPtrArray of EmitCommand, owned by the
+ * caller. */
+GPtrArray *emit_qemu_plug(const PlanFunction *function, guint hub);
+/* What takes away, when the device is gone, what stood behind it. */
+GPtrArray *emit_qemu_clear(const PlanFunction *function);

@@ -284,6 +284,7 @@ LabNode *lab_node_new(LabKind kind, const char *id);
 void lab_host_free(LabHost *host);
 void lab_cell_free(LabCell *cell);
 void lab_node_free(LabNode *node); /* and its children */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabNode, lab_node_free)
 LabProperty *lab_property_new(const char *name, const char *value, FilePos pos);
 void lab_property_free(LabProperty *property);
 LabStep *lab_step_new(LabStepKind kind);

@@ -7,8 +7,8 @@
  */
 #include "plan-steps.h"
 
-static gboolean
-takes_device(const PlanFunction *port)
+gboolean
+plan_is_free_port(const PlanFunction *port)
 {
     return (port->role == PLAN_ROOT_PORT || port->role == PLAN_DOWNSTREAM) &&
            port->hotplug && port->children->len == 0;
@@ -18,7 +18,7 @@ gboolean
 plan_has_empty_port(const Plan *plan)
 {
     for (guint i = 0; i < plan->functions->len; i++) {
-        if (takes_device(g_ptr_array_index(plan->functions, i)))
+        if (plan_is_free_port(g_ptr_array_index(plan->functions, i)))
             return TRUE;
     }
     return FALSE;
@@ -27,7 +27,7 @@ plan_has_empty_port(const Plan *plan)
 GPtrArray *
 plan_filling(const Planning *planning, const PlanFunction *owner, const GPtrArray *nodes)
 {
-    if (!planning->filling || nodes->len > 0 || !takes_device(owner))
+    if (!planning->filling || nodes->len > 0 || !plan_is_free_port(owner))
         return NULL;
     g_autofree char *id = g_strdup_printf("%s.nic0", owner->id);
     LabNode *nic = lab_node_new(LAB_NIC, id);

@@ -230,6 +230,9 @@ GPtrArray *plan_pluggable(const Plan *plan);
 /* const Plan *: those of PLANS that are of PLAN's peers, in their order. */
 GPtrArray *plan_peers(const Plan *plan, const GPtrArray *plans);
 
+/* Whether it is a port that has no device, and takes one while the host runs. */
+gboolean plan_is_free_port(const PlanFunction *port);
+
 /* The names of the networks that functions are on, each once, sorted; borrowed from PLAN.
  */
 GPtrArray *plan_networks(const Plan *plan);

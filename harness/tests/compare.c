@@ -170,6 +170,25 @@ taint_makes_differences_unchecked(void **state)
               "manifest:1: asked 'cpus 0-1', found 'cpus 0-2'\n");
 }
 
+/* Not so where nothing was plugged, nor of other BARs and sizes. */
+static void
+where_something_was_plugged_io_may_have_no_room(void **state)
+{
+    static const char asked[] = "cpus 0\npci a bar 0 mem32 32\npci a bar 2 io 32\n";
+    static const char found[] =
+        "cpus 0\npci a bar 0 mem32 32\npci a bar 2 io 32 unassigned\n";
+    static const char other[] =
+        "cpus 0\npci a bar 0 mem32 32 unassigned\npci a bar 2 io 64 unassigned\n";
+    g_autoptr(GPtrArray) results = compare_manifest("l1", asked, found, COMPARE_PLUGGED);
+    g_autofree char *text = describe(results, OUTCOME_FAIL);
+    assert_string_equal(text, "");
+    g_autoptr(GPtrArray) strict = compare_manifest("l1", asked, found, 0);
+    assert_int_equal(((CaseResult *)strict->pdata[1])->outcome, OUTCOME_FAIL);
+    g_autoptr(GPtrArray) bad = compare_manifest("l1", asked, other, COMPARE_PLUGGED);
+    assert_non_null(strstr(((CaseResult *)bad->pdata[1])->output, "asked 'pci a bar 0"));
+    assert_non_null(strstr(((CaseResult *)bad->pdata[1])->output, "asked 'pci a bar 2"));
+}
+
 static void
 refuses_what_has_not_the_form(void **state)
 {
@@ -305,6 +324,7 @@ main(void)
         cmocka_unit_test(the_virtio_iommu_may_have_further_groups),
         cmocka_unit_test(counts_further_differences),
         cmocka_unit_test(taint_makes_differences_unchecked),
+        cmocka_unit_test(where_something_was_plugged_io_may_have_no_room),
         cmocka_unit_test(refuses_what_has_not_the_form),
         cmocka_unit_test(bounds_a_flood),
         cmocka_unit_test(a_flood_of_members_is_no_hang),

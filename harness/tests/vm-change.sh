@@ -29,6 +29,73 @@ hostbed verify l2 2>"$err"
 is "a host that there is not" $? 2
 has "is told" "$err" "no host 'l2' is up"
 
+# ---- plug
+change() { hostbed "$@" >"$out" 2>"$err"; }
+change plug l1 nic
+is "a NIC comes into the first free port" "$? $(cat "$out")" \
+    "0 l1: cell0.expander0.port0.nic0 is in cell0.expander0.port0, at 0000:21:00.0 on node 0"
+is "the host sees it" "$(hostbed exec l1 -- cat /sys/bus/pci/devices/0000:21:00.0/numa_node)" 0
+change plug --expander 64 l1 nic model=virtio id=spare mac=52:54:00:aa:bb:01
+is "one goes where it is sent to" "$? $(cat "$out")" "0 l1: spare is in cell1.expander0.port0, at 0000:41:00.0 on node 1"
+is "with its driver" "$(hostbed exec l1 -- sh -c 'basename $(readlink /sys/bus/pci/devices/0000:41:00.0/driver)')" virtio-pci
+is "and its MAC" "$(hostbed exec l1 -- sh -c 'cat /sys/bus/pci/devices/0000:41:00.0/virtio*/net/*/address')" 52:54:00:aa:bb:01
+change plug --expander 64 l1 nic model=virtio id=spare
+is "it is there already" "$? $(grep -c 'is already in' "$out")" "0 1"
+change plug l1 nvme id=spare
+is "another of its name is none" $? 2
+has "and told so" "$err" "the host has a nic of that name already: spare"
+change plug --expander cell1.expander0 l1 nic
+is "a full expander takes none" $? 2
+has "and which ports are free is told" "$err" "the expander cell1.expander0 has no free port; free: expander0.port0 .bus 96."
+change plug l1 nvme id=disk "size=64 MiB"
+is "a disk comes" $? 0
+is "with its size" "$(hostbed exec l1 -- sh -c 'while [ ! -e /sys/block/nvme0n1/size ]; do :; done; cat /sys/block/nvme0n1/size')" 131072
+hostbed verify l1 >"$out" 2>"$err"
+is "the host is what it is to be now" "$? $(grep -c '^ok' "$out")" "0 21"
+change plug l1 nic
+is "a full host takes none" $? 2
+has "and is told so" "$err" "the host has no free port"
+
+# ---- unplug
+change unplug l1 disk
+is "the disk leaves" "$? $(cat "$out")" "0 l1: disk is out"
+change unplug l1 disk
+is "and is out already" "$? $(cat "$out")" "0 l1: disk is out already"
+change unplug --surprise l1 spare
+is "nothing leaves by surprise" $? 3
+for i in 1 2; do
+    "$build_dir/run" hostbed unplug l1 41:00.0 >"$tap_dir/unplug.$i" 2>&1 &
+    "$build_dir/run" hostbed plug --port expander0.port0 l1 nic id=late >"$tap_dir/plug.$i" 2>&1 &
+done
+wait
+is "two that do the same do it once" "$(sort "$tap_dir"/plug.? | cut -d, -f1)" \
+    "l1: late is already in expander0.port0
+l1: late is in expander0.port0"
+is "and one finds it done" "$(sort "$tap_dir"/unplug.? | cut -d";" -f1)" \
+    "hostbed: the host has no device '41:00.0'
+l1: spare is out"
+change unplug l1 cell0.expander0.port1.nic0
+is "what was there from the start leaves, too" $? 0
+hostbed exec l1 -- sh -c '[ ! -e /sys/bus/pci/devices/0000:22:00.0 ]'
+is "and is gone" $? 0
+hostbed exec l1 -- sh -c 'echo 1 >/sys/bus/pci/devices/0000:21:00.0/remove'
+hostbed verify l1 >"$out" 2>"$err"
+is "what the host lost by itself is missed" $? 1
+has "by its name" "$out" "^not ok .*pci 0000:21:00.0"
+change unplug l1 cell0.expander0.port0.nic0
+is "until it is taken out" $? 0
+change plug --port cell0.expander0.port1 l1 nic id=cell0.expander0.port1.nic0
+is "and comes back" $? 0
+
+# ---- a new start
+pid=$(hostbed list --json | sed -n 's/^ *"pid" : \([0-9]*\).*/\1/p' | tail -n 1)
+kill -KILL "$pid" # the emulator's; the first is the supervisor's
+while ! hostbed list | grep -q failed; do :; done
+hostbed up --accel tcg "$source_dir/topologies/hotplug.xml" >"$out" 2>"$err"
+is "a host that is started again" $? 0
+hostbed verify l1 >"$out" 2>"$err"
+is "is as the lab is written" "$? $(grep -c '^ok' "$out")" "0 18"
+
 hostbed down hotplug >/dev/null
 is "the lab goes down" $? 0
 done_testing

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Devices that are plugged into a host that is up, and taken out. The lab that it was
+ * made of is changed and planned anew; what that plan says of the device is done to the
+ * host, and from then on it is the plan that the host is compared with.
+ */
+#include <string.h>
+
+#include "emit.h"
+#include "error.h"
+#include "json-line.h"
+#include "lab-change.h"
+#include "live-private.h"
+#include "plan-change.h"
+
+/* A guest that was asked to give a device back waits five seconds for a second thought;
+ * a busy machine is slow. */
+#define DELETED_MS 60000
+#define COMMAND_MS 30000
+/* Hubs of networks that no NIC was on at the start. */
+#define HUB_LATER 1000
+
+/* ---- the plan
+ * ------------------------------------------------------------------------------------------
+ */
+
+static LabHost *
+lab_host(const Host *host)
+{
+    const Lab *lab = host->server->options->lab;
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        LabHost *found = lab->hosts->pdata[i];
+        if (g_str_equal(found->id, host->plan->host_id))
+            return found;
+    }
+    g_assert_not_reached();
+}
+
+static Plan *
+steal_plan(GPtrArray *plans, const char *host)
+{
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = plans->pdata[i];
+        if (g_str_equal(plan->host_id, host))
+            return g_ptr_array_steal_index(plans, i);
+    }
+    return NULL;
+}
+
+/* The host as the lab has it now, which differs by the device ID. */
+static Plan *
+replan(const Host *host, const char *id, GError **error)
+{
+    const LiveServeOptions *options = host->server->options;
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(GPtrArray) plans =
+        options->plan_again(options->lab, findings, options->plan_data);
+    for (guint i = 0; !plans && i < findings_total(findings); i++) {
+        const Finding *finding = findings_get(findings, i);
+        if (finding->level > FINDING_UNSUPPORTED)
+            continue;
+        g_set_error_literal(error, HB_ERROR,
+                            finding->level == FINDING_ERROR ? HB_USAGE : HB_UNSUPPORTED,
+                            finding->message);
+        return NULL;
+    }
+    g_autoptr(Plan) plan = plans ? steal_plan(plans, host->plan->host_id) : NULL;
+    if (plan && plan_change_check(host->plan, plan, id, error))
+        return g_steal_pointer(&plan);
+    if (!plan)
+        g_set_error(error, HB_ERROR, HB_USAGE, "the lab cannot be planned with that");
+    return NULL;
+}
+
+/* Takes PLAN. */
+static void
+set_plan(Host *host, Plan *plan)
+{
+    g_clear_pointer(&host->changed, plan_free);
+    host->changed = plan;
+    host->plan = plan;
+}
+
+void
+live_change_forget(Host *host)
+{
+    LabHost *now = lab_host(host);
+    const Lab *lab = host->server->options->lab;
+    host->plugged = FALSE;
+    g_hash_table_remove_all(host->deleted);
+    g_hash_table_remove_all(host->leaving);
+    g_hash_table_remove_all(host->out);
+    if (!host->changed)
+        return;
+    /* The lab as it was written, of which the host's part replaces what it became. */
+    gsize length;
+    guint index;
+    g_autoptr(Findings) findings = findings_new();
+    const char *text = g_bytes_get_data(lab->source, &length);
+    g_autoptr(Lab) written =
+        lab_parse_text(text, length, host->server->options->file, findings);
+    if (written && g_ptr_array_find(lab->hosts, now, &index)) {
+        gpointer fresh = written->hosts->pdata[index];
+        written->hosts->pdata[index] = now;
+        lab->hosts->pdata[index] = fresh;
+    }
+    host->plan = host->start;
+    g_clear_pointer(&host->changed, plan_free);
+}
+
+/* ---- the emulator
+ * ------------------------------------------------------------------------------------------
+ */
+
+static gboolean
+command(Host *host, const EmitCommand *command, GError **error)
+{
+    g_autoptr(JsonNode) result =
+        qmp_call(machine_qmp(host->boot->machine), command->name,
+                 json_object_ref(command->arguments), -1, COMMAND_MS, error);
+    return result != NULL;
+}
+
+/* What stood behind FUNCTION; what is not there need not be taken away. */
+static void
+clear_behind(Host *host, const PlanFunction *function)
+{
+    g_autoptr(GPtrArray) commands = emit_qemu_clear(function);
+    for (guint i = 0; i < commands->len; i++)
+        command(host, commands->pdata[i], NULL);
+}
+
+/* Networks have the hubs that the command line gave them; later ones have others. */
+static guint
+hub_of(const Host *host, const char *network)
+{
+    guint index = 0;
+    const Lab *lab = host->server->options->lab;
+    g_autoptr(GPtrArray) names = plan_networks(host->start);
+    if (!network || g_ptr_array_find_with_equal_func(names, network, g_str_equal, &index))
+        return index;
+    while (index < lab->networks->len &&
+           !g_str_equal(((const LabNetwork *)lab->networks->pdata[index])->id, network))
+        index++;
+    return HUB_LATER + index;
+}
+
+static gboolean
+plug_in(Host *host, const PlanFunction *function, GError **error)
+{
+    g_autoptr(GPtrArray) commands =
+        emit_qemu_plug(function, hub_of(host, function->network));
+    g_hash_table_remove(host->deleted, function->id);
+    for (guint i = 0; i < commands->len; i++) {
+        if (command(host, commands->pdata[i], error))
+            continue;
+        if (i > 0)
+            clear_behind(host, function);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+on_late(gpointer user_data)
+{
+    *(gboolean *)user_data = TRUE;
+    return G_SOURCE_CONTINUE;
+}
+
+/* Until the guest has given ID back. */
+static gboolean
+wait_deleted(Host *host, const char *id, GError **error)
+{
+    gboolean late = FALSE;
+    GCancellable *gone = boot_cancellable(host->boot);
+    guint timer = g_timeout_add(DELETED_MS, on_late, &late);
+    while (!late && !g_hash_table_contains(host->deleted, id) &&
+           !g_cancellable_is_cancelled(gone))
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(timer);
+    if (g_hash_table_contains(host->deleted, id))
+        return TRUE;
+    if (late)
+        g_set_error(
+            error, HB_ERROR, HB_TIMEOUT,
+            "the host was asked to give %s back and has not for %d s; who uses it "
+            "there, by VFIO perhaps, has to release it",
+            id, DELETED_MS / 1000);
+    else
+        g_set_error_literal(error, HB_ERROR, HB_EMULATOR_DIED, "the host has ended");
+    boot_explain(host->boot, error);
+    return FALSE;
+}
+
+/* Whether the emulator has a device of this id, in its list of those that have names. */
+static gboolean
+has_device(Host *host, const char *id)
+{
+    JsonObject *arguments = json_object_new();
+    g_autofree char *path = g_strconcat("/machine/peripheral/", id, NULL);
+    json_object_set_string_member(arguments, "path", path);
+    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), "qom-list",
+                                          arguments, -1, COMMAND_MS, NULL);
+    return result != NULL;
+}
+
+/* A second press of the button while the guest makes up its mind would take the first
+ * back, so that one that was asked is only waited for. */
+static gboolean
+take_out(Host *host, const char *id, GError **error)
+{
+    if (!has_device(host, id))
+        return TRUE;
+    if (!g_hash_table_contains(host->leaving, id)) {
+        const EmitCommand ask = {"device_del", json_object_new()};
+        json_object_set_string_member(ask.arguments, "id", id);
+        gboolean asked = command(host, &ask, error);
+        json_object_unref(ask.arguments);
+        if (!asked)
+            return FALSE;
+        g_hash_table_add(host->leaving, g_strdup(id));
+    }
+    return wait_deleted(host, id, error);
+}
+
+/* ---- plug
+ * ------------------------------------------------------------------------------------------
+ */
+
+static gboolean
+check_network(const Plan *plan, const PlanFunction *function, GError **error)
+{
+    if (!plan_is_joined(function))
+        return TRUE;
+    g_set_error(
+        error, HB_ERROR, HB_UNSUPPORTED,
+        "the network %s joins hosts, and a NIC comes to such a one only when its "
+        "host is brought up; write the <nic> into the lab, or choose a network of "
+        "%s alone",
+        function->network, plan->host_id);
+    return FALSE;
+}
+
+/* The new member of the lab is there; does what follows from it. */
+static gboolean
+follow_plug(Host *host, const char *id, GError **error)
+{
+    g_autoptr(Plan) plan = replan(host, id, error);
+    const PlanFunction *function = plan ? plan_function(plan, id) : NULL;
+    if (!function || !check_network(plan, function, error) ||
+        !live_modules_load(host, plan, error) || !plug_in(host, function, error))
+        return FALSE;
+    g_hash_table_remove(host->out, id);
+    host->plugged = TRUE;
+    set_plan(host, g_steal_pointer(&plan));
+    return TRUE;
+}
+
+static JsonObject *
+describe(const Host *host, const char *id, GPtrArray *results)
+{
+    char address[PCI_ADDRESS_SIZE];
+    const PlanFunction *function = plan_function(host->plan, id);
+    JsonObject *answer = live_check_answer(results);
+    json_object_set_string_member(answer, "device", id);
+    if (!function)
+        return answer;
+    pci_address_text(function->address, address);
+    json_object_set_string_member(answer, "address", address);
+    json_object_set_string_member(answer, "port", function->bus);
+    json_object_set_int_member(answer, "node", function->node);
+    return answer;
+}
+
+/* Compares, and says so of the device ID. ALREADY: nothing was to be done. */
+static JsonObject *
+conclude(Host *host, const char *id, gboolean already, GError **error)
+{
+    g_autoptr(GPtrArray) results = live_check_until_same(host, error);
+    if (!results)
+        return NULL;
+    JsonObject *answer = describe(host, id, results);
+    json_object_set_boolean_member(answer, "already", already);
+    return answer;
+}
+
+/* Whether the host has what NODE asks for: the same by name, kind and model. FALSE with
+ * ERROR: it has another of that name. */
+static gboolean
+is_there(const Host *host, const LabNode *node, GError **error)
+{
+    const LabHost *lab = lab_host(host);
+    const PlanFunction *function = node->id ? plan_function(host->plan, node->id) : NULL;
+    if (!function)
+        return FALSE;
+    LabNode *there = lab_change_find(lab, node->id);
+    if (there && there->kind == node->kind && g_strcmp0(there->model, node->model) == 0)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_USAGE, "the host has a %s of that name already: %s",
+                there ? lab_kind_name(there->kind) : "device", node->id);
+    return FALSE;
+}
+
+JsonObject *
+live_change_plug(Host *host, JsonObject *request, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_auto(GStrv) words = live_request_strings(request, "device");
+    g_autoptr(LabNode) node = lab_change_device((const char *const *)words, error);
+    if (!node)
+        return NULL;
+    if (is_there(host, node, &failure))
+        return conclude(host, node->id, TRUE, error);
+    const PlanFunction *port =
+        failure ? NULL
+                : plan_change_port(host->plan, json_line_string(request, "expander"),
+                                   json_line_string(request, "port"), &failure);
+    if (!port) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    const LabNode *plugged = node;
+    lab_change_plug(lab_host(host), port->id, g_steal_pointer(&node));
+    g_autofree char *id = g_strdup(plugged->id);
+    if (follow_plug(host, id, error))
+        return conclude(host, id, FALSE, error);
+    lab_node_free(lab_change_unplug(lab_host(host), id, NULL));
+    return NULL;
+}
+
+/* ---- unplug
+ * ------------------------------------------------------------------------------------------
+ */
+
+/* The device is out of the emulator; the plan follows. */
+static gboolean
+follow_unplug(Host *host, const char *id, Plan *plan)
+{
+    clear_behind(host, plan_function(host->plan, id));
+    g_hash_table_remove(host->leaving, id);
+    g_hash_table_add(host->out, g_strdup(id));
+    set_plan(host, plan);
+    return TRUE;
+}
+
+static gboolean
+unplug(Host *host, const char *id, GError **error)
+{
+    const char *port;
+    LabNode *node = lab_change_unplug(lab_host(host), id, &port);
+    g_autofree char *back = g_strdup(node ? port : NULL);
+    Plan *plan = node ? replan(host, id, error) : NULL;
+    if (plan && take_out(host, id, error)) {
+        lab_node_free(node);
+        return follow_unplug(host, id, plan);
+    }
+    plan_free(plan);
+    if (node)
+        lab_change_plug(lab_host(host), back, node);
+    else
+        g_set_error(error, HB_ERROR, HB_USAGE, "no port of the lab has %s", id);
+    return FALSE;
+}
+
+/* What was asked back in vain, and went later. */
+static void
+settle(Host *host)
+{
+    guint count;
+    g_autofree gpointer *ids = g_hash_table_get_keys_as_array(host->leaving, &count);
+    for (guint i = 0; i < count; i++) {
+        g_autofree char *id = g_strdup(ids[i]);
+        if (g_hash_table_contains(host->deleted, id))
+            unplug(host, id, NULL);
+    }
+}
+
+void
+live_change_settle(Host *host)
+{
+    if (g_hash_table_size(host->leaving) > 0)
+        settle(host);
+}
+
+JsonObject *
+live_change_unplug(Host *host, JsonObject *request, GError **error)
+{
+    const char *name = json_line_string(request, "device");
+    if (name && g_hash_table_contains(host->out, name) &&
+        !plan_function(host->plan, name))
+        return conclude(host, name, TRUE, error);
+    const PlanFunction *function =
+        plan_change_device(host->plan, name ? name : "", error);
+    g_autofree char *id = function ? g_strdup(function->id) : NULL;
+    return id && unplug(host, id, error) ? conclude(host, id, FALSE, error) : NULL;
+}
+
+/* ---- events
+ * ------------------------------------------------------------------------------------------
+ */
+
+void
+live_change_event(Host *host, const char *event, JsonObject *data)
+{
+    const char *id = data ? json_line_string(data, "device") : NULL;
+    if (id && g_str_equal(event, "DEVICE_DELETED"))
+        g_hash_table_add(host->deleted, g_strdup(id));
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * hostbed plug, hostbed unplug: a device comes into a host that is up, or leaves it; and
+ * the host is compared with what it is to be then.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd-live.h"
+#include "json-line.h"
+
+/* What differs is told; returns the exit status. */
+static int
+finish(const LiveName *name, JsonObject *answer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Report) report = cmd_live_report(name, answer, &error);
+    if (!report)
+        return cli_fail(error);
+    cmd_live_print_differences(report);
+    ReportCount count = report_count(report);
+    if (count.failed == 0)
+        return (int)report_status(report);
+    return cli_fail_with((HbStatus)report_status(report),
+                         "%s is not the host that it is to be: it differs in %u thing%s; "
+                         "'hostbed verify %s' tells all",
+                         name->host->name, count.failed, count.failed == 1 ? "" : "s",
+                         name->host->name);
+}
+
+/* Asks for REQUEST (taken) of the host called HOST, and has PRINT say what was done. */
+static int
+change(const char *host, JsonObject *request,
+       void (*print)(const LiveName *name, JsonObject *answer))
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) labs = NULL;
+    g_autoptr(JsonObject) answer = NULL;
+    LiveName name;
+    signal(SIGPIPE, SIG_IGN);
+    if (!cmd_live_find(host, &labs, &name, &error)) {
+        json_object_unref(request);
+        return cli_fail(error);
+    }
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    int fd = cmd_live_ask(&name, request, &answer, &error);
+    if (fd < 0)
+        return cli_fail(error);
+    close(fd);
+    print(&name, answer);
+    return finish(&name, answer);
+}
+
+static gboolean
+was_already(JsonObject *answer)
+{
+    return json_object_get_boolean_member_with_default(answer, "already", FALSE);
+}
+
+static const char *
+string_of(JsonObject *answer, const char *member)
+{
+    const char *text = json_line_string(answer, member);
+    return text ? text : "?";
+}
+
+/* ---- plug
+ * ------------------------------------------------------------------------------------------
+ */
+
+static void
+print_plugged(const LiveName *name, JsonObject *answer)
+{
+    gint64 node = json_line_int(answer, "node", -1);
+    g_autofree char *where = node < 0
+                                 ? g_strdup("on no node")
+                                 : g_strdup_printf("on node %" G_GINT64_FORMAT, node);
+    printf("%s: %s %s %s, at %s %s\n", name->host->name, string_of(answer, "device"),
+           was_already(answer) ? "is already in" : "is in", string_of(answer, "port"),
+           string_of(answer, "address"), where);
+}
+
+static void
+set_option(JsonObject *request, const char *member, char *value)
+{
+    if (value)
+        json_object_set_string_member(request, member, value);
+    g_free(value);
+}
+
+int
+cmd_plug(int argc, char **argv)
+{
+    int status;
+    char *expander = NULL, *port = NULL;
+    const GOptionEntry entries[] = {
+        {"expander", 0, 0, G_OPTION_ARG_STRING, &expander,
+         "Into the first free port below this expander", "BUS|NAME"},
+        {"port", 0, 0, G_OPTION_ARG_STRING, &port, "Into this port", "NAME"},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!cli_parse("plug", &argc, &argv, entries, NULL, &status))
+        return status;
+    g_autoptr(JsonObject) request = live_call_request("plug", NULL);
+    JsonArray *words = json_array_new();
+    for (int i = 2; i < argc; i++)
+        json_array_add_string_element(words, argv[i]);
+    json_object_set_array_member(request, "device", words);
+    const gboolean both = expander && port;
+    set_option(request, "expander", expander);
+    set_option(request, "port", port);
+    if (both)
+        return cli_fail_with(HB_USAGE, "--expander or --port: one of them");
+    if (argc < 3)
+        return cli_fail_with(HB_USAGE,
+                             "name a host that is up, and what comes into it: hostbed "
+                             "plug HOST nic [model=MODEL] [mac=MAC] [network=NAME] "
+                             "[id=NAME]");
+    return change(argv[1], json_object_ref(request), print_plugged);
+}
+
+/* ---- unplug
+ * ------------------------------------------------------------------------------------------
+ */
+
+static void
+print_unplugged(const LiveName *name, JsonObject *answer)
+{
+    printf("%s: %s %s\n", name->host->name, string_of(answer, "device"),
+           was_already(answer) ? "is out already" : "is out");
+}
+
+int
+cmd_unplug(int argc, char **argv)
+{
+    int status;
+    gboolean surprise = FALSE;
+    const GOptionEntry entries[] = {
+        {"surprise", 0, 0, G_OPTION_ARG_NONE, &surprise,
+         "Without asking the guest, which no emulator can yet (status 3)", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    if (!cli_parse("unplug", &argc, &argv, entries, NULL, &status))
+        return status;
+    if (argc != 3)
+        return cli_fail_with(HB_USAGE, "name a host that is up, and what leaves it: "
+                                       "hostbed unplug HOST DEVICE");
+    if (surprise)
+        return cli_fail_with(HB_UNSUPPORTED,
+                             "no command of the emulator's takes a device out of a PCIe "
+                             "port without asking the guest; leave --surprise out");
+    JsonObject *request = live_call_request("unplug", NULL);
+    json_object_set_string_member(request, "device", argv[2]);
+    return change(argv[1], request, print_unplugged);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "lab-change.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "nearest.h"
+
+/* ---- words
+ * ------------------------------------------------------------------------------------------
+ */
+
+/* What only the author of a lab can decide: where the firmware finds what. */
+static const char *const refused[] = {
+    "count", "slot", "function", "multifunction", "vfs", NULL,
+};
+
+static gboolean fail(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static gboolean
+fail(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *message = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_set_error_literal(error, HB_ERROR, HB_USAGE, message);
+    return FALSE;
+}
+
+static gboolean
+check_kind(const char *kind, GError **error)
+{
+    static const char *const kinds[] = {"nic", "nvme", "device", NULL};
+    if (kind && g_strv_contains(kinds, kind))
+        return TRUE;
+    if (!kind)
+        return fail(error, "say what is to be plugged: nic, nvme or device");
+    g_autofree char *hint =
+        nearest_hint(nearest_name(kind, kinds), "there are nic, nvme and device");
+    return fail(error, "'%s' is nothing that can be plugged; %s", kind, hint);
+}
+
+/* WORD, "model=igb", as an attribute of XML. */
+static gboolean
+add_attribute(GString *text, const char *word, GError **error)
+{
+    const char *equals = strchr(word, '=');
+    gsize length = equals ? (gsize)(equals - word) : 0;
+    g_autofree char *name = g_strndup(word, length);
+    if (length == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyz-") != length)
+        return fail(error, "'%s' is no attribute with its value, as in model=igb", word);
+    if (g_strv_contains(refused, name))
+        return fail(error,
+                    "%s of what is plugged cannot be chosen while the host runs; "
+                    "leave it out",
+                    name);
+    if (!g_utf8_validate(equals + 1, -1, NULL))
+        return fail(error, "the value of %s is not UTF-8", name);
+    g_autofree char *value = g_markup_escape_text(equals + 1, -1);
+    g_string_append_printf(text, " %s=\"%s\"", name, value);
+    return TRUE;
+}
+
+/* WORDS in a lab of their own, so that they are read as a lab's are. */
+static char *
+write_lab(const char *const *words, GError **error)
+{
+    if (!check_kind(words[0], error))
+        return NULL;
+    g_autoptr(GString) text =
+        g_string_new("<lab xmlns=\"urn:hostbed:lab:1\" name=\"plug\"><host name=\"plug\">"
+                     "<cell cpus=\"0\" memory=\"1 GiB\"><expander><port>");
+    g_string_append_printf(text, "<%s", words[0]);
+    for (const char *const *word = words + 1; *word; word++)
+        if (!add_attribute(text, *word, error))
+            return NULL;
+    g_string_append(text, "/></port></expander></cell></host></lab>");
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+static gboolean
+is_given(const char *const *words, const char *attribute)
+{
+    gsize length = strlen(attribute);
+    for (; *words; words++)
+        if (strncmp(*words, attribute, length) == 0 && (*words)[length] == '=')
+            return TRUE;
+    return FALSE;
+}
+
+LabNode *
+lab_change_device(const char *const *words, GError **error)
+{
+    g_autoptr(Findings) findings = findings_new();
+    g_autofree char *text = write_lab(words, error);
+    g_autoptr(Lab) lab =
+        text ? lab_parse_text(text, strlen(text), "plug", findings) : NULL;
+    if (!text)
+        return NULL;
+    if (!findings_ok(findings) || !lab) {
+        fail(error, "%s", findings_get(findings, 0)->message);
+        return NULL;
+    }
+    const LabHost *host = lab->hosts->pdata[0];
+    const LabCell *cell = host->cells->pdata[0];
+    const LabNode *expander = cell->nodes->pdata[0], *port = expander->children->pdata[0];
+    LabNode *node = g_ptr_array_steal_index(port->children, 0);
+    if (!is_given(words, "id"))
+        g_clear_pointer(&node->id, g_free);
+    return node;
+}
+
+/* ---- ports
+ * ------------------------------------------------------------------------------------------
+ */
+
+/* The node of this id in the list, or below it; *LIST is where it stands. */
+static LabNode *
+find_below(GPtrArray **list, const char *id)
+{
+    GPtrArray *nodes = *list;
+    for (guint i = 0; i < nodes->len; i++) {
+        LabNode *node = nodes->pdata[i];
+        if (g_str_equal(node->id, id))
+            return node;
+        *list = node->children;
+        LabNode *found = find_below(list, id);
+        if (found)
+            return found;
+    }
+    *list = nodes;
+    return NULL;
+}
+
+static LabNode *
+find(const LabHost *host, const char *id, GPtrArray **list)
+{
+    *list = host->nodes;
+    LabNode *found = find_below(list, id);
+    for (guint i = 0; !found && i < host->cells->len; i++) {
+        *list = ((LabCell *)host->cells->pdata[i])->nodes;
+        found = find_below(list, id);
+    }
+    return found;
+}
+
+LabNode *
+lab_change_find(const LabHost *host, const char *id)
+{
+    GPtrArray *list;
+    return find(host, id, &list);
+}
+
+/* No element of the file has this number; what shares one would be told of as its copies.
+ */
+static guint
+element_of(const char *id)
+{
+    return G_MAXUINT - g_str_hash(id) % (G_MAXUINT / 2);
+}
+
+void
+lab_change_plug(LabHost *host, const char *port, LabNode *node)
+{
+    GPtrArray *list;
+    LabNode *parent = find(host, port, &list);
+    g_return_if_fail(parent != NULL);
+    if (!node->id)
+        node->id = g_strdup_printf("%s.%s0", port, lab_kind_name(node->kind));
+    node->pos = parent->pos;
+    node->element = element_of(node->id);
+    node->parent = parent;
+    g_ptr_array_add(parent->children, node);
+}
+
+LabNode *
+lab_change_unplug(LabHost *host, const char *id, const char **port)
+{
+    guint index;
+    GPtrArray *list;
+    LabNode *node = find(host, id, &list);
+    if (!node || !node->parent || !g_ptr_array_find(list, node, &index))
+        return NULL;
+    if (port)
+        *port = node->parent->id;
+    return g_ptr_array_steal_index(list, index);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Where a host that is up takes a device, what can be taken out of it, and whether all
+ * else stays as it is. Pure.
+ */
+#pragma once
+
+#include "plan.h"
+
+/* The port that a device goes into: PORT, an id; or the first free one below EXPANDER, an
+ * id or the number of its bus; or, both NULL, the first free one. HB_USAGE: none, and
+ * which are free. Borrowed from PLAN. */
+const PlanFunction *plan_change_port(const Plan *plan, const char *expander,
+                                     const char *port, GError **error);
+/* The device that NAME is, an id or an address, and that can be taken out. HB_USAGE: it
+ * is none, or cannot. Borrowed from PLAN. */
+const PlanFunction *
+plan_change_device(const Plan *plan, const char *name, GError **error);
+/* Whether NOW is WAS in all but the function ID, which only one of them has. HB_USAGE: it
+ * is not, since something follows from that function. */
+gboolean
+plan_change_check(const Plan *was, const Plan *now, const char *id, GError **error);
