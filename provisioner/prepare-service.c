@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "os-image.h"
+#include "wire.h"
 
 #define FIRST_BOOT_PATH "/usr/lib/hostbed/first-boot"
 #define AGENT_SERVICE "hostbed-agent"
@@ -21,6 +22,10 @@ typedef struct {
 /* ---- systemd
  * ---------------------------------------------------------------------------------------
  */
+
+/* The agent tells of a status that is left. */
+#define RUN_FIRST_BOOT                                                                   \
+    FIRST_BOOT_PATH " || { s=$?; echo $s >" HB_FIRST_BOOT_FAILED_PATH "; exit $s; }"
 
 /* libvirt's daemon looks for KVM once, and remembers that there was none. Only it waits
  * for the modules, since under emulation they take seconds. */
@@ -60,7 +65,7 @@ static const Text first_boot_unit = {"/etc/systemd/system/hostbed-first-boot.ser
                                      "[Service]\n"
                                      "Type=oneshot\n"
                                      "RemainAfterExit=yes\n"
-                                     "ExecStart=" FIRST_BOOT_PATH "\n"
+                                     "ExecStart=/bin/sh -c '" RUN_FIRST_BOOT "'\n"
                                      "StandardOutput=journal+console\n"
                                      "[Install]\n"
                                      "WantedBy=multi-user.target\n",
@@ -121,8 +126,8 @@ add_systemd(Layer *layer)
 #define BEFORE_THE_AGENT                                                                 \
     "ulimit -n 524288; ulimit -l unlimited; ulimit -c unlimited\n"                       \
     "if [ -x " FIRST_BOOT_PATH                                                           \
-    " ] && mkdir /run/hostbed-first-boot 2>/dev/null; then\n" FIRST_BOOT_PATH            \
-    " </dev/null >/dev/console 2>&1\n"                                                   \
+    " ] && mkdir /run/hostbed-first-boot 2>/dev/null; then\n(" RUN_FIRST_BOOT            \
+    ") </dev/null >/dev/console 2>&1\n"                                                  \
     "fi\n"
 
 #define START_THE_AGENT                                                                  \

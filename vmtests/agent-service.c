@@ -8,6 +8,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -78,9 +79,24 @@ name_host(Agent *agent, const char *name)
                   strerror(errno));
 }
 
+/* It has ended, since the agent is started behind it. */
+static void
+tell_first_boot(Agent *agent)
+{
+    char status[16] = "";
+    int fd = open(HB_FIRST_BOOT_FAILED_PATH, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)!read(fd, status, sizeof status - 1);
+    close(fd);
+    status[strspn(status, "0123456789")] = '\0';
+    agent_trouble(agent, "the script of <first-boot> ended with status %s", status);
+}
+
 void
 service_machine(Agent *agent)
 {
+    tell_first_boot(agent);
     wait_for_udev(agent);
     mkdir("/run/hostbed", 0755); /* for what is put into the host: the manifest */
     init_mount_hugepages(agent);

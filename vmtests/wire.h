@@ -130,6 +130,8 @@ typedef enum {
  *     name ADDRESS NAME…                       as /etc/hosts has it
  */
 #define HB_JOIN_PATH "/run/hostbed/joined"
+/* The status that the script of <first-boot> ended with, if not 0. */
+#define HB_FIRST_BOOT_FAILED_PATH "/run/hostbed-first-boot.failed"
 
 /* What the agent is told on the kernel's command line:
  *   hostbed.hugepages=NODE:SIZE:COUNT[,…]   huge pages to reserve once the host runs, by Linux's

@@ -46,6 +46,8 @@ works() {
         /etc/init.d/hostbed-agent start >/dev/null 2>&1; cat /order; exit 3" >"$out" 2>"$err"
     is "the status is the command's, with $name" $? 3
     [ -s "$out" ] || sed "s/^/# /" "$err"
+    has "it is told that the lab's script failed, with $name" "$err" \
+        'warning: in the host: the script of <first-boot> ended with status 1'
     is "it ran with all that the lab says, after all else and the lab's script, which ran once, with $name" \
         "$(tr '\n' ' ' <"$out")" "l1 init 4 524288 $3 vfio-pci rc.local first-boot 0 "
     hostbed test --accel tcg -s manifest -s pci -s hugepages "$lab" >"$out" 2>"$err"

@@ -87,4 +87,16 @@ wait $!
 is "the host ends as if nothing had been" "$? $line" "0 up"
 hostbed image rm "$key" >"$out" 2>&1
 is "then it is removed" "$? $(hostbed image list)" "0 "
+# A script of the lab's that fails is told of, by systemd's service, too.
+cat >"$tap_dir/failing.xml" <<'XML'
+<lab xmlns="urn:hostbed:lab:1" name="failing">
+  <host name="l1">
+    <image from="debian12"><first-boot>exit 3</first-boot></image>
+    <cell cpus="0-1" memory="1 GiB"/>
+  </host>
+</lab>
+XML
+hostbed run --accel tcg "$tap_dir/failing.xml" -- true >"$out" 2>"$err"
+is "a host whose script fails is there all the same" $? 0
+has "and the failure is told" "$err" 'warning: in the host: the script of <first-boot> ended with status 3'
 done_testing
