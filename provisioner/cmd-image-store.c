@@ -80,10 +80,11 @@ choose(const GPtrArray *list, const char *word, GHashTable *chosen)
     gboolean is_key =
         strlen(word) >= KEY_LEAST && strspn(word, "0123456789abcdef") == strlen(word);
     guint before = g_hash_table_size(chosen);
+    g_autofree char *path = strchr(word, '/') ? g_canonicalize_filename(word, NULL) : NULL;
     gboolean found = FALSE;
     for (guint i = 0; i < list->len; i++) {
         const OsImage *image = list->pdata[i];
-        if (!g_str_equal(image->from, word) &&
+        if (!g_str_equal(image->from, path ? path : word) &&
             !(is_key && g_str_has_prefix(image->key, word)))
             continue;
         g_hash_table_add(chosen, image->key);
@@ -92,18 +93,23 @@ choose(const GPtrArray *list, const char *word, GHashTable *chosen)
     return found || g_hash_table_size(chosen) > before;
 }
 
+/* Says which, since a name may have meant several. */
 static int
-remove_chosen(GHashTable *chosen)
+remove_chosen(const GPtrArray *list, GHashTable *chosen)
 {
-    GHashTableIter iter;
-    gpointer key;
     int status = HB_OK;
-    g_hash_table_iter_init(&iter, chosen);
-    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+    for (guint i = 0; i < list->len; i++) {
+        const OsImage *image = list->pdata[i];
         g_autoptr(GError) error = NULL;
-        /* One that has just gone needs no removal. */
-        if (!os_image_remove(key, &error) && hb_error_status(error) != HB_USAGE)
+        if (!g_hash_table_contains(chosen, image->key))
+            continue;
+        if (os_image_remove(image->key, &error)) {
+            g_autofree char *from = printable(image->from, strlen(image->from), 200);
+            printf("removed %.12s  %s\n", image->key, from);
+        } else if (hb_error_status(error) != HB_USAGE) {
+            /* One that has just gone needs no removal. */
             status = cli_fail(error);
+        }
     }
     return status;
 }
@@ -132,5 +138,5 @@ cmd_image_rm(int argc, char **argv)
             return cli_fail_with(HB_USAGE,
                                  "there is no image '%s'; 'hostbed image list' has them",
                                  argv[i]);
-    return remove_chosen(chosen);
+    return remove_chosen(list, chosen);
 }

@@ -325,8 +325,9 @@ make(const Making *making, ServantEvent event, gpointer user_data,
     g_autoptr(JsonNode) order = order_of(making, path, folder->path, appliance);
     g_autoptr(JsonObject) about =
         servant_ask(OS_IMAGE_SERVANT, order, event, user_data, cancellable, error);
+    const char *from = making->base->path ? making->base->path : making->base->name;
     if (!about || !is_still_so(making, error) ||
-        !os_image_commit(folder, making->key, making->base->name, about, error))
+        !os_image_commit(folder, making->key, from, about, error))
         return NULL;
     os_image_prune(maximum, making->key);
     g_autofree char *place = os_image_folder(making->key);

@@ -160,8 +160,15 @@ has "SELinux only warns, whatever its line looks like and wherever it stands" "$
 # ---- what is there
 hostbed image list >"$tap_dir/list"
 is "both are listed" "$(wc -l <"$tap_dir/list")" 2
-hostbed image rm "$(cut -c-12 "$tap_dir/out")"
+key=$(cut -c-12 "$tap_dir/out")
+hostbed image rm "$key" >"$tap_dir/removed"
+has "one can be removed, which is said" "$tap_dir/removed" "^removed $key  /"
 hostbed image list >"$tap_dir/list"
-is "one can be removed" "$(wc -l <"$tap_dir/list")" 1
+is "and only this one is" "$(wc -l <"$tap_dir/list")" 1
+path=$(sed 's/.*  \(\/[^ ]*\)  .*/\1/' "$tap_dir/list")
+(cd / && ! hostbed image rm "./$(basename "$path")") >"$tap_dir/removed" 2>&1
+is "a file is not another one of the same name" "$? $(hostbed image list | wc -l)" "0 1"
+(cd "$(dirname "$path")" && hostbed image rm "./$(basename "$path")") >"$tap_dir/removed"
+is "what it was made from is its name, from wherever it is told" "$? $(hostbed image list | wc -l)" "0 0"
 is "nothing is left of the making" "$(find "$XDG_CACHE_HOME/hostbed/images" "$XDG_CACHE_HOME/hostbed/appliance/" -maxdepth 1 -name '.new-*')" ""
 done_testing

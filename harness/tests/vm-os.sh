@@ -87,6 +87,7 @@ wait $!
 is "the host ends as if nothing had been" "$? $line" "0 up"
 hostbed image rm "$key" >"$out" 2>&1
 is "then it is removed" "$? $(hostbed image list)" "0 "
+
 # A script of the lab's that fails is told of, by systemd's service, too.
 cat >"$tap_dir/failing.xml" <<'XML'
 <lab xmlns="urn:hostbed:lab:1" name="failing">
