@@ -217,6 +217,11 @@ check(Options *options, int argc, char **argv)
                              options->size);
     if (options->output && argc > 2)
         return cli_fail_with(HB_USAGE, "-o names one file; build one image");
+    /* Not minutes later. */
+    g_autoptr(ReplaceFile) file =
+        options->output ? replace_file_new(options->output, &error) : NULL;
+    if (error)
+        return cli_fail(error);
     return find_machine(options, &error) ? HB_OK : cli_fail(error);
 }
 

@@ -80,7 +80,8 @@ choose(const GPtrArray *list, const char *word, GHashTable *chosen)
     gboolean is_key =
         strlen(word) >= KEY_LEAST && strspn(word, "0123456789abcdef") == strlen(word);
     guint before = g_hash_table_size(chosen);
-    g_autofree char *path = strchr(word, '/') ? g_canonicalize_filename(word, NULL) : NULL;
+    g_autofree char *path =
+        strchr(word, '/') ? g_canonicalize_filename(word, NULL) : NULL;
     gboolean found = FALSE;
     for (guint i = 0; i < list->len; i++) {
         const OsImage *image = list->pdata[i];

@@ -40,12 +40,14 @@ typedef struct {
     char *what; /* for progress */
     guint steps;
     GString *complaint;
+    char *aside; /* the first line of noise, told if there is nothing else */
 } Bootstrap;
 
 static void
 bootstrap_clear(Bootstrap *bootstrap)
 {
     g_free(bootstrap->what);
+    g_free(bootstrap->aside);
     g_string_free(bootstrap->complaint, TRUE);
 }
 
@@ -224,15 +226,32 @@ command_line(const Bootstrap *bootstrap, int disk)
 /* mmdebstrap's own steps, of which it says each as "I: …". */
 #define STEPS 10
 
+/* What says nothing of why: mmdebstrap's own tidying, who ran it within, that root reads
+ * root's folders, and that what was told before has ended something. */
+static gboolean
+is_noise(const char *line)
+{
+    static const char *const noise[] = {
+        "system failed: ",
+        "unshared command failed",
+        "Download is performed unsandboxed",
+        "setup failed: ",
+        "mmdebstrap failed to run",
+    };
+    for (guint i = 0; i < G_N_ELEMENTS(noise); i++)
+        if (strstr(line, noise[i]))
+            return TRUE;
+    return FALSE;
+}
+
 static void
 take_line(Bootstrap *bootstrap, const char *line)
 {
     if (g_str_has_prefix(line, "I: "))
         servant_side_progress(bootstrap->side, bootstrap->what,
                               MIN(++bootstrap->steps, STEPS), STEPS);
-    /* Its own tidying says nothing of why, nor does who ran it within. */
-    else if (strstr(line, "system failed: ") || strstr(line, "unshared command failed"))
-        return;
+    else if (is_noise(line))
+        bootstrap->aside = bootstrap->aside ? bootstrap->aside : g_strdup(line + 3);
     else if (g_str_has_prefix(line, "E: ") || g_str_has_prefix(line, "W: ") ||
              strstr(line, "mke2fs") || strstr(line, "mount"))
         g_string_append_printf(bootstrap->complaint, "%s%s",
@@ -285,7 +304,9 @@ run_mmdebstrap(Bootstrap *bootstrap, int disk, GError **error)
     g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
                 "the packages of %s cannot be installed: mmdebstrap says: %s",
                 text(bootstrap, "name"),
-                bootstrap->complaint->len ? bootstrap->complaint->str : "nothing");
+                bootstrap->complaint->len ? bootstrap->complaint->str
+                : bootstrap->aside        ? bootstrap->aside
+                                          : "nothing");
     return FALSE;
 }
 
