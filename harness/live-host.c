@@ -118,7 +118,8 @@ live_host_bury(LiveServer *server)
     gboolean any = FALSE;
     for (guint i = 0; i < server->hosts->len; i++) {
         Host *host = server->hosts->pdata[i];
-        if (!host->boot || host->told->state != LIVE_UP || !live_host_has_ended(host))
+        if (!host->boot || host->told->state == LIVE_STARTING ||
+            !live_host_has_ended(host))
             continue;
         bury(host);
         any = TRUE;
@@ -331,6 +332,7 @@ static void
 on_event(const char *event, JsonObject *data, gpointer user_data)
 {
     live_change_event(user_data, event, data);
+    live_power_event(user_data, event);
 }
 
 static void

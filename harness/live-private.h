@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What live-serve.c (the lab), live-host.c, live-check.c, live-change.c and
- * live-modules.c (its hosts), live-client.c (who is connected), live-request.c and
- * live-work.c (what they ask for) share.
+ * What live-serve.c (the lab), live-host.c, live-check.c, live-change.c,
+ * live-power.c and live-modules.c (its hosts), live-client.c (who is connected),
+ * live-request.c and live-work.c (what they ask for) share.
  */
 #pragma once
 
@@ -105,6 +105,13 @@ void live_change_settle(Host *host);
 void live_change_forget(Host *host);
 void live_change_event(Host *host, const char *event, JsonObject *data);
 
+/* ---- live-power.c: as in live-work.c */
+
+JsonObject *live_power_pause(Host *host, JsonObject *request, GError **error);
+JsonObject *live_power_resume(Host *host, JsonObject *request, GError **error);
+JsonObject *live_power_nmi(Host *host, JsonObject *request, GError **error);
+void live_power_event(Host *host, const char *event);
+
 /* ---- live-modules.c */
 
 /* Has the host load the drivers that PLAN, which is to be its next, has more. */
@@ -148,8 +155,8 @@ GStrv live_request_strings(JsonObject *request, const char *member);
 void live_request(Client *client);
 /* Those that waited for a host's fate. */
 void live_request_deferred(LiveServer *server);
-/* Why nothing can be asked of HOST (or NULL) of this NAME now; NULL: it can. Owned by
+/* Why HOST (or NULL) of this NAME cannot be asked for REQUEST now; NULL: it can. Owned by
  * the caller. */
-GError *live_request_obstacle(const char *name, const Host *host);
+GError *live_request_obstacle(const char *name, const Host *host, const char *request);
 /* What HOST's console prints goes to those who have it. */
 void live_request_listen(Host *host);

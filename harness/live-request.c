@@ -185,17 +185,33 @@ static const struct {
     void (*on_lab)(Client *client);
     void (*on_host)(Client *client, Host *host);
 } requests[] = {
-    {"up", on_up, NULL},           {"down", on_down, NULL},
-    {"agent", NULL, on_agent},     {"console", NULL, on_console},
-    {"qmp", NULL, on_qmp},         {"verify", NULL, live_work_add},
-    {"plug", NULL, live_work_add}, {"unplug", NULL, live_work_add},
+    {"up", on_up, NULL},
+    {"down", on_down, NULL},
+    {"agent", NULL, on_agent},
+    {"console", NULL, on_console},
+    {"qmp", NULL, on_qmp},
+    {"verify", NULL, live_work_add},
+    {"plug", NULL, live_work_add},
+    {"unplug", NULL, live_work_add},
+    {"pause", NULL, live_work_add},
+    {"resume", NULL, live_work_add},
+    {"nmi", NULL, live_work_add},
 };
 
 GError *
-live_request_obstacle(const char *name, const Host *host)
+live_request_obstacle(const char *name, const Host *host, const char *request)
 {
+    /* What the emulator does, whatever the guest does. */
+    static const char *const still[] = {"console", "qmp", "pause", "resume", NULL};
+    const gboolean paused = host && host->boot && host->told->state == LIVE_PAUSED;
     if (host && host->boot && host->told->state == LIVE_UP)
         return NULL;
+    if (paused && request && g_strv_contains(still, request))
+        return NULL;
+    if (paused)
+        return g_error_new(HB_ERROR, HB_FAIL,
+                           "the host '%s' is paused; 'hostbed resume %s' has it go on",
+                           name, name);
     if (!host || !host->told)
         return g_error_new(HB_ERROR, HB_USAGE, "the host '%s' is not up", name);
     if (host->told->state == LIVE_FAILED)
@@ -215,7 +231,7 @@ live_request(Client *client)
         if (g_strcmp0(name, requests[i].name) != 0)
             continue;
         g_autoptr(GError) obstacle =
-            live_request_obstacle(host_name ? host_name : "", host);
+            live_request_obstacle(host_name ? host_name : "", host, name);
         if (requests[i].on_lab)
             requests[i].on_lab(client);
         else if (host && host->boot && live_host_has_ended(host))

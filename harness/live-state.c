@@ -12,7 +12,7 @@
 
 #define STATE_MAX (1024 * 1024)
 
-static const char *const state_names[] = {"starting", "up", "failed"};
+static const char *const state_names[] = {"starting", "up", "failed", "paused"};
 
 const char *
 live_host_state_name(LiveHostState state)

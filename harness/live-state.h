@@ -12,9 +12,10 @@ typedef enum {
     LIVE_STARTING,
     LIVE_UP,
     LIVE_FAILED, /* it ended by itself: reason */
+    LIVE_PAUSED, /* up, and stands still */
 } LiveHostState;
 
-/* "starting", "up", "failed" */
+/* "starting", "up", "failed", "paused" */
 const char *live_host_state_name(LiveHostState state);
 
 typedef struct {

@@ -21,6 +21,8 @@
  * "port"; "unplug", with "host" and "device": answered with the same "results", and
  * "device", "address", "port", "node", and "already" if nothing was to be done.
  *
+ * "pause", "resume", "nmi", with "host": answered with "already".
+ *
  * The supervisor tells what happens by {"event": "step"|"warning"|"difference",
  * "text": …}, that it lives while something takes long by {"event": "alive"}, and in the
  * end {"answer": {…}} or {"error": "one sentence", "status": N}.

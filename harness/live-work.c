@@ -41,9 +41,9 @@ static const struct {
     /* The answer, owned by the caller; or NULL. */
     JsonObject *(*run)(Host *host, JsonObject *request, GError **error);
 } kinds[] = {
-    {"verify", on_verify},
-    {"plug", live_change_plug},
-    {"unplug", live_change_unplug},
+    {"verify", on_verify},          {"plug", live_change_plug},
+    {"unplug", live_change_unplug}, {"pause", live_power_pause},
+    {"resume", live_power_resume},  {"nmi", live_power_nmi},
 };
 
 static gboolean
@@ -79,7 +79,7 @@ static JsonObject *
 do_work(const Work *work, GError **error)
 {
     const char *name = json_line_string(work->request, "request");
-    GError *obstacle = live_request_obstacle(work->host->plan->host_id, work->host);
+    GError *obstacle = live_request_obstacle(work->host->plan->host_id, work->host, name);
     if (obstacle) {
         g_propagate_error(error, obstacle);
         return NULL;

@@ -88,6 +88,8 @@ print_host(const GPtrArray *labs, const LiveLab *lab, const LiveHost *host)
     else if (host->state == LIVE_FAILED)
         printf("  %s; 'hostbed up %s' starts it again\n", host->reason,
                lab->file ? lab->file : lab->name);
+    else if (host->state == LIVE_PAUSED)
+        printf("  hostbed resume %s\n", name);
     else if (host->state == LIVE_UP)
         printf("  hostbed exec %s\n", name);
     else

@@ -87,6 +87,28 @@ is "until it is taken out" $? 0
 change plug --port cell0.expander0.port1 l1 nic id=cell0.expander0.port1.nic0
 is "and comes back" $? 0
 
+# ---- pause, resume, nmi
+change pause l1
+is "a host is paused" "$? $(cat "$out")" "0 l1 is paused"
+has "and listed so" <(hostbed list) "^hotplug/l1  *paused .* hostbed resume l1"
+has "the emulator says so, too" <(hostbed qmp l1 query-status) '"status" : "paused"'
+change pause l1
+is "it is paused already" "$? $(cat "$out")" "0 l1 is paused already"
+for command in "exec l1 -- true" "verify l1" "plug l1 nic" "nmi l1"; do
+    # shellcheck disable=SC2086
+    change $command
+    is "no ${command%% *} meanwhile" "$? $(cat "$err")" "1 hostbed: the host 'l1' is paused; 'hostbed resume l1' has it go on"
+done
+change resume l1
+is "it goes on" "$? $(cat "$out") $(hostbed exec l1 -- echo there)" "0 l1 goes on there"
+hostbed qmp l1 stop >/dev/null
+has "one that the emulator was asked to stop is paused, too" <(hostbed list) "^hotplug/l1  *paused"
+change resume l1
+change nmi l1
+is "an NMI comes" "$? $(cat "$out")" "0 l1 got an NMI"
+while ! hostbed exec l1 -- dmesg | grep -q "NMI received for unknown reason"; do :; done
+is "which the host survives" "$(hostbed exec l1 -- echo there)" there
+
 # ---- a new start
 pid=$(hostbed list --json | sed -n 's/^ *"pid" : \([0-9]*\).*/\1/p' | tail -n 1)
 kill -KILL "$pid" # the emulator's; the first is the supervisor's
