@@ -3,6 +3,7 @@
  * From a file name to plans: the way into every command.
  */
 #include "cli.h"
+#include "os-image.h"
 #include "os-lookup.h"
 
 Emulator *
@@ -50,6 +51,16 @@ cli_plan_with(const char *filename, const Emulator *emulator, PlanBackend backen
     }
     *status = cli_findings_status(findings);
     return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
+}
+
+void
+cli_check_images(const GPtrArray *plans, FindingLevel level, Findings *findings)
+{
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = plans->pdata[i];
+        if (plan->image)
+            os_image_check(plan->image, level, findings);
+    }
 }
 
 GPtrArray *

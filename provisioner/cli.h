@@ -144,6 +144,9 @@ GPtrArray *cli_plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend ba
  * while the lab was read (*STATUS is HB_INTERRUPTED, else what FINDINGS mean). */
 GPtrArray *cli_plan_with(const char *filename, const Emulator *emulator,
                          PlanBackend backend, Findings *findings, int *status);
+/* Adds what the images of PLANS are to be made from and is not there (os_image_check()).
+ */
+void cli_check_images(const GPtrArray *plans, FindingLevel level, Findings *findings);
 /* The same; prints the findings, but none when it was cancelled. */
 GPtrArray *cli_plan(const char *filename, const Emulator *emulator, PlanBackend backend,
                     int *status);

@@ -85,6 +85,8 @@ check_lab(const char *filename, const Emulator *emulator, Accel asked)
         checked->status = cli_fail(error);
         return checked;
     }
+    /* They may be on the machine that this lab is for. */
+    cli_check_images(checked->plans, FINDING_WARNING, checked->findings);
     checked->status = cli_findings_status(checked->findings);
     if (checked->status == HB_OK)
         check_room(checked);

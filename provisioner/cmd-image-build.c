@@ -150,8 +150,15 @@ build_of_lab(const Options *options, const char *filename)
     if (!lab || !findings_ok(findings))
         return status;
     guint count = 0;
-    for (guint i = 0; i < lab->hosts->len; i++)
-        count += ((const LabHost *)lab->hosts->pdata[i])->image != NULL;
+    g_autoptr(Findings) sources = findings_new();
+    for (guint i = 0; i < lab->hosts->len; i++) {
+        const LabHost *host = lab->hosts->pdata[i];
+        count += host->image != NULL;
+        if (host->image)
+            os_image_check(host->image, FINDING_ERROR, sources);
+    }
+    if (!findings_ok(sources))
+        return cli_findings(sources);
     if (options->output && count > 1)
         return cli_fail_with(HB_USAGE,
                              "-o names one file, and %u hosts of %s have an <image>",

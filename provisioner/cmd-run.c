@@ -9,6 +9,7 @@
 
 #include "emit.h"
 #include "log-dir.h"
+#include "os-image.h"
 #include "resources.h"
 #include "schedule.h"
 #include "template-store.h"
@@ -166,6 +167,11 @@ run_lab(RunSession *session, const char *filename, Accel accel)
     }
     if (!plan)
         return status;
+    g_autoptr(Findings) findings = findings_new();
+    if (plan->image)
+        os_image_check(plan->image, FINDING_ERROR, findings);
+    if (!findings_ok(findings))
+        return cli_findings(findings);
     g_autoptr(Bindings) bindings = bind_for_command(session, plan, &error);
     if (!bindings || !check_capture(options, plan, &error) || !check_memory(plan, &error))
         return cli_fail(error);

@@ -183,6 +183,9 @@ plan_file(const char *filename, const Emulator *emulator, Findings *findings, ch
         lab ? cli_plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
     if (!plans || !path)
         return g_steal_pointer(&plans);
+    cli_check_images(plans, FINDING_ERROR, findings);
+    if (!findings_ok(findings))
+        return NULL;
     *path = lasting_path(filename);
     if (!*path)
         *path = keep_text(text, findings, filename);

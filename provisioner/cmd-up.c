@@ -334,6 +334,12 @@ bring_up(Up *up, const GPtrArray *plans)
     if (!check_hosts(up, plans, &status))
         return status;
     up->dir = live_dir(TRUE, &error);
+    g_autoptr(Findings) findings = findings_new();
+    /* What is up needs them no more. */
+    if (up->dir && !live_is_held(up->dir, up->name))
+        cli_check_images(plans, FINDING_ERROR, findings);
+    if (!findings_ok(findings))
+        return cli_findings(findings);
     g_autoptr(JsonObject) answer = up->dir ? ask(up, &error) : NULL;
     clear_progress(up);
     if (!answer)

@@ -92,6 +92,10 @@ gboolean os_image_can_prepare(GError **error);
 /* What it is kept by: 64 digits, owned by the caller. Nothing is made. */
 char *os_image_key(const OsImageRequest *request, GError **error);
 
+/* Finds what IMAGE is to be made from and is not there, at the lines that name it; LEVEL
+ * is how bad that is. Nothing is read but recipes. */
+void os_image_check(const LabImage *image, FindingLevel level, Findings *findings);
+
 /* ---- recipes */
 
 /* Names of all recipes, ends with NULL, by the alphabet. */
