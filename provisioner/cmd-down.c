@@ -2,9 +2,11 @@
  *
  * hostbed down: ends labs, and clears what is left of those that ended by themselves.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cmd-live.h"
@@ -17,6 +19,19 @@
 /* ---- one that lives
  * --------------------------------------------------------------------------------- */
 
+/* Until PID has ended wholly: while a process ends, its connections close before its
+ * locks are let go of. */
+static void
+kill_and_wait(pid_t pid)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    kill(pid, SIGKILL);
+    if (end.fd < 0)
+        return;
+    poll(&end, 1, PATIENCE_MS);
+    close(end.fd);
+}
+
 /* The one at the other end of FD; its emulators die with it. */
 static void
 kill_supervisor(int fd, const char *name)
@@ -28,7 +43,7 @@ kill_supervisor(int fd, const char *name)
             "killed\n",
             name);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && peer.pid > 1)
-        kill(peer.pid, SIGKILL);
+        kill_and_wait(peer.pid);
 }
 
 /* Asks the supervisor of NAME to end. FALSE: interrupted. */

@@ -12,8 +12,8 @@ live=$XDG_RUNTIME_DIR/hostbed
 own_cache faults
 up() { hostbed up --accel tcg --warm "$@" >"$out" 2>"$err"; }
 trap 'hostbed down --all >/dev/null 2>&1; rm -rf "$tap_dir"' EXIT
-# pid FIRST|LAST: of the supervisor of the only lab, and of its emulator
-pid() { grep -o '"pid" : [0-9]*' "$live/smallest/state.json" | sed 's/.* //' | "$1" -n 1; }
+# pid FIRST|LAST [LAB]: of the supervisor of the lab, and of its emulator
+pid() { grep -o '"pid" : [0-9]*' "$live/${2-smallest}/state.json" | sed 's/.* //' | "$1" -n 1; }
 # gone PID: waits for the end of a process that is not ours
 gone() { timeout 30 tail --pid="$1" -f /dev/null; }
 clean() { is "$1" "$(ls "$live")" lock; }
@@ -99,9 +99,14 @@ is "ups and downs mixed end" $? 0
 clean "with nothing left"
 
 # ---- down during up, and an up that is given up
-"$build_dir/run" hostbed up --accel tcg -v "$source_dir/topologies/berrange-2017.xml" >"$out" 2>"$err" &
-up=$!
-until grep -q "waiting for the host" "$err"; do :; done
+# up_slowly: a cold host, until its kernel runs; $up waits for it
+up_slowly() {
+    : >"$err"
+    "$build_dir/run" hostbed up --accel tcg -v "$source_dir/topologies/berrange-2017.xml" >"$out" 2>"$err" &
+    up=$!
+    until grep -q "waiting for the host" "$err" || ! kill -0 $up; do sleep 0.1; done
+}
+up_slowly
 hostbed list >"$tap_dir/listed"
 hostbed down berrange-2017 >/dev/null
 is "down ends a lab that comes up" $? 0
@@ -110,10 +115,8 @@ is "who waited for it is interrupted" $? 130
 has "and told" "$err" "went down while it came up"
 has "meanwhile it was listed" "$tap_dir/listed" "^berrange-2017/l1 *starting"
 clean "nothing is left"
-"$build_dir/run" hostbed up --accel tcg -v "$source_dir/topologies/berrange-2017.xml" >"$out" 2>"$err" &
-up=$!
-until grep -q "waiting for the host" "$err"; do :; done
-supervisor=$(pgrep -f "^hostbed-supervisor berrange-2017" | head -n 1)
+up_slowly
+supervisor=$(pid head berrange-2017)
 kill -KILL $up
 wait $up 2>/dev/null
 gone "$supervisor"
