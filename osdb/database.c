@@ -207,12 +207,15 @@ common_length(const char *a, const char *b)
     return length;
 }
 
-/* Those that begin as WORD does first, and of these the newest: equally near are many. */
+/* Those that begin as WORD does first, of these those that go on with a number, and of
+ * these the newest: equally near are many. */
 static gint
 compare_likely(gconstpointer a, gconstpointer b, gpointer word)
 {
     const char *x = *(const char *const *)a, *y = *(const char *const *)b;
     gsize m = common_length(word, x), n = common_length(word, y);
+    if (m == n && !g_ascii_isdigit(x[m]) != !g_ascii_isdigit(y[n]))
+        return g_ascii_isdigit(x[m]) ? -1 : 1;
     return m != n ? (m > n ? -1 : 1) : strverscmp(y, x);
 }
 
@@ -238,11 +241,25 @@ names_like(const Database *database, const char *word)
     return names;
 }
 
+/* Two letters begin many names. */
+#define BEGINNING_MIN 3
+
+/* Moves those of NAMES that begin with WORD, the newest first, to NEAREST. */
+static void
+take_longer(GPtrArray *nearest, GPtrArray *names, const char *word)
+{
+    const gsize length = strlen(word);
+    while (length >= BEGINNING_MIN && nearest->len < NEAREST_MAX && names->len > 1 &&
+           g_ascii_strncasecmp(names->pdata[0], word, length) == 0)
+        g_ptr_array_add(nearest, g_ptr_array_steal_index(names, 0));
+}
+
 GPtrArray *
 database_nearest(const Database *database, const char *word)
 {
     GPtrArray *nearest = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) names = names_like(database, word);
+    take_longer(nearest, names, word);
     while (nearest->len < NEAREST_MAX) {
         const char *name = nearest_name(word, (const char *const *)names->pdata);
         guint index;

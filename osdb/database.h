@@ -39,8 +39,8 @@ OsinfoOs *database_find(const Database *database, const char *word);
 /* The same system in the own database alone; borrowed, or NULL. */
 OsinfoOs *database_find_own(const Database *database, OsinfoOs *os);
 
-/* Short ids (ids for a WORD that is a URI) that WORD may be meant to be, nearest first:
- * char *, at most three. */
+/* Short ids (ids for a WORD that is a URI) that WORD may be meant to be: those that go
+ * on after it, the newest first; then the nearest. char *, at most three. */
 GPtrArray *database_nearest(const Database *database, const char *word);
 
 /* All systems (OsinfoOs, borrowed), by short id; names that end in numbers by these. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "autoptr.h"
@@ -77,9 +78,22 @@ copy_disk(const OsImage *image, const char *filename)
     return HB_OK;
 }
 
+static gboolean
+is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
 static int
 build(const Options *options, const OsImageRequest *request)
 {
+    if (options->output && is_same_file(options->output, request->from))
+        return cli_fail_with(HB_USAGE,
+                             "-o %s is what the image is made from, and stays as it is; "
+                             "name another file",
+                             options->output);
     g_autoptr(GError) error = NULL;
     g_autoptr(CliProgress) progress = cli_progress_new();
     cli_progress_step(progress, "reading what the image is made from");

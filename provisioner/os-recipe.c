@@ -179,7 +179,7 @@ read_recipe(OsRecipe *recipe, const char *id, guint depth, GError **error)
         !g_key_file_has_group(file, GROUP) || depth > MAXIMUM_DEPTH) {
         g_set_error(error, HB_ERROR, HB_USAGE, "%s is no recipe: %s", path,
                     failure                 ? failure->message
-                    : depth > MAXIMUM_DEPTH ? "it comes from itself"
+                    : depth > MAXIMUM_DEPTH ? "it comes from itself, or from too many"
                                             : "it has no group [recipe]");
         return FALSE;
     }

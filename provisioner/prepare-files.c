@@ -143,6 +143,7 @@ gboolean
 prepare_tar_in(Prepare *prepare, int fd, const char *path, GError **error)
 {
     g_autofree char *source = g_strdup_printf("/dev/fd/%d", fd);
-    return guestfs_tar_in(prepare->g, source, path) == 0 ||
+    return guestfs_tar_in_opts(prepare->g, source, path, GUESTFS_TAR_IN_OPTS_XATTRS, 1,
+                               -1) == 0 ||
            prepare_failed(prepare, error, "files cannot be unpacked in it");
 }

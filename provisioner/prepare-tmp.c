@@ -2,7 +2,8 @@
  *
  * Where root runs it, libguestfs puts its sockets below /tmp, whatever it is told, and
  * only who ends in order removes them. So root gets a /tmp of its own, which goes with us
- * however we end, with what the order needs of the real one in its place.
+ * however we end, with what the order needs of the real one in its place. An order that
+ * needs all of it is carried out in the real one.
  */
 #include "prepare.h"
 
@@ -51,6 +52,26 @@ keep(GArray *kept, const char *path)
     }
 }
 
+/* Whether /tmp is what PATH leads to, or below that. */
+static gboolean
+holds_tmp(const char *path)
+{
+    g_autofree char *end = path ? realpath(path, NULL) : NULL;
+    return end && (g_str_equal(end, "/tmp") || g_str_equal(end, "/"));
+}
+
+static gboolean
+needs_real_tmp(JsonObject *order)
+{
+    JsonArray *steps = json_object_get_array_member(order, "steps");
+    for (guint i = 0; i < json_array_get_length(steps); i++) {
+        JsonObject *step = json_array_get_object_element(steps, i);
+        if (holds_tmp(json_object_get_string_member_with_default(step, "from", NULL)))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static void
 keep_all(GArray *kept, JsonObject *order)
 {
@@ -87,7 +108,7 @@ put_back(const Kept *one)
 void
 prepare_own_tmp(JsonObject *order)
 {
-    if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 ||
+    if (geteuid() != 0 || needs_real_tmp(order) || unshare(CLONE_NEWNS) != 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return;
     g_autoptr(GArray) kept = g_array_new(FALSE, FALSE, sizeof(Kept));

@@ -23,7 +23,12 @@ ln -s ../../../../../../../../run "$root/opt/tree/above"
 ln -s chain2 "$root/opt/tree/chain"
 ln -s ../../../../var/lib/chained "$root/opt/tree/chain2" # which leads to a link, and nothing is there
 ln -s /etc/hosts "$root/opt/tree/file"
-tar -C "$root" --owner=0 --group=0 -cJf "$tap_dir/root.tar.xz" .
+# What a program may do that is not root's, as ping: xattr(7), capabilities(7)
+: >"$root/bin/ping"
+capable=$(python3 -c 'import os, sys
+os.setxattr(sys.argv[1], "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))' \
+    "$root/bin/ping" 2>&1)
+tar -C "$root" --xattrs --xattrs-include='*' --owner=0 --group=0 -cJf "$tap_dir/root.tar.xz" .
 mkdir -p "$tap_dir/lab/tree/deep"
 echo "from the lab's folder" >"$tap_dir/lab/tree/deep/file"
 chmod 750 "$tap_dir/lab/tree/deep/file"
@@ -66,6 +71,10 @@ has "it is inspected" "$tap_dir/out" '^[0-9a-f]{12}  .*root.tar.xz  Tiny debian 
 is "LIBGUESTFS_HV is what starts the appliance" "$(ls "$elsewhere/started")" "$elsewhere/started"
 is "libguestfs has no word about a TMPDIR in /tmp" "$(grep -c TMPDIR "$tap_dir/err")" 0
 is "the tarball is as it was" "$(sha256sum <"$tap_dir/root.tar.xz")" "$before"
+ln "$tap_dir/root.tar.xz" "$tap_dir/same"
+build "$tap_dir/root.tar.xz" -o "$tap_dir/same" 2>"$tap_dir/err"
+is "what an image is made from is not written to" "$? $(sha256sum <"$tap_dir/root.tar.xz")" "2 $before"
+has "whatever name it has" "$tap_dir/err" "same is what the image is made from"
 image=$(newest_image)
 has "its system is known to libosinfo" "$image/image.json" '"os" : "debian12"'
 is "its newest kernel is taken out" "$(cat "$image/kernel" "$image/initrd")" "kernel 6.1.0-10-amd64
@@ -112,6 +121,12 @@ in_image 0 'cat /root/.ssh/authorized_keys' >"$tap_dir/keys"
 has "and the key" "$tap_dir/keys" '^ssh-ed25519 AAAAtest someone$'
 in_image 0 'cat /etc/fstab' >"$tap_dir/fstab"
 has "its root is named as the kernel is told" "$tap_dir/fstab" "^$(sed -n 's/.*root=\(UUID=[^ "]*\).*/\1/p' "$image/image.json") / ext4"
+if [ -z "$capable" ]; then
+    in_image 0 'ea_list /bin/ping' >"$tap_dir/ea"
+    has "capabilities are those of the tarball" "$tap_dir/ea" 'security.capability \(20\)'
+else
+    skip "capabilities are those of the tarball" "no file can have any here: ${capable##*: }"
+fi
 in_image 0 'stat /etc/systemd/system/serial-getty@ttyS0.service' >"$tap_dir/stat"
 has "no login is offered where the kernel speaks" "$tap_dir/stat" 'dest: "/dev/null"'
 in_image 0 'ls /etc/libvirt/qemu/networks/autostart' >"$tap_dir/ls"

@@ -55,6 +55,9 @@ has "firmware too" "$tap_dir/out" '^  not by +BIOS$'
 hostbed os debain12 >"$tap_dir/out" 2>"$tap_dir/err"
 is "a mistyped name has the nearest" "$? $(cat "$tap_dir/out" "$tap_dir/err")" \
     "2 hostbed: no operating system is called debain12; did you mean debian12 or debian13?"
+hostbed os debian >"$tap_dir/out" 2>"$tap_dir/err"
+is "one that was begun goes on with the newest" "$? $(cat "$tap_dir/out" "$tap_dir/err")" \
+    "2 hostbed: no operating system is called debian; did you mean debian13, debian12 or debiantrixie?"
 hostbed os ubuntu-lts-latest >"$tap_dir/out" 2>&1
 is "the LTS is that of 2026" "$(head -n 1 "$tap_dir/out")" "Ubuntu 26.04 LTS"
 hostbed os hostbed >"$tap_dir/out" 2>&1

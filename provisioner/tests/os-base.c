@@ -247,6 +247,23 @@ a_recipe_has_what_it_comes_from(void **state)
     expect_no_recipe("../recipes/base", "there is no recipe");
 }
 
+/* From c0, which comes from nothing, to c9. */
+static void
+recipes_come_from_eight_at_most(void **state)
+{
+    g_autofree char *folder = g_build_filename(*state, "recipes", NULL);
+    write_recipe(folder, "c0", "[recipe]\ndebian=bookworm\n");
+    for (guint i = 1; i < 10; i++) {
+        g_autofree char *name = g_strdup_printf("c%u", i);
+        g_autofree char *text = g_strdup_printf("[recipe]\nfrom=c%u\n", i - 1);
+        write_recipe(folder, name, text);
+    }
+    g_autoptr(OsRecipe) recipe = os_recipe_load("c8", NULL);
+    assert_non_null(recipe);
+    assert_string_equal(recipe->debian, "bookworm");
+    expect_no_recipe("c9", "from too many");
+}
+
 static void
 its_digest_is_of_what_is_built(void **state)
 {
@@ -272,6 +289,7 @@ main(void)
         cmocka_unit_test(what_never_ends_is_not_read),
         cmocka_unit_test(who_reads_hears_of_an_interrupt),
         cmocka_unit_test(a_recipe_has_what_it_comes_from),
+        cmocka_unit_test(recipes_come_from_eight_at_most),
         cmocka_unit_test(its_digest_is_of_what_is_built),
     };
     return cmocka_run_group_tests_name("os-base", tests, fake_root_setup,

@@ -123,6 +123,20 @@ one_that_was_cut_is_none(void **state)
     os_image_prune(G_MAXINT64, NULL);
 }
 
+/* Though nobody has yet. */
+static void
+one_that_others_may_write_to_is_none(void **state)
+{
+    static const mode_t modes[] = {0464, 0446};
+    for (guint i = 0; i < G_N_ELEMENTS(modes); i++) {
+        g_autofree char *path = make_image('a', 10000, TRUE);
+        g_autofree char *file = g_build_filename(path, OS_IMAGE_DISK_FILE, NULL);
+        assert_int_equal(g_chmod(file, modes[i]), 0);
+        expect_damaged(path);
+        assert_int_equal(os_image_prune(G_MAXINT64, NULL), 1);
+    }
+}
+
 static void
 those_used_longest_ago_go_first(void **state)
 {
@@ -227,6 +241,7 @@ main(void)
         cmocka_unit_test(a_kernel_may_need_no_initrd),
         cmocka_unit_test(one_that_was_written_to_is_none),
         cmocka_unit_test(one_that_was_cut_is_none),
+        cmocka_unit_test(one_that_others_may_write_to_is_none),
         cmocka_unit_test(those_used_longest_ago_go_first),
         cmocka_unit_test(what_is_no_key_removes_nothing),
         cmocka_unit_test(one_in_use_stays),
