@@ -132,7 +132,7 @@ take_request(Making *making, GError **error)
  */
 
 /* Counts up with each change of what is done to all images. */
-#define IMAGE_VERSION "image 4\n"
+#define IMAGE_VERSION "image 5\n"
 
 /* Quoted, so that no other words make the same text. */
 static void
