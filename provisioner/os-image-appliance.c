@@ -29,6 +29,18 @@ os_image_can_prepare(GError **error)
     return FALSE;
 }
 
+gboolean
+os_image_has_kernel(const char *appliance, GError **error)
+{
+    g_autoptr(GDir) made = g_dir_open(appliance, 0, NULL);
+    if (made && g_dir_read_name(made))
+        return TRUE;
+    g_autoptr(Kernel) kernel = kernel_find(NULL, error);
+    if (!kernel)
+        g_prefix_error(error, "libguestfs's appliance needs a kernel: ");
+    return kernel != NULL;
+}
+
 void
 os_image_add_kernel(JsonObject *order)
 {

@@ -31,6 +31,9 @@ gboolean os_image_check_room(OsBaseKind kind, const char *path, const GPtrArray 
 /* Steps (LabStep) that put in the agent and, unless SUITES_DIR is NULL, the suites with
  * all that they need to start. */
 GPtrArray *os_image_payload(const char *agent, const char *suites_dir, GError **error);
+/* Whether there is a kernel for the appliance, or one was made in the folder APPLIANCE;
+ * else ERROR says where kernels come from. */
+gboolean os_image_has_kernel(const char *appliance, GError **error);
 /* Names in the ORDER a kernel for libguestfs's appliance that starts quickly under
  * emulation, since it is unpacked, with its modules; without one supermin takes the
  * machine's, if any. */

@@ -310,6 +310,7 @@ is_still_so(const Making *making, GError **error)
     return key && g_str_equal(key, making->key);
 }
 
+/* Packages take a minute, and should not be taken for nothing. */
 static OsImage *
 make(const Making *making, ServantEvent event, gpointer user_data,
      GCancellable *cancellable, GError **error)
@@ -317,7 +318,9 @@ make(const Making *making, ServantEvent event, gpointer user_data,
     const gint64 maximum = os_image_maximum(error);
     g_autofree char *appliance = maximum < 0 ? NULL : cache_dir("appliance", error);
     g_autofree char *path =
-        appliance ? base_path(making, event, user_data, cancellable, error) : NULL;
+        appliance && (!making->recipe || os_image_has_kernel(appliance, error))
+            ? base_path(making, event, user_data, cancellable, error)
+            : NULL;
     g_autoptr(CacheFolder) folder = path ? cache_folder_new(OS_IMAGE_KIND, error) : NULL;
     if (!folder || !os_image_check_room(making->base->kind, path, making->request->steps,
                                         folder->path, error))

@@ -130,6 +130,16 @@ is "when hostbed is killed, the appliance ends" "$(running)" ""
 is "nor does anything stay in /tmp" "$(sockets)" "$before"
 is "what it left is no image" "$(hostbed image list)" ""
 
+# ---- no kernel
+mkdir "$tap_dir/bare"
+if ls /boot/vmlinu* /lib/modules/*/vmlinu* >/dev/null 2>&1; then
+    skip "without a kernel no package is fetched" "this machine has one, which is taken"
+else
+    XDG_CACHE_HOME="$tap_dir/bare" hostbed image build --accel tcg debian12 >"$tap_dir/out" 2>"$tap_dir/err"
+    is "without a kernel no package is fetched" "$? $(wc -l <"$tap_dir/err")" "8 1"
+    has "and it is said where kernels come from" "$tap_dir/err" "appliance needs a kernel: .*hostbed image kernel"
+fi
+
 # ---- no room
 if [ "$(id -u)" = 0 ] && mkdir "$tap_dir/small" && mount -t tmpfs -o size=24m tmpfs "$tap_dir/small" 2>/dev/null; then
     trap 'umount "$tap_dir/small"; rm -rf "$tap_dir"' EXIT
