@@ -28,13 +28,26 @@ fail(const char *path, GError **error)
     return FALSE;
 }
 
-/* Not by the change time, which counts every use of what is in the cache. */
-static char *
-identity(const char *real, const struct stat *st)
+/* Whoever gives a file another content may give it its old size and time, too, as they do
+ * who unpack an archive; the change time tells. But of what the cache has marked that
+ * counts every use, and its time is of its making. */
+char *
+digest_identity(const struct stat *st)
 {
-    g_autofree char *text = g_strdup_printf(
-        "%s %ju:%ju %ju %jd.%09ld", real, (uintmax_t)st->st_dev, (uintmax_t)st->st_ino,
-        (uintmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+    gboolean marked = st->st_mtim.tv_sec == st->st_size ||
+                      st->st_mtim.tv_sec == cache_mark(st->st_size);
+    return g_strdup_printf("%ju:%ju %ju %jd.%09ld %jd.%09ld", (uintmax_t)st->st_dev,
+                           (uintmax_t)st->st_ino, (uintmax_t)st->st_size,
+                           (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
+                           marked ? (intmax_t)0 : (intmax_t)st->st_ctim.tv_sec,
+                           marked ? 0L : st->st_ctim.tv_nsec);
+}
+
+static char *
+name_of(const char *real, const struct stat *st)
+{
+    g_autofree char *identity = digest_identity(st);
+    g_autofree char *text = g_strconcat(real, " ", identity, NULL);
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
 }
 
@@ -109,7 +122,7 @@ digest_file(const char *path, GError **error)
                     path);
         return NULL;
     }
-    g_autofree char *name = identity(real, &st);
+    g_autofree char *name = name_of(real, &st);
     char *digest = remembered(name);
     if (digest)
         return digest;

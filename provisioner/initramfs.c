@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "autoptr.h"
+#include "digest.h"
 #include "error.h"
 #include "initramfs.h"
 #include "unpack.h"
@@ -229,14 +230,11 @@ add_to_key(gpointer path, gpointer data, gpointer user_data)
         g_string_append(line, sum);
     }
     struct stat st;
-    if (node->source) {
-        if (stat(node->source, &st) != 0)
-            walk->failed = !fail_source(node->source, g_strerror(errno), walk->error);
-        else /* not the change time, which counts every use of a cached module */
-            g_string_append_printf(line, "%s %llx:%llx %lld %lld.%09ld", node->source,
-                                   (unsigned long long)st.st_dev,
-                                   (unsigned long long)st.st_ino, (long long)st.st_size,
-                                   (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    if (node->source && stat(node->source, &st) != 0) {
+        walk->failed = !fail_source(node->source, g_strerror(errno), walk->error);
+    } else if (node->source) {
+        g_autofree char *source = digest_identity(&st);
+        g_string_append_printf(line, "%s %s", node->source, source);
     }
     /* With the NUL, so that lines cannot run into each other. */
     g_checksum_update(walk->sum, (const guchar *)line->str, line->len + 1);

@@ -288,8 +288,12 @@ mark_file(const char *path, GError **error)
                     errno ? g_strerror(errno) : "it is no file");
         return FALSE;
     }
-    const struct timespec marks[2] = {{.tv_nsec = UTIME_NOW},
-                                      {.tv_sec = cache_mark(st.st_size)}};
+    /* One that is made anew has the same path, often the same size, and the inode of the
+     * one that was removed: so that nobody takes its content for that one's (digest.h).
+     */
+    const long making = g_random_int_range(0, 1000000000);
+    const struct timespec marks[2] = {
+        {.tv_nsec = UTIME_NOW}, {.tv_sec = cache_mark(st.st_size), .tv_nsec = making}};
     if (futimens(fd, marks) == 0)
         return TRUE;
     g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot mark %s: %s", path,

@@ -137,6 +137,21 @@ one_that_others_may_write_to_is_none(void **state)
     }
 }
 
+/* Else what is remembered of the last one's content would be taken for its own. */
+static void
+one_made_anew_is_another(void **state)
+{
+    struct stat before, after;
+    for (guint i = 0; i < 2; i++) {
+        g_autofree char *path = make_image('7', 5000, FALSE);
+        g_autofree char *disk = g_build_filename(path, OS_IMAGE_DISK_FILE, NULL);
+        assert_int_equal(stat(disk, i == 0 ? &before : &after), 0);
+        remove_all();
+    }
+    assert_int_equal(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
+    assert_int_not_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+}
+
 static void
 those_used_longest_ago_go_first(void **state)
 {
@@ -242,6 +257,7 @@ main(void)
         cmocka_unit_test(one_that_was_written_to_is_none),
         cmocka_unit_test(one_that_was_cut_is_none),
         cmocka_unit_test(one_that_others_may_write_to_is_none),
+        cmocka_unit_test(one_made_anew_is_another),
         cmocka_unit_test(those_used_longest_ago_go_first),
         cmocka_unit_test(what_is_no_key_removes_nothing),
         cmocka_unit_test(one_in_use_stays),

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What is remembered of a file's content is not told of another content.
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache.h"
+#include "digest.h"
+#include "image-fixture.h"
+#include "initramfs.h"
+
+#define OLD 1000 /* seconds since 1970 */
+
+/* Another content in the place, inode, size and time of what was there, once the clock of
+ * the file system has gone on. */
+static char *
+write_as_before(const char *root, const char *name, const char *text)
+{
+    static const struct timespec times[2] = {{.tv_sec = OLD}, {.tv_sec = OLD}};
+    g_autofree char *path = g_build_filename(root, name, NULL);
+    struct stat before = {0}, after;
+    gboolean existed = stat(path, &before) == 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    do {
+        assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+        assert_int_equal(futimens(fd, times), 0);
+        assert_int_equal(fstat(fd, &after), 0);
+    } while (existed &&
+             memcmp(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim) == 0);
+    close(fd);
+    assert_true(!existed ||
+                (before.st_ino == after.st_ino && before.st_size == after.st_size));
+    return g_steal_pointer(&path);
+}
+
+static void
+another_content_is_seen_whatever_its_time(void **state)
+{
+    g_autofree char *path = write_as_before(*state, "file", "one");
+    g_autofree char *first = digest_file(path, NULL);
+    g_autofree char *again = digest_file(path, NULL);
+    assert_string_equal(first, again);
+    g_free(write_as_before(*state, "file", "two"));
+    g_autofree char *second = digest_file(path, NULL);
+    g_autofree char *right = g_compute_checksum_for_string(G_CHECKSUM_SHA256, "two", -1);
+    assert_string_equal(second, right);
+}
+
+static void
+what_goes_into_an_image_is_seen_too(void **state)
+{
+    g_autofree char *path = write_as_before(*state, "source", "one");
+    g_autoptr(Initramfs) image = initramfs_new();
+    initramfs_add_file(image, "/a", path, 0755);
+    g_autofree char *first = initramfs_key(image, NULL);
+    g_free(write_as_before(*state, "source", "two"));
+    g_autofree char *second = initramfs_key(image, NULL);
+    assert_string_not_equal(first, second);
+}
+
+/* Each use of what is in the cache is written down, as its access time. */
+static void
+a_use_is_no_change(void **state)
+{
+    struct stat before, after;
+    g_autoptr(CacheWriter) writer = cache_writer_new("kernels", "used", NULL);
+    assert_int_equal(write(writer->fd, "text", 4), 4);
+    g_autofree char *path = cache_writer_commit(writer, NULL);
+    assert_int_equal(stat(path, &before), 0);
+    do {
+        g_autofree char *found = cache_lookup("kernels", "used");
+        assert_non_null(found);
+        assert_int_equal(stat(path, &after), 0);
+    } while (memcmp(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim) == 0);
+    g_autofree char *first = digest_identity(&before);
+    g_autofree char *second = digest_identity(&after);
+    assert_string_equal(first, second);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_content_is_seen_whatever_its_time),
+        cmocka_unit_test(what_goes_into_an_image_is_seen_too),
+        cmocka_unit_test(a_use_is_no_change),
+    };
+    return cmocka_run_group_tests_name("digest", tests, fake_root_setup,
+                                       fake_root_teardown);
+}
