@@ -31,5 +31,8 @@ lab_boot_capture(LabBoot *lab, gboolean capture, const char *log_dir, GError **e
 /* Gives a host its addresses on the networks that join it, and the names of the others.
  */
 gboolean lab_boot_join(Boot *boot, GError **error);
+/* Has those of BOOTS (Boot) that networks join and that have ssh let each other in. ERROR
+ * names the host. */
+gboolean lab_boot_let_in(const GPtrArray *boots, GError **error);
 /* Puts the host's name before *ERROR, where there are several. */
 void lab_boot_name_error(const LabBoot *lab, const Plan *plan, GError **error);

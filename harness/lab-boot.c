@@ -262,7 +262,7 @@ join_all(const LabBoot *lab, GError **error)
             return FALSE;
         }
     }
-    return TRUE;
+    return !lab->segments || lab_boot_let_in(lab->boots, error);
 }
 
 LabBoot *

@@ -68,6 +68,8 @@ joints_of(const Plan *plan)
         const PlanName *name = plan->names->pdata[i];
         g_string_append_printf(text, "%s: %s; ", name->address, name->names);
     }
+    if (plan->image && plan->names->len > 0)
+        g_string_append(text, "let in by ssh");
     return g_string_free(text, FALSE);
 }
 

@@ -269,6 +269,20 @@ join(Host *host, GError **error)
     return !is_joined(host) || lab_boot_join(host->boot, error);
 }
 
+/* Those that are up hear of those that come. One that stands still would not answer. */
+static gboolean
+let_in(const LiveServer *server, GError **error)
+{
+    g_autoptr(GPtrArray) boots = g_ptr_array_new();
+    for (guint i = 0; i < server->hosts->len; i++) {
+        Host *host = server->hosts->pdata[i];
+        if (host->boot && is_joined(host) && host->told->state != LIVE_PAUSED &&
+            !live_host_has_ended(host))
+            g_ptr_array_add(boots, host->boot);
+    }
+    return boots->len == 0 || lab_boot_let_in(boots, error);
+}
+
 /* ---- several at once
  * -------------------------------------------------------------------------------- */
 
@@ -382,7 +396,7 @@ live_host_start_wanted(LiveServer *server)
     gboolean ok = check_memory(server, hosts, &error) && do_all(hosts, begin, &error);
     live_server_write(server);
     ok = ok && do_all(hosts, meet, &error) && do_all(hosts, join, &error) &&
-         do_all(hosts, live_host_check, &error);
+         let_in(server, &error) && do_all(hosts, live_host_check, &error);
     server->starting = FALSE;
     if (ok)
         are_up(server, hosts);
