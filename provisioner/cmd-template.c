@@ -104,9 +104,13 @@ print_entry(const StoredTemplate *stored)
 static int
 list(const Options *options, int argc, char **argv)
 {
+    g_autoptr(GError) error = NULL;
+    const gint64 maximum = template_store_maximum(&error);
+    if (maximum < 0)
+        return cli_fail(error);
     g_autoptr(GPtrArray) entries = template_store_list();
     if (options->json)
-        cli_print_kept("templates", entries, to_json, template_store_maximum(NULL));
+        cli_print_kept("templates", entries, to_json, maximum);
     for (guint i = 0; !options->json && i < entries->len; i++)
         print_entry(entries->pdata[i]);
     return HB_OK;

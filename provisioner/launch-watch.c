@@ -35,6 +35,24 @@ describe_status(int status)
     return g_strdup_printf("ended with status %d", WEXITSTATUS(status));
 }
 
+/* What its end itself tells, where it says nothing. */
+static const char *
+reason_of(int status)
+{
+    if (!WIFSIGNALED(status))
+        return "it gave no reason";
+    switch (WTERMSIG(status)) {
+    case SIGBUS: /* of what it has mapped */
+        return "there was no room left for the host's memory, on the machine or where "
+               "its "
+               "template is kept, or that was cut";
+    case SIGKILL:
+        return "it gave no reason; somebody ended it, or the kernel, short of memory";
+    default:
+        return "it gave no reason";
+    }
+}
+
 /* How it ended and the last lines of its standard error; reaps it. */
 static char *
 describe_end(Machine *machine)
@@ -53,7 +71,7 @@ describe_end(Machine *machine)
     }
     g_autofree char *said = console_tail(machine->errors, 4);
     return g_strdup_printf("the emulator %s %s: %s", machine->emulator, how,
-                           *said ? said : "it gave no reason");
+                           *said ? said : reason_of(status));
 }
 
 static HbStatus

@@ -45,7 +45,9 @@ is "nothing was removed for those" "$(left)" "aaaa1 aaaa2 bbbb1"
 hostbed template rm bbbb1 bbbb "aaaa1$rest" >"$tap_dir/out" 2>"$tap_dir/err"
 is "whole and cut keys are removed, one of them named twice" "$? $(left)" "0 aaaa2"
 refused "a mistyped word" 2 "no 'hostbed template lits'; did you mean list\?" template lits
-unset XDG_CACHE_HOME
+export HOSTBED_TEMPLATES_MAX=much
+refused "a maximum that is no size" 2 "HOSTBED_TEMPLATES_MAX 'much' is not a size" template list --json
+unset XDG_CACHE_HOME HOSTBED_TEMPLATES_MAX
 
 # ---- commands and logs
 

@@ -95,6 +95,8 @@ play_after_greeting(const char *scene, int qmp, int console)
                          "\"device\": \"\", \"node-name\": \"hostbed-disk-1\", "
                          "\"nospace\": true, \"action\": \"stop\", \"reason\": \"full\"");
         live();
+    } else if (g_str_equal(scene, "no-room")) {
+        raise(SIGBUS);
     } else if (g_str_equal(scene, "abort")) {
         played_say(console, "[    0.1] booting\n");
         fputs("error: failed to set MSR 0x10a\n", stderr);
@@ -377,6 +379,8 @@ each_end_has_its_cause(void **state)
                 "reset itself; the console said last: rebooting");
     assert_goes(*state, "power-off", HB_GUEST_PANIC, "powered itself off");
     assert_goes(*state, "io-error", HB_INFRASTRUCTURE, "I/O error on disk: No space");
+    assert_goes(*state, "no-room", HB_EMULATOR_DIED,
+                "no room left for the host's memory");
     assert_goes(*state, "abort", HB_EMULATOR_DIED, "signal 6");
     assert_goes(*state, "abort", HB_EMULATOR_DIED, "failed to set MSR 0x10a");
 }
