@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "autoptr.h"
@@ -162,8 +163,8 @@ boot_copy_fds(const GArray *from, GError **error)
     return g_steal_pointer(&fds);
 }
 
-GArray *
-boot_make_disk(const BootRecipe *recipe, GError **error)
+static GArray *
+make_disk(const BootRecipe *recipe, GError **error)
 {
     g_autoptr(GArray) fds = boot_copy_fds(recipe->disk_fds, error);
     int fd = fds ? overlay_new(recipe->disk_bytes, error) : -1;
@@ -171,6 +172,27 @@ boot_make_disk(const BootRecipe *recipe, GError **error)
         return NULL;
     g_array_append_val(fds, fd);
     return g_steal_pointer(&fds);
+}
+
+/* Whether A and B begin with the same file. */
+static gboolean
+is_same_base(const GArray *a, const GArray *b)
+{
+    struct stat x, y;
+    return fstat(g_array_index(a, int, 0), &x) == 0 &&
+           fstat(g_array_index(b, int, 0), &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+gboolean
+boot_take_disk(Boot *boot, const GArray *before, GError **error)
+{
+    const GArray *base = boot->recipe->disk_fds;
+    if (before && base && is_same_base(before, base))
+        boot->disk_fds = boot_copy_fds(before, error);
+    else if (base)
+        boot->disk_fds = make_disk(boot->recipe, error);
+    return !base || boot->disk_fds;
 }
 
 /* ---- modules

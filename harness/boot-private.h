@@ -44,14 +44,15 @@ void boot_step(const BootOptions *options, const char *what);
  * whose acceleration is known. */
 gboolean boot_take_image(BootRecipe *recipe, const BootOptions *options, GError **error);
 GArray *boot_copy_fds(const GArray *from, GError **error);
-/* What the recipe's disk consists of for one start, with a new file for what that writes
- * at the end. */
-GArray *boot_make_disk(const BootRecipe *recipe, GError **error);
+/* What BOOT's disk consists of, if it has one: what the recipe has, with a new file for
+ * what this start writes at the end; or BEFORE (or NULL), of an earlier start from the
+ * same. */
+gboolean boot_take_disk(Boot *boot, const GArray *before, GError **error);
 /* Has a host with an image load MODULES (or NULL); of the micro image they are part. */
 gboolean boot_load_modules(Boot *boot, const char *const *modules, GError **error);
 
-/* Starts the emulator of BOOT, whose recipe (and shares_memory) is set, with logs in
- * LOG_DIR, and begins to listen to its agent. CLONE: it waits for its state. */
+/* Starts the emulator of BOOT, whose recipe, disk (and shares_memory) are set, with logs
+ * in LOG_DIR, and begins to listen to its agent. CLONE: it waits for its state. */
 gboolean boot_start(Boot *boot, const char *log_dir, gboolean clone,
                     GCancellable *interrupt, GError **error);
 /* Ends what boot_start() began; the recipe stays. */

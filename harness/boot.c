@@ -244,8 +244,6 @@ boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interr
            GError **error)
 {
     const BootRecipe *recipe = boot->recipe;
-    if (recipe->disk_fds && !(boot->disk_fds = boot_make_disk(recipe, error)))
-        return FALSE;
     g_autoptr(GArray) port_fds = boot->segments ? connect_ports(boot, error) : NULL;
     if (boot->segments && !port_fds)
         return FALSE;
@@ -296,7 +294,8 @@ start(Boot *boot, const BootOptions *options, const char *log_dir, gboolean agai
     if (options->freezable && !open_memory(recipe, error))
         return FALSE;
     boot_step(options, again ? "starting the host again" : "starting the host");
-    return boot_start(boot, log_dir, FALSE, options->interrupt, error);
+    return boot_take_disk(boot, options->disk_fds, error) &&
+           boot_start(boot, log_dir, FALSE, options->interrupt, error);
 }
 
 static gboolean

@@ -43,8 +43,10 @@ typedef struct {
     gboolean capture; /* what is on the host's networks is kept beside the logs */
     Segments *segments; /* the networks that join the host with others; NULL: they join
                          * its own NICs only */
-    gboolean freezable; /* its memory is such that a template can be made of it */
-    gboolean keep;      /* and that will be kept */
+    const GArray *disk_fds; /* Boot.disk_fds of an earlier start of the same host, which
+                             * it goes on with unless its image is another now; or NULL */
+    gboolean freezable;     /* its memory is such that a template can be made of it */
+    gboolean keep;          /* and that will be kept */
     const char *cmdline_extra; /* or NULL */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */

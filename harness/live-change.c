@@ -90,6 +90,7 @@ live_change_forget(Host *host)
     g_hash_table_remove_all(host->deleted);
     g_hash_table_remove_all(host->leaving);
     g_hash_table_remove_all(host->out);
+    g_hash_table_remove_all(host->unlinked);
     if (!host->changed)
         return;
     /* The lab as it was written, of which the host's part replaces what it became. */
@@ -339,6 +340,7 @@ follow_unplug(Host *host, const char *id, Plan *plan)
 {
     clear_behind(host, plan_function(host->plan, id));
     g_hash_table_remove(host->leaving, id);
+    g_hash_table_remove(host->unlinked, id);
     g_hash_table_add(host->out, g_strdup(id));
     set_plan(host, plan);
     return TRUE;

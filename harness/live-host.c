@@ -78,13 +78,6 @@ live_host_stop(Host *host)
         host->told->pid = 0;
 }
 
-gboolean
-live_host_has_ended(const Host *host)
-{
-    return g_cancellable_is_cancelled(boot_cancellable(host->boot)) ||
-           guest_ended(host->boot->guest);
-}
-
 static void
 forget_consoles(const Host *host)
 {
@@ -96,6 +89,26 @@ forget_consoles(const Host *host)
         client->ends = TRUE;
         live_client_write(client, "", 0);
     }
+}
+
+/* A disk outlives its power. */
+void
+live_host_cut(Host *host)
+{
+    forget_consoles(host);
+    g_autoptr(GArray) disk_fds = g_steal_pointer(&host->boot->disk_fds);
+    live_host_stop(host);
+    g_clear_pointer(&host->disk_fds, g_array_unref);
+    host->disk_fds = g_steal_pointer(&disk_fds);
+    live_host_set(host->told, LIVE_OFF, NULL);
+    live_server_write(host->server);
+}
+
+gboolean
+live_host_has_ended(const Host *host)
+{
+    return g_cancellable_is_cancelled(boot_cancellable(host->boot)) ||
+           guest_ended(host->boot->guest);
 }
 
 static void
@@ -143,6 +156,8 @@ live_host_drop(Host *host)
     g_hash_table_unref(host->deleted);
     g_hash_table_unref(host->leaving);
     g_hash_table_unref(host->out);
+    g_hash_table_unref(host->unlinked);
+    g_clear_pointer(&host->disk_fds, g_array_unref);
     g_free(host->log_dir);
     g_free(host);
 }
@@ -208,6 +223,7 @@ boot_options(Host *host)
         .log_dir = host->log_dir,
         .interrupt = host->server->interrupt,
         .segments = host->server->segments,
+        .disk_fds = host->disk_fds,
         .step = live_host_step,
         .user_data = host,
     };
@@ -220,11 +236,12 @@ is_joined(const Host *host)
     return host->server->segments && nics->len > 0;
 }
 
-/* Hosts that a network joins are not frozen alone. */
+/* Hosts that a network joins are not frozen alone; what is frozen has another disk than
+ * one that was written to. */
 static gboolean
 is_warm(const Host *host)
 {
-    return host->server->options->warm && !is_joined(host);
+    return host->server->options->warm && !is_joined(host) && !host->disk_fds;
 }
 
 static gboolean
@@ -233,7 +250,7 @@ begin(Host *host, GError **error)
     if (!make_log_dir(host, error))
         return FALSE;
     const BootOptions options = boot_options(host);
-    if (host->server->options->warm && !is_warm(host))
+    if (host->server->options->warm && is_joined(host))
         live_host_step("no template, since networks join it with others", host);
     host->boot =
         is_warm(host) ? boot_warm(&options, on_warm, error) : boot_begin(&options, error);
@@ -355,6 +372,7 @@ are_up(LiveServer *server, const GPtrArray *hosts)
     for (guint i = 0; i < hosts->len; i++) {
         Host *host = hosts->pdata[i];
         live_host_set(host->told, LIVE_UP, NULL);
+        g_clear_pointer(&host->disk_fds, g_array_unref); /* its boot has it now */
         live_request_listen(host);
         machine_set_listener(host->boot->machine, on_event, host);
         guest_set_end(host->boot->guest, on_end, host);
@@ -376,6 +394,7 @@ are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
             continue;
         host->wanted = FALSE;
         live_host_stop(host);
+        g_clear_pointer(&host->disk_fds, g_array_unref);
         g_ptr_array_remove(server->lab->hosts, host->told);
         host->told = NULL;
     }
@@ -386,11 +405,22 @@ are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
         live_server_down(server);
 }
 
+/* Those who wait hear so often that we live. */
+#define PULSE_S 5
+
+static gboolean
+on_pulse(gpointer server)
+{
+    live_client_tell(server, "alive", "");
+    return G_SOURCE_CONTINUE;
+}
+
 void
 live_host_start_wanted(LiveServer *server)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) hosts = take_wanted(server);
+    guint pulse = g_timeout_add_seconds(PULSE_S, on_pulse, server);
     server->starting = TRUE;
     live_server_write(server);
     gboolean ok = check_memory(server, hosts, &error) && do_all(hosts, begin, &error);
@@ -398,6 +428,7 @@ live_host_start_wanted(LiveServer *server)
     ok = ok && do_all(hosts, meet, &error) && do_all(hosts, join, &error) &&
          let_in(server, &error) && do_all(hosts, live_host_check, &error);
     server->starting = FALSE;
+    g_source_remove(pulse);
     if (ok)
         are_up(server, hosts);
     else

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A host that is up stands still and goes on, gets an NMI, loses a link. Whether it
- * stands still is taken from the emulator's events, whoever had it do so.
+ * A host that is up stands still and goes on, gets an NMI, loses its power and gets it
+ * back. Whether it stands still is taken from the emulator's events, whoever had it do
+ * so.
  */
 #include <string.h>
 
 #include "error.h"
+#include "json-line.h"
 #include "live-private.h"
 
 #define COMMAND_MS 30000
+/* A distribution under emulation takes its time to stop its services. */
+#define BUTTON_MS 180000
 
 /* Takes ARGUMENTS. */
 static gboolean
@@ -76,4 +80,101 @@ JsonObject *
 live_power_nmi(Host *host, JsonObject *request, GError **error)
 {
     return command(host, "inject-nmi", NULL, error) ? answer_new(FALSE) : NULL;
+}
+
+/* ---- power
+ * ------------------------------------------------------------------------------------ */
+
+static JsonObject *
+switch_on(Host *host, GError **error)
+{
+    const char *const names[] = {host->plan->host_id, NULL};
+    if (host->boot)
+        return answer_new(TRUE);
+    return live_host_want(host->server, names, error) ? answer_new(FALSE) : NULL;
+}
+
+static JsonObject *
+switch_off(Host *host, GError **error)
+{
+    if (!host->boot)
+        return answer_new(TRUE);
+    live_host_cut(host);
+    return answer_new(FALSE);
+}
+
+static JsonObject *
+reset(Host *host, GError **error)
+{
+    if (host->boot)
+        live_host_cut(host);
+    return switch_on(host, error);
+}
+
+static gboolean
+on_late(gpointer user_data)
+{
+    *(gboolean *)user_data = TRUE;
+    return G_SOURCE_REMOVE;
+}
+
+/* The emulator ends when the host has switched itself off. */
+static gboolean
+wait_end(Host *host, GError **error)
+{
+    gboolean late = FALSE;
+    GCancellable *gone = boot_cancellable(host->boot);
+    guint timer = g_timeout_add(BUTTON_MS, on_late, &late);
+    while (!late && !g_cancellable_is_cancelled(gone))
+        g_main_context_iteration(NULL, TRUE);
+    if (!late)
+        g_source_remove(timer);
+    if (late)
+        g_set_error(error, HB_ERROR, HB_TIMEOUT,
+                    "the host has not switched itself off %d s after its power button "
+                    "was pressed; 'hostbed power %s off' cuts its power",
+                    BUTTON_MS / 1000, host->plan->host_id);
+    return !late;
+}
+
+static JsonObject *
+press_button(Host *host, GError **error)
+{
+    GError *obstacle = live_request_obstacle(host->plan->host_id, host, "a power button");
+    if (obstacle) {
+        g_propagate_error(error, obstacle);
+        return NULL;
+    }
+    if (!host->plan->image) {
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED,
+                            "nothing in the micro image heeds a power button; 'hostbed "
+                            "power HOST off' cuts its power, and hosts with an <image> "
+                            "shut down");
+        return NULL;
+    }
+    if (!command(host, "system_powerdown", NULL, error) || !wait_end(host, error))
+        return NULL;
+    live_host_cut(host);
+    return answer_new(FALSE);
+}
+
+JsonObject *
+live_power(Host *host, JsonObject *request, GError **error)
+{
+    static const struct {
+        const char *name;
+        JsonObject *(*act)(Host *host, GError **error);
+    } actions[] = {
+        {"on", switch_on},
+        {"off", switch_off},
+        {"reset", reset},
+        {"button", press_button},
+    };
+    const char *name = json_line_string(request, "action");
+    for (gsize i = 0; i < G_N_ELEMENTS(actions); i++)
+        if (g_strcmp0(name, actions[i].name) == 0)
+            return actions[i].act(host, error);
+    g_set_error(error, HB_ERROR, HB_USAGE, "'%s' is nothing to do with power",
+                name ? name : "");
+    return NULL;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What live-serve.c (the lab), live-host.c, live-check.c, live-change.c,
- * live-power.c and live-modules.c (its hosts), live-client.c (who is connected),
- * live-request.c and live-work.c (what they ask for) share.
+ * live-link.c, live-power.c and live-modules.c (its hosts), live-client.c (who is
+ * connected), live-request.c and live-work.c (what they ask for) share.
  */
 #pragma once
 
@@ -22,8 +22,10 @@ typedef struct {
     GHashTable *deleted; /* set of char *: ids of devices that the emulator has deleted */
     GHashTable *leaving; /* those that the host was asked to give back */
     GHashTable *out;     /* those that were taken out */
-    LiveHost *told;      /* in the lab's state */
-    Boot *boot;          /* NULL: it does not run */
+    GHashTable *unlinked; /* set of char *: ids of NICs whose link is down */
+    GArray *disk_fds;     /* of the last start, whose power was cut; or NULL */
+    LiveHost *told;       /* in the lab's state */
+    Boot *boot;           /* NULL: it does not run */
     guint starts;
     char *log_dir;
     gboolean wanted; /* to be started */
@@ -77,6 +79,8 @@ gboolean live_host_has_ended(const Host *host);
 /* Looks why those have ended that have. */
 void live_host_bury(LiveServer *server);
 void live_host_stop(Host *host);
+/* The same by who wants it: its disk is there when it is started again. */
+void live_host_cut(Host *host);
 void live_host_drop(Host *host);
 /* What HOST (a Host) does, as a BootStep. */
 void live_host_step(const char *what, gpointer host);
@@ -105,7 +109,14 @@ void live_change_settle(Host *host);
 void live_change_forget(Host *host);
 void live_change_event(Host *host, const char *event, JsonObject *data);
 
+/* ---- live-link.c: as in live-work.c */
+
+JsonObject *live_link(Host *host, JsonObject *request, GError **error);
+
 /* ---- live-power.c: as in live-work.c */
+
+/* Afterwards the host may be wanted: who asked waits until it is up. */
+JsonObject *live_power(Host *host, JsonObject *request, GError **error);
 
 JsonObject *live_power_pause(Host *host, JsonObject *request, GError **error);
 JsonObject *live_power_resume(Host *host, JsonObject *request, GError **error);

@@ -130,9 +130,8 @@ static const struct {
     const char *command, *instead;
 } refused[] = {
     {"quit", "'hostbed down' ends hosts"},
-    {"system_reset", "a host that resets itself counts as failed; 'hostbed down' and "
-                     "'hostbed up' start it anew"},
-    {"system_powerdown", "'hostbed down' ends hosts"},
+    {"system_reset", "'hostbed reset' starts it anew"},
+    {"system_powerdown", "'hostbed power HOST button' presses it"},
     {"qmp_capabilities", "that has been negotiated"},
     {"migrate", "a template is made by 'hostbed up --warm'"},
     {"migrate-incoming", "a template is used by 'hostbed up --warm'"},
@@ -196,6 +195,8 @@ static const struct {
     {"pause", NULL, live_work_add},
     {"resume", NULL, live_work_add},
     {"nmi", NULL, live_work_add},
+    {"link", NULL, live_work_add},
+    {"power", NULL, live_work_add},
 };
 
 GError *
@@ -203,6 +204,9 @@ live_request_obstacle(const char *name, const Host *host, const char *request)
 {
     /* What the emulator does, whatever the guest does. */
     static const char *const still[] = {"console", "qmp", "pause", "resume", NULL};
+    const gboolean asks_power = g_strcmp0(request, "power") == 0;
+    if (host && host->told && asks_power)
+        return NULL;
     const gboolean paused = host && host->boot && host->told->state == LIVE_PAUSED;
     if (host && host->boot && host->told->state == LIVE_UP)
         return NULL;
@@ -214,6 +218,10 @@ live_request_obstacle(const char *name, const Host *host, const char *request)
                            name, name);
     if (!host || !host->told)
         return g_error_new(HB_ERROR, HB_USAGE, "the host '%s' is not up", name);
+    if (host->told->state == LIVE_OFF)
+        return g_error_new(HB_ERROR, HB_FAIL,
+                           "the host '%s' is off; 'hostbed power %s on' starts it", name,
+                           name);
     if (host->told->state == LIVE_FAILED)
         return g_error_new(HB_ERROR, HB_FAIL, "the host '%s' is not up any more: %s",
                            name, host->told->reason);

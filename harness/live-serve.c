@@ -56,6 +56,7 @@ add_hosts(LiveServer *server)
         host->plan = host->start = server->options->plans->pdata[i];
         host->deleted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->leaving = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->unlinked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->out = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         g_ptr_array_add(server->hosts, host);
     }

@@ -12,7 +12,7 @@
 
 #define STATE_MAX (1024 * 1024)
 
-static const char *const state_names[] = {"starting", "up", "failed", "paused"};
+static const char *const state_names[] = {"starting", "up", "failed", "paused", "off"};
 
 const char *
 live_host_state_name(LiveHostState state)
@@ -55,7 +55,7 @@ live_host_set(LiveHost *host, LiveHostState state, const char *reason)
     host->since_s = now_s();
     g_free(host->reason);
     host->reason = g_strdup(reason);
-    if (state == LIVE_FAILED)
+    if (state == LIVE_FAILED || state == LIVE_OFF)
         host->pid = 0;
 }
 

@@ -13,9 +13,10 @@ typedef enum {
     LIVE_UP,
     LIVE_FAILED, /* it ended by itself: reason */
     LIVE_PAUSED, /* up, and stands still */
+    LIVE_OFF,    /* its power was cut */
 } LiveHostState;
 
-/* "starting", "up", "failed", "paused" */
+/* "starting", "up", "failed", "paused", "off" */
 const char *live_host_state_name(LiveHostState state);
 
 typedef struct {

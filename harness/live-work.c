@@ -40,10 +40,16 @@ static const struct {
     const char *name;
     /* The answer, owned by the caller; or NULL. */
     JsonObject *(*run)(Host *host, JsonObject *request, GError **error);
+    const char *step; /* what takes a while */
 } kinds[] = {
-    {"verify", on_verify},          {"plug", live_change_plug},
-    {"unplug", live_change_unplug}, {"pause", live_power_pause},
-    {"resume", live_power_resume},  {"nmi", live_power_nmi},
+    {"verify", on_verify, "comparing it with its manifest"},
+    {"plug", live_change_plug, "waiting until the host has seen it"},
+    {"unplug", live_change_unplug, "waiting until the host has given it back"},
+    {"pause", live_power_pause, "stopping it"},
+    {"resume", live_power_resume, "having it go on"},
+    {"nmi", live_power_nmi, "sending the interrupt"},
+    {"link", live_link, "looking whether the host notices"},
+    {"power", live_power, "waiting for the host"},
 };
 
 static gboolean
@@ -84,10 +90,14 @@ do_work(const Work *work, GError **error)
         g_propagate_error(error, obstacle);
         return NULL;
     }
-    live_change_settle(work->host);
-    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++)
-        if (g_str_equal(name, kinds[i].name))
-            return kinds[i].run(work->host, work->request, error);
+    if (work->host->boot)
+        live_change_settle(work->host);
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (!g_str_equal(name, kinds[i].name))
+            continue;
+        live_client_event(work->client, "step", kinds[i].step);
+        return kinds[i].run(work->host, work->request, error);
+    }
     g_set_error(error, HB_ERROR, HB_USAGE, "nobody knows how to do '%s'", name);
     return NULL;
 }
@@ -100,7 +110,9 @@ live_work_do(LiveServer *server)
     Work *work = g_queue_peek_head(&server->work);
     JsonObject *answer = work->client ? do_work(work, &error) : NULL;
     g_queue_pop_head(&server->work);
-    if (work->client && answer)
+    if (work->client && answer && work->host->wanted)
+        work->client->waits_up = TRUE;
+    else if (work->client && answer)
         live_client_answer(work->client, g_steal_pointer(&answer));
     else if (work->client)
         live_client_fail(work->client, error);

@@ -216,7 +216,8 @@ start_clone(const Template *template, BootRecipe *recipe, const TemplateStart *s
     clone->shares_memory = recipe == template->recipe;
     clone->accel = clone->recipe->accel;
     clone->kernel = clone->recipe->kernel;
-    if (!boot_start(clone, start->log_dir, TRUE, start->interrupt, error))
+    if (!boot_take_disk(clone, NULL, error) ||
+        !boot_start(clone, start->log_dir, TRUE, start->interrupt, error))
         return NULL;
     if (machine_take_state(clone->machine, template->state_fd, &reason))
         return g_steal_pointer(&clone);

@@ -90,6 +90,8 @@ print_host(const GPtrArray *labs, const LiveLab *lab, const LiveHost *host)
                lab->file ? lab->file : lab->name);
     else if (host->state == LIVE_PAUSED)
         printf("  hostbed resume %s\n", name);
+    else if (host->state == LIVE_OFF)
+        printf("  hostbed power %s on\n", name);
     else if (host->state == LIVE_UP)
         printf("  hostbed exec %s\n", name);
     else

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cmd-live.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli-progress.h"
 #include "live-dir.h"
 
 /* A supervisor that says nothing for so long hangs, or was stopped. */
@@ -23,12 +25,24 @@ cmd_live_find(const char *name, GPtrArray **labs, LiveName *found, GError **erro
     return FALSE;
 }
 
+/* "alive" says just that. */
+static void
+on_event(const char *event, const char *text, gpointer user_data)
+{
+    if (g_str_equal(event, "step"))
+        cli_progress_step(user_data, text);
+    else if (!g_str_equal(event, "alive"))
+        fprintf(stderr, "hostbed: %s: %s\n", event, text);
+}
+
 int
 cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
              GError **error)
 {
     g_autofree char *dir = live_dir(FALSE, error);
-    const LiveCall call = {.timeout_ms = PATIENCE_MS};
+    g_autoptr(CliProgress) progress = cli_progress_new();
+    const LiveCall call = {
+        .timeout_ms = PATIENCE_MS, .event = on_event, .user_data = progress};
     int fd = dir ? live_connect(dir, name->lab->name, error) : -1;
     if (fd < 0) {
         json_object_unref(request);
@@ -36,6 +50,7 @@ cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
     }
     json_object_set_string_member(request, "host", name->host->name);
     g_autoptr(JsonObject) reply = live_call(fd, request, &call, error);
+    cli_progress_end(progress, reply != NULL);
     if (!reply) {
         close(fd);
         return -1;
@@ -81,4 +96,23 @@ cmd_live_print_differences(const Report *report)
         g_autofree char *reason = report_case_reason(result, &more);
         fprintf(stderr, "hostbed: difference: %s: %s\n", result->name, reason);
     }
+}
+
+gboolean
+cmd_live_answer(const char *host, JsonObject *request, JsonObject **answer, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) labs = NULL;
+    LiveName name;
+    int fd = -1;
+    signal(SIGPIPE, SIG_IGN);
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    if (cmd_live_find(host, &labs, &name, &error))
+        fd = cmd_live_ask(&name, request, answer, &error);
+    else
+        json_object_unref(request);
+    *status = fd >= 0 ? HB_OK : cli_fail(error);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }

@@ -2,7 +2,7 @@
  *
  * What the commands for labs that are up share (cmd-up.c, cmd-down.c, cmd-list.c,
  * cmd-exec.c, cmd-ssh.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c,
- * cmd-plug.c, cmd-power.c).
+ * cmd-plug.c, cmd-link.c, cmd-power.c).
  */
 #pragma once
 
@@ -31,6 +31,10 @@ cmd_live_find(const char *name, GPtrArray **labs, LiveName *found, GError **erro
  * which is added) was answered; or -1. ANSWER (owned by the caller) may be NULL. */
 int cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
                  GError **error);
+/* The ANSWER (owned by the caller) to REQUEST (taken) of the host called HOST. FALSE:
+ * what went wrong was said, and STATUS is to be exited with. */
+gboolean
+cmd_live_answer(const char *host, JsonObject *request, JsonObject **answer, int *status);
 /* The "results" of ANSWER. NULL: ERROR. */
 Report *cmd_live_report(const LiveName *name, JsonObject *answer, GError **error);
 /* What differs, on standard error. */

@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hostbed pause, resume, nmi: what happens to a server without its doing.
+ * hostbed pause, resume, nmi, power, reset: what happens to a server without its doing.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd-live.h"
-
-/* Asks for REQUEST (taken) of the host called HOST. *ANSWER is the caller's. */
-static gboolean
-ask(const char *host, JsonObject *request, JsonObject **answer, int *status)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) labs = NULL;
-    LiveName name;
-    int fd = -1;
-    signal(SIGPIPE, SIG_IGN);
-    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
-    if (cmd_live_find(host, &labs, &name, &error))
-        fd = cmd_live_ask(&name, request, answer, &error);
-    else
-        json_object_unref(request);
-    *status = fd >= 0 ? HB_OK : cli_fail(error);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
 
 /* COMMAND, which needs no more than a host, and afterwards the host is DONE. */
 static int
@@ -40,7 +18,7 @@ run(const char *command, int argc, char **argv, const char *done)
     if (argc != 2)
         return cli_fail_with(HB_USAGE, "name a host that is up: hostbed %s HOST",
                              command);
-    if (!ask(argv[1], live_call_request(command, NULL), &answer, &status))
+    if (!cmd_live_answer(argv[1], live_call_request(command, NULL), &answer, &status))
         return status;
     const gboolean already =
         json_object_get_boolean_member_with_default(answer, "already", FALSE);
@@ -64,4 +42,55 @@ int
 cmd_nmi(int argc, char **argv)
 {
     return run("nmi", argc, argv, "got an NMI");
+}
+
+/* ---- power
+ * ------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *action, *done;
+} actions[] = {
+    {"on", "is on"},
+    {"off", "is off"},
+    {"button", "has switched itself off"},
+    {"reset", "was reset, and is up"},
+};
+
+static int
+act(const char *host, guint which)
+{
+    int status;
+    g_autoptr(JsonObject) answer = NULL;
+    JsonObject *request = live_call_request("power", NULL);
+    json_object_set_string_member(request, "action", actions[which].action);
+    if (!cmd_live_answer(host, request, &answer, &status))
+        return status;
+    const gboolean already =
+        json_object_get_boolean_member_with_default(answer, "already", FALSE);
+    printf("%s %s%s\n", host, actions[which].done, already ? " already" : "");
+    return HB_OK;
+}
+
+int
+cmd_power(int argc, char **argv)
+{
+    int status;
+    if (!cli_parse("power", &argc, &argv, NULL, NULL, &status))
+        return status;
+    for (guint i = 0; argc == 3 && i < G_N_ELEMENTS(actions); i++)
+        if (g_str_equal(argv[2], actions[i].action))
+            return act(argv[1], i);
+    return cli_fail_with(HB_USAGE, "name a host of a lab that is up, and what to do: "
+                                   "hostbed power HOST on|off|button|reset");
+}
+
+int
+cmd_reset(int argc, char **argv)
+{
+    int status;
+    if (!cli_parse("reset", &argc, &argv, NULL, NULL, &status))
+        return status;
+    if (argc != 2)
+        return cli_fail_with(HB_USAGE, "name a host that is up: hostbed reset HOST");
+    return act(argv[1], G_N_ELEMENTS(actions) - 1);
 }

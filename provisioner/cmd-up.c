@@ -214,6 +214,8 @@ static void
 on_event(const char *event, const char *text, gpointer user_data)
 {
     Up *up = user_data;
+    if (g_str_equal(event, "alive"))
+        return;
     clear_progress(up);
     if (!g_str_equal(event, "step")) {
         fprintf(stderr, "hostbed: %s: %s\n", event, text);

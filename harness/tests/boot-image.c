@@ -73,13 +73,22 @@ assert_same(const GArray *one, const GArray *other, guint count)
     }
 }
 
+/* The disk of a start from RECIPE that goes on with BEFORE. */
+static GArray *
+take_disk(BootRecipe *recipe, const GArray *before)
+{
+    Boot boot = {.recipe = recipe};
+    assert_true(boot_take_disk(&boot, before, NULL));
+    return boot.disk_fds;
+}
+
 static void
 each_start_has_a_file_of_its_own(void **state)
 {
     Plan plan = {.cells = g_ptr_array_new()};
     g_autoptr(BootRecipe) recipe = recipe_new(&plan);
-    g_autoptr(GArray) first = boot_make_disk(recipe, NULL);
-    g_autoptr(GArray) second = boot_make_disk(recipe, NULL);
+    g_autoptr(GArray) first = take_disk(recipe, NULL);
+    g_autoptr(GArray) second = take_disk(recipe, NULL);
     struct stat a, b;
     assert_int_equal(first->len, 3);
     assert_same(first, recipe->disk_fds, 2);
@@ -89,6 +98,29 @@ each_start_has_a_file_of_its_own(void **state)
     assert_int_not_equal(a.st_ino, b.st_ino);
     assert_int_equal(a.st_nlink, 0);
     assert_content(first, 2, "QFI\xfb");
+    g_ptr_array_unref(plan.cells);
+}
+
+static void
+a_disk_outlives_its_start(void **state)
+{
+    Plan plan = {.cells = g_ptr_array_new()};
+    g_autoptr(BootRecipe) recipe = recipe_new(&plan);
+    g_autoptr(BootRecipe) other = recipe_new(&plan);
+    g_autoptr(GArray) first = take_disk(recipe, NULL);
+    g_autoptr(GArray) second = take_disk(recipe, first);
+    assert_same(first, second, 3);
+    /* Of another image what was written means nothing. */
+    g_autoptr(GArray) third = take_disk(other, first);
+    assert_same(third, other->disk_fds, 2);
+    struct stat a, b;
+    assert_int_equal(fstat(g_array_index(first, int, 2), &a), 0);
+    assert_int_equal(fstat(g_array_index(third, int, 2), &b), 0);
+    assert_int_not_equal(a.st_ino, b.st_ino);
+    Boot without = {.recipe = recipe};
+    g_clear_pointer(&recipe->disk_fds, g_array_unref);
+    assert_true(boot_take_disk(&without, NULL, NULL));
+    assert_null(without.disk_fds);
     g_ptr_array_unref(plan.cells);
 }
 
@@ -143,6 +175,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_start_has_a_file_of_its_own),
+        cmocka_unit_test(a_disk_outlives_its_start),
         cmocka_unit_test(a_copy_of_a_recipe_outlives_nothing_of_it),
         cmocka_unit_test(the_disk_is_handed_over_with_the_memory),
     };

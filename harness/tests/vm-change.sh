@@ -109,6 +109,59 @@ is "an NMI comes" "$? $(cat "$out")" "0 l1 got an NMI"
 while ! hostbed exec l1 -- dmesg | grep -q "NMI received for unknown reason"; do :; done
 is "which the host survives" "$(hostbed exec l1 -- echo there)" there
 
+# ---- links
+carrier() { hostbed exec l1 -- sh -c 'cat /sys/bus/pci/devices/0000:41:00.0/virtio*/net/*/carrier'; }
+change plug --expander 64 l1 nic model=virtio id=cable
+hostbed exec l1 -- sh -c 'ip link set "$(ls /sys/bus/pci/devices/0000:41:00.0/virtio*/net)" up'
+has "NICs are told with their links" <(hostbed link l1) "^cable  *0000:41:00.0  up"
+change link l1 cable down
+is "a cable is pulled" "$? $(cat "$out" "$err")" "0 l1: the link of cable is down"
+is "which the host sees" "$(carrier)" 0
+change link l1 41:00.0 down
+is "it is out already" "$? $(cat "$out")" "0 l1: the link of cable is down already"
+has "and told so" <(hostbed link l1) "^cable  *0000:41:00.0  down"
+hostbed exec l1 -- sh -c 'ip link set "$(ls /sys/bus/pci/devices/0000:41:00.0/virtio*/net)" down'
+change link l1 cable up
+is "of an interface that is down nobody looks" "$? $(cat "$out" "$err")" "0 l1: the link of cable is up"
+change link l1 expander0.port0 down
+is "a port has no link" $? 2
+change link l1 cable
+is "nor is half a request one" $? 2
+
+# ---- power
+start=$(hostbed exec l1 -- cat /proc/sys/kernel/random/boot_id)
+change reset l1
+is "a host is reset" "$? $(cat "$out")" "0 l1 was reset, and is up"
+hostbed exec l1 -- cat /proc/sys/kernel/random/boot_id >"$out"
+has "and has started anew" <(grep -vc "$start" "$out") '^1$'
+hostbed verify l1 >"$out" 2>"$err"
+is "as the lab is written" "$? $(grep -c '^ok' "$out")" "0 18"
+change power l1 button
+is "nothing in the micro image heeds a button" $? 3
+change power l1 off
+is "its power is cut" "$? $(cat "$out")" "0 l1 is off"
+has "which is listed" <(hostbed list) "^hotplug/l1  *off .* hostbed power l1 on"
+change power l1 off
+is "it is off already" "$? $(cat "$out")" "0 l1 is off already"
+for command in "exec l1 -- true" "verify l1" "link l1" "pause l1" "power l1 button"; do
+    # shellcheck disable=SC2086
+    change $command
+    is "no ${command%% l1*} meanwhile" "$? $(cat "$err")" "1 hostbed: the host 'l1' is off; 'hostbed power l1 on' starts it"
+done
+for i in 1 2; do "$build_dir/run" hostbed power l1 on >"$tap_dir/on.$i" 2>&1 & done
+wait
+has "two who switch it on have one host" <(sort "$tap_dir"/on.? | paste -sd" ") "^l1 is on l1 is on already$"
+change power l1 sideways
+is "what power cannot do" $? 2
+"$build_dir/run" hostbed exec l1 -- sleep 600 >"$tap_dir/cut" 2>&1 &
+runs=$!
+while ! hostbed exec l1 -- pidof sleep >/dev/null && kill -0 $runs; do :; done
+change power l1 off
+wait $runs
+has "what ran there is ended" <(echo $?) '^[1-9]'
+hostbed up --accel tcg "$source_dir/topologies/hotplug.xml" >"$out" 2>"$err"
+is "up switches on, too" "$? $(hostbed exec l1 -- echo there)" "0 there"
+
 # ---- a new start
 pid=$(hostbed list --json | sed -n 's/^ *"pid" : \([0-9]*\).*/\1/p' | tail -n 1)
 kill -KILL "$pid" # the emulator's; the first is the supervisor's

@@ -35,6 +35,12 @@ if command -v ssh scp >/dev/null; then
     has "which is said" "$out" 'Permission denied'
     hostbed exec l1 -- sh -c 'pgrep -fc "sshd.*[ ]-i "' >"$out" 2>"$err"
     is "no server is left when nobody is logged in" "$(cat "$out")" 0
+    # A disk outlives its host's power.
+    hostbed power l1 button >"$out" 2>"$err"
+    is "it heeds its power button" "$? $(cat "$out")" "0 l1 has switched itself off"
+    hostbed power l1 on >"$out" 2>"$err"
+    is "and comes back" "$? $(cat "$out")" "0 l1 is on"
+    has "with what was on its disk" <(hostbed exec l1 -- sha256sum /root/there) "^$(sha256sum <"$tap_dir/random" | cut -d" " -f1)"
     folder=$XDG_RUNTIME_DIR/hostbed/berrange-2017-libvirt
     hostbed down berrange-2017-libvirt >"$out" 2>&1
     is "the keys are gone with the lab" "$([ -e "$folder" ] || echo gone)" gone
