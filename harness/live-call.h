@@ -7,7 +7,7 @@
 #include <gio/gio.h>
 #include <json-glib/json-glib.h>
 
-/* EVENT is "step", "warning" or "difference". */
+/* EVENT is "step", "warning", "difference" or "qmp". */
 typedef void (*LiveCallEvent)(const char *event, const char *text, gpointer user_data);
 
 typedef struct {

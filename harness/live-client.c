@@ -112,6 +112,18 @@ live_client_tell(LiveServer *server, const char *event, const char *text)
     }
 }
 
+void
+live_client_trace(const char *line, gpointer user_data)
+{
+    const LiveServer *server = user_data;
+    g_autofree char *text = g_strndup(line, strcspn(line, "\n"));
+    for (guint i = 0; i < server->clients->len; i++) {
+        Client *client = server->clients->pdata[i];
+        if (client->waits_up && client->traces)
+            live_client_event(client, "qmp", text);
+    }
+}
+
 static void
 end(Client *client, JsonObject *last)
 {

@@ -39,8 +39,9 @@ typedef struct {
     GByteArray *incoming, *outgoing;
     JsonObject *request; /* NULL: it has not come yet */
     gboolean waits_up, waits_down;
-    Host *console; /* whose console it has, or NULL */
-    gboolean ends; /* when all is sent */
+    gboolean traces; /* is told of QMP while it waits */
+    Host *console;   /* whose console it has, or NULL */
+    gboolean ends;   /* when all is sent */
 } Client;
 
 struct LiveServer {
@@ -155,6 +156,8 @@ void live_client_fail(Client *client, const GError *error);
 void live_client_write(Client *client, const void *bytes, gsize length);
 /* To all that wait for hosts to come up. */
 void live_client_tell(LiveServer *server, const char *event, const char *text);
+/* To those clients that want to see QMP; a QmpTraceLine, USER_DATA is the LiveServer. */
+void live_client_trace(const char *line, gpointer user_data);
 /* Its descriptor, which it has no more. */
 int live_client_steal(Client *client);
 

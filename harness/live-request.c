@@ -51,6 +51,8 @@ on_up(Client *client)
     }
     if (live_host_any_wanted(server) || server->starting) {
         client->waits_up = TRUE;
+        client->traces =
+            json_object_get_boolean_member_with_default(client->request, "trace", FALSE);
         return;
     }
     JsonObject *answer = json_object_new();

@@ -11,6 +11,7 @@
 #include "json-line.h"
 #include "lab-boot-private.h"
 #include "live-private.h"
+#include "qmp-trace.h"
 
 /* The last words of a lab that goes down have so long to be read. */
 #define LAST_WORDS_MS 2000
@@ -96,6 +97,7 @@ add_first(LiveServer *server)
     Client *client = live_client_new(server, server->options->first_fd);
     client->request = json_object_new();
     client->waits_up = TRUE;
+    client->traces = server->options->trace;
 }
 
 /* ---- the lab's life
@@ -196,12 +198,15 @@ live_serve(const LiveServeOptions *options, GError **error)
     add_hosts(&server);
     live_host_want(&server, options->hosts, NULL);
     add_first(&server);
+    qmp_trace_call_lab(options->name);
+    qmp_trace_to(live_client_trace, &server);
     guint sources[] = {
         g_unix_signal_add(SIGTERM, on_signal, &server),
         g_unix_signal_add(SIGINT, on_signal, &server),
         g_unix_fd_add(server.place->listener, G_IO_IN, on_connection, &server)};
     g_cancellable_push_current(server.interrupt);
     live(&server);
+    qmp_trace_to(NULL, NULL);
     g_cancellable_pop_current(server.interrupt);
     for (gsize i = 0; i < G_N_ELEMENTS(sources); i++)
         g_source_remove(sources[i]);

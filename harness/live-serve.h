@@ -27,6 +27,7 @@ typedef struct {
     const char *const *copies;
     const char *const *modules;
     gboolean warm, even_if_different;
+    gboolean trace;           /* whoever has FIRST_FD wants to see QMP */
     int first_fd;             /* a connection that is there already; taken */
     const char *const *hosts; /* that it waits for; empty: all */
 } LiveServeOptions;

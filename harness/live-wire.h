@@ -23,9 +23,10 @@
  *
  * "pause", "resume", "nmi", with "host": answered with "already".
  *
- * The supervisor tells what happens by {"event": "step"|"warning"|"difference",
- * "text": …}, that it lives while something takes long by {"event": "alive"}, and in the
- * end {"answer": {…}} or {"error": "one sentence", "status": N}.
+ * The supervisor tells what happens by {"event": "step"|"warning"|"difference"|"qmp",
+ * "text": …} ("qmp" to who asked for "up" with "trace": true), that it lives while
+ * something takes long by {"event": "alive"}, and in the end {"answer": {…}} or {"error":
+ * "one sentence", "status": N}.
  */
 #pragma once
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hostbed log: the logs of a host as one, in order of time. Most lines begin with the
- * time at which they were written; the kernel's have theirs since it started, which is
- * added to when the emulator was; others belong to the line before them.
+ * hostbed log: the logs of a host as one, in order of time, for people or for programs.
  */
 #include <errno.h>
 #include <glib-unix.h>
@@ -13,148 +11,120 @@
 #include <unistd.h>
 
 #include "cmd-live.h"
+#include "host-log.h"
+#include "json-line.h"
 #include "printable.h"
+#include "qmp-trace.h"
 
-#define LINE_MOST 4000
-
-/* A file of the folder, as far as it was read. */
-typedef struct {
-    const char *file, *who;
-    FILE *stream; /* NULL: it is not there yet */
-    double time;  /* of its last line, seconds of the day's clock since 1970 */
-} Source;
+#define LINE_MOST (64 * 1024)
 
 typedef struct {
-    double time;
-    guint order; /* as it was read */
-    const char *who;
-    char *text;
-} Line;
+    gboolean follow, json, trace;
+} LogOptions;
 
 typedef struct {
-    const char *dir;
-    Source sources[5];
-    double start;     /* of the emulator */
-    GPtrArray *lines; /* Line: read, not printed yet */
+    const LogOptions *options;
+    char *dir, *host; /* the host's name with its lab's */
+    HostLog *files;
+    GPid emulator; /* 0: not known */
+    int day;       /* which the last line was of */
 } Log;
 
-static void
-line_free(gpointer data)
-{
-    Line *line = data;
-    g_free(line->text);
-    g_free(line);
-}
-
-/* ---- times
- * ------------------------------------------------------------------------------------------
+/* ---- for programs
+ * --------------------------------------------------------------------------------------
  */
 
-/* "2026-11-22T06:30:00.123 [12.345678] text": the time, or 0; *TEXT is behind it. */
-static double
-written_time(const char **text)
+/* "-> {…}": its message; *TO whether it went to the emulator. NULL: it is cut. */
+static const char *
+qmp_message(const HostLogLine *line, gboolean *to)
 {
-    g_autofree char *stamp = g_strndup(*text, strcspn(*text, " "));
-    g_autoptr(GTimeZone) zone = g_time_zone_new_local();
+    const char *message = line->length > 3 ? line->text + 3 : "";
+    g_autoptr(JsonObject) object = json_line_parse_object(message, strlen(message));
+    *to = line->text[0] == '-';
+    return object ? message : NULL;
+}
+
+/* A line of qmp_trace_line(), owned by the caller; NULL: LINE is no message. */
+static char *
+trace_line(const Log *log, const HostLogLine *line)
+{
+    gboolean to;
+    const char *message = g_str_equal(line->who, "qmp") ? qmp_message(line, &to) : NULL;
+    return message
+               ? qmp_trace_line(line->time.real_us, log->host, log->emulator, to, message)
+               : NULL;
+}
+
+static char *
+quoted(const char *text)
+{
+    g_autoptr(JsonNode) node = json_node_init_string(json_node_alloc(), text);
+    return json_to_string(node, FALSE);
+}
+
+static void
+print_json(const Log *log, const HostLogLine *line)
+{
+    g_autofree char *trace = trace_line(log, line);
+    g_autofree char *shown = printable(line->text, line->length, LINE_MOST);
+    g_autofree char *text = quoted(shown);
+    g_autofree char *host = quoted(log->host);
+    printf("{\"from\":\"%s\",\"monotonic\":%" G_GINT64_FORMAT ".%06d,", line->who,
+           line->time.monotonic_us / G_USEC_PER_SEC,
+           (int)(line->time.monotonic_us % G_USEC_PER_SEC));
+    if (trace)
+        fputs(trace + 1, stdout);
+    else
+        printf("\"time\":%" G_GINT64_FORMAT ".%06d,\"host\":%s,\"text\":%s}\n",
+               line->time.real_us / G_USEC_PER_SEC,
+               (int)(line->time.real_us % G_USEC_PER_SEC), host, text);
+}
+
+/* ---- for people
+ * ----------------------------------------------------------------------------------------
+ */
+
+static void
+print_text(Log *log, const HostLogLine *line)
+{
+    g_autofree char *text = printable(line->text, line->length, LINE_MOST);
     g_autoptr(GDateTime) time =
-        strlen(stamp) == 23 ? g_date_time_new_from_iso8601(stamp, zone) : NULL;
-    const char *behind = time ? strstr(*text, "] ") : NULL;
-    if (!time)
-        return 0;
-    *text = behind ? behind + 2 : *text + strlen(stamp);
-    return (double)g_date_time_to_unix(time) +
-           (double)g_date_time_get_microsecond(time) / 1e6;
-}
-
-/* "[    1.234567] text" of the kernel: its seconds, or -1. */
-static double
-kernel_time(const char *text)
-{
-    char *end;
-    if (*text != '[')
-        return -1;
-    double seconds = g_ascii_strtod(text + 1, &end);
-    return end > text + 1 && *end == ']' && seconds >= 0 ? seconds : -1;
-}
-
-/* ---- lines
- * ------------------------------------------------------------------------------------------
- */
-
-static void
-add_line(Log *log, Source *source, char *text)
-{
-    const char *rest = g_strchomp(text);
-    double kernel = kernel_time(text), written = kernel < 0 ? written_time(&rest) : 0;
-    if (written > 0)
-        source->time = written;
-    else if (kernel >= 0)
-        source->time = log->start + kernel;
-    if (log->start == 0 && written > 0)
-        log->start = written;
-    Line *line = g_new(Line, 1);
-    *line = (Line){source->time, log->lines->len, source->who,
-                   printable(rest, strlen(rest), LINE_MOST)};
-    g_ptr_array_add(log->lines, line);
-}
-
-/* What has come since; a line without an end waits for it. */
-static void
-read_source(Log *log, Source *source)
-{
-    char *text = NULL;
-    size_t size = 0;
-    if (!source->stream) {
-        g_autofree char *path = g_build_filename(log->dir, source->file, NULL);
-        source->stream = fopen(path, "re");
-        source->time = log->start;
-    }
-    for (;;) {
-        long at = source->stream ? ftell(source->stream) : 0;
-        ssize_t n = source->stream ? getline(&text, &size, source->stream) : -1;
-        if (n <= 0 || text[n - 1] != '\n') {
-            if (source->stream) {
-                clearerr(source->stream);
-                fseek(source->stream, at, SEEK_SET);
-            }
-            break;
-        }
-        add_line(log, source, text);
-    }
-    free(text);
-}
-
-static int
-compare_lines(gconstpointer a, gconstpointer b)
-{
-    const Line *x = *(Line *const *)a, *y = *(Line *const *)b;
-    if (x->time != y->time)
-        return x->time < y->time ? -1 : 1;
-    return x->order < y->order ? -1 : x->order > y->order;
+        g_date_time_new_from_unix_local(line->time.real_us / G_USEC_PER_SEC);
+    g_autofree char *date = g_date_time_format(time, "%F");
+    g_autofree char *clock = g_date_time_format(time, "%T");
+    int day = g_date_time_get_year(time) * 366 + g_date_time_get_day_of_year(time);
+    if (day != log->day && log->day != 0)
+        printf("--- %s\n", date);
+    log->day = day;
+    printf("%s.%03d %-8s %s\n", clock, (int)(line->time.real_us % G_USEC_PER_SEC / 1000),
+           line->who, text);
 }
 
 static void
-print_lines(Log *log)
+print_line(Log *log, const HostLogLine *line)
 {
-    g_ptr_array_sort(log->lines, compare_lines);
-    for (guint i = 0; i < log->lines->len; i++) {
-        const Line *line = log->lines->pdata[i];
-        g_autoptr(GDateTime) time = g_date_time_new_from_unix_local((gint64)line->time);
-        g_autofree char *clock = time ? g_date_time_format(time, "%T") : g_strdup("");
-        printf("%s.%03d %-8s %s\n", clock,
-               (int)((line->time - (double)(gint64)line->time) * 1000), line->who,
-               line->text);
-    }
-    g_ptr_array_set_size(log->lines, 0);
+    const char *process =
+        g_str_equal(line->who, "host") && g_str_has_prefix(line->text, "spawned ")
+            ? strstr(line->text, " as process ")
+            : NULL;
+    if (process)
+        log->emulator = (GPid)g_ascii_strtoll(process + strlen(" as process "), NULL, 10);
+    g_autofree char *trace = log->options->trace ? trace_line(log, line) : NULL;
+    if (trace)
+        fputs(trace, stdout);
+    else if (log->options->json)
+        print_json(log, line);
+    else if (!log->options->trace)
+        print_text(log, line);
+}
+
+static void
+read_and_print(Log *log, gboolean all)
+{
+    g_autoptr(GPtrArray) lines = host_log_read(log->files, all);
+    for (guint i = 0; i < lines->len; i++)
+        print_line(log, lines->pdata[i]);
     fflush(stdout);
-}
-
-static void
-read_and_print(Log *log)
-{
-    for (gsize i = 0; i < G_N_ELEMENTS(log->sources); i++)
-        read_source(log, &log->sources[i]);
-    print_lines(log);
 }
 
 /* ---- following
@@ -178,7 +148,7 @@ on_change(int fd, GIOCondition condition, gpointer user_data)
         follow->ended |= (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
         at += (ssize_t)(sizeof *event + event->len);
     }
-    read_and_print(follow->log);
+    read_and_print(follow->log, FALSE);
     return G_SOURCE_CONTINUE;
 }
 
@@ -195,7 +165,7 @@ follow(Log *log)
                              g_strerror(errno));
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
     guint source = g_unix_fd_add(fd, G_IO_IN, on_change, &state);
-    read_and_print(log);
+    read_and_print(log, FALSE);
     while (!state.ended && !ferror(stdout) &&
            !g_cancellable_is_cancelled(g_cancellable_get_current()))
         g_main_context_iteration(NULL, TRUE);
@@ -204,41 +174,64 @@ follow(Log *log)
     return HB_OK;
 }
 
+/* ---- whose
+ * ------------------------------------------------------------------------------------------
+ */
+
+/* A folder that run or test has left, or a host that is up. FALSE: *STATUS. */
+static gboolean
+find(Log *log, const char *name, int *status)
+{
+    g_autoptr(GError) error = NULL;
+    if (strchr(name, '/') && host_log_is_one(name)) {
+        log->dir = g_strdup(name);
+        log->host = g_path_get_basename(name);
+        return TRUE;
+    }
+    g_autoptr(GPtrArray) labs = live_lab_read_all(&error);
+    LiveName found;
+    if (!labs || !live_name_host(labs, name, &found, &error)) {
+        *status = cli_fail(error);
+        return FALSE;
+    }
+    if (!found.host->logs || !host_log_is_one(found.host->logs)) {
+        *status = cli_fail_with(HB_FAIL, "the host '%s' has no logs", found.host->name);
+        return FALSE;
+    }
+    log->dir = g_strdup(found.host->logs);
+    log->host = g_strdup_printf("%s/%s", found.lab->name, found.host->name);
+    return TRUE;
+}
+
 int
 cmd_log(int argc, char **argv)
 {
     int status;
-    gboolean follows = FALSE;
+    LogOptions options = {FALSE};
     const GOptionEntry entries[] = {
-        {"follow", 'f', 0, G_OPTION_ARG_NONE, &follows, "Go on with what comes", NULL},
+        {"follow", 'f', 0, G_OPTION_ARG_NONE, &options.follow, "Go on with what comes",
+         NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &options.json, "Each line an object of JSON",
+         NULL},
+        {"trace-qmp", 0, 0, G_OPTION_ARG_NONE, &options.trace,
+         "Only what passed between hostbed and the emulator, a line of JSON each", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!cli_parse("log", &argc, &argv, entries, NULL, &status))
         return status;
     if (argc != 2)
         return cli_fail_with(HB_USAGE, "name a host that is up: hostbed log HOST");
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) labs = live_lab_read_all(&error);
-    LiveName name;
-    if (!labs || !live_name_host(labs, argv[1], &name, &error))
-        return cli_fail(error);
-    if (!name.host->logs || !g_file_test(name.host->logs, G_FILE_TEST_IS_DIR))
-        return cli_fail_with(HB_FAIL, "the host '%s' has no logs", name.host->name);
-    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(line_free);
-    Log log = {.dir = name.host->logs,
-               .lines = lines,
-               .sources = {{.file = "events.log", .who = "host"},
-                           {.file = "agent.log", .who = "agent"},
-                           {.file = "qmp.log", .who = "qmp"},
-                           {.file = "console.log", .who = "console"},
-                           {.file = "emulator.stderr", .who = "emulator"}}};
+    Log log = {.options = &options};
+    if (!find(&log, argv[1], &status))
+        return status;
+    log.files = host_log_new(log.dir);
     status = HB_OK;
-    if (follows)
+    if (options.follow)
         status = follow(&log);
     else
-        read_and_print(&log);
-    for (gsize i = 0; i < G_N_ELEMENTS(log.sources); i++)
-        if (log.sources[i].stream)
-            fclose(log.sources[i].stream);
+        read_and_print(&log, TRUE);
+    host_log_free(log.files);
+    g_free(log.dir);
+    g_free(log.host);
     return status;
 }

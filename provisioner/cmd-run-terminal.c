@@ -153,7 +153,8 @@ run_watch(RunSession *session)
     g_unix_signal_add(SIGTERM, on_end_signal, session);
     cli_watch_signal(SIGHUP, on_end_signal, session);
     g_unix_signal_add(SIGWINCH, on_resize, session);
-    if (!session->options->verbose && cli_rewrites_lines(STDERR_FILENO))
+    if (!session->options->verbose && cli_rewrites_lines(STDERR_FILENO) &&
+        !cli_trace_is_on_terminal(&session->options->trace))
         g_timeout_add(PROGRESS_MS, on_progress, session);
     if (session->options->timeout_s > 0) {
         session->deadline_us =

@@ -22,6 +22,7 @@ run_options_clear(RunOptions *options)
 {
     cli_machine_clear(&options->machine);
     cli_program_clear(&options->program);
+    cli_trace_clear(&options->trace);
     g_free(options->host);
     g_free(options->log_dir);
     g_strfreev(options->modules);
@@ -90,6 +91,7 @@ parse_options(int *argc, char **argv, RunOptions *options, Accel *accel, int *be
          NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
          "Tell on standard error what is being done", NULL},
+        CLI_TRACE_ENTRIES(&options->trace),
         G_OPTION_ENTRY_NULL,
     };
     g_autofree GOptionEntry *entries = cli_program_entries(own, &options->program);
@@ -203,6 +205,16 @@ options_may_be_the_commands(char **argv)
     return option_behind;
 }
 
+/* Where it is written, no lab may be. */
+static gboolean
+open_trace(const RunOptions *options, const char *lab, int *status)
+{
+    const CliFile files[] = {{"the lab", lab, FALSE},
+                             {"--trace-qmp", options->trace.file, TRUE}};
+    return cli_check_files(files, G_N_ELEMENTS(files), status) &&
+           cli_trace_open(&options->trace, TRUE, status);
+}
+
 int
 cmd_run(int argc, char **argv)
 {
@@ -244,6 +256,8 @@ cmd_run(int argc, char **argv)
                           .start_us = g_get_monotonic_time(),
                           .interrupt = interrupt,
                           .doing = "reading the lab"};
+    if (!open_trace(&options, argv[1], &status))
+        return status;
     run_watch(&session);
     g_cancellable_push_current(interrupt);
     status = run_lab(&session, argv[1], accel);

@@ -12,6 +12,7 @@
 #include "bind.h"
 #include "boot.h"
 #include "cli-program.h"
+#include "cli-trace.h"
 #include "cli.h"
 #include "guest.h"
 #include "outbox.h"
@@ -19,6 +20,7 @@
 typedef struct {
     CliMachine machine;
     CliProgram program;
+    CliTrace trace;
     char *host, *log_dir;
     GStrv modules;
     double timeout_s;

@@ -68,6 +68,9 @@ test_worker_command(const TestOptions *o, const TestLab *lab, const TestHost *ho
         g_strv_builder_add(argv, "--no-retry");
     if (o->capture)
         g_strv_builder_add(argv, "--capture");
+    g_autofree char *trace = cli_trace_word(&o->trace);
+    if (trace)
+        g_strv_builder_add(argv, trace);
     add_option(argv, "isolate", o->isolate_text);
     if (o->cold)
         g_strv_builder_add(argv, "--cold");

@@ -378,8 +378,8 @@ set_up(Run *run)
     run->started_us = g_get_monotonic_time();
     run->deadline_us = options->deadline_us;
     run->tap = g_strcmp0(options->junit, "-") != 0 && g_strcmp0(options->json, "-") != 0;
-    run->status_line =
-        cli_rewrites_lines(STDERR_FILENO) && !options->quiet && !options->verbose;
+    run->status_line = cli_rewrites_lines(STDERR_FILENO) && !options->quiet &&
+                       !options->verbose && !cli_trace_is_on_terminal(&options->trace);
     run->colour = cli_colour(STDERR_FILENO);
     run->schedule =
         (Schedule){.places = options->jobs > 0 ? (guint)options->jobs : resources->cpus,

@@ -16,6 +16,7 @@
 #include "lab-boot.h"
 #include "log-dir.h"
 #include "memory-file.h"
+#include "qmp-trace.h"
 #include "session.h"
 
 /* Should the orderly end hang, this ends us, and the emulator with us. */
@@ -258,7 +259,11 @@ run_hosts(TestWorker *worker, const char *filename, GCancellable *interrupt,
 int
 test_worker(const TestOptions *options, const char *filename)
 {
+    int unopened;
     fcntl(options->worker_fd, F_SETFD, FD_CLOEXEC);
+    /* Who started us has begun the trace, and would have told that it cannot be. */
+    cli_trace_open(&options->trace, FALSE, &unopened);
+    qmp_trace_call_lab(options->worker_name);
     g_autoptr(GCancellable) interrupt = g_cancellable_new();
     g_unix_signal_add(SIGTERM, on_signal, interrupt);
     g_unix_signal_add(SIGINT, on_signal, interrupt);

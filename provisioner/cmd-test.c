@@ -34,6 +34,7 @@ options_clear(TestOptions *options)
     g_strfreev(options->prepare_commands);
     g_clear_pointer(&options->prepare, g_ptr_array_unref);
     cli_program_clear(&options->program);
+    cli_trace_clear(&options->trace);
     g_strfreev(options->modules);
     g_free(options->shard_text);
     g_free(options->isolate_text);
@@ -107,6 +108,7 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "Run suites in a host that its manifest's check has failed, too", NULL},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "No progress, no summary", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose, "Each step, a line", NULL},
+        CLI_TRACE_ENTRIES(&o->trace),
         {"worker-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &o->worker_fd, NULL,
          NULL},
         {"worker-name", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &o->worker_name,
@@ -277,6 +279,7 @@ check_files(const TestOptions *o, const GPtrArray *filenames, int *status)
         {"--kernel", o->machine.kernel, FALSE},
         {"--junit", o->junit, TRUE},
         {"--json", o->json, TRUE},
+        {"--trace-qmp", o->trace.file, TRUE},
     };
     g_array_append_vals(files, others, G_N_ELEMENTS(others));
     return cli_check_files((const CliFile *)(gpointer)files->data, files->len, status);
@@ -469,6 +472,8 @@ cmd_test(int argc, char **argv)
     if (filenames->len == 0)
         return cli_fail_with(HB_USAGE,
                              "no lab to test; 'hostbed test LAB…' takes lab files");
+    if (!options.list && !cli_trace_open(&options.trace, TRUE, &status))
+        return status;
     g_autoptr(GPtrArray) labs = g_ptr_array_new_with_free_func(test_lab_free);
     status = prepare_labs(&options, filenames, labs);
     return status == HB_OK ? run_selected(&options, labs, selection) : status;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "cli-program.h"
+#include "cli-trace.h"
 #include "cli.h"
 #include "job.h"
 #include "selection.h"
@@ -28,6 +29,7 @@ typedef struct {
     char **prepare_commands; /* --prepare: the same */
     GPtrArray *prepare;      /* Suite, of these */
     CliProgram program;      /* what they get */
+    CliTrace trace;
     char **modules;
     char *shard_text;
     Shard shard;

@@ -16,6 +16,7 @@
 #include "live-serve.h"
 #include "live-wire.h"
 #include "log-dir.h"
+#include "qmp-trace.h"
 
 #define LOG "supervisor.log"
 
@@ -128,10 +129,15 @@ serve(JsonObject *order, const Served *served, const char *dir, LogDir *logs)
         .modules = (const char *const *)modules,
         .warm = json_object_get_boolean_member(order, "warm"),
         .even_if_different = json_object_get_boolean_member(order, "even-if-different"),
+        .trace = json_object_get_boolean_member(order, "trace"),
         .first_fd = SUPERVISOR_FD,
         .hosts = (const char *const *)hosts,
     };
     g_autoptr(GError) error = NULL;
+    const char *trace = json_line_string(order, "trace-file");
+    if (trace && !qmp_trace_to_file(trace, FALSE, &error))
+        g_message("%s", error->message);
+    g_clear_error(&error);
     if (live_serve(&options, &error))
         return HB_OK;
     g_message("%s", error->message);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli-trace.h"
 #include "cmd-live.h"
 #include "json-line.h"
 #include "live-dir.h"
@@ -24,6 +25,7 @@
 
 typedef struct {
     CliMachine machine;
+    CliTrace trace;
     char *name, *log_dir;
     GStrv with, copies, modules;
     gboolean warm, even_if_different, verbose;
@@ -33,6 +35,7 @@ static void
 options_clear(UpOptions *options)
 {
     cli_machine_clear(&options->machine);
+    cli_trace_clear(&options->trace);
     g_free(options->name);
     g_free(options->log_dir);
     g_strfreev(options->with);
@@ -76,6 +79,7 @@ parse(int *argc, char ***argv, UpOptions *options, int *status)
          "Bring hosts up that differ from what was asked for, too", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
          "Tell on standard error what is being done", NULL},
+        CLI_TRACE_ENTRIES(&options->trace),
         G_OPTION_ENTRY_NULL,
     };
     return cli_parse("up", argc, argv, entries, &options->machine, status);
@@ -140,6 +144,8 @@ make_order(const Up *up)
     json_object_set_boolean_member(order, "warm", options->warm);
     json_object_set_boolean_member(order, "even-if-different",
                                    options->even_if_different);
+    set_path(order, "trace-file", options->trace.file);
+    json_object_set_boolean_member(order, "trace", options->trace.on);
     return order;
 }
 
@@ -217,7 +223,9 @@ on_event(const char *event, const char *text, gpointer user_data)
     if (g_str_equal(event, "alive"))
         return;
     clear_progress(up);
-    if (!g_str_equal(event, "step")) {
+    if (g_str_equal(event, "qmp")) {
+        fprintf(stderr, "%s\n", text);
+    } else if (!g_str_equal(event, "step")) {
         fprintf(stderr, "hostbed: %s: %s\n", event, text);
     } else if (up->options->verbose) {
         fprintf(stderr, "hostbed: [%.3f s] %s\n", passed_s(up), text);
@@ -375,6 +383,17 @@ up_file(Up *up, const char *filename)
     return status;
 }
 
+/* That it cannot be written is told here, and not by the supervisor, which writes it. */
+static gboolean
+check_trace(const UpOptions *options, const char *lab, int *status)
+{
+    const CliTrace in_file = {.file = options->trace.file};
+    const CliFile files[] = {{"the lab", lab, FALSE},
+                             {"--trace-qmp", options->trace.file, TRUE}};
+    return cli_check_files(files, G_N_ELEMENTS(files), status) &&
+           cli_trace_open(&in_file, TRUE, status);
+}
+
 int
 cmd_up(int argc, char **argv)
 {
@@ -390,6 +409,8 @@ cmd_up(int argc, char **argv)
                                        "read again; '-' is none");
     if (options.warm && template_store_maximum(&error) < 0)
         return cli_fail(error);
+    if (!check_trace(&options, argv[1], &status))
+        return status;
     signal(SIGPIPE, SIG_IGN);
     Up up = {.options = &options, .start_us = g_get_monotonic_time()};
     up.hosts = g_strdupv(argv + 2);

@@ -8,6 +8,8 @@
 
 #include "config.h"
 #include "emit.h"
+#include "log-stamp.h"
+#include "qmp-trace.h"
 
 /* Below the logs, of a host with an image that is started by hand. */
 #define DISK_FILE "by-hand.qcow2"
@@ -199,13 +201,11 @@ void
 machine_write_command(const MachineOptions *options, const char *const *argv,
                       const char *const *envp, GPid pid)
 {
-    g_autoptr(GDateTime) now = g_date_time_new_now_local();
-    g_autofree char *time = g_date_time_format_iso8601(now);
+    g_autofree char *stamp = log_stamp_text(log_stamp_now());
     g_autofree char *cwd = g_get_current_dir();
     g_autoptr(GString) text = g_string_new("#!/bin/sh\n");
-    g_string_append_printf(
-        text, "# %s started this at %s (monotonic %.6f) as process %d\n", PACKAGE_STRING,
-        time, (double)g_get_monotonic_time() / G_USEC_PER_SEC, pid);
+    g_string_append_printf(text, "# %s %s started this as process %d\n", stamp,
+                           PACKAGE_STRING, pid);
     append_affinity(text);
     g_string_append(text, "# as it was, with descriptors that it inherited:\n# ");
     gsize comment = text->len;
@@ -226,4 +226,35 @@ machine_write_command(const MachineOptions *options, const char *const *argv,
     append_command(text, argv, options->log_dir);
 
     log_dir_put(options->log_dir, "command", text->str, 0700);
+}
+
+/* An object of the emulator's that keeps a secret: "secret,id=…,data=…". */
+static char *
+without_secret(const char *word)
+{
+    if (*word == '{')
+        return qmp_trace_without_secrets(word);
+    const char *data = g_str_has_prefix(word, "secret") ? strstr(word, ",data=") : NULL;
+    return data ? g_strdup_printf("%.*s,data=(secret)", (int)(data - word), word)
+                : g_strdup(word);
+}
+
+static void
+log_words(LogFile *events, const char *what, const char *const *words)
+{
+    g_autoptr(GString) text = g_string_new(what);
+    for (; *words; words++) {
+        g_autofree char *word = without_secret(*words);
+        g_string_append_c(text, ' ');
+        append_word(text, word);
+    }
+    g_strdelimit(text->str, "\n", ' ');
+    log_file_line(events, "%s", text->str);
+}
+
+void
+machine_log_command(LogFile *events, const char *const *argv, const char *const *envp)
+{
+    log_words(events, "environment:", envp);
+    log_words(events, "command:", argv);
 }

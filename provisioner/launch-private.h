@@ -25,6 +25,7 @@ typedef enum {
 struct Machine {
     GPid pid; /* 0: reaped */
     char *emulator, *log_dir;
+    char *lab_name, *host_id;
     Qmp *qmp;
     int agent_fd; /* -1: taken */
     Console *console, *errors;
@@ -67,3 +68,6 @@ void machine_migration_came(Machine *machine, const char *status);
 /* launch-command.c: the file `command`, a script that starts the same machine by hand. */
 void machine_write_command(const MachineOptions *options, const char *const *argv,
                            const char *const *envp, GPid pid);
+/* The same in EVENTS, without what is secret in it. */
+void
+machine_log_command(LogFile *events, const char *const *argv, const char *const *envp);

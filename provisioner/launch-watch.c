@@ -13,6 +13,7 @@
 
 #include "emit.h"
 #include "error.h"
+#include "qmp-trace.h"
 #include "launch-child.h"
 #include "overlay.h"
 
@@ -263,7 +264,9 @@ static void
 on_trace(gboolean to_emulator, const char *line, gpointer user_data)
 {
     Machine *machine = user_data;
-    log_file_line(machine->qmp_log, "%s %s", to_emulator ? "->" : "<-", line);
+    g_autofree char *shown = qmp_trace_without_secrets(line);
+    log_file_line(machine->qmp_log, "%s %s", to_emulator ? "->" : "<-", shown);
+    qmp_trace(machine->lab_name, machine->host_id, machine->pid, to_emulator, shown);
 }
 
 void

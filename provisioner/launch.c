@@ -160,7 +160,8 @@ inherited(const MachineOptions *options, const Channels *channels)
 
 /* Spawns the emulator with its ends of CHANNELS; those are closed here afterwards. */
 static gboolean
-spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **error)
+spawn(const MachineOptions *options, Channels *channels, LogFile *events, GPid *pid,
+      GError **error)
 {
     g_autofree char *firmware = NULL, *vars = NULL;
     if (options->plan->firmware == LAB_FIRMWARE_EFI) {
@@ -205,6 +206,7 @@ spawn(const MachineOptions *options, Channels *channels, GPid *pid, GError **err
     if (!launch_child_spawn(&child, pid, error))
         return FALSE;
     machine_write_command(options, child.argv, child.envp, *pid);
+    machine_log_command(events, child.argv, child.envp);
     close_theirs(channels);
     return TRUE;
 }
@@ -220,7 +222,11 @@ open_logs(Machine *machine, LogFile **console, LogFile **errors, GError **error)
         *console = log_file_open(dir, "console.log", CONSOLE_LOG_MAX_BYTES, error);
     if (*console)
         *errors = log_file_open(dir, "emulator.stderr", LOG_MAX_BYTES, error);
-    return *errors != NULL;
+    if (!*errors)
+        return FALSE;
+    log_file_keep_times(*console);
+    log_file_keep_times(*errors);
+    return TRUE;
 }
 
 /* The emulator runs: its channels get their readers. */
@@ -247,11 +253,13 @@ machine_start(const MachineOptions *options, GError **error)
     machine->gone = g_cancellable_new();
     machine->emulator = g_strdup(options->emulator);
     machine->log_dir = g_strdup(options->log_dir);
+    machine->lab_name = g_strdup(options->plan->lab_name);
+    machine->host_id = g_strdup(options->plan->host_id);
     if (options->interrupt)
         machine->interrupt = g_object_ref(options->interrupt);
     if (!check_raw_args(options->plan, error) || !channels_open(&channels, error) ||
         !open_logs(machine, &console, &errors, error) ||
-        !spawn(options, &channels, &machine->pid, error))
+        !spawn(options, &channels, machine->events, &machine->pid, error))
         return NULL;
     log_file_line(machine->events, "spawned %s as process %d", machine->emulator,
                   machine->pid);
@@ -290,6 +298,8 @@ machine_free(Machine *machine)
     g_free(machine->cause_detail);
     g_free(machine->emulator);
     g_free(machine->log_dir);
+    g_free(machine->lab_name);
+    g_free(machine->host_id);
     g_free(machine);
 }
 

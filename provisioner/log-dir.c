@@ -11,9 +11,12 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "log-stamp.h"
 
 /* Folders that are kept although nobody asked for them. */
 #define KEPT_FOLDERS 20
+/* Of what says when the lines of a file came. */
+#define TIMES_MAX_BYTES (16 * 1024 * 1024)
 /* A younger folder without a lock may be one that is just being made. */
 #define YOUNG_SECONDS 60
 
@@ -30,7 +33,9 @@ struct LogDir {
 struct LogFile {
     char *path;
     int fd; /* -1: nothing more is written */
-    gsize left;
+    gsize left, written;
+    LogFile *times; /* or NULL */
+    gboolean line_ended;
 };
 
 /* ---- making one
@@ -275,7 +280,8 @@ log_file_open(const char *dir, const char *name, gsize maximum, GError **error)
         return NULL;
     }
     LogFile *file = g_new(LogFile, 1);
-    *file = (LogFile){g_steal_pointer(&path), fd, maximum};
+    *file = (LogFile){
+        .path = g_steal_pointer(&path), .fd = fd, .left = maximum, .line_ended = TRUE};
     return file;
 }
 
@@ -284,6 +290,7 @@ log_file_free(LogFile *file)
 {
     if (!file)
         return;
+    log_file_free(file->times);
     if (file->fd >= 0)
         close(file->fd);
     g_free(file->path);
@@ -309,11 +316,41 @@ write_all(LogFile *file, const char *bytes, gsize length)
 }
 
 void
+log_file_keep_times(LogFile *file)
+{
+    g_autofree char *folder = g_path_get_dirname(file->path);
+    g_autofree char *name = g_path_get_basename(file->path);
+    g_autofree char *times = g_strconcat(name, LOG_TIMES, NULL);
+    g_autoptr(GError) error = NULL;
+    file->times = log_file_open(folder, times, TIMES_MAX_BYTES, &error);
+    if (!file->times)
+        g_debug("%s", error->message);
+}
+
+/* Before BYTES themselves, so that who finds those finds their time. */
+static void
+note_time(LogFile *file, const char *bytes, gsize length)
+{
+    if (!file->times || length == 0)
+        return;
+    const char *newline = memchr(bytes, '\n', length);
+    gboolean begins = file->line_ended || (newline && newline + 1 < bytes + length);
+    file->line_ended = bytes[length - 1] == '\n';
+    if (!begins)
+        return;
+    g_autofree char *stamp = log_stamp_text(log_stamp_now());
+    g_autofree char *line = g_strdup_printf("%zu %s\n", file->written, stamp);
+    log_file_write(file->times, line, strlen(line));
+}
+
+void
 log_file_write(LogFile *file, const void *bytes, gsize length)
 {
     if (!file || file->fd < 0)
         return;
     gsize most = MIN(length, file->left);
+    note_time(file, bytes, most);
+    file->written += most;
     write_all(file, bytes, most);
     file->left -= most;
     if (most == length || file->fd < 0)
@@ -335,10 +372,7 @@ log_file_line(LogFile *file, const char *format, ...)
     va_start(arguments, format);
     g_autofree char *text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_autoptr(GDateTime) now = g_date_time_new_now_local();
-    g_autofree char *time = g_date_time_format(now, "%FT%T");
-    g_autofree char *line = g_strdup_printf(
-        "%s.%03d [%.6f] %s\n", time, g_date_time_get_microsecond(now) / 1000,
-        (double)g_get_monotonic_time() / G_USEC_PER_SEC, text);
+    g_autofree char *stamp = log_stamp_text(log_stamp_now());
+    g_autofree char *line = g_strdup_printf("%s %s\n", stamp, text);
     log_file_write(file, line, strlen(line));
 }

@@ -32,7 +32,14 @@ LogFile *log_file_open(const char *dir, const char *name, gsize maximum, GError 
 void log_file_free(LogFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LogFile, log_file_free)
 
+/* From now on, beside what is written to the file as it is: when each of its lines began,
+ * in a file of the same name with LOG_TIMES behind it. A line there is an offset, a blank
+ * and a stamp (log-stamp.h): what stands from that byte on, up to the next line's offset,
+ * came then. */
+#define LOG_TIMES ".times"
+void log_file_keep_times(LogFile *file);
+
 /* Bytes as they are. */
 void log_file_write(LogFile *file, const void *bytes, gsize length);
-/* A line with the time: of the day, and in seconds of the monotonic clock. */
+/* A line with the time, as in log-stamp.h. */
 void log_file_line(LogFile *file, const char *format, ...) G_GNUC_PRINTF(2, 3);

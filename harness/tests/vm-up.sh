@@ -129,6 +129,31 @@ is "the logs are one" $? 0
 for who in host agent qmp console; do has "with what the $who said" "$out" "^[0-9:.]* $who "; done
 cut -c1-12 "$out" | sort -c 2>"$err"
 is "in order of time" $? 0
+has "with the command" "$out" " host  *command: .*qemu.* -nodefaults"
+has "and the environment" "$out" " host  *environment: LC_ALL=C PATH="
+hostbed log --json compute0 >"$tap_dir/log.json" 2>"$err"
+is "and for programs" "$(python3 - "$tap_dir/log.json" <<'X'
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+times = [line["monotonic"] for line in lines]
+assert times == sorted(times) and {line["host"] for line in lines} == {"two-hosts/compute0"}
+asked = {line["id"] for line in lines if line["from"] == "qmp" and line["direction"] == "to"}
+answered = {line["id"] for line in lines if line["from"] == "qmp" and line["direction"] == "from"}
+hello = next(i for i, line in enumerate(lines) if "said HELLO" in line.get("text", ""))
+typed = next(i for i, line in enumerate(lines) if "before the console" in line.get("text", "") and line["from"] == "console")
+assert asked and asked <= answered and hello < typed
+print("in order")
+X
+)" "in order"
+("$build_dir/run" hostbed log -f --trace-qmp compute0 </dev/null >"$tap_dir/trace" 2>"$err" & echo $! >"$tap_dir/pid"
+    wait) &
+follower=$!
+hostbed qmp compute0 query-uuid >"$out"
+until grep -q '"direction":"from".*UUID' "$tap_dir/trace"; do :; done
+kill -INT "$(cat "$tap_dir/pid")"
+wait $follower
+is "what is asked can be followed" "$(sed -n 's/.*"direction":"to","id":\([0-9]*\),.*query-uuid.*/\1/p' "$tap_dir/trace")" \
+    "$(sed -n 's/.*"direction":"from","id":\([0-9]*\),.*UUID.*/\1/p' "$tap_dir/trace")"
 hostbed qmp compute0 query-status >"$out" 2>"$err"
 is "the emulator answers" $? 0
 has "in JSON" "$out" '"status" : "running"'
@@ -139,6 +164,11 @@ is "what it does not know it refuses" $? 3
 hostbed qmp compute0 quit 2>"$err"
 is "it is not ended behind hostbed's back" $? 2
 has "but by hostbed" "$err" "'hostbed down' ends hosts"
+
+hostbed qmp compute0 object-add '{"qom-type":"secret","id":"s0","data":"XYZZY"}' >"$out"
+is "a secret is kept" "$? $(hostbed log compute0 | grep -c XYZZY)" "0 0"
+hostbed log --trace-qmp compute0 >"$out"
+has "and that it was given is told" "$out" '"data":"[(]secret[)]"'
 
 # ---- the end
 emulators_of >"$tap_dir/emulators"
@@ -151,6 +181,22 @@ is "its emulators are gone" $alive 0
 is "and all that was known of it" "$(ls "$XDG_RUNTIME_DIR/hostbed")" lock
 hostbed down two-hosts >"$out" 2>"$err"
 is "twice is as good as once" "$? $(cat "$out")" "0 no lab 'two-hosts' is up; nothing is to be done"
+
+# ---- QMP from the beginning
+up --trace-qmp --name traced "$lab"
+is "a lab comes up with a trace" $? 0
+has "of the first word" "$err" '^{"time":[0-9.]*,"host":"traced/l1","emulator":[0-9]*,"direction":"from","id":null,"message":{"QMP":'
+hostbed down traced >/dev/null
+up --trace-qmp="$tap_dir/traced" --name traced "$lab"
+is "or one in a file" "$? $(grep -c '"id":1,"message"' "$tap_dir/traced")" "0 2"
+hostbed down traced >/dev/null
+hostbed run --accel tcg --trace-qmp="$tap_dir/traced" --log-dir "$tap_dir/kept" "$lab" -- true 2>"$err"
+is "run writes one" "$? $(grep -c '"host":"smallest/l1".*"id":1,"message"' "$tap_dir/traced")" "0 2"
+hostbed log "$tap_dir"/kept/* >"$out"
+has "logs that are kept are read, too" "$out" " agent .*HELLO"
+hostbed test --accel tcg --trace-qmp="$tap_dir/traced" "$lab" numa pci >"$out" 2>"$err"
+is "and test, of the host and of its clones" \
+    "$? $(grep -o '"emulator":[0-9]*' "$tap_dir/traced" | sort -u | wc -l)" "0 3"
 
 # ---- networks
 up "$source_dir/topologies/two-computes.xml"

@@ -128,8 +128,13 @@ static int
 tear_down(void **state)
 {
     World *world = *state;
-    static const char *const names[] = {"command", "events.log", "qmp.log", "console.log",
-                                        "emulator.stderr"};
+    static const char *const names[] = {"command",
+                                        "events.log",
+                                        "qmp.log",
+                                        "console.log",
+                                        "emulator.stderr",
+                                        "console.log.times",
+                                        "emulator.stderr.times"};
     machine_free(world->machine);
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         g_autofree char *path = g_build_filename(world->dir, names[i], NULL);
