@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli-help.h"
 #include "cli.h"
 #include "cmd-live.h"
-#include "nearest.h"
 #include "resources.h"
 #include "config.h"
 
@@ -63,56 +63,17 @@ const Command commands[] = {
     {NULL},
 };
 
-static void
-print_help(FILE *out)
-{
-    fputs("Usage: hostbed COMMAND [ARGUMENT…]\n\n"
-          "A virtual machine that its operating system takes for a real NUMA/IOMMU "
-          "server.\n\n"
-          "Commands:\n",
-          out);
-    for (const Command *command = commands; command->name; command++)
-        fprintf(out, "  %-10s %s\n", command->name, command->summary);
-    fputs("\n'hostbed COMMAND --help' tells more; hostbed(1) tells all.\n", out);
-}
-
-static int
-unknown_command(const char *name)
-{
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    for (const Command *command = commands; command->name; command++)
-        g_ptr_array_add(names, (gpointer)command->name);
-    g_ptr_array_add(names, NULL);
-    const char *meant = nearest_name(name, (const char *const *)names->pdata);
-    g_autofree char *hint = nearest_hint(meant, "'hostbed --help' lists them");
-    return cli_fail_with(HB_USAGE, "there is no command '%s'; %s", name, hint);
-}
-
-/* WORDS are a command, or one and a command of its own. */
-static int
-print_help_of(char **words)
-{
-    g_autofree char *both = words[1] ? g_strjoin(" ", words[0], words[1], NULL) : NULL;
-    const Command *command = cli_command(both ? both : words[0]);
-    char *help_argv[] = {words[0], (char *)"--help", NULL};
-    return command ? command->run(2, help_argv) : unknown_command(both ? both : words[0]);
-}
-
 static int
 run(int argc, char **argv)
 {
     if (argc < 2) {
-        print_help(stderr);
+        cli_help_print(stderr);
         return HB_USAGE;
     }
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
-        strcmp(name, "help") == 0) {
-        if (argc >= 3)
-            return print_help_of(argv + 2);
-        print_help(stdout);
-        return HB_OK;
-    }
+        strcmp(name, "help") == 0)
+        return cmd_help(argc - 1, argv + 1);
     if (strcmp(name, "--version") == 0) {
         puts(PACKAGE_STRING);
         return HB_OK;
@@ -121,7 +82,7 @@ run(int argc, char **argv)
     if (!resources_check_wish(&error))
         return cli_fail(error);
     const Command *command = cli_command(name);
-    return command ? command->run(argc - 1, argv + 1) : unknown_command(name);
+    return command ? command->run(argc - 1, argv + 1) : cli_help_unknown_command(name);
 }
 
 /* Without one of the three, the next file to be opened would be taken for it. Standard

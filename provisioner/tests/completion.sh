@@ -22,7 +22,7 @@ completed() {
 offers() { is "$1" "$(completed "${@:3}" 2>&1)" "$2"; }
 
 offers "commands" "check" hostbed ch
-offers "commands for help" "doctor down" hostbed help "do"
+offers "commands for help, and topics" "limits link list" "$tap_dir/hostbed" help "li"
 offers "labs and folders" "lab.xml sub with space.xml" hostbed show ""
 offers "only what begins so" "lab.xml" hostbed test la
 offers "forms" "svg" hostbed show -f s
@@ -67,7 +67,7 @@ offers "nothing for no command" "" hostbed nosuch l
 
 # Every option and command that the program names is offered, and no other.
 is "all commands" "$(completed hostbed "" | tr ' ' '\n' | grep -v -e - -e help)" \
-    "$(hostbed --help | sed -n 's/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
+    "$(hostbed --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
 for command in doctor check show run test up down list exec verify plug unplug pause resume reset power link nmi console log qmp os image template; do
     hostbed "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z-]+' | grep -Eo -e '--?[a-z-]+' |
         LC_ALL=C sort >"$tap_dir/asked"
