@@ -8,13 +8,14 @@ mkdir -p "$tap_dir/here/sub"
 cd "$tap_dir/here" || bail "no folder of its own"
 touch lab.xml other.txt kernel.deb 'with space.xml'
 
-printf '#!/bin/sh\nexec "%s" hostbed "$@"\n' "$build_dir/run" >"$tap_dir/hostbed"
-chmod +x "$tap_dir/hostbed"
+mkdir "$tap_dir/bin"
+printf '#!/bin/sh\nexec "%s" hostbed "$@"\n' "$build_dir/run" >"$tap_dir/bin/hostbed"
+chmod +x "$tap_dir/bin/hostbed"
 
 # completed WORD…: what a fresh shell offers for a line of these words, the last half typed
 completed() {
     # shellcheck disable=SC2016  # for the inner shell
-    bash --norc -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hostbed
+    PATH="$tap_dir/bin:$PATH" bash --norc -c '. "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _hostbed_complete
         printf "%s\n" "${COMPREPLY[@]}" | LC_ALL=C sort | paste -sd" "' \
         "$source_dir/provisioner/completions/hostbed" "$@"
 }
@@ -22,7 +23,7 @@ completed() {
 offers() { is "$1" "$(completed "${@:3}" 2>&1)" "$2"; }
 
 offers "commands" "check" hostbed ch
-offers "commands for help, and topics" "limits link list" "$tap_dir/hostbed" help "li"
+offers "commands for help, and topics" "limits link list" hostbed help "li"
 offers "labs and folders" "lab.xml sub with space.xml" hostbed show ""
 offers "only what begins so" "lab.xml" hostbed test la
 offers "forms" "svg" hostbed show -f s
@@ -32,14 +33,14 @@ offers "all of them behind =" "auto kvm tcg" hostbed check --accel =
 offers "suites" "pci" hostbed test --select p
 offers "all suites" "$({ echo manifest; hostbed test --list; } | sed 's,/.*,,' | LC_ALL=C sort -u | paste -sd" ")" hostbed test --select ""
 offers "cases of a suite" "iommu/groups_are_translated iommu/groups_have_their_members" \
-    "$tap_dir/hostbed" test --select iommu/gr
+    hostbed test --select iommu/gr
 offers "suites beside labs" "manifest" hostbed test lab.xml m
-offers "and their cases" "iommu/groups_are_translated" "$tap_dir/hostbed" test lab.xml iommu/groups_are_t
-offers "hosts of the lab" "compute0 compute1" "$tap_dir/hostbed" show "$source_dir/topologies/two-hosts.xml" --host ""
-offers "hosts behind =" "compute1" "$tap_dir/hostbed" run "$source_dir/topologies/two-hosts.xml" --host = compute1
+offers "and their cases" "iommu/groups_are_translated" hostbed test lab.xml iommu/groups_are_t
+offers "hosts of the lab" "compute0 compute1" hostbed show "$source_dir/topologies/two-hosts.xml" --host ""
+offers "hosts behind =" "compute1" hostbed run "$source_dir/topologies/two-hosts.xml" --host = compute1
 offers "operating systems" "$(hostbed os 2>/dev/null | cut -d" " -f1 | grep ^debian1 | LC_ALL=C sort | paste -sd" ")" \
-    "$tap_dir/hostbed" os debian1
-offers "no hosts without a lab" "" "$tap_dir/hostbed" show --host ""
+    hostbed os debian1
+offers "no hosts without a lab" "" hostbed show --host ""
 offers "options" "--jobs --json --junit" hostbed test --j
 offers "nor does check's" "lab.xml" hostbed check --json lab
 offers "doctor's --json takes no file" "--emulator" hostbed doctor --json --e
@@ -48,7 +49,7 @@ offers "what to do with templates" "export" hostbed template e
 offers "labs to have a key" "lab.xml" hostbed template key l
 offers "archives of templates" "kernel.deb" hostbed template import k
 offers "a lab to bring up" "lab.xml" hostbed up l
-offers "its hosts" "compute0 compute1" "$tap_dir/hostbed" up "$source_dir/topologies/two-hosts.xml" ""
+offers "its hosts" "compute0 compute1" hostbed up "$source_dir/topologies/two-hosts.xml" ""
 cat >"$tap_dir/listing" <<'X'
 #!/bin/sh
 echo 'pair/one   up  2026-11-22 06:30:00  12 MiB  hostbed exec one'
@@ -66,8 +67,8 @@ offers "nothing for a number" "" hostbed test --repeat ""
 offers "nothing for no command" "" hostbed nosuch l
 
 # Every option and command that the program names is offered, and no other.
-is "all commands" "$(completed hostbed "" | tr ' ' '\n' | grep -v -e - -e help)" \
-    "$(hostbed --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
+is "all commands" "$(completed hostbed "" | tr ' ' '\n' | grep -vx -e '-.*' -e help)" \
+    "$(hostbed --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' | LC_ALL=C sort)"
 for command in doctor check show run test up down list exec verify plug unplug pause resume reset power link nmi console log qmp os image template; do
     hostbed "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z-]+' | grep -Eo -e '--?[a-z-]+' |
         LC_ALL=C sort >"$tap_dir/asked"
