@@ -11,8 +11,10 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "digest.h"
 #include "error.h"
 #include "image-fixture.h"
+#include "launch-firmware.h"
 #include "plan-steps.h"
 #include "template-bench.h"
 
@@ -71,19 +73,20 @@ each_input_changes_it(void **state)
     assert_int_equal(g_hash_table_size(keys), 1 + G_N_ELEMENTS(changes) + 3);
 }
 
-/* An emulator that greets, and is a script; COMMENT does not matter to it. */
+/* An emulator that greets, and is a script, with firmware in FOLDER; COMMENT does not
+ * matter to it. */
 static void
 write_script(const char *folder, const char *comment)
 {
     g_autofree char *text = g_strdup_printf(
         "#!/bin/sh\n# %s\n"
-        "[ \"$1\" != -L ] || exit 0\n"
+        "[ \"$1\" != -L ] || { echo '%s'; exit 0; }\n"
         "echo '{\"QMP\": {\"version\": {}, \"capabilities\": []}}' >&3\n"
         "read -r line <&3\n"
         "id=${line##*\\\"id\\\":}\n"
         "echo \"{\\\"return\\\": {}, \\\"id\\\": ${id%%%%[!0-9]*}}\" >&3\n"
         "read -r line <&3\n",
-        comment);
+        comment, folder);
     g_autofree char *path = fake_write_text(folder, "emulator", text);
     assert_int_equal(g_chmod(path, 0755), 0);
 }
@@ -98,6 +101,57 @@ of_a_script_its_own_content_counts(void **state)
     write_script(bench->folder, "another");
     g_autofree char *second = bench_key(bench, NULL);
     assert_string_equal(first, again);
+    assert_string_not_equal(first, second);
+}
+
+static void
+the_emulators_firmware_counts(void **state)
+{
+    static const char *const names[] = {"bios-256k.bin", "kvmvapic.bin", "pvh.bin",
+                                        "linuxboot_dma.bin", "multiboot_dma.bin"};
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    write_script(bench->folder, "one");
+    g_autofree char *last = bench_key(bench, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        for (gsize version = 1; version <= 2; version++) {
+            g_autofree char *text = g_strnfill(version, 'v');
+            g_free(fake_write_text(bench->folder, names[i], text));
+            char *key = bench_key(bench, NULL);
+            assert_string_not_equal(key, last);
+            g_free(last);
+            last = key;
+        }
+    }
+}
+
+static void
+the_machines_efi_firmware_counts(void **state)
+{
+    const char *code, *vars;
+    if (!firmware_efi_paths(&code, &vars, NULL))
+        skip();
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    bench->plan->firmware = LAB_FIRMWARE_EFI;
+    g_autoptr(GPtrArray) inputs = template_key_inputs(bench->recipe, NULL, NULL);
+    g_autofree char *its_code = digest_file(code, NULL);
+    g_autofree char *its_vars = digest_file(vars, NULL);
+    assert_string_equal(template_inputs_find(inputs, "efi"), its_code);
+    assert_string_equal(template_inputs_find(inputs, "efi variables"), its_vars);
+}
+
+static void
+an_image_counts(void **state)
+{
+    LabImage image = {.loader = TRUE};
+    g_autoptr(Bench) bench = bench_new(*state, 512 * MIB);
+    g_autofree char *without = bench_key(bench, NULL);
+    bench->plan->image = &image;
+    bench->recipe->image_file = fake_write_text(bench->folder, "disk", "disk");
+    g_autofree char *first = bench_key(bench, NULL);
+    g_free(fake_write_text(bench->folder, "disk", "another"));
+    g_autofree char *second = bench_key(bench, NULL);
+    bench->plan->image = NULL;
+    assert_string_not_equal(without, first);
     assert_string_not_equal(first, second);
 }
 
@@ -309,6 +363,9 @@ main(void)
         cmocka_unit_test(the_same_files_elsewhere_give_the_same_key),
         cmocka_unit_test(each_input_changes_it),
         cmocka_unit_test(of_a_script_its_own_content_counts),
+        cmocka_unit_test(the_emulators_firmware_counts),
+        cmocka_unit_test(the_machines_efi_firmware_counts),
+        cmocka_unit_test(an_image_counts),
         cmocka_unit_test(the_command_that_made_it_is_known),
         cmocka_unit_test(under_kvm_the_machine_is_an_input),
         cmocka_unit_test(files_in_arguments_make_it_impossible),

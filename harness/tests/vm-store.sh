@@ -103,6 +103,17 @@ is "one that does not live is made anew" "${broken%% *} ${broken##* }" "0 1"
 has "which is told, too" "$tap_dir/err-broken" 'thrown away, and made anew'
 is "and nothing else is there" "$(entries)" 1
 
+# What answers, and is another host than it is said to be.
+chmod u+w "$store"/*/template.json
+for about in "$store"/*/template.json; do
+    mark=$(stat -c %Y "$about")
+    sed -i 's/"nonce" : "./"nonce" : "x/' "$about"
+    touch -d "@$mark" "$about"
+done
+other=$(warm other)
+is "one that is another host is made anew" "${other%% *} ${other##* }" "0 1"
+has "which is told as well" "$tap_dir/err-other" 'made anew: the clone is not the host that was frozen'
+
 # The same for suites.
 hostbed test --keep --accel tcg "$small" numa >"$tap_dir/tap" 2>"$tap_dir/err"
 key=$(hostbed template key --accel tcg "$small" | cut -d' ' -f1)
