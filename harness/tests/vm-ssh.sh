@@ -10,11 +10,12 @@ trap 'hostbed down --all >/dev/null 2>&1; rm -rf "$tap_dir"' EXIT
 cat >"$tap_dir/lab.xml" <<'X'
 <lab xmlns="urn:hostbed:lab:1" name="pair">
   <network id="lan"/>
-  <host name="left"><image from="debian12" size="4 GiB"/><cell cpus="0" memory="512 MiB"/><nic network="lan"/></host>
-  <host name="right"><image from="debian12" size="4 GiB"/><cell cpus="0" memory="512 MiB"/><nic network="lan" model="virtio"/></host>
+  <host name="left"><image from="debian12-libvirt"/><cell cpus="0" memory="512 MiB"/><nic network="lan"/></host>
+  <host name="right"><image from="debian12-libvirt"/><cell cpus="0" memory="512 MiB"/><nic network="lan" model="virtio"/></host>
   <host name="micro"><cell cpus="0" memory="256 MiB"/><nic network="lan"/></host>
 </lab>
 X
+# The image that vm-libvirt.sh has, too.
 needs_image_of "$tap_dir/lab.xml"
 in_host() { hostbed exec --timeout 120 "$@" >"$out" 2>"$err"; }
 
