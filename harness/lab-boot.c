@@ -34,6 +34,7 @@ lab_boot_free(LabBoot *lab)
     if (!lab)
         return;
     g_ptr_array_unref(lab->boots);
+    uplinks_free(lab->uplinks);
     segments_free(lab->segments);
     g_free(lab);
 }
@@ -152,6 +153,19 @@ lab_boot_run_in_peers(LabBoot *lab, const char *const *argv, GError **error)
 /* ---- addresses and names
  * ------------------------------------------------------------------------- */
 
+static void
+append_uplink(GString *text, const PlanUplink *uplink)
+{
+    if (uplink->services->len > 0)
+        g_string_append_printf(text, "name %s " PLAN_UPLINK_NAME ".%s%s\n", uplink->door,
+                               uplink->network,
+                               uplink->is_first ? " " PLAN_UPLINK_NAME : "");
+    if (uplink->is_default)
+        g_string_append_printf(
+            text, "route %.*s %.*s\ndns %s\n", (int)strcspn(uplink->ipv4, "/"),
+            uplink->ipv4, (int)strcspn(uplink->ipv6, "/"), uplink->ipv6, uplink->dns);
+}
+
 /* As HB_JOIN_PATH has it. */
 static GBytes *
 joined_text(const Plan *plan)
@@ -169,6 +183,8 @@ joined_text(const Plan *plan)
         const PlanName *name = plan->names->pdata[i];
         g_string_append_printf(text, "name %s %s\n", name->address, name->names);
     }
+    for (guint i = 0; i < plan->uplinks->len; i++)
+        append_uplink(text, plan->uplinks->pdata[i]);
     return g_string_free_to_bytes(text);
 }
 
@@ -265,15 +281,24 @@ join_all(const LabBoot *lab, GError **error)
     return !lab->segments || lab_boot_let_in(lab->boots, error);
 }
 
+/* Copies of the lab, of which there may be several, forward no ports of the machine. */
+static gboolean
+lead_out(LabBoot *lab, const GPtrArray *plans, GError **error)
+{
+    if (uplinks_are_asked(plans))
+        lab->uplinks = uplinks_start(lab->segments, plans, FALSE, error);
+    return lab->uplinks || !uplinks_are_asked(plans);
+}
+
 LabBoot *
 lab_boot(const BootOptions *options, const GPtrArray *peers, GError **error)
 {
     g_autoptr(LabBoot) lab = lab_boot_new();
     g_autoptr(GPtrArray) plans = all_plans(options->plan, peers);
     g_autoptr(GPtrArray) log_dirs = g_ptr_array_new_with_free_func(g_free);
-    if (plans->len > 1)
+    if (plans->len > 1 || uplinks_are_asked(plans))
         lab->segments = lab_boot_segments(plans);
-    if (begin_all(lab, options, plans, log_dirs, error) &&
+    if (lead_out(lab, plans, error) && begin_all(lab, options, plans, log_dirs, error) &&
         lab_boot_capture(lab, options->capture, options->log_dir, error) &&
         meet_all(lab, options, log_dirs, error) && join_all(lab, error))
         return g_steal_pointer(&lab);

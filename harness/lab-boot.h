@@ -10,10 +10,12 @@
 #include <json-glib/json-glib.h>
 
 #include "template.h"
+#include "uplink.h"
 
 typedef struct {
     GPtrArray *boots;   /* Boot; the one that is meant first */
     Segments *segments; /* or NULL */
+    Uplinks *uplinks;   /* or NULL: nothing leads out of them */
 } LabBoot;
 
 /* OPTIONS are of the host that is meant; those of its PEERS (Plan) are the same, but for

@@ -25,6 +25,19 @@ live_host_find(const LiveServer *server, const char *name)
  * --------------------------------------------------------------------------------- */
 
 static void
+tell_forwards(const Host *host)
+{
+    for (guint i = 0; i < host->plan->uplinks->len; i++) {
+        const PlanUplink *uplink = host->plan->uplinks->pdata[i];
+        for (guint j = 0; j < uplink->forwards->len; j++) {
+            const PlanPassage *forward = uplink->forwards->pdata[j];
+            if (g_str_equal(forward->host, host->plan->host_id))
+                live_host_add_forward(host->told, forward->to, forward->port);
+        }
+    }
+}
+
+static void
 want(Host *host)
 {
     LiveLab *lab = host->server->lab;
@@ -33,6 +46,7 @@ want(Host *host)
     host->wanted = TRUE;
     if (!host->told) {
         host->told = live_host_new(host->plan->host_id);
+        tell_forwards(host);
         g_ptr_array_add(lab->hosts, host->told);
     }
     live_host_set(host->told, LIVE_STARTING, NULL);
@@ -251,7 +265,7 @@ begin(Host *host, GError **error)
         return FALSE;
     const BootOptions options = boot_options(host);
     if (host->server->options->warm && is_joined(host))
-        live_host_step("no template, since networks join it with others", host);
+        live_host_step("no template, since networks join it", host);
     host->boot =
         is_warm(host) ? boot_warm(&options, on_warm, error) : boot_begin(&options, error);
     if (!host->boot)
@@ -415,6 +429,19 @@ on_pulse(gpointer server)
     return G_SOURCE_CONTINUE;
 }
 
+/* One that has ended is started again with the next host. */
+static gboolean
+lead_out(LiveServer *server, GError **error)
+{
+    if (!uplinks_are_asked(server->options->plans) ||
+        (server->uplinks && uplinks_live(server->uplinks)))
+        return TRUE;
+    g_clear_pointer(&server->uplinks, uplinks_free);
+    server->uplinks =
+        uplinks_start(server->segments, server->options->plans, TRUE, error);
+    return server->uplinks != NULL;
+}
+
 void
 live_host_start_wanted(LiveServer *server)
 {
@@ -423,7 +450,8 @@ live_host_start_wanted(LiveServer *server)
     guint pulse = g_timeout_add_seconds(PULSE_S, on_pulse, server);
     server->starting = TRUE;
     live_server_write(server);
-    gboolean ok = check_memory(server, hosts, &error) && do_all(hosts, begin, &error);
+    gboolean ok = lead_out(server, &error) && check_memory(server, hosts, &error) &&
+                  do_all(hosts, begin, &error);
     live_server_write(server);
     ok = ok && do_all(hosts, meet, &error) && do_all(hosts, join, &error) &&
          let_in(server, &error) && do_all(hosts, live_host_check, &error);

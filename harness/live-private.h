@@ -9,6 +9,7 @@
 #include "boot.h"
 #include "live-dir.h"
 #include "live-serve.h"
+#include "uplink.h"
 
 typedef struct LiveServer LiveServer;
 
@@ -55,6 +56,7 @@ struct LiveServer {
     guint work_pulse;   /* source, while there is any */
     GCancellable *interrupt;
     Segments *segments; /* the networks between the hosts; NULL: there are none */
+    Uplinks *uplinks;   /* what leads out of them; NULL: nothing, or not yet */
     gboolean down;
     gboolean starting;
 };

@@ -160,6 +160,7 @@ static void
 server_end(LiveServer *server)
 {
     g_ptr_array_set_size(server->hosts, 0);
+    g_clear_pointer(&server->uplinks, uplinks_free);
     g_clear_pointer(&server->segments, segments_free);
     send_last_words(server);
     live_place_leave(server->place);

@@ -30,13 +30,31 @@ now_s(void)
     return g_get_real_time() / G_USEC_PER_SEC;
 }
 
+static void
+forward_free(gpointer data)
+{
+    LiveForward *forward = data;
+    g_free(forward->to);
+    g_free(forward);
+}
+
 LiveHost *
 live_host_new(const char *name)
 {
     LiveHost *host = g_new0(LiveHost, 1);
     host->name = g_strdup(name);
     host->since_s = now_s();
+    host->forwards = g_ptr_array_new_with_free_func(forward_free);
     return host;
+}
+
+void
+live_host_add_forward(LiveHost *host, const char *to, int port)
+{
+    LiveForward *forward = g_new0(LiveForward, 1);
+    forward->to = g_strdup(to);
+    forward->port = port;
+    g_ptr_array_add(host->forwards, forward);
 }
 
 void
@@ -45,6 +63,7 @@ live_host_free(LiveHost *host)
     g_free(host->name);
     g_free(host->logs);
     g_free(host->reason);
+    g_ptr_array_unref(host->forwards);
     g_free(host);
 }
 
@@ -106,6 +125,20 @@ set_string(JsonObject *object, const char *member, const char *value)
         json_object_set_string_member(object, member, value);
 }
 
+static JsonArray *
+forwards_to_json(const LiveHost *host)
+{
+    JsonArray *array = json_array_new();
+    for (guint i = 0; i < host->forwards->len; i++) {
+        const LiveForward *forward = host->forwards->pdata[i];
+        JsonObject *object = json_object_new();
+        set_string(object, "to", forward->to);
+        json_object_set_int_member(object, "port", forward->port);
+        json_array_add_object_element(array, object);
+    }
+    return array;
+}
+
 static JsonObject *
 host_to_json(const LiveHost *host)
 {
@@ -117,6 +150,8 @@ host_to_json(const LiveHost *host)
         json_object_set_int_member(object, "pid", host->pid);
     set_string(object, "logs", host->logs);
     set_string(object, "reason", host->reason);
+    if (host->forwards->len > 0)
+        json_object_set_array_member(object, "forwards", forwards_to_json(host));
     return object;
 }
 
@@ -142,6 +177,22 @@ live_lab_to_json(const LiveLab *lab)
     return node;
 }
 
+static void
+take_forwards(LiveHost *host, JsonObject *object)
+{
+    JsonNode *node = json_object_get_member(object, "forwards");
+    JsonArray *array =
+        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    for (guint i = 0; array && i < json_array_get_length(array); i++) {
+        JsonNode *one = json_array_get_element(array, i);
+        JsonObject *forward =
+            JSON_NODE_HOLDS_OBJECT(one) ? json_node_get_object(one) : NULL;
+        const char *to = forward ? json_line_string(forward, "to") : NULL;
+        if (to)
+            live_host_add_forward(host, to, (int)json_line_int(forward, "port", 0));
+    }
+}
+
 /* NULL: it has no name, or a state that there is not. */
 static LiveHost *
 host_from_json(JsonObject *object)
@@ -158,6 +209,7 @@ host_from_json(JsonObject *object)
         host->pid = pid > 0 && pid <= G_MAXINT ? (int)pid : 0;
         host->logs = g_strdup(json_line_string(object, "logs"));
         host->reason = g_strdup(json_line_string(object, "reason"));
+        take_forwards(host, object);
         return host;
     }
     return NULL;

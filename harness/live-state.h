@@ -20,16 +20,23 @@ typedef enum {
 const char *live_host_state_name(LiveHostState state);
 
 typedef struct {
+    char *to; /* of the machine: "127.0.0.1:2222" */
+    int port; /* of the host */
+} LiveForward;
+
+typedef struct {
     char *name;
     LiveHostState state;
-    gint64 since_s; /* in this state, of the day */
-    int pid;        /* of the emulator, or 0 */
-    char *logs;     /* the folder, or NULL */
-    char *reason;   /* why it failed, or NULL */
+    gint64 since_s;      /* in this state, of the day */
+    int pid;             /* of the emulator, or 0 */
+    char *logs;          /* the folder, or NULL */
+    char *reason;        /* why it failed, or NULL */
+    GPtrArray *forwards; /* LiveForward: ports of the machine that are its */
 } LiveHost;
 
 LiveHost *live_host_new(const char *name);
 void live_host_free(LiveHost *host);
+void live_host_add_forward(LiveHost *host, const char *to, int port);
 /* A new state since now; REASON or NULL. */
 void live_host_set(LiveHost *host, LiveHostState state, const char *reason);
 

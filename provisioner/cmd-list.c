@@ -75,6 +75,17 @@ time_text(gint64 since_s)
 }
 
 static void
+print_ways_in(const char *name, const LiveHost *host)
+{
+    printf("  hostbed exec %s", name);
+    for (guint i = 0; i < host->forwards->len; i++) {
+        const LiveForward *forward = host->forwards->pdata[i];
+        printf("; %s is its port %d", forward->to, forward->port);
+    }
+    printf("\n");
+}
+
+static void
 print_host(const GPtrArray *labs, const LiveLab *lab, const LiveHost *host)
 {
     g_autofree char *whole = g_strconcat(lab->name, "/", host->name, NULL);
@@ -93,7 +104,7 @@ print_host(const GPtrArray *labs, const LiveLab *lab, const LiveHost *host)
     else if (host->state == LIVE_OFF)
         printf("  hostbed power %s on\n", name);
     else if (host->state == LIVE_UP)
-        printf("  hostbed exec %s\n", name);
+        print_ways_in(name, host);
     else
         printf("\n");
 }

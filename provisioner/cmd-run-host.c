@@ -6,6 +6,7 @@
 
 #include "boot-warm.h"
 #include "emit.h"
+#include "lab-boot.h"
 #include "wrap.h"
 
 /* ---- the command
@@ -161,6 +162,17 @@ tell_warm(BootWarmKind kind, const char *text, gpointer user_data)
     fprintf(stderr, "hostbed: %s%s\n", is_warning ? "warning: " : "", text);
 }
 
+/* What leads out of the host's networks belongs to them as one. */
+static Boot *
+boot_led_out(RunSession *session, const BootOptions *options, LabBoot **lab,
+             GError **error)
+{
+    if (session->options->warm)
+        tell_warm(BOOT_WARM_NOTE, "no template, since its networks lead out", session);
+    *lab = lab_boot(options, NULL, error);
+    return *lab ? lab_boot_own(*lab) : NULL;
+}
+
 /* ---- the host
  * --------------------------------------------------------------------------------------
  */
@@ -192,8 +204,12 @@ run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel a
     };
     GuestExit result = {0};
     g_autoptr(GError) error = NULL;
-    session->boot = options->warm ? boot_warm(&boot_options, tell_warm, &error)
-                                  : boot_host(&boot_options, &error);
+    LabBoot *lab = NULL;
+    if (plan->uplinks->len > 0)
+        session->boot = boot_led_out(session, &boot_options, &lab, &error);
+    else
+        session->boot = options->warm ? boot_warm(&boot_options, tell_warm, &error)
+                                      : boot_host(&boot_options, &error);
     if (session->boot) {
         session->guest = session->boot->guest;
         run_clear_progress(session);
@@ -203,7 +219,11 @@ run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel a
             collect(session, &result, &error);
         if (options->capture)
             tell_captured(plan, session->boot->log_dir);
-        g_clear_pointer(&session->boot, boot_free);
+        if (lab)
+            session->boot = NULL;
+        else
+            g_clear_pointer(&session->boot, boot_free);
+        lab_boot_free(lab);
     }
     if (error ? error->code != HB_INTERRUPTED : result.timed_out)
         session->keep_logs = TRUE;

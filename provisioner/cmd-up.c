@@ -236,6 +236,15 @@ on_event(const char *event, const char *text, gpointer user_data)
 }
 
 static void
+tell_forwards(const LiveHost *host, const char *name)
+{
+    for (guint i = 0; i < host->forwards->len; i++) {
+        const LiveForward *forward = host->forwards->pdata[i];
+        printf("  %s is port %d of %s\n", forward->to, forward->port, name);
+    }
+}
+
+static void
 tell_up(Up *up, gboolean already)
 {
     g_autoptr(GPtrArray) labs = live_lab_read_all(NULL);
@@ -248,6 +257,7 @@ tell_up(Up *up, gboolean already)
     for (guint i = 0; lab && i < lab->hosts->len; i++) {
         g_autofree char *name = live_name_of(labs, lab, lab->hosts->pdata[i]);
         printf("  hostbed exec %s -- COMMAND\n", name);
+        tell_forwards(lab->hosts->pdata[i], name);
     }
     printf("  hostbed down %s\n", up->name);
 }

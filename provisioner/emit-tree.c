@@ -326,6 +326,7 @@ emit_tree(const Plan *plan, GString *out)
     append_table(out, emit_distances(plan));
     append_table(out, emit_attributes(plan));
     append_table(out, emit_names(plan));
+    append_table(out, emit_uplinks(plan));
     g_string_free(drawing.stem, TRUE);
     g_ptr_array_unref(drawing.rows);
 }

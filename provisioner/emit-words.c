@@ -237,3 +237,36 @@ emit_names(const Plan *plan)
     }
     return g_string_free(out, FALSE);
 }
+
+static void
+append_passages(GString *out, const Plan *plan, const PlanUplink *uplink)
+{
+    for (guint i = 0; i < uplink->services->len; i++) {
+        const PlanPassage *service = uplink->services->pdata[i];
+        g_string_append_printf(out, "  %s:%d on %s is %s of the machine\n", uplink->door,
+                               service->port, uplink->network, service->to);
+    }
+    for (guint i = 0; i < uplink->forwards->len; i++) {
+        const PlanPassage *forward = uplink->forwards->pdata[i];
+        if (g_str_equal(forward->host, plan->host_id))
+            g_string_append_printf(out, "  %s of the machine is port %d here\n",
+                                   forward->to, forward->port);
+    }
+}
+
+char *
+emit_uplinks(const Plan *plan)
+{
+    if (plan->uplinks->len == 0)
+        return NULL;
+    GString *out = g_string_new("What leads out of its networks and into them\n");
+    for (guint i = 0; i < plan->uplinks->len; i++) {
+        const PlanUplink *uplink = plan->uplinks->pdata[i];
+        if (uplink->nat)
+            g_string_append_printf(out, "  all outside by %s and %s of %s, names by %s\n",
+                                   uplink->ipv4, uplink->ipv6, uplink->network,
+                                   uplink->dns);
+        append_passages(out, plan, uplink);
+    }
+    return g_string_free(out, FALSE);
+}

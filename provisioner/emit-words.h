@@ -34,3 +34,5 @@ char *emit_host_detail(const Plan *plan);
 char *emit_distances(const Plan *plan);
 char *emit_attributes(const Plan *plan);
 char *emit_names(const Plan *plan);
+/* What leads out of its networks and into them. */
+char *emit_uplinks(const Plan *plan);

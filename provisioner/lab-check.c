@@ -59,9 +59,45 @@ check_networks(LabCheck *check)
     }
 }
 
+/* Of PASSAGES, those that have the place of another one. */
+static void
+check_passages(LabCheck *check, const GPtrArray *passages, GHashTable *seen,
+               gboolean by_port)
+{
+    for (guint i = 0; i < passages->len; i++) {
+        const LabPassage *passage = passages->pdata[i];
+        g_autofree char *place =
+            by_port ? g_strdup_printf("port %d", passage->port) : g_strdup(passage->to);
+        if (!g_hash_table_contains(seen, place))
+            g_hash_table_add(seen, g_steal_pointer(&place));
+        else
+            lab_check_say(check, passage->pos, "%s leads elsewhere already; take another",
+                          place);
+    }
+}
+
+static void
+check_uplinks(LabCheck *check)
+{
+    g_autoptr(GHashTable) taken =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < check->lab->networks->len; i++) {
+        const LabNetwork *network = check->lab->networks->pdata[i];
+        g_autoptr(GHashTable) ports =
+            g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        check_passages(check, network->services, ports, TRUE);
+        check_passages(check, network->forwards, taken, FALSE);
+        if (network->has_uplink && network->nat != LAB_ON && network->services->len == 0)
+            lab_check_say(check, network->uplink_pos,
+                          "the uplink leads nowhere; write a <service>, or nat='on' for "
+                          "all that is outside");
+    }
+}
+
 static const LabCheckRow lab_checks[] = {
     {"host-name", check_host_names, LAB_PART_LAB | LAB_PART_HOST},
     {"network", check_networks, LAB_PART_NETWORKS},
+    {"uplink", check_uplinks, LAB_PART_NETWORKS},
     {NULL},
 };
 

@@ -93,9 +93,31 @@ lab_cpu_feature_free(LabCpuFeature *feature)
 }
 
 static void
+passage_free(gpointer data)
+{
+    LabPassage *passage = data;
+    g_free(passage->host);
+    g_free(passage->to);
+    g_free(passage);
+}
+
+LabNetwork *
+lab_network_new(const char *id)
+{
+    LabNetwork *network = g_new0(LabNetwork, 1);
+    network->id = g_strdup(id);
+    network->ipv4.bits = network->ipv6.bits = LAB_AUTO;
+    network->services = g_ptr_array_new_with_free_func(passage_free);
+    network->forwards = g_ptr_array_new_with_free_func(passage_free);
+    return network;
+}
+
+static void
 network_free(LabNetwork *network)
 {
     g_free(network->id);
+    g_ptr_array_unref(network->services);
+    g_ptr_array_unref(network->forwards);
     g_free(network);
 }
 

@@ -256,10 +256,23 @@ typedef struct {
     int bits;         /* LAB_AUTO: none was given */
 } LabPrefix;
 
+/* A port that leads out of a network, or into it. */
+typedef struct {
+    FilePos pos;
+    char *host; /* of <forward>: id of a host; else NULL */
+    int port;   /* on the network */
+    char *to;   /* of the machine: "127.0.0.1:5432", "[::1]:5432" */
+} LabPassage;
+
 typedef struct {
     FilePos pos;
     char *id;
     LabPrefix ipv4, ipv6;
+    gboolean has_uplink;
+    FilePos uplink_pos;
+    LabSwitch nat;       /* everything outside is to be reached */
+    GPtrArray *services; /* LabPassage: what of the machine is to be reached */
+    GPtrArray *forwards; /* LabPassage: what the machine is to reach */
 } LabNetwork;
 
 typedef struct {
@@ -280,6 +293,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Lab, lab_free)
 Lab *lab_new(const char *name);
 LabHost *lab_host_new(const char *id);
 LabCell *lab_cell_new(const char *id);
+LabNetwork *lab_network_new(const char *id);
 LabNode *lab_node_new(LabKind kind, const char *id);
 void lab_host_free(LabHost *host);
 void lab_cell_free(LabCell *cell);

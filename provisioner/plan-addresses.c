@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Networks that join several hosts: which hosts they join, the addresses of NICs on them,
- * and by what names hosts know each other. A network whose NICs are all in one host is a
- * wire for tests and gets none, so that nothing passes on it but what a test sends.
+ * and by what names hosts know each other. A network whose NICs are all in one host,
+ * without an uplink, is a wire for tests and gets none, so that nothing passes on it but
+ * what a test sends.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -57,7 +58,8 @@ find_nics(Joint *joint, const GPtrArray *plans)
         add_nics(joint, plans->pdata[i], FALSE);
     for (guint i = 0; i < plans->len; i++)
         add_nics(joint, plans->pdata[i], TRUE);
-    joint->joins = g_hash_table_size(joint->first) > 1;
+    joint->joins =
+        g_hash_table_size(joint->first) > (plan_has_uplink(joint->network) ? 0 : 1);
 }
 
 /* The first NIC of PLAN's host there, or NULL. */
@@ -105,7 +107,8 @@ default_prefix(guint number, gboolean ipv6)
 }
 
 static void
-choose_prefix(const GArray *joints, Joint *joint, guint number, gboolean ipv6)
+choose_prefix(const GArray *joints, Joint *joint, guint number, gboolean ipv6,
+              Findings *findings)
 {
     LabPrefix *prefix = ipv6 ? &joint->ipv6 : &joint->ipv4;
     if (prefix->bits != LAB_AUTO || !joint->joins)
@@ -117,6 +120,10 @@ choose_prefix(const GArray *joints, Joint *joint, guint number, gboolean ipv6)
             return;
         }
     }
+    findings_add(findings, FINDING_ERROR, joint->network->pos, "network",
+                 "other networks have all %s addresses that network '%s' could get; "
+                 "write %s for it",
+                 ipv6 ? "IPv6" : "IPv4", joint->network->id, ipv6 ? "ipv6" : "ipv4");
 }
 
 static void
@@ -134,10 +141,10 @@ check_written(const GArray *joints, Joint *joint, gboolean ipv6, Findings *findi
  * ---------------------------------------------------------------------------------------
  */
 
-/* That of the NIC NUMBER, from 1. Only the last four bytes count: longer prefixes have
- * room for more NICs than a lab may have. */
-static char *
-address_text(const LabPrefix *prefix, int family, guint number)
+/* Only the last four bytes count: longer prefixes have room for more NICs than a lab may
+ * have. */
+char *
+plan_address_text(const LabPrefix *prefix, int family, guint number)
 {
     guint8 bytes[16], *last = bytes + (family == AF_INET ? 0 : 12);
     char text[INET6_ADDRSTRLEN];
@@ -148,6 +155,12 @@ address_text(const LabPrefix *prefix, int family, guint number)
     memcpy(last, &value, sizeof value);
     return g_strdup_printf("%s/%d", inet_ntop(family, bytes, text, sizeof text),
                            prefix->bits);
+}
+
+static gboolean
+has_prefixes(const Joint *joint)
+{
+    return joint->ipv4.bits != LAB_AUTO && joint->ipv6.bits != LAB_AUTO;
 }
 
 static gboolean
@@ -164,12 +177,14 @@ joins_few(const Joint *joint, Findings *findings)
     return FALSE;
 }
 
-/* Neither the first address nor, of IPv4, the last one is a host's. */
+/* Neither the first address nor, of IPv4, the last one is a host's; nor those of an
+ * uplink. */
 static gboolean
 has_room(const Joint *joint, Findings *findings)
 {
     const int free_bits = MIN(32 - joint->ipv4.bits, 128 - joint->ipv6.bits);
-    const gint64 room = ((gint64)1 << MIN(free_bits, 30)) - 2;
+    const guint reserved = plan_has_uplink(joint->network) ? PLAN_UPLINK_ADDRESSES : 0;
+    const gint64 room = ((gint64)1 << MIN(free_bits, reserved ? 16 : 30)) - 2 - reserved;
     if (joint->nics->len <= room)
         return TRUE;
     findings_add(findings, FINDING_ERROR, joint->network->pos, "network",
@@ -185,8 +200,8 @@ give_addresses(const Joint *joint)
 {
     for (guint i = 0; i < joint->nics->len; i++) {
         PlanFunction *function = g_array_index(joint->nics, Nic, i).function;
-        function->ipv4 = address_text(&joint->ipv4, AF_INET, i + 1);
-        function->ipv6 = address_text(&joint->ipv6, AF_INET6, i + 1);
+        function->ipv4 = plan_address_text(&joint->ipv4, AF_INET, i + 1);
+        function->ipv6 = plan_address_text(&joint->ipv6, AF_INET6, i + 1);
     }
 }
 
@@ -300,12 +315,18 @@ plan_addresses(const Lab *lab, const GPtrArray *plans, Findings *findings)
         for (int ipv6 = FALSE; ipv6 <= TRUE; ipv6++)
             check_written(joints, joint, ipv6, findings);
     }
-    for (guint i = 0; i < joints->len && findings_ok(findings); i++) {
+    gboolean may_choose = findings_ok(findings);
+    for (guint i = 0; i < joints->len && may_choose; i++) {
         Joint *joint = &g_array_index(joints, Joint, i);
         for (int ipv6 = FALSE; ipv6 <= TRUE; ipv6++)
-            choose_prefix(joints, joint, i, ipv6);
-        if (joint->joins && joins_few(joint, findings) && has_room(joint, findings))
+            choose_prefix(joints, joint, i, ipv6, findings);
+        if (joint->joins && !(has_prefixes(joint) && joins_few(joint, findings) &&
+                              has_room(joint, findings)))
+            continue;
+        if (joint->joins)
             give_addresses(joint);
+        if (plan_has_uplink(joint->network))
+            plan_uplink_add(joint->network, &joint->ipv4, &joint->ipv6, plans, findings);
     }
     for (guint i = 0; i < plans->len && findings_ok(findings); i++) {
         name_hosts(plans->pdata[i], joints, plans);

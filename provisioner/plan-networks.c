@@ -42,6 +42,17 @@ plan_joins_hosts(const Plan *plan, const char *network)
     return FALSE;
 }
 
+const PlanUplink *
+plan_uplink(const Plan *plan, const char *network)
+{
+    for (guint i = 0; i < plan->uplinks->len; i++) {
+        const PlanUplink *uplink = plan->uplinks->pdata[i];
+        if (g_str_equal(uplink->network, network))
+            return uplink;
+    }
+    return NULL;
+}
+
 GPtrArray *
 plan_peers(const Plan *plan, const GPtrArray *plans)
 {

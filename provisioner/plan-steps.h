@@ -75,6 +75,17 @@ void plan_pci(Planning *planning);
 /* ---- plan-addresses.c: of all hosts together, once each is planned: who is joined with
  * whom by networks, by what addresses and names. */
 void plan_addresses(const Lab *lab, const GPtrArray *plans, Findings *findings);
+/* The address NUMBER of PREFIX, with its length. Owned by the caller. */
+char *plan_address_text(const LabPrefix *prefix, int family, guint number);
+
+/* ---- plan-uplinks.c: what leads out of networks and into them */
+PlanUplink *plan_uplink_new(void); /* plan.c */
+gboolean plan_has_uplink(const LabNetwork *network);
+/* How many of the last addresses of a network are its uplink's. */
+#define PLAN_UPLINK_ADDRESSES 3
+/* Tells those of PLANS that are on NETWORK of its uplink, by those addresses. */
+void plan_uplink_add(const LabNetwork *network, const LabPrefix *ipv4,
+                     const LabPrefix *ipv6, const GPtrArray *plans, Findings *findings);
 
 /* ---- plan-filled.c: NICs for empty ports */
 gboolean plan_has_empty_port(const Plan *plan);

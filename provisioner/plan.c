@@ -117,6 +117,39 @@ plan_name_free(gpointer data)
 }
 
 static void
+plan_passage_free(gpointer data)
+{
+    PlanPassage *passage = data;
+    g_free(passage->to);
+    g_free(passage->host);
+    g_free(passage->guest);
+    g_free(passage);
+}
+
+PlanUplink *
+plan_uplink_new(void)
+{
+    PlanUplink *uplink = g_new0(PlanUplink, 1);
+    uplink->services = g_ptr_array_new_with_free_func(plan_passage_free);
+    uplink->forwards = g_ptr_array_new_with_free_func(plan_passage_free);
+    return uplink;
+}
+
+static void
+plan_uplink_free(gpointer data)
+{
+    PlanUplink *uplink = data;
+    g_free(uplink->network);
+    g_free(uplink->ipv4);
+    g_free(uplink->ipv6);
+    g_free(uplink->dns);
+    g_free(uplink->door);
+    g_ptr_array_unref(uplink->services);
+    g_ptr_array_unref(uplink->forwards);
+    g_free(uplink);
+}
+
+static void
 plan_cell_free(gpointer data)
 {
     PlanCell *cell = data;
@@ -176,6 +209,7 @@ plan_new(const Lab *lab, const LabHost *host, PlanBackend backend)
     plan->raw_args = g_ptr_array_new_with_free_func(g_free);
     plan->peers = g_ptr_array_new_with_free_func(g_free);
     plan->names = g_ptr_array_new_with_free_func(plan_name_free);
+    plan->uplinks = g_ptr_array_new_with_free_func(plan_uplink_free);
     return plan;
 }
 
@@ -209,6 +243,7 @@ plan_free(Plan *plan)
     g_ptr_array_unref(plan->raw_args);
     g_clear_pointer(&plan->peers, g_ptr_array_unref);
     g_clear_pointer(&plan->names, g_ptr_array_unref);
+    g_clear_pointer(&plan->uplinks, g_ptr_array_unref);
     g_free(plan->needs_kvm);
     plan_free(plan->filled);
     g_free(plan);

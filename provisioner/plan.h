@@ -148,6 +148,32 @@ typedef struct {
     char *host, *network;
 } PlanName;
 
+/* A port that leads out of a network, or into it. */
+typedef struct {
+    FilePos pos;
+    int port;    /* on the network */
+    char *to;    /* of the machine: "127.0.0.1:5432" */
+    char *host;  /* of those that lead into it: which host's it is; else NULL */
+    char *guest; /* and that host's address */
+} PlanPassage;
+
+/* What leads out of a network and into it: somebody on it who is no host. */
+typedef struct {
+    FilePos pos;
+    char *network;
+    char *ipv4, *ipv6;   /* "10.100.0.254/24": whom hosts have as gateway */
+    char *dns;           /* "10.100.0.253": whom they ask for names */
+    char *door;          /* "10.100.0.252": who has the services */
+    gboolean nat;        /* all that is outside is to be reached */
+    gboolean is_default; /* and by this one */
+    gboolean is_first;   /* of those with services; it is called "uplink" alone */
+    GPtrArray *services; /* PlanPassage */
+    GPtrArray *forwards; /* PlanPassage */
+} PlanUplink;
+
+/* What an uplink is called on its network. */
+#define PLAN_UPLINK_NAME "uplink"
+
 typedef struct Plan Plan;
 struct Plan {
     char *lab_name, *host_id;
@@ -199,9 +225,11 @@ struct Plan {
     GPtrArray *peers; /* char *: ids of the hosts that networks join with it, also by way
                        * of others, in the lab's order */
     GPtrArray *names; /* PlanName: of them and of itself, by network, as in /etc/hosts */
-    Plan *filled;     /* the same host with a NIC in each port that is empty at start and
-                       * takes a device while the host runs; NULL: it has none, or such a host
-                       * would be refused */
+    GPtrArray *uplinks; /* PlanUplink, of its networks, in the lab's order; each of them
+                         * has its own copy */
+    Plan *filled; /* the same host with a NIC in each port that is empty at start and
+                   * takes a device while the host runs; NULL: it has none, or such a host
+                   * would be refused */
 };
 
 void plan_free(Plan *plan);
@@ -244,6 +272,8 @@ GPtrArray *plan_own_networks(const Plan *plan);
  * (PlanFunction, borrowed). */
 gboolean plan_is_joined(const PlanFunction *function);
 GPtrArray *plan_joined(const Plan *plan);
+/* The uplink of the network of this name, or NULL. */
+const PlanUplink *plan_uplink(const Plan *plan, const char *network);
 /* Whether the network of this name joins PLAN's host with others. */
 gboolean plan_joins_hosts(const Plan *plan, const char *network);
 

@@ -2,7 +2,8 @@
  *
  * `hostbed-agent --join FILE`: gives the host's NICs their addresses on the networks that
  * join it with others, waits until their links are up, and writes the names of the hosts
- * there into /etc/hosts. FILE has a line for each, as wire.h says.
+ * there into /etc/hosts; and the way out of the lab, if there is one. FILE has a line for
+ * each, as wire.h says.
  */
 #include "agent.h"
 
@@ -244,6 +245,10 @@ obey_line(Join *join, char *line)
         snprintf(join->names + used, sizeof join->names - used, "%s\n", line + 5);
         return true;
     }
+    if (sscanf(line, "route %63s %63s", ipv4, ipv6) == 2)
+        return join_route(ipv4, ipv6);
+    if (sscanf(line, "dns %63s", ipv4) == 1)
+        return join_dns(join->root, ipv4);
     if (sscanf(line, "nic %63s %63s %63s", function, ipv4, ipv6) == 3 &&
         join->count < sizeof join->interfaces / sizeof join->interfaces[0])
         return join_nic(join, function, ipv4, ipv6);

@@ -128,6 +128,8 @@ typedef enum {
  *
  *     nic ADDRESS IPV4/LENGTH IPV6/LENGTH      ADDRESS as of PCI: 0000:b5:00.0
  *     name ADDRESS NAME…                       as /etc/hosts has it
+ *     route IPV4 IPV6                          where all else is to be sent, if anywhere
+ *     dns ADDRESS                              whom to ask for other names
  */
 #define HB_JOIN_PATH "/run/hostbed/joined"
 /* The status that the script of <first-boot> ended with, if not 0. */

@@ -144,6 +144,7 @@ states_are_read_as_they_were_written(void **state)
     g_ptr_array_add(lab->hosts, live_host_new("other"));
     LiveHost *other = lab->hosts->pdata[1];
     other->pid = 4712;
+    live_host_add_forward(other, "127.0.0.1:2222", 22);
     live_host_set(other, LIVE_FAILED, "it\npanicked");
     g_autoptr(JsonNode) node = live_lab_to_json(lab);
     g_autofree char *text = json_to_string(node, TRUE);
@@ -157,6 +158,9 @@ states_are_read_as_they_were_written(void **state)
     assert_int_equal(host->state, LIVE_FAILED);
     assert_int_equal(host->pid, 0);
     assert_string_equal(host->reason, "it\npanicked");
+    assert_int_equal(host->forwards->len, 1);
+    assert_string_equal(((LiveForward *)host->forwards->pdata[0])->to, "127.0.0.1:2222");
+    assert_int_equal(((LiveForward *)host->forwards->pdata[0])->port, 22);
     assert_int_equal(live_lab_host(read, "one")->state, LIVE_STARTING);
 }
 
@@ -179,6 +183,11 @@ what_is_no_state_is_none(void **state)
     g_autoptr(LiveLab) lab = live_lab_parse(least, strlen(least));
     assert_non_null(lab);
     assert_int_equal(lab->pid, 0);
+    static const char odd[] =
+        "{\"lab\": \"a\", \"hosts\": [{\"host\": \"b\", \"state\": \"up\", "
+        "\"forwards\": [1, {}, {\"to\": 2}, {\"to\": \"x\", \"port\": []}]}]}";
+    g_autoptr(LiveLab) forwards = live_lab_parse(odd, strlen(odd));
+    assert_int_equal(((LiveHost *)forwards->hosts->pdata[0])->forwards->len, 1);
 }
 
 /* ---- folders

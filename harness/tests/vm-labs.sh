@@ -11,6 +11,7 @@ may_be_unsupported() { # LAB EMULATOR-VERSION
     case "$1 $2" in
     "igb 7."* | "igb-vfs 7."* | "nested-igb 7."* | "device-only-cell 7."*) return 0 ;; # the device came later
     "efi "*) [ ! -e /usr/share/OVMF ] && [ ! -e /usr/share/edk2 ] ;; # a package of its own
+    "uplink "*) [ ! -x "$build_dir/harness/hostbed-uplink" ] ;; # libslirp
     "iommu-virtio "*) return 0 ;;                   # the kernel may lack CONFIG_VIRTIO_IOMMU
     *) return 1 ;;
     esac

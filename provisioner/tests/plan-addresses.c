@@ -150,6 +150,71 @@ what_has_no_room_is_refused(void **state)
     cmocka_unit_test_setup_teardown(name, fixture_emulator_setup,                        \
                                     fixture_emulator_teardown)
 
+static void
+what_has_all_addresses_leaves_none(void **state)
+{
+    g_autofree char *why = NULL;
+    g_autoptr(GPtrArray) plans =
+        plan_text(*state,
+                  LAB("<network id='a'/><network id='b' ipv4='10.0.0.0/8'/>" HOST(
+                      "x", "<nic network='a'/><nic network='b'/>")
+                          HOST("y", "<nic network='a'/><nic network='b'/>")),
+                  &why);
+    assert_null(plans);
+    assert_non_null(strstr(why, "other networks have all IPv4 addresses that network 'a' "
+                                "could get; write ipv4 for it"));
+}
+
+/* With an uplink one host is enough; its addresses are the last three. */
+static void
+uplinks_have_the_last_addresses(void **state)
+{
+    g_autoptr(GPtrArray) plans = plan_text(
+        *state,
+        LAB("<network id='a'><uplink nat='on'/></network>"
+            "<network id='b' ipv4='11.0.0.0/8' ipv6='fd00:1::/120'><uplink><service "
+            "port='80' to='[::1]:8080'/></uplink>"
+            "<forward host='x' port='22' to='127.0.0.1:2222'/></network>"
+            "<network id='c'/>" HOST("x", "<nic network='a'/><nic network='b'/>")
+                HOST("y", "<nic network='a'/><nic network='c'/>") HOST("z", "")),
+        NULL);
+    assert_non_null(plans);
+    const Plan *x = plans->pdata[0], *y = plans->pdata[1], *z = plans->pdata[2];
+    assert_string_equal(nic(plans, 0, "nic1")->ipv4, "11.0.0.1/8");
+    assert_int_equal(x->uplinks->len, 2);
+    const PlanUplink *wide = plan_uplink(x, "a"), *close = plan_uplink(x, "b");
+    assert_string_equal(wide->ipv4, "10.100.0.254/24");
+    assert_string_equal(wide->ipv6, "fd00:6862::fffe/64");
+    assert_string_equal(wide->dns, "10.100.0.253");
+    assert_string_equal(wide->door, "10.100.0.252");
+    assert_true(wide->nat && wide->is_default && !wide->is_first);
+    assert_string_equal(close->ipv4, "11.0.255.254/8");
+    assert_string_equal(close->ipv6, "fd00:1::fe/120");
+    assert_true(!close->nat && !close->is_default && close->is_first);
+    const PlanPassage *forward = close->forwards->pdata[0];
+    assert_string_equal(forward->guest, "11.0.0.1");
+    assert_int_equal(y->uplinks->len, 1);
+    assert_null(plan_uplink(y, "c"));
+    assert_null(nic(plans, 1, "nic1")->ipv4); /* nobody else is there */
+    assert_int_equal(z->uplinks->len, 0);
+}
+
+/* 8 addresses, of which the network, all, and the uplink's three are no hosts'. */
+static void
+uplinks_take_room(void **state)
+{
+#define NARROW(count)                                                                    \
+    LAB("<network id='a' ipv4='10.0.0.0/29'><uplink nat='on'/></network>" HOST(          \
+        "x", "<nic network='a' count='" count "'/>"))
+    g_autofree char *why = NULL;
+    g_autoptr(GPtrArray) three = plan_text(*state, NARROW("3"), NULL);
+    g_autoptr(GPtrArray) four = plan_text(*state, NARROW("4"), &why);
+    assert_non_null(three);
+    assert_string_equal(plan_uplink(three->pdata[0], "a")->door, "10.0.0.4");
+    assert_null(four);
+    assert_non_null(strstr(why, "has 4 NICs and virtual functions, and addresses for 3"));
+}
+
 int
 main(void)
 {
@@ -159,6 +224,9 @@ main(void)
         TEST(hosts_know_those_they_can_reach),
         TEST(written_prefixes_are_kept_free),
         TEST(what_has_no_room_is_refused),
+        TEST(what_has_all_addresses_leaves_none),
+        TEST(uplinks_have_the_last_addresses),
+        TEST(uplinks_take_room),
     };
     return cmocka_run_group_tests_name("plan-addresses", tests, NULL, NULL);
 }
