@@ -9,6 +9,7 @@
 
 typedef struct {
     const BootOptions *options;
+    const GPtrArray *peers; /* or NULL */
     BootWarmTell tell;
 } Warm;
 
@@ -49,22 +50,23 @@ give_up_kept(const Warm *warm, const LabTemplate *template, const char *trouble,
         lab_template_forget(template);
 }
 
-/* A clone of the template that is kept. NULL: there is none that lives; without ERROR one
+/* Clones of the template that is kept. NULL: there is none that lives; without ERROR one
  * is to be made. */
-static Boot *
+static LabBoot *
 clone_kept(const Warm *warm, GError **error)
 {
     const BootOptions *options = warm->options;
     g_autofree char *trouble = NULL;
     g_autoptr(GError) reason = NULL;
-    g_autoptr(LabTemplate) template = lab_template_kept(options, NULL, NULL, &trouble);
-    Boot *boot = template ? template_clone(lab_template_single(template),
-                                           options->log_dir, options->interrupt, &reason)
-                          : NULL;
-    if (boot)
+    g_autoptr(LabTemplate) template =
+        lab_template_kept(options, warm->peers, NULL, &trouble);
+    LabBoot *lab = template ? lab_template_clone(template, FALSE, options->log_dir,
+                                                 options->interrupt, &reason)
+                            : NULL;
+    if (lab)
         tell_template(warm, template, lab_template_kept_since(template));
-    if (boot || (!template && !trouble))
-        return boot;
+    if (lab || (!template && !trouble))
+        return lab;
     if (reason && g_cancellable_is_cancelled(options->interrupt)) {
         g_propagate_error(error, g_steal_pointer(&reason));
         return NULL;
@@ -73,20 +75,20 @@ clone_kept(const Warm *warm, GError **error)
     return NULL;
 }
 
-/* Makes a template of *BOOT and keeps it; *BOOT is then a clone of it. What cannot be
+/* Makes a template of *LAB and keeps it; *LAB is then a clone of it. What cannot be
  * frozen or kept serves all the same. */
 static void
-freeze_and_keep(const Warm *warm, Boot **boot, GError **error)
+freeze_and_keep(const Warm *warm, LabBoot **lab, GError **error)
 {
     g_autoptr(GError) reason = NULL;
-    g_autofree char *log_dir = g_build_filename((*boot)->log_dir, "clone", NULL);
+    g_autofree char *log_dir =
+        g_build_filename(lab_boot_own(*lab)->log_dir, "clone", NULL);
     boot_step(warm->options, "keeping the template");
-    Template *frozen = template_freeze(boot, &reason);
-    if (!frozen && !*boot) {
+    g_autoptr(LabTemplate) template = lab_boot_freeze(lab, &reason);
+    if (!template && !*lab) {
         g_propagate_error(error, g_steal_pointer(&reason));
         return;
     }
-    g_autoptr(LabTemplate) template = frozen ? lab_template_of(frozen) : NULL;
     if (!template || !lab_template_keep(template, NULL, &reason))
         tell(warm, BOOT_WARM_WARNING, "the host is not kept: %s", reason->message);
     else
@@ -94,27 +96,39 @@ freeze_and_keep(const Warm *warm, Boot **boot, GError **error)
     if (!template)
         return;
     mkdir(log_dir, 0700);
-    *boot = template_clone(frozen, log_dir, warm->options->interrupt, error);
+    *lab = lab_template_clone(template, FALSE, log_dir, warm->options->interrupt, error);
+}
+
+LabBoot *
+lab_warm(const BootOptions *options, const GPtrArray *peers, BootWarmTell tell_it,
+         GError **error)
+{
+    /* For any command, so that more of them find the same template. */
+    BootOptions warm_options = *options;
+    warm_options.tools = warm_options.freezable = warm_options.keep = TRUE;
+    const Warm warm = {&warm_options, peers, tell_it};
+    g_autoptr(GError) failure = NULL;
+    boot_step(options, "looking for a template");
+    LabBoot *lab = clone_kept(&warm, &failure);
+    if (failure) {
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    if (lab)
+        return lab;
+    lab = lab_boot(&warm_options, peers, error);
+    if (lab)
+        freeze_and_keep(&warm, &lab, error);
+    return lab;
 }
 
 Boot *
 boot_warm(const BootOptions *options, BootWarmTell tell_it, GError **error)
 {
-    /* For any command, so that more of them find the same template. */
-    BootOptions warm_options = *options;
-    warm_options.tools = warm_options.freezable = warm_options.keep = TRUE;
-    const Warm warm = {&warm_options, tell_it};
-    g_autoptr(GError) failure = NULL;
-    boot_step(options, "looking for a template");
-    Boot *boot = clone_kept(&warm, &failure);
-    if (failure) {
-        g_propagate_error(error, g_steal_pointer(&failure));
+    LabBoot *lab = lab_warm(options, NULL, tell_it, error);
+    if (!lab)
         return NULL;
-    }
-    if (boot)
-        return boot;
-    boot = boot_host(&warm_options, error);
-    if (boot)
-        freeze_and_keep(&warm, &boot, error);
+    Boot *boot = g_ptr_array_steal_index(lab->boots, 0);
+    lab_boot_free(lab);
     return boot;
 }

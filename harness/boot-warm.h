@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A host in a fraction of a second: a clone of the template that is kept of such a host.
- * Where there is none, the host is started, frozen, and kept for the next time.
+ * Hosts in a fraction of a second: clones of the template that is kept of such hosts.
+ * Where there is none, they are started, frozen, and kept for the next time.
  */
 #pragma once
 
-#include "boot.h"
+#include "lab-boot.h"
 
 typedef enum {
     BOOT_WARM_NOTE,    /* for a person, or who asks for all there is to know */
@@ -17,3 +17,6 @@ typedef void (*BootWarmTell)(BootWarmKind kind, const char *text, gpointer user_
 
 /* As boot_host(); TELL gets the USER_DATA of OPTIONS. */
 Boot *boot_warm(const BootOptions *options, BootWarmTell tell, GError **error);
+/* As lab_boot(), of hosts that networks join. */
+LabBoot *lab_warm(const BootOptions *options, const GPtrArray *peers, BootWarmTell tell,
+                  GError **error);

@@ -47,6 +47,7 @@ typedef struct {
                              * it goes on with unless its image is another now; or NULL */
     gboolean freezable;     /* its memory is such that a template can be made of it */
     gboolean keep;          /* and that will be kept */
+    gboolean peers_alike; /* the hosts that networks join with it have all that it has */
     const char *cmdline_extra; /* or NULL */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */

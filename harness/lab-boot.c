@@ -204,12 +204,15 @@ lab_boot_join(Boot *boot, GError **error)
 /* ---- the start
  * ----------------------------------------------------------------------------------- */
 
-/* What a peer needs: the programs that answer suites, and none that suites use. */
+/* What a peer needs, unless it is like the others: the programs that answer suites, and
+ * none that suites use. */
 BootOptions
 lab_boot_peer_options(const BootOptions *own, const Plan *plan)
 {
     BootOptions options = *own;
     options.plan = plan;
+    if (own->peers_alike)
+        return options;
     options.programs = options.copies = options.commands = options.modules = NULL;
     options.folder = NULL;
     options.tools = options.vfio = options.kvm = options.inner = FALSE;

@@ -87,6 +87,7 @@ void
 live_host_stop(Host *host)
 {
     g_clear_pointer(&host->boot, boot_free);
+    host->is_clone = FALSE;
     live_change_forget(host);
     if (host->told)
         host->told->pid = 0;
@@ -203,8 +204,8 @@ on_warm(BootWarmKind kind, const char *text, gpointer user_data)
     live_host_warn(user_data, kind == BOOT_WARM_WARNING ? "warning" : "step", text);
 }
 
-static gboolean
-make_log_dir(Host *host, GError **error)
+gboolean
+live_host_make_log_dir(Host *host, GError **error)
 {
     host->starts++;
     g_autofree char *name =
@@ -221,8 +222,8 @@ make_log_dir(Host *host, GError **error)
     return FALSE;
 }
 
-static BootOptions
-boot_options(Host *host)
+BootOptions
+live_host_boot_options(Host *host)
 {
     const LiveServeOptions *options = host->server->options;
     return (BootOptions){
@@ -243,8 +244,8 @@ boot_options(Host *host)
     };
 }
 
-static gboolean
-is_joined(const Host *host)
+gboolean
+live_host_is_joined(const Host *host)
 {
     g_autoptr(GPtrArray) nics = plan_joined(host->plan);
     return host->server->segments && nics->len > 0;
@@ -255,19 +256,20 @@ is_joined(const Host *host)
 static gboolean
 is_warm(const Host *host)
 {
-    return host->server->options->warm && !is_joined(host) && !host->disk_fds;
+    return host->server->options->warm && !live_host_is_joined(host) && !host->disk_fds;
 }
 
 static gboolean
 begin(Host *host, GError **error)
 {
-    if (!make_log_dir(host, error))
+    if (host->boot)
+        return TRUE; /* it came with others */
+    if (!live_host_make_log_dir(host, error))
         return FALSE;
-    const BootOptions options = boot_options(host);
-    if (host->server->options->warm && is_joined(host))
-        live_host_step("no template, since networks join it", host);
-    host->boot =
-        is_warm(host) ? boot_warm(&options, on_warm, error) : boot_begin(&options, error);
+    const BootOptions options = live_host_boot_options(host);
+    host->is_clone = is_warm(host);
+    host->boot = host->is_clone ? boot_warm(&options, on_warm, error)
+                                : boot_begin(&options, error);
     if (!host->boot)
         return FALSE;
     host->told->pid = machine_pid(host->boot->machine);
@@ -277,9 +279,9 @@ begin(Host *host, GError **error)
 static gboolean
 meet(Host *host, GError **error)
 {
-    const BootOptions options = boot_options(host);
+    const BootOptions options = live_host_boot_options(host);
     const char *trouble;
-    if (!is_warm(host) && !boot_meet(host->boot, &options, error))
+    if (!host->is_clone && !boot_meet(host->boot, &options, error))
         return FALSE;
     host->told->pid = machine_pid(host->boot->machine);
     g_free(host->told->logs);
@@ -297,7 +299,8 @@ meet(Host *host, GError **error)
 static gboolean
 join(Host *host, GError **error)
 {
-    return !is_joined(host) || lab_boot_join(host->boot, error);
+    return host->is_clone || !live_host_is_joined(host) ||
+           lab_boot_join(host->boot, error);
 }
 
 /* Those that are up hear of those that come. One that stands still would not answer. */
@@ -307,7 +310,7 @@ let_in(const LiveServer *server, GError **error)
     g_autoptr(GPtrArray) boots = g_ptr_array_new();
     for (guint i = 0; i < server->hosts->len; i++) {
         Host *host = server->hosts->pdata[i];
-        if (host->boot && is_joined(host) && host->told->state != LIVE_PAUSED &&
+        if (host->boot && live_host_is_joined(host) && host->told->state != LIVE_PAUSED &&
             !live_host_has_ended(host))
             g_ptr_array_add(boots, host->boot);
     }
@@ -451,7 +454,7 @@ live_host_start_wanted(LiveServer *server)
     server->starting = TRUE;
     live_server_write(server);
     gboolean ok = lead_out(server, &error) && check_memory(server, hosts, &error) &&
-                  do_all(hosts, begin, &error);
+                  live_warm_joined(server, hosts, &error) && do_all(hosts, begin, &error);
     live_server_write(server);
     ok = ok && do_all(hosts, meet, &error) && do_all(hosts, join, &error) &&
          let_in(server, &error) && do_all(hosts, live_host_check, &error);

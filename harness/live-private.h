@@ -29,7 +29,8 @@ typedef struct {
     Boot *boot;           /* NULL: it does not run */
     guint starts;
     char *log_dir;
-    gboolean wanted; /* to be started */
+    gboolean wanted;   /* to be started */
+    gboolean is_clone; /* of a template: it has said hello, and has its addresses */
 } Host;
 
 /* Who is connected. */
@@ -89,6 +90,18 @@ void live_host_drop(Host *host);
 void live_host_step(const char *what, gpointer host);
 /* EVENT ("warning", "difference") for the log, and for those who wait for hosts. */
 void live_host_warn(Host *host, const char *event, const char *text);
+
+/* Whether networks join it with others, or lead out. */
+gboolean live_host_is_joined(const Host *host);
+/* A new folder for the logs of its next start; and what that takes. */
+gboolean live_host_make_log_dir(Host *host, GError **error);
+BootOptions live_host_boot_options(Host *host);
+
+/* ---- live-warm.c */
+
+/* Of HOSTS (Host), which are to be started, those that networks join run afterwards, if
+ * they can all be clones of a template that is kept; else none of them. */
+gboolean live_warm_joined(LiveServer *server, const GPtrArray *hosts, GError **error);
 
 /* ---- live-check.c */
 

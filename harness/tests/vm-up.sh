@@ -224,6 +224,33 @@ is "another beside it by another name" "$? $(hostbed exec other -- echo there)" 
 hostbed down --all >"$out"
 is "all go down at once" "$? $(wc -l <"$out")" "0 2"
 
+# ---- clones of hosts that networks join
+two=$source_dir/topologies/two-computes.xml
+up --warm -v "$two"
+is "a lab whose networks join its hosts comes up, and its template is kept" $? 0
+has "as one" "$err" "template of two-computes/compute0: made now, and kept as"
+hostbed exec compute1 -- ping -c 1 -w 20 compute0 >"$out" 2>&1
+is "its hosts reach each other" $? 0
+up --warm -v --name copy "$two"
+has "a copy of it comes up of clones" "$err" "template of two-computes/compute0: kept since"
+is "which have each its name" "$(hostbed exec copy/compute0 -- hostname) $(hostbed exec copy/compute1 -- hostname)" \
+    "compute0 compute1"
+hostbed exec copy/compute0 -- ping -c 1 -w 20 compute1 >"$out" 2>&1
+is "and reach each other" $? 0
+hostbed exec two-computes/compute1 -- ip link set eth0 down
+hostbed exec two-computes/compute1 -- ip link set eth1 down
+hostbed exec copy/compute0 -- ping -c 1 -w 20 compute1 >"$out" 2>&1
+is "but nobody of the other copy" $? 0
+hostbed verify copy/compute1 >"$out" 2>&1
+is "they are what was asked for" $? 0
+hostbed exec copy/compute1 -- poweroff -f >/dev/null 2>&1
+until hostbed list | grep -q 'copy/compute1 .* failed '; do :; done
+up --warm -v --name copy "$two"
+has "one that ended is started by itself" "$err" "no template, since hosts run that networks join it with"
+hostbed exec copy/compute1 -- ping -c 1 -w 20 compute0 >"$out" 2>&1
+is "and is back on their networks" $? 0
+hostbed down --all >/dev/null
+
 # ---- a host that is not the one that was asked for
 cat >"$tap_dir/tainted.xml" <<'X'
 <lab xmlns="urn:hostbed:lab:1" name="tainted"><host name="l1" ><cell cpus="0" memory="512 MiB"/></host></lab>
