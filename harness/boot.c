@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "libexec.h"
+#include "probes.h"
 #include "sparse.h"
 #include "template-key.h"
 
@@ -307,6 +308,8 @@ meet(Boot *boot, const BootOptions *options, GError **error)
     boot->boot_us = g_get_monotonic_time() - boot->start_us;
     machine_note(boot->machine, "the agent said HELLO after %.3f s",
                  (double)boot->boot_us / G_USEC_PER_SEC);
+    PROBE4(agent_hello, boot->recipe->plan->lab_name, boot->recipe->plan->host_id,
+           (int)machine_pid(boot->machine), boot->boot_us);
     return boot_load_modules(boot, options->modules, error);
 }
 
@@ -387,8 +390,11 @@ gboolean
 boot_meet(Boot *boot, const BootOptions *options, GError **error)
 {
     g_autoptr(GError) hang = NULL;
-    if (meet(boot, options, &hang))
+    if (meet(boot, options, &hang)) {
+        PROBE4(boot_ended, options->plan->lab_name, options->plan->host_id,
+               (int)machine_pid(boot->machine), g_get_monotonic_time() - boot->start_us);
         return TRUE;
+    }
     if (options->once || !g_error_matches(hang, HB_ERROR, HB_GUEST_HANG)) {
         g_propagate_error(error, g_steal_pointer(&hang));
         return FALSE;

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "probes.h"
+
 #define LINE_MAX_BYTES 65536
 #define LINES_MAX 65536 /* of an observation; 128 cells have some 17000 */
 #define SUBJECTS_MAX 4096
@@ -433,6 +435,15 @@ add_faults(GPtrArray *results, const char *host, const char *what, const GString
     g_ptr_array_add(results, result);
 }
 
+static int
+count_bad(const GPtrArray *results)
+{
+    int bad = 0;
+    for (guint i = 0; i < results->len; i++)
+        bad += ((const CaseResult *)results->pdata[i])->outcome != OUTCOME_PASS;
+    return bad;
+}
+
 GPtrArray *
 compare_manifest(const char *host, const char *manifest, const char *observation,
                  CompareFlags flags)
@@ -469,6 +480,7 @@ compare_manifest(const char *host, const char *manifest, const char *observation
                                 order->len - SUBJECTS_MAX);
         g_ptr_array_add(results, rest);
     }
+    PROBE3(manifest_observed, host, (int)results->len, count_bad(results));
     return results;
 }
 

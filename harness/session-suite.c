@@ -4,6 +4,7 @@
  * results.
  */
 #include "emit.h"
+#include "probes.h"
 #include "session-listen.h"
 #include "wrap.h"
 
@@ -274,9 +275,13 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
         .timeout_ms = listener.limits.suite_ms,
     };
     GuestExit end = {0};
+    PROBE3(suite_started, session->options->lab, session->options->plan->host_id,
+           suite->name);
     gboolean ran = driver->run(session->host, &command, &end, &error) &&
                    driver->sound(session->host, &error);
     GPtrArray *results = conclude(session, suite, only, &listener, ran, &end, error);
+    PROBE4(suite_ended, session->options->lab, session->options->plan->host_id,
+           suite->name, (int)(!results || session_any_bad(results)));
     /* What is left to do is no case. */
     gboolean long_case = listener.limit && case_limit_passed(listener.limit);
     g_clear_pointer(&listener.limit, case_limit_free);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "probes.h"
 #include "resources.h"
 #include "template-private.h"
 
@@ -197,6 +198,9 @@ template_wake(const Template *template, Boot *clone, GError **error)
         clone->boot_us = g_get_monotonic_time() - clone->start_us;
         machine_note(clone->machine, "the clone's agent said HELLO after %.3f s",
                      (double)clone->boot_us / G_USEC_PER_SEC);
+        PROBE4(clone_answered, clone->recipe->plan->lab_name,
+               clone->recipe->plan->host_id, (int)machine_pid(clone->machine),
+               clone->boot_us);
         return TRUE;
     }
     boot_explain(clone, &reason);
@@ -219,6 +223,8 @@ start_clone(const Template *template, BootRecipe *recipe, const TemplateStart *s
     if (!boot_take_disk(clone, NULL, error) ||
         !boot_start(clone, start->log_dir, TRUE, start->interrupt, error))
         return NULL;
+    PROBE3(clone_spawned, recipe->plan->lab_name, recipe->plan->host_id,
+           (int)machine_pid(clone->machine));
     if (machine_take_state(clone->machine, template->state_fd, &reason))
         return g_steal_pointer(&clone);
     boot_explain(clone, &reason);

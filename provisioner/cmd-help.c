@@ -52,6 +52,7 @@ static const Topic topics[] = {
     {"exit-status", "what the statuses mean", "hostbed", {"EXIT STATUS"}},
     {"environment", "variables that count", "hostbed", {"ENVIRONMENT"}},
     {"logs", "what is kept of a host for a person to read", "hostbed", {"LOGS"}},
+    {"probes", "static probes for perf, bpftrace, SystemTap and gdb", "probes"},
     {"article", "the article that it grew from, step by step", "article"},
     {"facts", "what was measured, and the traps", "facts"},
     {"architecture", "how the program is made", "architecture"},

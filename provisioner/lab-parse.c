@@ -8,6 +8,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "probes.h"
+
 /* ---- parts of the host ---------------------------------------------------------- */
 
 static void
@@ -314,5 +316,6 @@ lab_parse_text(const char *text, gsize length, const char *filename, Findings *f
     if (g_hash_table_size(told) > 0)
         return NULL;
     lab->source = g_bytes_new(text, length);
+    PROBE2(lab_parsed, filename, (int)lab->hosts->len);
     return g_steal_pointer(&lab);
 }

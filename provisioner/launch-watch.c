@@ -16,6 +16,7 @@
 #include "qmp-trace.h"
 #include "launch-child.h"
 #include "overlay.h"
+#include "probes.h"
 
 /* After the first sign of the end: the rest of what was said is already on its way. */
 #define SETTLE_MS 500
@@ -267,12 +268,15 @@ on_trace(gboolean to_emulator, const char *line, gpointer user_data)
     g_autofree char *shown = qmp_trace_without_secrets(line);
     log_file_line(machine->qmp_log, "%s %s", to_emulator ? "->" : "<-", shown);
     qmp_trace(machine->lab_name, machine->host_id, machine->pid, to_emulator, shown);
+    PROBE4(qmp_message, machine->host_id, (int)machine->pid, (int)to_emulator, shown);
 }
 
 void
 machine_console_came(gsize bytes, gpointer user_data)
 {
     Machine *machine = user_data;
+    if (bytes > 0 && console_bytes(machine->console) == bytes)
+        PROBE3(console_spoke, machine->lab_name, machine->host_id, (int)machine->pid);
     if (bytes == 0 && machine->cause != CAUSE_NONE)
         note_cause(machine, CAUSE_ENDED);
 }

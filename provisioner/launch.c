@@ -10,6 +10,7 @@
 #include "error.h"
 #include "launch-child.h"
 #include "launch-firmware.h"
+#include "probes.h"
 
 /* Devices are made before the emulator greets: 0.1 s for a few, seconds for hundreds on a
  * busy machine. */
@@ -263,6 +264,7 @@ machine_start(const MachineOptions *options, GError **error)
         return NULL;
     log_file_line(machine->events, "spawned %s as process %d", machine->emulator,
                   machine->pid);
+    PROBE3(emulator_spawned, machine->lab_name, machine->host_id, (int)machine->pid);
     attach(machine, &channels, g_steal_pointer(&console), g_steal_pointer(&errors));
 
     g_autoptr(GError) reason = NULL;
@@ -271,6 +273,7 @@ machine_start(const MachineOptions *options, GError **error)
         return NULL;
     }
     log_file_line(machine->events, "the emulator greeted");
+    PROBE3(emulator_greeted, machine->lab_name, machine->host_id, (int)machine->pid);
     return g_steal_pointer(&machine);
 }
 
@@ -285,6 +288,7 @@ machine_free(Machine *machine)
     if (machine->pid != 0) {
         launch_child_kill(machine->pid);
         log_file_line(machine->events, "ended by hostbed");
+        PROBE3(emulator_ended, machine->lab_name, machine->host_id, (int)machine->pid);
     }
     g_clear_pointer(&machine->qmp, qmp_free);
     close_fd(&machine->agent_fd);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "plan-steps.h"
+#include "probes.h"
 
 #define MIB ((gint64)1024 * 1024)
 
@@ -279,7 +280,13 @@ plan_hosts(const Lab *lab, const Emulator *emulator, GHashTable *oses,
     }
     if (wrong == 0 && findings_ok(findings))
         plan_addresses(lab, plans, findings);
-    return findings_ok(findings) ? g_steal_pointer(&plans) : NULL;
+    if (!findings_ok(findings))
+        return NULL;
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = plans->pdata[i];
+        PROBE3(lab_planned, plan->lab_name, plan->host_id, plan->memory_bytes);
+    }
+    return g_steal_pointer(&plans);
 }
 
 GPtrArray *
