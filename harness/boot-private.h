@@ -32,6 +32,8 @@ struct BootRecipe {
 
 /* How the host of OPTIONS would be started: all is there but its memory. */
 BootRecipe *boot_recipe_new(const BootOptions *options, GError **error);
+/* Memory for RECIPE's host, zeroes, in place of what it had. */
+gboolean boot_open_memory(BootRecipe *recipe, GError **error);
 /* The same with a copy of RECIPE's memory, as it is now. */
 BootRecipe *boot_recipe_copy(BootRecipe *recipe, GError **error);
 void boot_recipe_unref(BootRecipe *recipe);

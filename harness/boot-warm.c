@@ -99,15 +99,44 @@ freeze_and_keep(const Warm *warm, LabBoot **lab, GError **error)
     *lab = lab_template_clone(template, FALSE, log_dir, warm->options->interrupt, error);
 }
 
+/* For any command, so that more of them find the same template. */
+static BootOptions
+as_warm(const BootOptions *options)
+{
+    BootOptions warm = *options;
+    warm.tools = warm.freezable = warm.keep = TRUE;
+    return warm;
+}
+
+char *
+boot_warm_key(const BootOptions *options, GPtrArray **inputs, GError **error)
+{
+    const BootOptions warm = as_warm(options);
+    return lab_template_key_of(&warm, NULL, NULL, inputs, error);
+}
+
+gboolean
+boot_warm_possible(const BootOptions *options, GError **error)
+{
+    const BootOptions warm = as_warm(options);
+    return lab_template_possible(&warm, NULL, error);
+}
+
+static void
+on_obstacle(const char *why, gpointer warm)
+{
+    tell(warm, BOOT_WARM_WARNING, "the host is not kept: it cannot be frozen: %s", why);
+}
+
 LabBoot *
 lab_warm(const BootOptions *options, const GPtrArray *peers, BootWarmTell tell_it,
          GError **error)
 {
-    /* For any command, so that more of them find the same template. */
-    BootOptions warm_options = *options;
-    warm_options.tools = warm_options.freezable = warm_options.keep = TRUE;
-    const Warm warm = {&warm_options, peers, tell_it};
+    BootOptions warm_options = as_warm(options);
+    Warm warm = {&warm_options, peers, tell_it};
     g_autoptr(GError) failure = NULL;
+    warm_options.obstacle = on_obstacle;
+    warm_options.obstacle_data = &warm;
     boot_step(options, "looking for a template");
     LabBoot *lab = clone_kept(&warm, &failure);
     if (failure) {
@@ -117,7 +146,7 @@ lab_warm(const BootOptions *options, const GPtrArray *peers, BootWarmTell tell_i
     if (lab)
         return lab;
     lab = lab_boot(&warm_options, peers, error);
-    if (lab)
+    if (lab && !lab->obstacle)
         freeze_and_keep(&warm, &lab, error);
     return lab;
 }

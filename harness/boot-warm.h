@@ -15,6 +15,11 @@ typedef enum {
 /* One sentence, without an end. */
 typedef void (*BootWarmTell)(BootWarmKind kind, const char *text, gpointer user_data);
 
+/* The key that the template of such a host has, as lab_template_key_of(). */
+char *boot_warm_key(const BootOptions *options, GPtrArray **inputs, GError **error);
+/* FALSE, HB_UNSUPPORTED: it has none, as lab_template_possible(). */
+gboolean boot_warm_possible(const BootOptions *options, GError **error);
+
 /* As boot_host(); TELL gets the USER_DATA of OPTIONS. */
 Boot *boot_warm(const BootOptions *options, BootWarmTell tell, GError **error);
 /* As lab_boot(), of hosts that networks join. */

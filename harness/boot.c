@@ -90,8 +90,8 @@ make_memory(const BootRecipe *recipe, GError **error)
     return g_steal_pointer(&fds);
 }
 
-static gboolean
-open_memory(BootRecipe *recipe, GError **error)
+gboolean
+boot_open_memory(BootRecipe *recipe, GError **error)
 {
     g_clear_pointer(&recipe->memory_fds, g_array_unref);
     recipe->memory_fds = make_memory(recipe, error);
@@ -292,7 +292,7 @@ start(Boot *boot, const BootOptions *options, const char *log_dir, gboolean agai
     g_clear_pointer(&recipe->inputs, g_ptr_array_unref);
     if (options->keep)
         recipe->inputs = template_key_inputs(recipe, NULL, NULL);
-    if (options->freezable && !open_memory(recipe, error))
+    if (options->freezable && !boot_open_memory(recipe, error))
         return FALSE;
     boot_step(options, again ? "starting the host again" : "starting the host");
     return boot_take_disk(boot, options->disk_fds, error) &&

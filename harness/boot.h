@@ -48,6 +48,10 @@ typedef struct {
     gboolean freezable;     /* its memory is such that a template can be made of it */
     gboolean keep;          /* and that will be kept */
     gboolean peers_alike; /* the hosts that networks join with it have all that it has */
+    /* Told, as soon as the emulator of such a host runs, why it cannot be frozen; or NULL
+     */
+    void (*obstacle)(const char *why, gpointer user_data);
+    gpointer obstacle_data;    /* that one's */
     const char *cmdline_extra; /* or NULL */
     const char *const
         *extra_args; /* tests: alter the machine behind the manifest's back; or NULL */

@@ -95,6 +95,8 @@ take_line(const char *line, gpointer user_data)
         replace_string(&job->report->log_dir, object, "log_dir");
         replace_string(&job->report->cold, object, "cold");
         replace_string(&job->report->template, object, "template");
+        if (job->watch->facts)
+            job->watch->facts(job, job->user_data);
     } else if (g_strcmp0(type, "places") == 0) {
         take_places(job, object);
     } else if (g_strcmp0(type, "done") == 0) {

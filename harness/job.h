@@ -60,6 +60,8 @@ typedef struct {
     void (*step)(Job *job, const char *what, gpointer user_data);
     /* Results were added to the report from index FIRST on. */
     void (*results)(Job *job, guint first, gpointer user_data);
+    /* The report says more of what it ran on, and how; may be NULL. */
+    void (*facts)(Job *job, gpointer user_data);
     /* For processes that are told what to do; may be NULL. */
     void (*done)(Job *job, gpointer user_data);
     void (*places)(Job *job, const JobPlaces *places, gpointer user_data);

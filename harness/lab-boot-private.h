@@ -15,6 +15,9 @@ struct LabTemplate {
     char *made;           /* of one that was found there: when */
 };
 
+/* Why hosts cannot be frozen whose networks lead somewhere. */
+#define LAB_BOOT_LED_OUT "what leads out of its networks cannot be frozen"
+
 LabTemplate *lab_template_new(void);
 /* What a peer of OWN's host is started with; borrowed from OWN. */
 BootOptions lab_boot_peer_options(const BootOptions *own, const Plan *plan);
@@ -25,6 +28,9 @@ Segments *lab_boot_segments(const GPtrArray *plans);
  * itself. NULL: it cannot be made. */
 char *
 lab_boot_log_dir(const char *log_dir, const Plan *plan, gboolean first, GError **error);
+/* BootRecipe, as the hosts of OPTIONS and PEERS (or NULL) would be started. */
+GPtrArray *
+lab_boot_recipes(const BootOptions *options, const GPtrArray *peers, GError **error);
 /* What is on the networks of the first host is kept in LOG_DIR, if it is to CAPTURE. */
 gboolean
 lab_boot_capture(LabBoot *lab, gboolean capture, const char *log_dir, GError **error);

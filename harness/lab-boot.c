@@ -36,6 +36,7 @@ lab_boot_free(LabBoot *lab)
     g_ptr_array_unref(lab->boots);
     uplinks_free(lab->uplinks);
     segments_free(lab->segments);
+    g_free(lab->obstacle);
     g_free(lab);
 }
 
@@ -254,6 +255,25 @@ begin_all(LabBoot *lab, const BootOptions *own, const GPtrArray *plans,
     return TRUE;
 }
 
+/* What will keep the hosts from being frozen is told before they have started. */
+static void
+find_obstacle(LabBoot *lab, const BootOptions *options)
+{
+    if (options->freezable && lab->uplinks)
+        lab->obstacle = g_strdup(LAB_BOOT_LED_OUT);
+    for (guint i = 0; options->freezable && !lab->obstacle && i < lab->boots->len; i++) {
+        Boot *boot = lab->boots->pdata[i];
+        g_autofree char *why = template_obstacle(boot);
+        if (why)
+            lab->obstacle =
+                lab->segments
+                    ? g_strdup_printf("host '%s': %s", boot->recipe->plan->host_id, why)
+                    : g_steal_pointer(&why);
+    }
+    if (lab->obstacle && options->obstacle)
+        options->obstacle(lab->obstacle, options->obstacle_data);
+}
+
 static gboolean
 meet_all(const LabBoot *lab, const BootOptions *own, const GPtrArray *log_dirs,
          GError **error)
@@ -301,8 +321,10 @@ lab_boot(const BootOptions *options, const GPtrArray *peers, GError **error)
     g_autoptr(GPtrArray) log_dirs = g_ptr_array_new_with_free_func(g_free);
     if (plans->len > 1 || uplinks_are_asked(plans))
         lab->segments = lab_boot_segments(plans);
-    if (lead_out(lab, plans, error) && begin_all(lab, options, plans, log_dirs, error) &&
-        lab_boot_capture(lab, options->capture, options->log_dir, error) &&
+    if (!lead_out(lab, plans, error) || !begin_all(lab, options, plans, log_dirs, error))
+        return NULL;
+    find_obstacle(lab, options);
+    if (lab_boot_capture(lab, options->capture, options->log_dir, error) &&
         meet_all(lab, options, log_dirs, error) && join_all(lab, error))
         return g_steal_pointer(&lab);
     return NULL;

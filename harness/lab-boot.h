@@ -16,6 +16,7 @@ typedef struct {
     GPtrArray *boots;   /* Boot; the one that is meant first */
     Segments *segments; /* or NULL */
     Uplinks *uplinks;   /* or NULL: nothing leads out of them */
+    char *obstacle;     /* why they cannot be frozen, or NULL: not known */
 } LabBoot;
 
 /* OPTIONS are of the host that is meant; those of its PEERS (Plan) are the same, but for
@@ -70,6 +71,11 @@ const char *lab_template_key(const LabTemplate *template);
 const char *lab_template_kept_since(const LabTemplate *template);
 /* Throws away what is kept of it. */
 void lab_template_forget(const LabTemplate *template);
+/* FALSE, HB_UNSUPPORTED: the emulator says beforehand that such hosts cannot be frozen,
+ * or raw arguments do. Their emulators are started, with logs in OPTIONS', but no guest.
+ */
+gboolean
+lab_template_possible(const BootOptions *options, const GPtrArray *peers, GError **error);
 /* The key that the template of such hosts has, owned by the caller; *INPUTS (GPtrArray,
  * template-key.h), too, is what it is made of. */
 char *lab_template_key_of(const BootOptions *options, const GPtrArray *peers,

@@ -23,9 +23,8 @@
  * ------------------------------------------------------------------------------------------
  */
 
-/* BootRecipe, as the hosts would be started. */
-static GPtrArray *
-recipes_for(const BootOptions *options, const GPtrArray *peers, GError **error)
+GPtrArray *
+lab_boot_recipes(const BootOptions *options, const GPtrArray *peers, GError **error)
 {
     g_autoptr(GPtrArray) recipes =
         g_ptr_array_new_with_free_func((GDestroyNotify)boot_recipe_unref);
@@ -133,7 +132,7 @@ char *
 lab_template_key_of(const BootOptions *options, const GPtrArray *peers,
                     const char *manifest, GPtrArray **inputs, GError **error)
 {
-    g_autoptr(GPtrArray) recipes = recipes_for(options, peers, error);
+    g_autoptr(GPtrArray) recipes = lab_boot_recipes(options, peers, error);
     *inputs = recipes ? inputs_of(recipes, manifest, FALSE, error) : NULL;
     return *inputs ? template_inputs_key(*inputs) : NULL;
 }
@@ -299,7 +298,7 @@ lab_template_kept(const BootOptions *options, const GPtrArray *peers,
                   const char *manifest, char **trouble)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) recipes = recipes_for(options, peers, NULL);
+    g_autoptr(GPtrArray) recipes = lab_boot_recipes(options, peers, NULL);
     g_autoptr(GPtrArray) inputs =
         recipes ? inputs_of(recipes, manifest, FALSE, NULL) : NULL;
     g_autofree char *key = inputs ? template_inputs_key(inputs) : NULL;

@@ -140,8 +140,7 @@ lab_boot_freeze(LabBoot **lab, GError **error)
     if (!(*lab)->segments)
         return freeze_single(lab, error);
     if ((*lab)->uplinks) {
-        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED,
-                            "what leads out of its networks cannot be frozen");
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, LAB_BOOT_LED_OUT);
         return NULL;
     }
     g_autoptr(LabTemplate) template = lab_template_new();

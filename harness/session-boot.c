@@ -146,12 +146,23 @@ typedef struct {
     GError **error;
 } Start;
 
+static void
+on_obstacle(const char *why, gpointer user_data)
+{
+    const SessionOptions *options = user_data;
+    g_autofree char *how = session_cannot_freeze(why);
+    if (options->frozen)
+        options->frozen(TRUE, how, options->user_data);
+}
+
 static void *
 start_with(const SessionOptions *options, const BootOptions *boot, gpointer user_data)
 {
     const Start *call = user_data;
     BootOptions freezable = *boot;
     freezable.freezable = call->freezable;
+    freezable.obstacle = on_obstacle;
+    freezable.obstacle_data = (gpointer)options;
     return lab_boot(&freezable, options->peers, call->error);
 }
 
@@ -317,6 +328,12 @@ freeze(void **host, GError **error)
     return lab_boot_freeze((LabBoot **)host, error);
 }
 
+static const char *
+obstacle(const void *host)
+{
+    return ((const LabBoot *)host)->obstacle;
+}
+
 static void *
 clone_one(const void *template, const char *log_dir, GCancellable *interrupt,
           GError **error)
@@ -398,6 +415,18 @@ session_template_key(const SessionOptions *options, GPtrArray **inputs, GError *
     return with_boot_options(options, NULL, key_with, &call);
 }
 
+static void *
+possible_with(const SessionOptions *options, const BootOptions *boot, gpointer error)
+{
+    return lab_template_possible(boot, options->peers, error) ? (gpointer)options : NULL;
+}
+
+gboolean
+session_template_possible(const SessionOptions *options, GError **error)
+{
+    return with_boot_options(options, options->log_dir, possible_with, error) != NULL;
+}
+
 const SessionDriver session_single_driver = {
     .put = put_into,
     .run = run_in,
@@ -421,6 +450,7 @@ const SessionDriver session_boot_driver = {
     .ask = ask,
     .listen = listen,
     .freeze = freeze,
+    .obstacle = obstacle,
     .clone = clone_one,
     .discard = discard,
     .bytes = bytes,

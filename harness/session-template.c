@@ -80,10 +80,32 @@ keep(Session *session)
     return g_strdup_printf(", not kept: %s", error->message);
 }
 
+char *
+session_cannot_freeze(const char *why)
+{
+    return g_strdup_printf("it cannot be frozen: %s", why);
+}
+
+/* It was known when the host was started. */
+static gboolean
+is_hopeless(Session *session)
+{
+    const SessionDriver *driver = session->options->driver;
+    const char *why = driver->obstacle ? driver->obstacle(session->host) : NULL;
+    g_autofree char *how = why ? session_cannot_freeze(why) : NULL;
+    if (!why)
+        return FALSE;
+    session->cold = TRUE;
+    session_tell_template(session, how);
+    return TRUE;
+}
+
 void
 session_freeze_host(Session *session)
 {
     const SessionDriver *driver = session->options->driver;
+    if (is_hopeless(session))
+        return;
     g_autoptr(GError) error = NULL;
     session_step(session, "freezing the host");
     gint64 before = g_get_monotonic_time();
@@ -101,7 +123,7 @@ session_freeze_host(Session *session)
                         : session->trouble_passes ? "; not used was the one before: "
                                                   : "; thrown away was the one before: ";
     g_autofree char *how =
-        session->cold ? g_strdup_printf("it cannot be frozen: %s", error->message)
+        session->cold ? session_cannot_freeze(error->message)
                       : g_strdup_printf("frozen in %.2f s%s%s%s", seconds, kept, other,
                                         session->trouble ? session->trouble : "");
     if (!session_interrupted(session) && !session->late)

@@ -58,6 +58,9 @@ typedef struct {
     /* Templates (template.h); all NULL: each host is started. FREEZE makes one of *HOST,
      * which is gone then, or says why not, and the host goes on. */
     void *(*freeze)(void **host, GError **error);
+    /* Why that will fail, known since the host's start and told then; NULL: not known, or
+     * nobody asks. */
+    const char *(*obstacle)(const void *host);
     void *(*clone)(const void *template, const char *log_dir, GCancellable *interrupt,
                    GError **error);
     void (*discard)(void *template);
@@ -122,6 +125,11 @@ JsonObject *session_unit_to_json(const SessionUnit *unit);
  * lab_template_key_of(). */
 char *
 session_template_key(const SessionOptions *options, GPtrArray **inputs, GError **error);
+
+/* How it is told that a host cannot be frozen; owned by the caller. */
+char *session_cannot_freeze(const char *why);
+/* FALSE, HB_UNSUPPORTED: such a host cannot be frozen, as lab_template_possible(). */
+gboolean session_template_possible(const SessionOptions *options, GError **error);
 
 struct SessionOptions {
     const Plan *plan;

@@ -45,6 +45,47 @@ no_room(const BootRecipe *recipe, gboolean branch)
                            needed >> 20, resources->usable_bytes >> 20);
 }
 
+/* Raw arguments that make the same of a clone as of the host that it is a clone of: the
+ * guest was told at its start, or the emulator's state has it. */
+static const char *const shared_arguments[] = {"-rtc", "-smbios", "-fw_cfg", "-uuid",
+                                               NULL};
+#define SHARED_ARGUMENTS "-rtc, -smbios, -fw_cfg and -uuid"
+
+/* The first of the lab's raw arguments that is none of those, or NULL. */
+static const char *
+unshared_argument(const Plan *plan)
+{
+    const GPtrArray *words = plan->raw_args;
+    for (guint i = 0; i < words->len; i += 2) {
+        const char *value = i + 1 < words->len ? words->pdata[i + 1] : NULL;
+        if (!value || strstr(value, "file=") ||
+            !g_strv_contains(shared_arguments, words->pdata[i]))
+            return words->pdata[i];
+    }
+    return NULL;
+}
+
+static char *
+obstacle_in_arguments(const Plan *plan)
+{
+    const char *argument = unshared_argument(plan);
+    return argument
+               ? g_strdup_printf("clones may not share what the raw argument '%s' of "
+                                 "its lab makes; " SHARED_ARGUMENTS
+                                 " that name no file are no obstacle",
+                                 argument)
+               : NULL;
+}
+
+char *
+template_obstacle(Boot *boot)
+{
+    char *obstacle = obstacle_in_arguments(boot->recipe->plan);
+    if (!obstacle && !boot->recipe->memory_fds)
+        obstacle = g_strdup("its memory is the emulator's own");
+    return obstacle ? obstacle : machine_freeze_obstacle(boot->machine);
+}
+
 static char *
 obstacle_of(Boot *boot)
 {
@@ -52,15 +93,8 @@ obstacle_of(Boot *boot)
         return g_strdup("it was started with other arguments, because it hung at first");
     if (boot->shares_memory)
         return g_strdup("it shares its memory with the template that it is a clone of");
-    if (!boot->recipe->memory_fds)
-        return g_strdup("its memory is the emulator's own");
-    char *of_the_emulator = machine_freeze_obstacle(boot->machine);
-    if (of_the_emulator)
-        return of_the_emulator;
-    if (boot->recipe->plan->raw_args->len > 0)
-        return g_strdup("what raw arguments make of it may be such that clones cannot "
-                        "share it");
-    return no_room(boot->recipe, FALSE);
+    char *lasting = template_obstacle(boot);
+    return lasting ? lasting : no_room(boot->recipe, FALSE);
 }
 
 /* From here on nobody changes what clones are made of. */

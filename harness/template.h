@@ -12,6 +12,9 @@
 
 typedef struct Template Template;
 
+/* Why the host of BOOT, whose emulator runs, can never be frozen, one sentence, as far as
+ * that is known before it is; NULL: nothing is in the way. Owned by the caller. */
+char *template_obstacle(Boot *boot);
 /* Freezes the host of *BOOT, which was started with `freezable` and where no command
  * runs; *BOOT is freed then. NULL: it could not be frozen, and goes on, unless it died of
  * it (machine_failure()) or *BOOT is NULL: then what was frozen is of no use. */

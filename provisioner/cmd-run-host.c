@@ -177,39 +177,55 @@ boot_led_out(RunSession *session, const BootOptions *options, LabBoot **lab,
  * --------------------------------------------------------------------------------------
  */
 
-int
-run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel accel,
-            const char *log_dir)
+void
+run_host_init(RunHost *host, const RunSession *session, const Plan *plan,
+              const char *emulator, Accel accel)
 {
     const RunOptions *options = session->options;
-    g_auto(GStrv) modules = wanted_modules(session);
-    const char *const started[] = {session->argv[0], NULL};
-    const BootOptions boot_options = {
+    host->modules = wanted_modules(session);
+    host->commands[0] = session->argv[0];
+    host->commands[1] = NULL;
+    host->boot = (BootOptions){
         .plan = plan,
         .emulator = emulator,
         .accel = accel,
         .kernel = options->machine.kernel,
         .programs = (const char *const *)options->program.with,
         .copies = (const char *const *)options->program.copies,
-        .commands = started,
+        .commands = host->commands,
         .folder = options->program.chdir,
-        .modules = (const char *const *)modules,
-        .tools = image_command_wants_tools(session->argv),
-        .log_dir = log_dir,
+        .modules = (const char *const *)host->modules,
+        .tools = session->argv[0] && image_command_wants_tools(session->argv),
         .capture = options->capture,
         .once = options->no_retry,
         .interrupt = session->interrupt,
-        .step = run_step,
-        .user_data = session,
     };
+}
+
+void
+run_host_clear(RunHost *host)
+{
+    g_clear_pointer(&host->modules, g_strfreev);
+}
+
+int
+run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel accel,
+            const char *log_dir)
+{
+    const RunOptions *options = session->options;
+    g_auto(RunHost) host = {0};
+    run_host_init(&host, session, plan, emulator, accel);
+    host.boot.log_dir = log_dir;
+    host.boot.step = run_step;
+    host.boot.user_data = session;
     GuestExit result = {0};
     g_autoptr(GError) error = NULL;
     LabBoot *lab = NULL;
     if (plan->uplinks->len > 0)
-        session->boot = boot_led_out(session, &boot_options, &lab, &error);
+        session->boot = boot_led_out(session, &host.boot, &lab, &error);
     else
-        session->boot = options->warm ? boot_warm(&boot_options, tell_warm, &error)
-                                      : boot_host(&boot_options, &error);
+        session->boot = options->warm ? boot_warm(&host.boot, tell_warm, &error)
+                                      : boot_host(&host.boot, &error);
     if (session->boot) {
         session->guest = session->boot->guest;
         run_clear_progress(session);

@@ -215,6 +215,15 @@ open_trace(const RunOptions *options, const char *lab, int *status)
            cli_trace_open(&options->trace, TRUE, status);
 }
 
+/* It keeps its place, so that is what it is called in the host. */
+char *
+run_program_path(const char *word)
+{
+    return strchr(word, '/') && g_file_test(word, G_FILE_TEST_IS_REGULAR)
+               ? g_canonicalize_filename(word, NULL)
+               : NULL;
+}
+
 int
 cmd_run(int argc, char **argv)
 {
@@ -243,11 +252,7 @@ cmd_run(int argc, char **argv)
         return NOT_THERE;
     }
 
-    /* It keeps its place, so that is what it is called in the host. */
-    g_autofree char *program =
-        strchr(argv[command], '/') && g_file_test(argv[command], G_FILE_TEST_IS_REGULAR)
-            ? g_canonicalize_filename(argv[command], NULL)
-            : NULL;
+    g_autofree char *program = run_program_path(argv[command]);
     if (program)
         argv[command] = program;
     g_autoptr(GCancellable) interrupt = g_cancellable_new();

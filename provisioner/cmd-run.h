@@ -50,8 +50,29 @@ typedef struct {
     gboolean terminal_is_raw;
 } RunSession;
 
+/* ---- cmd-run.c
+ * ----------------------------------------------------------------------------------------
+ */
+
+/* *WORD names a program: one of a folder of this machine by its whole path, which it has
+ * in the host, too; owned by the caller. NULL: it stays as it is. */
+char *run_program_path(const char *word);
+
 /* ---- cmd-run-host.c
  * ------------------------------------------------------------------------------------ */
+
+/* What decides what a host for SESSION's command, whose BINDINGS are known, is made of.
+ */
+typedef struct {
+    BootOptions boot;
+    GStrv modules;
+    const char *commands[2];
+} RunHost;
+
+void run_host_init(RunHost *host, const RunSession *session, const Plan *plan,
+                   const char *emulator, Accel accel);
+void run_host_clear(RunHost *host);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RunHost, run_host_clear)
 
 /* Boots PLAN and runs the command in it; the host is gone when this returns. */
 int run_in_host(RunSession *session, const Plan *plan, const char *emulator, Accel accel,

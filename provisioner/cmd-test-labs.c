@@ -19,6 +19,7 @@ host_free_element(gpointer data)
     TestHost *host = data;
     g_free(host->id);
     report_free(host->part);
+    g_free(host->told);
     g_free(host);
 }
 

@@ -72,19 +72,30 @@ print_logs(const TestLab *lab)
     }
 }
 
-/* Why it took longer than it might, or shared what others changed; with --keep, what is
- * kept. */
+/* Why it took longer than it might, or shared what others changed. */
+char *
+run_template_line(const TestLab *lab, const TestHost *host)
+{
+    GString *text = g_string_new(NULL);
+    if (host->part->template)
+        g_string_append_printf(text, "hostbed: template of %s/%s: %s\n", lab->name,
+                               host->id, host->part->template);
+    if (host->part->cold)
+        g_string_append_printf(text, "hostbed: %s/%s is no clone of a template: %s\n",
+                               lab->name, host->id, host->part->cold);
+    return g_string_free(text, FALSE);
+}
+
+/* With --keep also what is kept. */
 static void
 print_templates(const TestLab *lab, gboolean keep)
 {
     for (guint i = 0; i < lab->hosts->len; i++) {
         const TestHost *host = lab->hosts->pdata[i];
-        if (keep && host->part->template)
-            fprintf(stderr, "hostbed: template of %s/%s: %s\n", lab->name, host->id,
-                    host->part->template);
-        if (host->part->cold)
-            fprintf(stderr, "hostbed: %s/%s is no clone of a template: %s\n", lab->name,
-                    host->id, host->part->cold);
+        if (!keep && !host->part->cold)
+            continue;
+        g_autofree char *line = run_template_line(lab, host);
+        fputs(line, stderr);
     }
 }
 

@@ -109,6 +109,26 @@ on_step(Job *job, const char *what, gpointer user_data)
     run_show_line(run);
 }
 
+/* That a host will be no clone is of interest to who waits for it now. */
+static void
+on_facts(Job *job, gpointer user_data)
+{
+    Run *run = user_data;
+    TestLab *lab;
+    TestHost *host = host_of(run, job, &lab);
+    gboolean more = host->part->template && run->options->verbose;
+    if (run->options->quiet || !(host->part->cold || more))
+        return;
+    char *line = run_template_line(lab, host);
+    if (g_strcmp0(line, host->told) != 0) {
+        run_clear_line(run);
+        fputs(line, stderr);
+        run_show_line(run);
+    }
+    g_free(host->told);
+    host->told = line;
+}
+
 /* What a process tells of itself is of no host by name; two of a lab may do so. */
 static void
 name_host(CaseResult *result, const TestHost *host)
@@ -174,8 +194,11 @@ on_places(Job *job, const JobPlaces *places, gpointer user_data)
     start_hosts(run);
 }
 
-static const JobWatch watch = {
-    .step = on_step, .results = on_results, .places = on_places, .ended = on_ended};
+static const JobWatch watch = {.step = on_step,
+                               .results = on_results,
+                               .facts = on_facts,
+                               .places = on_places,
+                               .ended = on_ended};
 
 static void
 start_host(Run *run, TestLab *lab, TestHost *host)

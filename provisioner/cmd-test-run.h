@@ -37,6 +37,8 @@ void run_print_cases(Run *run, const Report *report, guint first);
 /* Replaces the reports; one for standard output is written at the END only. */
 void run_save_reports(Run *run, gboolean is_end);
 void run_print_summary(const Run *run);
+/* What is known of HOST's template, a line, owned by the caller. */
+char *run_template_line(const TestLab *lab, const TestHost *host);
 
 /* ---- cmd-test-share.c */
 

@@ -100,6 +100,26 @@ manifest_for(const TestOptions *options, const Plan *plan, GError **error)
     return g_string_free(out, FALSE);
 }
 
+SessionOptions
+test_session_for(const TestOptions *options, const Plan *plan, const char *emulator)
+{
+    return (SessionOptions){
+        .plan = plan,
+        .driver = &session_boot_driver,
+        .emulator = emulator,
+        .accel = options->accel,
+        .kernel = options->machine.kernel,
+        .modules = (const char *const *)options->modules,
+        .extra_args = (const char *const *)options->extra_args,
+        .programs = (const char *const *)options->program.with,
+        .copies = (const char *const *)options->program.copies,
+        .folder = options->program.chdir,
+        .prepare = options->prepare,
+        .capture = options->capture,
+        .keep = options->keep,
+    };
+}
+
 /* A session of one host, with logs in a folder of its own. */
 static HbStatus
 run_session(TestWorker *worker, SessionOptions *session, GError **error)
@@ -149,45 +169,31 @@ run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
     if (!manifest)
         return HB_INFRASTRUCTURE;
     g_autoptr(GPtrArray) peers = plan_peers(machine, machines);
-    SessionOptions session = {
-        .plan = machine,
-        .peers = peers,
-        .lab = options->worker_name,
-        .manifest = manifest,
-        .driver = &session_boot_driver,
-        .emulator = worker->emulator->binary,
-        .accel = options->accel,
-        .kernel = options->machine.kernel,
-        .modules = (const char *const *)options->modules,
-        .extra_args = (const char *const *)options->extra_args,
-        .programs = (const char *const *)options->program.with,
-        .copies = (const char *const *)options->program.copies,
-        .folder = options->program.chdir,
-        .env = (const char *const *)env,
-        .bindings = bindings,
-        .out = out,
-        .prepare = options->prepare,
-        .suites = list,
-        .selection = selection,
-        .retries = (guint)options->retry,
-        .case_timeout_ms =
-            options->case_timeout < 0 ? -1 : (gint64)(options->case_timeout * 1000),
-        .once = options->no_retry,
-        .capture = options->capture,
-        .no_skip = options->no_skip,
-        .even_if_different = options->even_if_different,
-        .isolation = options->isolation,
-        .cold = options->cold,
-        .keep = options->keep,
-        .check_clones = options->check_clones,
-        .deadline_us = options->deadline_us,
-        .interrupt = interrupt,
-        .started = on_started,
-        .step = on_step,
-        .frozen = on_frozen,
-        .results = on_results,
-        .user_data = worker,
-    };
+    SessionOptions session = test_session_for(options, machine, worker->emulator->binary);
+    session.peers = peers;
+    session.lab = options->worker_name;
+    session.manifest = manifest;
+    session.env = (const char *const *)env;
+    session.bindings = bindings;
+    session.out = out;
+    session.suites = list;
+    session.selection = selection;
+    session.retries = (guint)options->retry;
+    session.case_timeout_ms =
+        options->case_timeout < 0 ? -1 : (gint64)(options->case_timeout * 1000);
+    session.once = options->no_retry;
+    session.no_skip = options->no_skip;
+    session.even_if_different = options->even_if_different;
+    session.isolation = options->isolation;
+    session.cold = options->cold;
+    session.check_clones = options->check_clones;
+    session.deadline_us = options->deadline_us;
+    session.interrupt = interrupt;
+    session.started = on_started;
+    session.step = on_step;
+    session.frozen = on_frozen;
+    session.results = on_results;
+    session.user_data = worker;
     return options->worker_template >= 0 ? test_run_units(worker, &session, error)
                                          : run_session(worker, &session, error);
 }

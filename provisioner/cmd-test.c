@@ -153,9 +153,8 @@ absent_program(const TestOptions *o)
     return NULL;
 }
 
-/* FALSE: *STATUS is set, and the reason printed. */
-static gboolean
-check_suites(TestOptions *o, int *status)
+gboolean
+test_check_programs(TestOptions *o, int *status)
 {
     const char *absent;
     g_autoptr(GError) error = NULL;
@@ -445,7 +444,7 @@ cmd_test(int argc, char **argv)
                                    .case_timeout = CASE_AUTO};
     int status = HB_OK;
     if (!parse_options(&options, argc, argv, &status) ||
-        !check_options(&options, &status) || !check_suites(&options, &status))
+        !check_options(&options, &status) || !test_check_programs(&options, &status))
         return status;
     if (options.worker_fd >= 0 && options.arguments[0])
         return test_worker(&options, options.arguments[0]);

@@ -64,6 +64,7 @@ typedef struct {
     JobPlaces places; /* as it told last */
     guint allowed;    /* places, as we told last; its own counted */
     guint held;       /* places beside its own that are counted in */
+    char *told;       /* the last line that was printed of its template, or NULL */
 } TestHost;
 
 /* One lab to run, once. */
@@ -84,6 +85,14 @@ void test_lab_free(gpointer lab);
  * GCancellable was cancelled. */
 HbStatus test_plan_labs(const TestOptions *options, const GPtrArray *filenames,
                         const Emulator *emulator, GPtrArray *labs);
+
+/* FALSE, and *STATUS and a sentence: the programs of OPTIONS (--suite, --prepare, and
+ * what they get) are none that a host can have. They are suites then. */
+gboolean test_check_programs(TestOptions *options, int *status);
+/* What is known of a session of PLAN's host before one is to be run, and all that decides
+ * what the host is but its manifest and suites; borrowed from OPTIONS. */
+SessionOptions
+test_session_for(const TestOptions *options, const Plan *plan, const char *emulator);
 
 /* Runs LABS (TestLab); returns the exit status. */
 int test_run(const TestOptions *options, GPtrArray *labs, const Selection *selection);

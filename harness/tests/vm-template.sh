@@ -126,11 +126,11 @@ is "all are one host each time" "$(cat "$tap_dir"/stacked/*/agent.log "$tap_dir"
     grep -o 'nonce=[0-9a-f]*' | sort -u | wc -l)" 1
 
 # What cannot be frozen.
-sed 's|</host>|<qemu><arg value="-device"/><arg value="nvme,serial=x,addr=1c.0"/></qemu></host>|' \
-    "$source_dir/topologies/smallest.xml" >"$tap_dir/nvme.xml"
+sed 's|<nic/>|<nvme/>|' "$source_dir/topologies/smallest.xml" >"$tap_dir/nvme.xml"
 hostbed test --accel tcg --log-dir "$tap_dir/nvme" "$tap_dir/nvme.xml" numa pci >"$tap_dir/tap" 2>"$tap_dir/err"
 is "a host whose state cannot be written serves all suites itself" $? 0
 has "and the emulator's reason is told" "$tap_dir/err" 'is no clone of a template: it cannot be frozen: .*nvme'
+is "before a suite has run, and in the summary" "$(grep -c 'cannot be frozen' "$tap_dir/err")" 2
 is "it was started once" "$(find "$tap_dir/nvme" -name command | wc -l)" 1
 
 # Whatever dies: nothing is left.
