@@ -218,7 +218,7 @@ lab_template_keep(LabTemplate *template, const char *manifest, GError **error)
         return FALSE;
     g_free(template->key);
     template->key = g_strdup(writer->about->key);
-    template_store_prune(writer->maximum, template->key);
+    g_ptr_array_unref(template_store_prune(writer->maximum, template->key));
     return TRUE;
 }
 

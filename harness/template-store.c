@@ -11,6 +11,7 @@
 #include "autoptr.h"
 #include "boot-private.h"
 #include "error.h"
+#include "printable.h"
 
 #define DEFAULT_MAXIMUM ((gint64)8 << 30)
 
@@ -37,6 +38,39 @@ template_store_is_passing(const GError *trouble)
 {
     HbStatus status = hb_error_status(trouble);
     return status == HB_INFRASTRUCTURE || status == HB_INTERRUPTED;
+}
+
+/* NULL: nothing is wrong with the folder PATH, or there is none. */
+static const char *
+fault_of_folder(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return NULL;
+    if (!S_ISDIR(st.st_mode))
+        return "is no folder";
+    if (st.st_uid != geteuid())
+        return "is another user's";
+    return st.st_mode & 022 ? "may be written to by other users" : NULL;
+}
+
+gboolean
+template_store_check(GError **error)
+{
+    g_autofree char *store = cache_path(TEMPLATE_STORE_KIND, NULL);
+    g_autofree char *above = g_path_get_dirname(store);
+    const char *const paths[] = {above, store};
+    for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
+        const char *wrong = fault_of_folder(paths[i]);
+        if (!wrong)
+            continue;
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "templates cannot be kept: '%s' %s; it must be a folder that only "
+                    "this user may write to",
+                    paths[i], wrong);
+        return FALSE;
+    }
+    return TRUE;
 }
 
 /* ---- open
@@ -173,7 +207,7 @@ open_entry(const char *key, gboolean use, GError **error)
 StoredTemplate *
 template_store_open(const char *key, GError **error)
 {
-    return open_entry(key, TRUE, error);
+    return template_store_check(error) ? open_entry(key, TRUE, error) : NULL;
 }
 
 /* ---- all of them
@@ -224,25 +258,64 @@ template_store_maximum(GError **error)
     return cache_maximum("HOSTBED_TEMPLATES_MAX", DEFAULT_MAXIMUM, error);
 }
 
-static guint
-remove_damaged(void)
+static void
+damaged_free(gpointer data)
 {
-    guint removed = 0;
+    DamagedTemplate *damaged = data;
+    g_free(damaged->key);
+    g_free(damaged->trouble);
+    g_free(damaged);
+}
+
+GPtrArray *
+template_store_damaged(void)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(damaged_free);
     g_autoptr(GPtrArray) keys = template_store_keys();
     for (guint i = 0; i < keys->len; i++) {
         g_autoptr(GError) error = NULL;
         g_autoptr(StoredTemplate) stored = open_entry(keys->pdata[i], FALSE, &error);
-        if (!stored && error && !template_store_is_passing(error))
-            removed += (guint)template_store_remove(keys->pdata[i]);
+        if (stored || !error || template_store_is_passing(error))
+            continue;
+        g_autofree char *path = cache_path(TEMPLATE_STORE_KIND, keys->pdata[i]);
+        DamagedTemplate *damaged = g_new0(DamagedTemplate, 1);
+        damaged->key = g_strdup(keys->pdata[i]);
+        damaged->trouble = g_strdup(error->message);
+        damaged->bytes = cache_tree_disk_bytes(path);
+        g_ptr_array_add(list, damaged);
     }
-    return removed;
+    return list;
 }
 
-guint
+char *
+template_store_name(const StoredTemplate *stored)
+{
+    const TemplateAbout *about = stored->about;
+    g_autofree char *text = g_strconcat(about->lab, "/", about->host, NULL);
+    g_autofree char *what = printable(text, strlen(text), 200);
+    return g_strdup_printf("%.12s  %s", about->key, what);
+}
+
+static void
+remove_damaged(GPtrArray *removed)
+{
+    g_autoptr(GPtrArray) list = template_store_damaged();
+    for (guint i = 0; i < list->len; i++) {
+        const DamagedTemplate *damaged = list->pdata[i];
+        if (template_store_remove(damaged->key))
+            g_ptr_array_add(removed, g_strdup_printf("%.12s  damaged: %s", damaged->key,
+                                                     damaged->trouble));
+    }
+}
+
+GPtrArray *
 template_store_prune(gint64 maximum, const char *keep)
 {
-    cache_prune(TEMPLATE_STORE_KIND, G_MAXINT64); /* what killed makers left */
-    guint removed = remove_damaged();
+    GPtrArray *removed = g_ptr_array_new_with_free_func(g_free);
+    guint leftovers = cache_remove_leftovers(TEMPLATE_STORE_KIND);
+    for (guint i = 0; i < leftovers; i++)
+        g_ptr_array_add(removed, g_strdup("what a killed process had left"));
+    remove_damaged(removed);
     g_autoptr(GPtrArray) list = template_store_list();
     gint64 total = 0;
     for (guint i = 0; i < list->len; i++)
@@ -252,7 +325,8 @@ template_store_prune(gint64 maximum, const char *keep)
         if (g_strcmp0(keep, stored->about->key) == 0)
             continue;
         total -= stored->bytes;
-        removed += (guint)template_store_remove(stored->about->key);
+        if (template_store_remove(stored->about->key))
+            g_ptr_array_add(removed, template_store_name(stored));
     }
     return removed;
 }

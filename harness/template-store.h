@@ -92,6 +92,10 @@ typedef struct {
 void stored_template_free(StoredTemplate *stored);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(StoredTemplate, stored_template_free)
 
+/* Whether the folder of all of them is this user's alone, or not there yet: whoever else
+ * may write to it could hand us a host of his. */
+gboolean template_store_check(GError **error);
+
 /* The entry, open and checked; its last use is now. NULL: there is none or, with ERROR,
  * it is damaged, or cannot be opened for a reason that passes. */
 StoredTemplate *template_store_open(const char *key, GError **error);
@@ -101,6 +105,14 @@ gboolean template_store_is_passing(const GError *trouble);
 /* All that are whole, which is no use of them; their files are not open. GPtrArray of
  * StoredTemplate, that used last first. */
 GPtrArray *template_store_list(void);
+/* A folder that is no template any more, though it takes some of the disk. */
+typedef struct {
+    char *key, *trouble;
+    goffset bytes;
+} DamagedTemplate;
+
+/* GPtrArray of DamagedTemplate. */
+GPtrArray *template_store_damaged(void);
 /* The keys of all folders, also damaged ones: GPtrArray of char *. */
 GPtrArray *template_store_keys(void);
 /* FALSE: there is none. */
@@ -109,8 +121,11 @@ gboolean template_store_remove(const char *key);
 /* HOSTBED_TEMPLATES_MAX, or the default, in bytes; -1: it is no size. */
 gint64 template_store_maximum(GError **error);
 /* Removes leftovers, what is damaged, and the entries used longest ago, until the rest is
- * at most MAXIMUM bytes; how many entries. KEEP, or NULL, stays. */
-guint template_store_prune(gint64 maximum, const char *keep);
+ * at most MAXIMUM bytes: a line (char *) for each that is gone, owned by the caller.
+ * KEEP, or NULL, stays. */
+GPtrArray *template_store_prune(gint64 maximum, const char *keep);
+/* "KEY  LAB/HOST" of one that is whole, for people; owned by the caller. */
+char *template_store_name(const StoredTemplate *stored);
 
 /* ---- making one */
 

@@ -28,7 +28,7 @@ template_writer_new(TemplateAbout *about, GError **error)
     g_autoptr(TemplateWriter) writer = g_new0(TemplateWriter, 1);
     writer->about = about;
     writer->maximum = template_store_maximum(error);
-    if (writer->maximum < 0)
+    if (writer->maximum < 0 || !template_store_check(error))
         return NULL;
     writer->folder = cache_folder_new(TEMPLATE_STORE_KIND, error);
     return writer->folder ? g_steal_pointer(&writer) : NULL;

@@ -13,8 +13,6 @@
 
 #define TEMPORARY_PREFIX ".new-"
 #define IN_USE_SECONDS (10 * 60)
-/* A temporary is locked by who writes it, a moment after it is made. */
-#define UNLOCKED_SECONDS 5
 
 static gboolean
 fail_errno(GError **error, int code, const char *what, const char *path)
@@ -58,31 +56,63 @@ cache_lookup(const char *kind, const char *name)
     return g_steal_pointer(&path);
 }
 
-/* Whoever made the temporary, a file or a folder, is gone: kill -9 leaves it. */
+/* What whoever made it, a file or a folder, did not lock, or not any more: kill -9 leaves
+ * it. The lock is ours while it goes, so that one who has just made it sees that. */
 static gboolean
-is_abandoned(const char *path, const struct stat *st, gint64 now)
+remove_if_abandoned(const char *path)
 {
-    if (now - st->st_mtim.tv_sec < UNLOCKED_SECONDS)
-        return FALSE;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     gboolean is_free = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (is_free)
+        cache_remove_tree(path);
     if (fd >= 0)
         close(fd);
     return is_free;
 }
 
-static void
+static guint
 remove_abandoned(const char *dir_path)
 {
+    guint removed = 0;
     g_autoptr(GDir) dir = g_dir_open(dir_path, 0, NULL);
-    gint64 now = g_get_real_time() / G_USEC_PER_SEC;
     const char *name;
     while (dir && (name = g_dir_read_name(dir))) {
         g_autofree char *path = g_build_filename(dir_path, name, NULL);
-        struct stat st;
-        if (g_str_has_prefix(name, TEMPORARY_PREFIX) && lstat(path, &st) == 0 &&
-            is_abandoned(path, &st, now))
-            cache_remove_tree(path);
+        if (g_str_has_prefix(name, TEMPORARY_PREFIX) && remove_if_abandoned(path))
+            removed++;
+    }
+    return removed;
+}
+
+/* FALSE: somebody took the temporary FD, which was not locked yet, for a leftover. */
+static gboolean
+lock_temporary(int fd)
+{
+    struct stat st;
+    flock(fd, LOCK_EX);
+    return fstat(fd, &st) != 0 || st.st_nlink > 0;
+}
+
+guint
+cache_remove_leftovers(const char *kind)
+{
+    g_autofree char *dir = cache_path(kind, NULL);
+    return remove_abandoned(dir);
+}
+
+/* "DIR/.new-123abc", open and locked; -1: errno. */
+static int
+open_temporary(const char *dir, char **path)
+{
+    for (;;) {
+        g_autofree char *temporary =
+            g_build_filename(dir, TEMPORARY_PREFIX "XXXXXX", NULL);
+        int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0600);
+        if (fd < 0 || lock_temporary(fd)) {
+            *path = g_steal_pointer(&temporary);
+            return fd;
+        }
+        close(fd);
     }
 }
 
@@ -93,13 +123,12 @@ cache_writer_new(const char *kind, const char *name, GError **error)
     if (!dir)
         return NULL;
     remove_abandoned(dir);
-    g_autofree char *temporary = g_strdup_printf("%s/" TEMPORARY_PREFIX "XXXXXX", dir);
-    int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0600);
+    g_autofree char *temporary = NULL;
+    int fd = open_temporary(dir, &temporary);
     if (fd < 0) {
         fail_errno(error, errno, "cannot make a file in the cache", dir);
         return NULL;
     }
-    flock(fd, LOCK_EX | LOCK_NB);
     CacheWriter *writer = g_new0(CacheWriter, 1);
     writer->fd = fd;
     writer->kind = g_strdup(kind);
@@ -140,6 +169,27 @@ cache_writer_free(CacheWriter *writer)
     g_free(writer);
 }
 
+/* The same for a folder; one that is gone before it is open was a leftover to somebody.
+ */
+static int
+open_temporary_folder(const char *dir, char **path)
+{
+    for (;;) {
+        g_autofree char *temporary =
+            g_build_filename(dir, TEMPORARY_PREFIX "XXXXXX", NULL);
+        if (!g_mkdtemp(temporary))
+            return -1;
+        int fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        gboolean gone = fd < 0 ? errno == ENOENT : !lock_temporary(fd);
+        if (!gone) {
+            *path = g_steal_pointer(&temporary);
+            return fd;
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
 CacheFolder *
 cache_folder_new(const char *kind, GError **error)
 {
@@ -147,15 +197,14 @@ cache_folder_new(const char *kind, GError **error)
     if (!dir)
         return NULL;
     remove_abandoned(dir);
-    g_autofree char *temporary = g_build_filename(dir, TEMPORARY_PREFIX "XXXXXX", NULL);
-    if (!g_mkdtemp(temporary)) {
+    g_autofree char *temporary = NULL;
+    int fd = open_temporary_folder(dir, &temporary);
+    if (fd < 0) {
         fail_errno(error, errno, "cannot make a folder in the cache", dir);
         return NULL;
     }
     CacheFolder *folder = g_new0(CacheFolder, 1);
-    folder->fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder->fd >= 0)
-        flock(folder->fd, LOCK_EX | LOCK_NB);
+    folder->fd = fd;
     folder->path = g_steal_pointer(&temporary);
     return folder;
 }
@@ -262,8 +311,8 @@ cache_remove_tree(const char *path)
         fts_close(fts);
 }
 
-goffset
-cache_tree_bytes(const char *path)
+static goffset
+tree_bytes(const char *path, gboolean with_holes)
 {
     char *const roots[] = {(char *)path, NULL};
     FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
@@ -271,10 +320,23 @@ cache_tree_bytes(const char *path)
     goffset total = 0;
     while (fts && (entry = fts_read(fts)))
         if (entry->fts_info == FTS_F)
-            total += entry->fts_statp->st_size;
+            total += with_holes ? entry->fts_statp->st_size
+                                : (goffset)entry->fts_statp->st_blocks * 512;
     if (fts)
         fts_close(fts);
     return total;
+}
+
+goffset
+cache_tree_bytes(const char *path)
+{
+    return tree_bytes(path, TRUE);
+}
+
+goffset
+cache_tree_disk_bytes(const char *path)
+{
+    return tree_bytes(path, FALSE);
 }
 
 /* A file system that has no files without a name has ours for a moment. */

@@ -50,10 +50,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheFolder, cache_folder_free)
  * because somebody may be about to open it. */
 void cache_prune(const char *kind, goffset maximum_bytes);
 
+/* Removes only leftovers of those who were killed; how many. */
+guint cache_remove_leftovers(const char *kind);
+
 /* Removes a file, or a directory with all in it; links are not followed. */
 void cache_remove_tree(const char *path);
 /* Bytes of the regular files below PATH. */
 goffset cache_tree_bytes(const char *path);
+/* The same without their holes. */
+goffset cache_tree_disk_bytes(const char *path);
 
 /* A file in FOLDER, for reading and writing, that is gone as soon as nobody has it open;
  * -1: errno says why. */

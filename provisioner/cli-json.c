@@ -18,9 +18,9 @@ cli_print_json_node(JsonNode *node)
     puts(text);
 }
 
-void
-cli_print_kept(const char *name, const GPtrArray *list,
-               JsonObject *(*to_json)(gconstpointer item), gint64 maximum_bytes)
+JsonObject *
+cli_kept_json(const char *name, const GPtrArray *list,
+              JsonObject *(*to_json)(gconstpointer item), gint64 maximum_bytes)
 {
     JsonObject *object = json_object_new();
     JsonArray *entries = json_array_new();
@@ -33,7 +33,14 @@ cli_print_kept(const char *name, const GPtrArray *list,
     json_object_set_int_member(object, "bytes", bytes);
     json_object_set_int_member(object, "maximum", maximum_bytes);
     json_object_set_array_member(object, name, entries);
-    cli_print_json(object);
+    return object;
+}
+
+void
+cli_print_kept(const char *name, const GPtrArray *list,
+               JsonObject *(*to_json)(gconstpointer item), gint64 maximum_bytes)
+{
+    cli_print_json(cli_kept_json(name, list, to_json, maximum_bytes));
 }
 
 char *

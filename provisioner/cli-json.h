@@ -14,5 +14,9 @@ void cli_print_json_node(JsonNode *node);
  * NAME, the sum of their "bytes", and how many there may be. */
 void cli_print_kept(const char *name, const GPtrArray *list,
                     JsonObject *(*to_json)(gconstpointer item), gint64 maximum_bytes);
+/* The same, to be added to; owned by the caller. */
+JsonObject *
+cli_kept_json(const char *name, const GPtrArray *list,
+              JsonObject *(*to_json)(gconstpointer item), gint64 maximum_bytes);
 /* "2026-11-21T18:15:38Z"; SECONDS since 1970. Owned by the caller. */
 char *cli_time_text(gint64 seconds);

@@ -21,8 +21,9 @@ typedef struct Command {
     const struct Command *commands; /* its own, if each has a file; ends with name NULL */
 } Command;
 
-extern const Command commands[];       /* ends with name NULL; in main.c */
-extern const Command image_commands[]; /* in cmd-image.c */
+extern const Command commands[];          /* ends with name NULL; in main.c */
+extern const Command image_commands[];    /* in cmd-image.c */
+extern const Command template_commands[]; /* in cmd-template.c */
 
 /* The command of this name, "image" or "image kernel", or NULL. */
 const Command *cli_command(const char *name);

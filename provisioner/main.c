@@ -58,8 +58,9 @@ const Command commands[] = {
      cmd_os},
     {"image", "COMMAND [ARGUMENT…]", "kernels and disk images for hosts", cmd_image,
      image_commands},
-    {"template", "list|rm|prune|key|export|import [ARGUMENT…]",
-     "hosts that are kept, frozen, for test --keep and run --warm", cmd_template},
+    {"template", "COMMAND [ARGUMENT…]",
+     "hosts that are kept, frozen, for test --keep, run --warm and up --warm",
+     cmd_template, template_commands},
     {NULL},
 };
 

@@ -38,12 +38,48 @@ mkdir -p "$store"/{aaaa1,aaaa2,bbbb1}"$rest"
 # left: the first digits of those that there are
 left() { find "$store" -mindepth 1 -printf '%f\n' | cut -c1-5 | sort | paste -sd' '; }
 refused "a key of a digit" 2 "'b' is too short for a key; give at least its first 4 digits" template rm b
-refused "an empty key" 2 "'' is too short" template rm ''
+refused "an empty key" 2 "the first argument is empty" template rm ''
 refused "a key that means two" 2 "the keys of 2 templates begin with 'aaaa'" template rm bbbb aaaa
 refused "a key that means none" 2 "there is no template 'cccc'" template rm bbbb cccc
 is "nothing was removed for those" "$(left)" "aaaa1 aaaa2 bbbb1"
 hostbed template rm bbbb1 bbbb "aaaa1$rest" >"$tap_dir/out" 2>"$tap_dir/err"
 is "whole and cut keys are removed, one of them named twice" "$? $(left)" "0 aaaa2"
+is "and it is told which" "$(cat "$tap_dir/out")" "removed bbbb10000000
+removed aaaa10000000"
+hostbed template list >"$tap_dir/out"
+has "what is damaged is in the list" "$tap_dir/out" '^aaaa20000000 .* damaged: its file template.json cannot be opened'
+hostbed template list --json >"$tap_dir/out"
+has "and in what programs read" "$tap_dir/out" '"trouble" : "its file template.json cannot be opened'
+refused "it is not exported" 2 "the template aaaa20000000 cannot be used: its file template.json" template export aaaa2
+mkdir "$store/.new-left"
+hostbed template prune >"$tap_dir/out"
+is "prune says what went, and for what" "$? $(cat "$tap_dir/out")" "0 removed what a killed process had left
+removed aaaa20000000  damaged: its file template.json cannot be opened: No such file or directory
+2 removed"
+is "what was left half made went at once" "$(ls -A "$store")" ""
+
+# Each command has options of its own, and no others.
+refused "an option of another command" 2 "no option --max; 'hostbed template list --help'" template list --max=1GiB
+refused "another" 2 "no option --all" template prune --all
+refused "an option of who starts hosts" 2 "no option --accel" template list --accel kvm
+refused "keys and all of them" 2 "^hostbed: --all and 'abcd': one of them$" template rm --all abcd
+refused "a key for one command" 2 "--suite is test's" template key --warm --suite true "$lab"
+refused "a command without --warm" 2 "a command \('true'\) is run's" template key "$lab" -- true
+refused "no lab" 2 "takes LAB" template key --warm -- true
+refused "a suite that is not there" 2 "there is no program './nosuch'" template key --suite ./nosuch "$lab"
+refused "a folder for an archive" 2 "^hostbed: $tap_dir is a folder, and no archive$" template import "$tap_dir"
+hostbed template rm --help >"$tap_dir/out"
+has "each has help of its own" "$tap_dir/out" 'hostbed template rm .*KEY'
+
+# Nobody else may put a host into the store.
+chmod 0777 "$store"
+for command in "list" "rm --all" "prune" "export aaaa" "import $tap_dir/out"; do
+    # shellcheck disable=SC2086 # several words
+    refused "a store that others may write to: $command" 8 "'$store' may be written to by other users" template $command
+done
+rmdir "$store" && touch "$store"
+refused "a file for a store" 8 "'$store' is no folder" template list
+rm "$store"
 refused "a mistyped word" 2 "no 'hostbed template lits'; did you mean list\?" template lits
 export HOSTBED_TEMPLATES_MAX=much
 refused "a maximum that is no size" 2 "HOSTBED_TEMPLATES_MAX 'much' is not a size" template list --json

@@ -147,6 +147,14 @@ several_hosts_are_one_entry(void **state)
     assert_string_equal(text, "frames");
 }
 
+/* How many are gone. */
+static guint
+prune(gint64 maximum, const char *keep)
+{
+    g_autoptr(GPtrArray) removed = template_store_prune(maximum, keep);
+    return removed->len;
+}
+
 static void
 assert_damaged(const char *key, const char *words)
 {
@@ -154,7 +162,14 @@ assert_damaged(const char *key, const char *words)
     assert_null(template_store_open(key, &error));
     assert_non_null(error);
     assert_non_null(strstr(error->message, words));
-    assert_int_equal(template_store_prune(G_MAXINT64, NULL), 1);
+    g_autoptr(GPtrArray) list = template_store_damaged();
+    assert_int_equal(list->len, 1);
+    const DamagedTemplate *damaged = list->pdata[0];
+    assert_string_equal(damaged->key, key);
+    assert_string_equal(damaged->trouble, error->message);
+    g_autoptr(GPtrArray) removed = template_store_prune(G_MAXINT64, NULL);
+    assert_int_equal(removed->len, 1);
+    assert_non_null(strstr(removed->pdata[0], words));
     assert_int_equal(count_templates(), 0);
 }
 
@@ -299,7 +314,7 @@ what_cannot_be_opened_now_stays(void **state)
         stored = template_store_open(key, &error);
         assert_true(stored || template_store_is_passing(error));
         refused += !stored;
-        template_store_prune(G_MAXINT64, NULL);
+        prune(G_MAXINT64, NULL);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
         assert_int_equal(count_templates(), 1);
     }
@@ -375,7 +390,7 @@ what_a_killed_maker_left_goes(void **state)
     g_autofree char *left = template_path(g_dir_read_name(dir), NULL);
     const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     assert_int_equal(utimensat(AT_FDCWD, left, long_ago, 0), 0);
-    template_store_prune(G_MAXINT64, NULL);
+    prune(G_MAXINT64, NULL);
     assert_int_equal(count_templates(), 0);
 }
 
@@ -400,16 +415,16 @@ what_was_used_longest_ago_goes_first(void **state)
     gint64 one = ((StoredTemplate *)list->pdata[0])->bytes;
     /* Looking at them is no use. */
     assert_int_equal(((StoredTemplate *)list->pdata[2])->used, 1000);
-    assert_int_equal(template_store_prune(one * 2, NULL), 1);
+    assert_int_equal(prune(one * 2, NULL), 1);
     g_autoptr(StoredTemplate) gone = template_store_open(b, NULL);
     assert_null(gone);
     g_autoptr(StoredTemplate) used = template_store_open(a, NULL);
     assert_non_null(used);
-    assert_int_equal(template_store_prune(one, NULL), 1); /* c: a was just used */
+    assert_int_equal(prune(one, NULL), 1); /* c: a was just used */
     g_autoptr(StoredTemplate) stays = template_store_open(a, NULL);
     assert_non_null(stays);
-    assert_int_equal(template_store_prune(0, a), 0);
-    assert_int_equal(template_store_prune(0, NULL), 1);
+    assert_int_equal(prune(0, a), 0);
+    assert_int_equal(prune(0, NULL), 1);
 }
 
 static void

@@ -70,6 +70,49 @@ while read -r emulator; do
     run_twice "$emulator"
 done < <(emulators)
 
+# What is kept is called as `template key` says, whatever is in the host.
+printf '#!/bin/sh\nexit 0\n' >"$tap_dir/suite"
+chmod +x "$tap_dir/suite"
+cp "$tap_dir/suite" "$tap_dir/prepares"
+# kept_as NAME: the keys of what is kept; nothing is then
+kept_as() {
+    ls "$store"
+    hostbed template rm --all >"$tap_dir/removed"
+}
+own_cache keys
+same_key() { # NAME ARGUMENT…
+    local name=$1 key
+    shift
+    key=$(hostbed template key --accel tcg "$@" "$small" | cut -d' ' -f1)
+    hostbed test --keep --accel tcg "$@" "$small" >"$tap_dir/tap" 2>"$tap_dir/err"
+    is "$name has the key that is told" "$? $(kept_as)" "0 $key"
+}
+same_key "a suite of somebody else" --suite "$tap_dir/suite"
+same_key "one with much in its host" --suite "$tap_dir/suite" --prepare "$tap_dir/prepares" --bind nic \
+    --with sort --copy "$tap_dir/suite:/opt/it" --module nvme --chdir /opt
+key=$(hostbed template key --warm --accel tcg --bind nic --copy "$tap_dir/suite:/opt/it" "$small" -- "$tap_dir/suite" | cut -d' ' -f1)
+hostbed run --warm --accel tcg --bind nic --copy "$tap_dir/suite:/opt/it" "$small" -- "$tap_dir/suite" 2>"$tap_dir/err"
+is "so has a command of this machine" "$? $(kept_as)" "0 $key"
+key=$(hostbed template key --warm --accel tcg "$small" | cut -d' ' -f1)
+hostbed run --warm --accel tcg "$small" -- true 2>"$tap_dir/err"
+is "and one of the host's, which need not be named" "$? $(kept_as)" "0 $key"
+
+# What will never be kept has none. No guest runs for that.
+sed 's|<nic/>|<nvme/>|' "$small" >"$tap_dir/nvme.xml"
+sed 's|</host>|<qemu><arg value="-device"/><arg value="pci-testdev,addr=1c.0"/></qemu></host>|' "$small" >"$tap_dir/raw.xml"
+hostbed template key --accel tcg "$tap_dir/nvme.xml" "$tap_dir/raw.xml" "$small" >"$tap_dir/out" 2>"$tap_dir/err"
+is "hosts that cannot be frozen have no key, and others do" "$? $(wc -l <"$tap_dir/out")" "3 1"
+has "the emulator says why" "$tap_dir/err" 'smallest/l1: it cannot be frozen: .*nvme'
+has "and so do arguments that are not known" "$tap_dir/err" "smallest/l1: it cannot be frozen: .* raw argument '-device'"
+sed 's|</host>|<qemu><arg value="-rtc"/><arg value="base=utc"/></qemu></host>|' "$small" >"$tap_dir/rtc.xml"
+hostbed test --keep --accel tcg "$tap_dir/rtc.xml" numa >"$tap_dir/tap" 2>"$tap_dir/err"
+is "a raw argument that is known is no obstacle" "$? $(kept_as)" "0 $(hostbed template key --accel tcg "$tap_dir/rtc.xml" | cut -d' ' -f1)"
+hostbed run --warm -v --accel tcg "$tap_dir/nvme.xml" -- true 2>"$tap_dir/err"
+is "what cannot be frozen serves a command" $? 0
+is "which is told why before the host is up" "$(grep -n -m1 -e 'not kept: it cannot be frozen: .*nvme' -e 'waiting for the host' "$tap_dir/err" |
+    grep -c 'not kept')" 1
+own_cache here
+
 # To another machine.
 here=$(warm here)
 key=$(key_of_nonce "${here#* }")
@@ -155,7 +198,6 @@ kill_its_maker() {
 }
 
 is "it is killed while it makes one" "$(kill_its_maker run --warm --accel tcg "$small" -- true)" "137 1"
-find "$store" -mindepth 1 -maxdepth 1 -name '.new-*' -exec touch -d '1 minute ago' {} +
 hostbed template prune >/dev/null
 is "what a killed one left goes" "$(find "$store" -name '.new-*' | wc -l)" 0
 killed=$(warm killed)
@@ -217,7 +259,6 @@ of_two one >"$tap_dir/one" &
 other=$(of_two other)
 wait $!
 is "two make the same of two hosts at once" "$(cut -d' ' -f1-2 "$tap_dir/one") ${other% *}" "${passed% *} ${passed% *}"
-find "$store" -mindepth 1 -maxdepth 1 -name '.new-*' -exec touch -d '1 minute ago' {} +
 hostbed template prune >/dev/null
 is "and there is one" "$(ls -A "$store")" "$key"
 hostbed template rm "${key:0:12}"
@@ -228,7 +269,7 @@ sed 's|</host>|<qemu><arg value="-fw_cfg"/><arg value="name=opt/org.hostbed/x,fi
     "$small" >"$tap_dir/named.xml"
 hostbed run --warm --accel tcg "$tap_dir/named.xml" -- true 2>"$tap_dir/err"
 is "a host with raw arguments serves a command" $? 0
-has "but is not kept" "$tap_dir/err" 'not kept: .*raw arguments'
+has "but is not kept" "$tap_dir/err" 'not kept: it cannot be frozen: .* raw argument .-fw_cfg.'
 is "indeed" "$(entries)" 0
 
 done_testing

@@ -136,7 +136,6 @@ what_nobody_makes_any_more_goes(void **state)
     g_autofree char *dir = cache_dir("left", NULL);
     g_autofree char *abandoned = g_build_filename(dir, ".new-left", NULL);
     assert_true(g_file_set_contents(abandoned, "half", 4, NULL));
-    make_old(abandoned);
     make_old(other->temporary);
     g_autoptr(CacheWriter) next = cache_writer_new("left", "b", NULL);
     assert_false(g_file_test(abandoned, G_FILE_TEST_EXISTS));
@@ -150,7 +149,6 @@ what_cannot_be_read_goes_too(void **state)
     g_autofree char *dir = cache_dir("fifo", NULL);
     g_autofree char *fifo = g_build_filename(dir, ".new-fifo", NULL);
     assert_int_equal(mkfifo(fifo, 0600), 0);
-    make_old(fifo);
     alarm(60);
     g_autoptr(CacheWriter) next = cache_writer_new("fifo", "a", NULL);
     alarm(0);
@@ -179,7 +177,6 @@ a_folder_that_nobody_fills_any_more_goes(void **state)
     g_autofree char *dir = cache_dir("folders", NULL);
     g_autofree char *abandoned = g_build_filename(dir, ".new-left", NULL);
     g_autofree char *entry = g_build_filename(dir, "entry", NULL);
-    make_old(abandoned);
     make_old(other->path);
     g_autoptr(CacheFolder) next = cache_folder_new("folders", NULL);
     assert_false(g_file_test(abandoned, G_FILE_TEST_EXISTS));

@@ -90,7 +90,7 @@ offers "hosts to be in" "one other pair/one pair/other" "listing exec "
 # What the program names is offered, and nothing else.
 is "all commands" "$(completed "hostbed " | paste -sd" ")" \
     "$(hostbed --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' | LC_ALL=C sort | paste -sd" ")"
-for command in run up log "image build" "template"; do
+for command in run up log "image build" "template" "template key"; do
     # shellcheck disable=SC2086  # "image build" are two words
     is "all options of $command" "$(completed "hostbed $command -" | paste -sd" ")" \
         "$(hostbed $command --help | grep -Eo '^  (-[a-z], )?--[a-z0-9-]+' | grep -Eo -e '--?[a-z0-9-]+' | LC_ALL=C sort | paste -sd" ")"

@@ -74,11 +74,13 @@ for command in doctor check show run test up down list exec verify plug unplug p
         LC_ALL=C sort >"$tap_dir/asked"
     is "all options of $command" "$(completed hostbed "$command" - | tr ' ' '\n')" "$(cat "$tap_dir/asked")"
 done
-is "all commands of image" "$(completed hostbed image "" | tr ' ' '\n')" \
-    "$(hostbed image --help | sed -n '/^Commands:/,$s/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
-for command in $(completed hostbed image ""); do
-    hostbed image "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z0-9-]+' | grep -Eo -e '--?[a-z0-9-]+' |
-        LC_ALL=C sort >"$tap_dir/asked"
-    is "all options of image $command" "$(completed hostbed image "$command" - | tr ' ' '\n')" "$(cat "$tap_dir/asked")"
+for group in image template; do
+    is "all commands of $group" "$(completed hostbed $group "" | tr ' ' '\n')" \
+        "$(hostbed $group --help | sed -n '/^Commands:/,$s/^  \([a-z]*\) .*/\1/p' | LC_ALL=C sort)"
+    for command in $(completed hostbed $group ""); do
+        hostbed $group "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z0-9-]+' | grep -Eo -e '--?[a-z0-9-]+' |
+            LC_ALL=C sort >"$tap_dir/asked"
+        is "all options of $group $command" "$(completed hostbed $group "$command" - | tr ' ' '\n')" "$(cat "$tap_dir/asked")"
+    done
 done
 done_testing
