@@ -34,6 +34,11 @@ lab_boot_recipes(const BootOptions *options, const GPtrArray *peers, GError **er
 /* What is on the networks of the first host is kept in LOG_DIR, if it is to CAPTURE. */
 gboolean
 lab_boot_capture(LabBoot *lab, gboolean capture, const char *log_dir, GError **error);
+/* What a command may say, more or less. */
+#define LAB_BOOT_OUTPUT_MAX 16384
+/* Runs ARGV in BOOT's host, where it must end well; *OUTPUT, owned by the caller, or NULL
+ * gets what it says on its standard output. */
+gboolean lab_boot_run(Boot *boot, const char *const *argv, char **output, GError **error);
 /* Gives a host its addresses on the networks that join it, and the names of the others.
  */
 gboolean lab_boot_join(Boot *boot, GError **error);

@@ -5,58 +5,18 @@
 #include <string.h>
 
 #include "boot-private.h"
-#include "error.h"
 #include "lab-boot-private.h"
 #include "lab-ssh.h"
-#include "printable.h"
-
-/* Making keys takes seconds; this is for emulation on a busy machine. */
-#define RUN_MS 180000
-#define REASON_MAX 300
-
-/* What a command says: standard output and errors. */
-typedef struct {
-    GString *text[2];
-} Said;
-
-static void
-on_output(int stream, const guint8 *data, gsize length, gpointer user_data)
-{
-    GString *text = ((Said *)user_data)->text[stream - 1];
-    gsize room = LAB_SSH_KEYS_MAX - text->len;
-    g_string_append_len(text, (const char *)data, (gssize)MIN(length, room));
-}
 
 /* What SCRIPT says on its standard output, owned by the caller; NULL: it failed. */
 static char *
 run(Boot *boot, const char *script, GError **error)
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
-    g_autoptr(GString) output = g_string_new(NULL);
-    g_autoptr(GString) errors = g_string_new(NULL);
-    g_autoptr(GError) reason = NULL;
-    Said said = {{output, errors}};
-    GuestExit end = {0};
-    const GuestCommand command = {.argv = argv,
-                                  .stdin_fd = -1,
-                                  .stdout_fd = -1,
-                                  .stderr_fd = -1,
-                                  .output = on_output,
-                                  .user_data = &said,
-                                  .timeout_ms = RUN_MS};
-    if (!guest_run(boot->guest, &command, &end, boot_cancellable(boot), &reason)) {
-        boot_explain(boot, &reason);
-        g_propagate_error(error, g_steal_pointer(&reason));
-        return NULL;
-    }
-    if (end.status == 0 && end.signal == 0 && !end.timed_out)
-        return g_strdup(output->str);
-    g_strchomp(errors->str);
-    g_autofree char *words = printable(errors->str, strlen(errors->str), REASON_MAX);
-    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "its keys for ssh %s: %s; logs: %s",
-                end.timed_out ? "were not there in time" : "cannot be made",
-                *words ? words : "without a word", boot->log_dir);
-    return NULL;
+    char *output = NULL;
+    if (!lab_boot_run(boot, argv, &output, error) && error)
+        g_prefix_error(error, "its keys for ssh: ");
+    return output;
 }
 
 static gboolean

@@ -100,18 +100,26 @@ lab_boot_name_error(const LabBoot *lab, const Plan *plan, GError **error)
 /* ---- commands
  * ------------------------------------------------------------------------------------ */
 
+/* What a command says on its standard output and its standard error. */
+typedef struct {
+    GString *output, *errors;
+} Said;
+
 static void
-on_output(int stream, const guint8 *data, gsize length, gpointer errors)
+on_output(int stream, const guint8 *data, gsize length, gpointer user_data)
 {
-    GString *text = errors;
-    if (stream == 2 && text->len < REASON_MAX)
+    const Said *said = user_data;
+    GString *text = stream == 2 ? said->errors : said->output;
+    if (text->len < (stream == 2 ? REASON_MAX : LAB_BOOT_OUTPUT_MAX))
         g_string_append_len(text, (const char *)data, (gssize)length);
 }
 
-static gboolean
-run(Boot *boot, const char *const *argv, GError **error)
+gboolean
+lab_boot_run(Boot *boot, const char *const *argv, char **output, GError **error)
 {
+    g_autoptr(GString) words = g_string_new(NULL);
     g_autoptr(GString) errors = g_string_new(NULL);
+    Said streams = {words, errors};
     g_autoptr(GError) reason = NULL;
     GuestExit end = {0};
     const GuestCommand command = {
@@ -120,7 +128,7 @@ run(Boot *boot, const char *const *argv, GError **error)
         .stdout_fd = -1,
         .stderr_fd = -1,
         .output = on_output,
-        .user_data = errors,
+        .user_data = &streams,
         .timeout_ms = RUN_MS,
     };
     if (!guest_run(boot->guest, &command, &end, boot_cancellable(boot), &reason)) {
@@ -128,8 +136,11 @@ run(Boot *boot, const char *const *argv, GError **error)
         g_propagate_error(error, g_steal_pointer(&reason));
         return FALSE;
     }
-    if (end.status == 0 && end.signal == 0 && !end.timed_out)
+    if (end.status == 0 && end.signal == 0 && !end.timed_out) {
+        if (output)
+            *output = g_string_free(g_steal_pointer(&words), FALSE);
         return TRUE;
+    }
     g_strchomp(errors->str);
     g_autofree char *said = printable(errors->str, strlen(errors->str), REASON_MAX);
     g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "%s %s: %s; logs: %s", argv[0],
@@ -143,7 +154,7 @@ lab_boot_run_in_peers(LabBoot *lab, const char *const *argv, GError **error)
 {
     for (guint i = 1; i < lab->boots->len; i++) {
         Boot *boot = lab->boots->pdata[i];
-        if (!run(boot, argv, error)) {
+        if (!lab_boot_run(boot, argv, NULL, error)) {
             lab_boot_name_error(lab, boot->recipe->plan, error);
             return FALSE;
         }
@@ -196,7 +207,7 @@ lab_boot_join(Boot *boot, GError **error)
     g_autoptr(GBytes) text = joined_text(boot->recipe->plan);
     g_autoptr(GError) reason = NULL;
     if (guest_put(boot->guest, HB_JOIN_PATH, 0444, text, boot_cancellable(boot), &reason))
-        return run(boot, argv, error);
+        return lab_boot_run(boot, argv, NULL, error);
     boot_explain(boot, &reason);
     g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;

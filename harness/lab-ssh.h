@@ -9,8 +9,6 @@
 
 #include "plan.h"
 
-/* What hosts say of their keys, at most. */
-#define LAB_SSH_KEYS_MAX 16384
 /* Where a host is told of the others. */
 #define LAB_SSH_KNOWN_PATH "/run/hostbed/ssh-known-hosts"
 #define LAB_SSH_USERS_PATH "/run/hostbed/ssh-authorized-keys"
