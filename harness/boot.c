@@ -222,6 +222,12 @@ boot_stop(Boot *boot)
     g_clear_pointer(&boot->disk_fds, g_array_unref);
 }
 
+char *
+boot_port_name(const Plan *plan, const PlanFunction *nic)
+{
+    return g_strdup_printf("%s/%s", plan->host_id, nic->id);
+}
+
 /* The emulator's ends of the ports that BOOT's NICs have; NULL: there are none. */
 static GArray *
 connect_ports(const Boot *boot, GError **error)
@@ -231,7 +237,7 @@ connect_ports(const Boot *boot, GError **error)
     g_autoptr(GArray) fds = boot_fds_new();
     for (guint i = 0; i < nics->len; i++) {
         const PlanFunction *nic = nics->pdata[i];
-        g_autofree char *name = g_strdup_printf("%s/%s", plan->host_id, nic->id);
+        g_autofree char *name = boot_port_name(plan, nic);
         int fd = segments_connect(boot->segments, nic->network, name, error);
         if (fd < 0)
             return NULL;

@@ -89,6 +89,10 @@ gboolean boot_meet(Boot *boot, const BootOptions *options, GError **error);
 void boot_free(Boot *boot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Boot, boot_free)
 
+/* What the port of NIC (of segments.h), of PLAN's host, is called; owned by the caller.
+ */
+char *boot_port_name(const Plan *plan, const PlanFunction *nic);
+
 /* To pass to calls of guest.h: fires when the host is gone or the interrupt came. */
 GCancellable *boot_cancellable(Boot *boot);
 /* After a call of guest.h failed with *ERROR: puts there what was seen from outside

@@ -93,6 +93,38 @@ find_nic(const Host *host, const char *name, GError **error)
     return NULL;
 }
 
+/* ---- what it loses
+ * ------------------------------------------------------------------------------------------
+ */
+
+static guint
+loss_of(const Host *host, const PlanFunction *nic)
+{
+    g_autofree char *port = boot_port_name(host->plan, nic);
+    return host->server->segments && nic->network
+               ? segments_port_loss(host->server->segments, nic->network, port)
+               : 0;
+}
+
+/* Frames between the NICs of one host never leave its emulator. */
+static gboolean
+set_loss(const Host *host, const PlanFunction *nic, gint64 per_mille, GError **error)
+{
+    g_autofree char *port = boot_port_name(host->plan, nic);
+    if (per_mille < 0 || per_mille > 1000) {
+        g_set_error(error, HB_ERROR, HB_USAGE, "a link loses 0 to 1000 of 1000 frames");
+        return FALSE;
+    }
+    if (host->server->segments && nic->network &&
+        segments_set_port_loss(host->server->segments, nic->network, port,
+                               (guint)per_mille, g_random_int()))
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "%s is on no network that joins hosts, and only those lose frames",
+                nic->id);
+    return FALSE;
+}
+
 /* ---- the request
  * ------------------------------------------------------------------------------------------
  */
@@ -109,6 +141,7 @@ describe(const Host *host, const PlanFunction *nic)
                                    !g_hash_table_contains(host->unlinked, nic->id));
     if (nic->network)
         json_object_set_string_member(object, "network", nic->network);
+    json_object_set_int_member(object, "loss", loss_of(host, nic));
     return object;
 }
 
@@ -136,6 +169,10 @@ live_link(Host *host, JsonObject *request, GError **error)
         return list(host);
     if (!nic)
         return NULL;
+    if (json_object_has_member(request, "loss"))
+        return set_loss(host, nic, json_line_int(request, "loss", -1), error)
+                   ? describe(host, nic)
+                   : NULL;
     const gboolean was_up = !g_hash_table_contains(host->unlinked, nic->id);
     if (!set_link(host, nic->id, up, error))
         return NULL;

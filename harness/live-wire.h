@@ -23,6 +23,10 @@
  *
  * "pause", "resume", "nmi", with "host": answered with "already".
  *
+ * "link", with "host" and, unless all NICs are to be told, "device" and either "up" or
+ * "loss" (of 1000 frames): answered with "nics", or of that one "device", "address",
+ * "network", "up", "loss", and for "up" whether "already" and "unnoticed".
+ *
  * The supervisor tells what happens by {"event": "step"|"warning"|"difference"|"qmp",
  * "text": …} ("qmp" to who asked for "up" with "trace": true), that it lives while
  * something takes long by {"event": "alive"}, and in the end {"answer": {…}} or {"error":

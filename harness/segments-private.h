@@ -22,6 +22,8 @@ typedef struct {
     Segment *segment;
     char *name;
     int fd;
+    guint per_mille; /* of the frames that come in or go out by it, lost beside others */
+    guint64 random;
     GSource *source;
     gpointer tag;
     GQueue queue; /* GBytes: frames that wait for the emulator */

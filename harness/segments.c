@@ -42,10 +42,9 @@ next_random(guint64 *state)
 }
 
 static gboolean
-is_lost(Segment *segment)
+falls_out(guint per_mille, guint64 *random)
 {
-    return segment->per_mille > 0 &&
-           next_random(&segment->random) % 1000 < segment->per_mille;
+    return per_mille > 0 && next_random(random) % 1000 < per_mille;
 }
 
 static void
@@ -106,8 +105,10 @@ flush(Port *port)
 static void
 pass(Port *port, const void *frame, gsize length, GBytes **kept)
 {
-    if (is_lost(port->segment)) {
-        port->segment->counts.lost++;
+    Segment *segment = port->segment;
+    if (falls_out(segment->per_mille, &segment->random) ||
+        falls_out(port->per_mille, &port->random)) {
+        segment->counts.lost++;
         return;
     }
     if (!port->segments->held && port->queue.length == 0 && deliver(port, frame, length))
@@ -140,6 +141,10 @@ repeat(Port *from, const void *frame, gsize length)
         return;
     }
     segment->counts.frames++;
+    if (falls_out(from->per_mille, &from->random)) {
+        segment->counts.lost++;
+        return;
+    }
     if (segment->capture)
         capture(segment, frame, length);
     for (guint i = 0; i < segment->ports->len; i++) {
@@ -369,6 +374,42 @@ segments_set_loss(Segments *segments, const char *network, guint per_mille, guin
     }
     g_mutex_unlock(&segments->lock);
     return segment != NULL;
+}
+
+static Port *
+find_port(Segments *segments, const char *network, const char *name)
+{
+    const Segment *segment = segments_find(segments, network);
+    for (guint i = 0; segment && i < segment->ports->len; i++) {
+        Port *port = segment->ports->pdata[i];
+        if (g_str_equal(port->name, name))
+            return port;
+    }
+    return NULL;
+}
+
+gboolean
+segments_set_port_loss(Segments *segments, const char *network, const char *port,
+                       guint per_mille, guint64 seed)
+{
+    g_mutex_lock(&segments->lock);
+    Port *found = find_port(segments, network, port);
+    if (found) {
+        found->per_mille = per_mille;
+        found->random = seed;
+    }
+    g_mutex_unlock(&segments->lock);
+    return found != NULL;
+}
+
+guint
+segments_port_loss(Segments *segments, const char *network, const char *port)
+{
+    g_mutex_lock(&segments->lock);
+    const Port *found = find_port(segments, network, port);
+    guint per_mille = found ? found->per_mille : 0;
+    g_mutex_unlock(&segments->lock);
+    return per_mille;
 }
 
 gboolean

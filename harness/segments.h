@@ -31,7 +31,7 @@ typedef struct Segments Segments;
 typedef struct {
     guint64 frames;    /* that came in */
     guint64 delivered; /* to an emulator */
-    guint64 lost;      /* as asked (segments_set_loss()) */
+    guint64 lost;      /* as asked (segments_set_loss(), segments_set_port_loss()) */
     guint64 dropped;   /* there was no room for it, or its emulator is gone */
     guint64 refused;   /* were no frames */
 } SegmentCounts;
@@ -55,6 +55,12 @@ gboolean segments_capture(Segments *segments, const char *network, const char *p
  * FALSE: there is no such network. */
 gboolean
 segments_set_loss(Segments *segments, const char *network, guint per_mille, guint64 seed);
+/* The same of all frames on their way to or from one port, beside those. FALSE: there is
+ * no such port. */
+gboolean segments_set_port_loss(Segments *segments, const char *network, const char *port,
+                                guint per_mille, guint64 seed);
+/* What it loses so; 0 if there is no such port. */
+guint segments_port_loss(Segments *segments, const char *network, const char *port);
 gboolean segments_count(Segments *segments, const char *network, SegmentCounts *counts);
 
 /* Nothing more is delivered; what comes in waits. */

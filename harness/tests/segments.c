@@ -423,6 +423,30 @@ frames_are_captured(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Frames of the others pass. */
+static void
+a_port_loses_what_comes_and_goes(void **state)
+{
+    const Scene *scene = *state;
+    SegmentCounts counts;
+    assert_false(segments_set_port_loss(scene->segments, "fabric", "d/nic0", 1000, 1));
+    assert_false(segments_set_port_loss(scene->segments, "nothing", ports[0], 1000, 1));
+    assert_true(segments_set_port_loss(scene->segments, "fabric", ports[0], 1000, 1));
+    assert_int_equal(segments_port_loss(scene->segments, "fabric", ports[0]), 1000);
+    assert_int_equal(segments_port_loss(scene->segments, "fabric", ports[1]), 0);
+    send_frame(scene->fabric[0], 1, 60);
+    send_frame(scene->fabric[1], 2, 60);
+    assert_int_equal(receive_frame(scene->fabric[2], 60), 2);
+    assert_true(segments_set_port_loss(scene->segments, "fabric", ports[0], 0, 1));
+    send_frame(scene->fabric[2], 3, 60);
+    assert_int_equal(receive_frame(scene->fabric[0], 60), 3);
+    assert_int_equal(receive_frame(scene->fabric[1], 60), 3);
+    send_frame(scene->fabric[0], 4, 60);
+    assert_int_equal(receive_frame(scene->fabric[1], 60), 4);
+    segments_count(scene->segments, "fabric", &counts);
+    assert_int_equal(counts.lost, 2);
+}
+
 int
 main(void)
 {
@@ -433,6 +457,7 @@ main(void)
         TEST(a_flood_is_dropped_where_nobody_reads),
         TEST(an_emulator_that_is_gone_is_nobody),
         TEST(losses_are_as_asked_and_the_same_again),
+        TEST(a_port_loses_what_comes_and_goes),
         TEST(what_is_held_goes_on_elsewhere),
         TEST(a_state_of_others_is_refused),
         TEST(a_state_that_cannot_be_is_refused),

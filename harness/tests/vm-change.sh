@@ -123,6 +123,8 @@ has "and told so" <(hostbed link l1) "^cable  *0000:41:00.0  down"
 hostbed exec l1 -- sh -c 'ip link set "$(ls /sys/bus/pci/devices/0000:41:00.0/virtio*/net)" down'
 change link l1 cable up
 is "of an interface that is down nobody looks" "$? $(cat "$out" "$err")" "0 l1: the link of cable is up"
+change link l1 cable loss=10%
+is "what is on no network between hosts loses nothing" $? 3
 change link l1 expander0.port0 down
 is "a port has no link" $? 2
 change link l1 cable

@@ -203,6 +203,21 @@ up "$source_dir/topologies/two-computes.xml"
 is "a lab whose networks join its hosts comes up" $? 0
 hostbed exec compute0 -- ping -c 1 -w 20 compute1 >"$out" 2>&1
 is "and they reach each other by name" $? 0
+nic=cell0.expander0.port0.nic0
+hostbed link compute1 $nic loss=100% >"$out" 2>"$err"
+is "a link loses all frames" "$? $(cat "$out")" "0 compute1: the link of $nic loses 100%"
+hostbed exec compute0 -- ping -c 3 -w 4 compute1 >"$out" 2>&1
+has "on the way there" "$out" " 0 packets received"
+hostbed exec compute1 -- ping -c 3 -w 4 compute0 >"$out" 2>&1
+has "and from there" "$out" " 0 packets received"
+hostbed exec compute0 -- ping -c 1 -w 20 compute1.storage >"$out" 2>&1
+is "that of another NIC does not" $? 0
+has "which is told" <(hostbed link compute1) "^$nic .* up  *tenants, loses 100%"
+hostbed link compute1 $nic loss=0.0 >"$out" 2>"$err"
+hostbed exec compute0 -- ping -c 1 -w 20 compute1 >"$out" 2>&1
+is "until it loses nothing any more" "$? $(hostbed link compute1 | grep -c loses)" "0 0"
+for loss in loss=100.1 loss=1000 loss=-1 loss= loss=1.25 loss; do hostbed link compute1 $nic $loss 2>/dev/null; echo "$?"; done >"$out"
+is "what is no percentage is refused" "$(sort -u "$out")" 2
 kill -KILL "$(emulators_of | tail -n 1)"
 until hostbed list | grep -q ' failed '; do :; done
 up "$source_dir/topologies/two-computes.xml"

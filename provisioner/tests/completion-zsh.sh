@@ -84,7 +84,7 @@ offers "what to do with templates" "export" "hostbed template e"
 offers "nothing behind --" "" "hostbed run lab.xml -- l"
 offers "labs to take down" "pair" "listing down "
 offers "what becomes of power" "off on" "listing power one o"
-offers "and of a link" "down up" "listing link one nic0 "
+offers "and of a link" "down loss=0 loss=5% up" "listing link one nic0 "
 offers "hosts to be in" "one other pair/one pair/other" "listing exec "
 
 # What the program names is offered, and nothing else.
