@@ -2,6 +2,7 @@
  *
  * From a file name to plans: the way into every command.
  */
+#include "cli-wait.h"
 #include "cli.h"
 #include "os-image.h"
 #include "os-lookup.h"
@@ -14,6 +15,7 @@ cli_emulator(const CliMachine *machine, GError **error)
         return NULL;
     g_autoptr(CliInterrupt) own =
         g_cancellable_get_current() ? NULL : cli_interrupt_new();
+    g_autoptr(CliWait) wait = cli_wait_new("asking the emulator what it can do");
     g_autoptr(Emulator) emulator = emulator_probe(binary, NULL, error);
     if (own && emulator && cli_was_interrupted(own)) {
         g_set_error_literal(error, HB_ERROR, HB_INTERRUPTED, "interrupted by a signal");
@@ -27,6 +29,7 @@ cli_plan_lab(const Lab *lab, const Emulator *emulator, PlanBackend backend,
              Findings *findings)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(CliWait) wait = cli_wait_new("planning the lab");
     g_autoptr(GHashTable) oses = os_lookup_lab(lab, &error);
     if (!error)
         return plan_checked_lab(lab, emulator, oses, backend, findings);

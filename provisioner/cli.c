@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli-wait.h"
 #include "log-dir.h"
 #include "nearest.h"
 
@@ -256,6 +257,7 @@ cli_parse_divided(const char *command, int *argc, char **argv,
 int
 cli_fail(const GError *error)
 {
+    cli_wait_clear();
     fprintf(stderr, "hostbed: %s\n", error->message);
     return hb_error_status(error);
 }
@@ -267,6 +269,7 @@ cli_fail_with(HbStatus status, const char *format, ...)
     va_start(args, format);
     g_autofree char *message = g_strdup_vprintf(format, args);
     va_end(args);
+    cli_wait_clear();
     fprintf(stderr, "hostbed: %s\n", message);
     return status;
 }
@@ -275,6 +278,7 @@ int
 cli_findings(const Findings *findings)
 {
     g_autofree char *text = findings_to_text(findings);
+    cli_wait_clear();
     fputs(text, stderr);
     return cli_findings_status(findings);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli-wait.h"
 #include "cli.h"
 #include "doctor.h"
 
@@ -24,8 +25,10 @@ cmd_doctor(int argc, char **argv)
         return cli_fail_with(HB_USAGE, "doctor takes no arguments, but got '%s'",
                              argv[1]);
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    CliWait *wait = cli_wait_new("trying what this machine can do");
     g_autoptr(GPtrArray) items =
         doctor_examine(machine.emulator, machine.kernel, cli_accel(&machine));
+    cli_wait_free(wait);
     if (cli_was_interrupted(interrupt))
         return cli_fail_with(HB_INTERRUPTED, "interrupted by a signal");
     g_autofree char *text =

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cli-wait.h"
 #include "cmd-live.h"
 #include "json-line.h"
 #include "live-dir.h"
@@ -38,6 +39,7 @@ kill_supervisor(int fd, const char *name)
 {
     struct ucred peer = {0};
     socklen_t length = sizeof peer;
+    cli_wait_clear();
     fprintf(stderr,
             "hostbed: warning: the supervisor of '%s' did not answer, and is "
             "killed\n",
@@ -54,6 +56,8 @@ ask(const char *dir, const char *name, GError **error)
     int fd = live_connect(dir, name, NULL);
     if (fd < 0) /* it is gone meanwhile, or was killed */
         return TRUE;
+    g_autofree char *what = g_strdup_printf("taking down %s", name);
+    g_autoptr(CliWait) wait = cli_wait_new(what);
     json_line_write(fd, live_call_request("down", NULL));
     gboolean ended = live_call_wait_end(fd, PATIENCE_MS, &failure);
     if (!ended && failure->code == HB_TIMEOUT)

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "cli-progress.h"
+#include "cli-wait.h"
+#include "json-line.h"
 #include "live-dir.h"
 
 /* A supervisor that says nothing for so long hangs, or was stopped. */
@@ -29,6 +31,8 @@ cmd_live_find(const char *name, GPtrArray **labs, LiveName *found, GError **erro
 static void
 on_event(const char *event, const char *text, gpointer user_data)
 {
+    if (!g_str_equal(event, "alive"))
+        cli_wait_clear();
     if (g_str_equal(event, "step"))
         cli_progress_step(user_data, text);
     else if (!g_str_equal(event, "alive"))
@@ -49,7 +53,13 @@ cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
         return -1;
     }
     json_object_set_string_member(request, "host", name->host->name);
+    g_autofree char *what =
+        g_strdup_printf("waiting for %s/%s", name->lab->name, name->host->name);
+    /* Who runs a command tells that himself. */
+    gboolean is_told = g_strcmp0(json_line_string(request, "request"), "agent") == 0;
+    CliWait *wait = is_told ? NULL : cli_wait_new(what);
     g_autoptr(JsonObject) reply = live_call(fd, request, &call, error);
+    cli_wait_free(wait);
     cli_progress_end(progress, reply != NULL);
     if (!reply) {
         close(fd);

@@ -55,20 +55,13 @@ trace_line(const Log *log, const HostLogLine *line)
                : NULL;
 }
 
-static char *
-quoted(const char *text)
-{
-    g_autoptr(JsonNode) node = json_node_init_string(json_node_alloc(), text);
-    return json_to_string(node, FALSE);
-}
-
 static void
 print_json(const Log *log, const HostLogLine *line)
 {
     g_autofree char *trace = trace_line(log, line);
     g_autofree char *shown = printable(line->text, line->length, LINE_MOST);
-    g_autofree char *text = quoted(shown);
-    g_autofree char *host = quoted(log->host);
+    g_autofree char *text = json_line_quoted(shown);
+    g_autofree char *host = json_line_quoted(log->host);
     printf("{\"from\":\"%s\",\"monotonic\":%" G_GINT64_FORMAT ".%06d,", line->who,
            line->time.monotonic_us / G_USEC_PER_SEC,
            (int)(line->time.monotonic_us % G_USEC_PER_SEC));

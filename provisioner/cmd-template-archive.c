@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli-wait.h"
 #include "autoptr.h"
 #include "cmd-template.h"
 #include "replace-file.h"
@@ -22,6 +23,7 @@ export_to(const StoredTemplate *stored, int fd)
     if (isatty(fd))
         return cli_fail_with(HB_USAGE, "an archive is nothing for a terminal; name a "
                                        "file with --output");
+    g_autoptr(CliWait) wait = cli_wait_new("writing the template");
     return template_export(stored, fd, &error) ? HB_OK : cli_fail(error);
 }
 
@@ -79,6 +81,7 @@ static int
 import_from(int fd, const char *name)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(CliWait) wait = cli_wait_new("reading the template");
     g_autofree char *key = template_import(fd, &error);
     if (!key) {
         g_prefix_error(&error, "%s is not imported: ", name);

@@ -22,6 +22,8 @@
 
 /* A supervisor that goes down while another comes up lets go of the lab's name. */
 #define TRIES 50
+/* Who waits sees the time go by. */
+#define TICK_MS 1000
 
 typedef struct {
     CliMachine machine;
@@ -56,6 +58,7 @@ typedef struct {
     char *dir; /* of all labs */
     gint64 start_us;
     gboolean shown; /* a line of progress, to be written over */
+    char *doing;    /* as was told last, where that is shown; or NULL */
 } Up;
 
 static gboolean
@@ -217,6 +220,13 @@ passed_s(const Up *up)
 }
 
 static void
+show_progress(Up *up)
+{
+    fprintf(stderr, "hostbed: %s, %.0f s", up->doing, passed_s(up));
+    up->shown = TRUE;
+}
+
+static void
 on_event(const char *event, const char *text, gpointer user_data)
 {
     Up *up = user_data;
@@ -230,9 +240,21 @@ on_event(const char *event, const char *text, gpointer user_data)
     } else if (up->options->verbose) {
         fprintf(stderr, "hostbed: [%.3f s] %s\n", passed_s(up), text);
     } else if (cli_rewrites_lines(STDERR_FILENO)) {
-        fprintf(stderr, "hostbed: %s, %.0f s", text, passed_s(up));
-        up->shown = TRUE;
+        g_free(up->doing);
+        up->doing = g_strdup(text);
+        show_progress(up);
     }
+}
+
+static gboolean
+on_tick(gpointer user_data)
+{
+    Up *up = user_data;
+    if (up->doing) {
+        clear_progress(up);
+        show_progress(up);
+    }
+    return G_SOURCE_CONTINUE;
 }
 
 static void
@@ -360,7 +382,9 @@ bring_up(Up *up, const GPtrArray *plans)
         cli_check_images(plans, FINDING_ERROR, findings);
     if (!findings_ok(findings))
         return cli_findings(findings);
+    guint ticks = g_timeout_add(TICK_MS, on_tick, up);
     g_autoptr(JsonObject) answer = up->dir ? ask(up, &error) : NULL;
+    g_source_remove(ticks);
     clear_progress(up);
     if (!answer)
         return cli_fail(error);
@@ -426,6 +450,7 @@ cmd_up(int argc, char **argv)
     up.hosts = g_strdupv(argv + 2);
     status = up_file(&up, argv[1]);
     g_strfreev(up.hosts);
+    g_free(up.doing);
     g_free(up.digest);
     g_free(up.name);
     g_free(up.emulator);

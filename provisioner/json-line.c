@@ -112,3 +112,10 @@ json_line_int(JsonObject *object, const char *member, gint64 value)
                ? json_node_get_int(node)
                : value;
 }
+
+char *
+json_line_quoted(const char *text)
+{
+    g_autoptr(JsonNode) node = json_node_init_string(json_node_alloc(), text);
+    return json_to_string(node, FALSE);
+}

@@ -25,6 +25,9 @@ JsonLines
 json_line_read(int fd, GByteArray *input, gsize most,
                void (*take)(const char *line, gpointer user_data), gpointer user_data);
 
+/* TEXT as a string of JSON, with its quotes; owned by the caller. */
+char *json_line_quoted(const char *text);
+
 /* TEXT, UTF-8 of LENGTH bytes, as a value; NULL: it is no JSON, or nested deeper than any
  * that we know. */
 JsonNode *json_line_parse(const char *text, gsize length);

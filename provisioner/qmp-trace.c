@@ -121,18 +121,11 @@ id_of(const char *message)
     return id ? json_to_string(id, FALSE) : g_strdup("null");
 }
 
-static char *
-quoted(const char *text)
-{
-    g_autoptr(JsonNode) node = json_node_init_string(json_node_alloc(), text);
-    return json_to_string(node, FALSE);
-}
-
 char *
 qmp_trace_line(gint64 real_us, const char *host, GPid emulator, gboolean to_emulator,
                const char *message)
 {
-    g_autofree char *name = quoted(host);
+    g_autofree char *name = json_line_quoted(host);
     g_autofree char *id = id_of(message);
     g_autofree char *process =
         emulator > 0 ? g_strdup_printf("%d", emulator) : g_strdup("null");
