@@ -360,7 +360,8 @@ prepare(BootRecipe *recipe, const BootOptions *options, GError **error)
     g_autoptr(AccelProof) proof = accel_begin(options->accel, options->emulator);
     if (is_micro && !make_parts(recipe, options, error))
         return FALSE;
-    boot_step(options, "trying whether KVM works");
+    if (options->accel != ACCEL_TCG)
+        boot_step(options, "trying whether KVM works");
     recipe->accel = accel_end(proof, error);
     return recipe->accel && check_accel(recipe, error) &&
            (is_micro || boot_take_image(recipe, options, error));
