@@ -7,6 +7,7 @@
 
 #include "autoptr.h"
 #include "error.h"
+#include "printable.h"
 #include "sparse.h"
 #include "template-key.h"
 #include "unpack.h"
@@ -281,6 +282,22 @@ check_machine(const TemplateAbout *about, GError **error)
     return obstacle == NULL;
 }
 
+/* What a template does not name is none of it, and nobody would look at it. */
+static gboolean
+check_end(struct archive *archive, GError **error)
+{
+    struct archive_entry *entry;
+    int result = archive_read_next_header(archive, &entry);
+    if (result == ARCHIVE_EOF)
+        return TRUE;
+    if (result != ARCHIVE_OK)
+        return refuse_archive(archive, error);
+    const char *name = archive_entry_pathname(entry);
+    g_autofree char *text = printable(name ? name : "", name ? strlen(name) : 0, 60);
+    g_autofree char *quoted = g_strdup_printf("'%s'", text);
+    return refuse(error, quoted, "is none that it names");
+}
+
 static char *
 read_all(struct archive *archive, GError **error)
 {
@@ -296,7 +313,9 @@ read_all(struct archive *archive, GError **error)
     for (guint i = 0; writer && i < asked->len; i++)
         if (!read_file(archive, writer, asked->pdata[i], error))
             return NULL;
-    return writer && template_writer_commit(writer, error) ? g_steal_pointer(&key) : NULL;
+    return writer && check_end(archive, error) && template_writer_commit(writer, error)
+               ? g_steal_pointer(&key)
+               : NULL;
 }
 
 char *

@@ -251,6 +251,30 @@ members_must_be_those_of_a_template(void **state)
 }
 
 static void
+nothing_else_may_be_in_it(void **state)
+{
+    g_autofree char *key = fake_template("a");
+    g_autoptr(StoredTemplate) stored = template_store_open(key, NULL);
+    g_autofree char *json = template_about_to_json(stored->about);
+    g_autofree char *memory = g_malloc(FAKE_MEMORY);
+    int fd = g_array_index(stored->fds, int, 1);
+    assert_int_equal(pread(fd, memory, FAKE_MEMORY, 0), FAKE_MEMORY);
+    empty_templates(NULL);
+    const Member members[] = {
+        {TEMPLATE_ABOUT_FILE, json, (goffset)strlen(json), NULL, NULL},
+        {"state", "state", 5, NULL, NULL},
+        {"memory-0", memory, FAKE_MEMORY, NULL, NULL},
+        {"more", "more", 4, NULL, NULL},
+    };
+    g_auto(AutoFd) longer = forge(members, 4);
+    assert_refused(longer, HB_USAGE, "'more' is none that it names");
+    g_auto(AutoFd) whole = forge(members, 3);
+    lseek(whole, 0, SEEK_SET);
+    g_autofree char *imported = template_import(whole, NULL);
+    assert_string_equal(imported, key);
+}
+
+static void
 what_it_says_of_itself_must_be_true(void **state)
 {
     static const struct {
@@ -380,6 +404,7 @@ main(void)
         TEST(a_link_makes_way_too),
         TEST(one_that_is_cut_is_refused),
         TEST(members_must_be_those_of_a_template),
+        TEST(nothing_else_may_be_in_it),
         TEST(what_it_says_of_itself_must_be_true),
         TEST(floods_are_refused),
         TEST(scattered_bytes_count_as_pages),
