@@ -122,11 +122,14 @@ is "a template is exported" $? 0
 is "without what is empty" "$(($(stat -c %s "$tap_dir/archive") < 100000000))" 1
 own_cache there
 is "it is imported elsewhere" "$(hostbed template import "$tap_dir/archive" 2>&1)" "$key"
+content() { (cd "$store/$key" && sha256sum -- *); }
+before=$(content)
 is "where it lives" "$(warm there)" "$here"
 
-# Clones leave it as it was, down to the last byte.
-hostbed template export "$key" -o "$tap_dir/after" && cmp "$tap_dir/archive" "$tap_dir/after"
-is "clones have changed nothing" $? 0
+# Clones leave it as it was, down to the last byte; on a tmpfs some holes of it become zeroes (facts.rst).
+is "clones have changed nothing" "$(content)" "$before"
+hostbed template export "$key" -o "$tap_dir/after"
+is "and it can be exported again" "$? $(hostbed template import "$tap_dir/after" 2>&1)" "0 $key"
 
 # Damaged: what its mark shows, and what only its end does.
 chmod u+w "$store/$key/state"
@@ -185,7 +188,7 @@ is "which lives" "$(warm three | cut -c1)$(starts "$tap_dir/warm-three")" 00
 kill_its_maker() {
     local killed='' pid
     for _ in 1 2 3 4 5; do
-        hostbed template rm --all
+        hostbed template rm --all >/dev/null
         "$build_dir/run" hostbed "$@" >/dev/null 2>&1 &
         pid=$!
         until compgen -G "$store/.new-*" >/dev/null || ! kill -0 $pid 2>/dev/null; do sleep 0.02; done
