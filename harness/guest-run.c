@@ -256,7 +256,7 @@ run_request(const GuestCommand *command)
     append_u32(request, command->env ? g_strv_length((char **)command->env) : 0);
     append_u32(request, (command->tty ? HB_RUN_TTY : 0) |
                             (command->core_dumps ? HB_RUN_CORES : 0));
-    append_u32(request, 0);
+    append_u32(request, command->rows | (guint32)command->columns << 16);
     append_strings(request, cwd);
     append_strings(request, command->argv);
     append_strings(request, command->env);

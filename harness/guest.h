@@ -47,10 +47,11 @@ typedef void (*GuestOutput)(int stream /* 1 or 2 */, const guint8 *data, gsize l
                             gpointer user_data);
 
 typedef struct {
-    const char *const *argv; /* NULL-terminated */
-    const char *const *env;  /* "NAME=VALUE" added to the guest's own, or NULL */
-    const char *cwd;         /* or NULL: "/" */
-    gboolean tty;
+    const char *const *argv;  /* NULL-terminated */
+    const char *const *env;   /* "NAME=VALUE" added to the guest's own, or NULL */
+    const char *cwd;          /* or NULL: "/" */
+    gboolean tty;             /* give it a terminal */
+    guint16 rows, columns;    /* the terminal's first size; 0: not known */
     gboolean core_dumps;      /* let it leave core dumps of any size */
     int stdin_fd;             /* read until its end; -1: empty */
     int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only

@@ -57,7 +57,7 @@ static gboolean
 run(RunSession *session, const LiveName *name, GuestExit *result, GError **error)
 {
     g_auto(GStrv) env = run_environment(session->options);
-    const GuestCommand command = {
+    GuestCommand command = {
         .argv = session->argv,
         .cwd = session->options->program.chdir,
         .env = (const char *const *)env,
@@ -76,8 +76,7 @@ run(RunSession *session, const LiveName *name, GuestExit *result, GError **error
     if (ok) {
         session->command_runs = TRUE;
         run_make_raw(session);
-        if (command.tty)
-            g_idle_add(run_first_size, session);
+        run_first_size(&command);
         ok = guest_run(guest, &command, result, session->interrupt, error);
         run_restore_terminal(session);
         session->command_runs = FALSE;

@@ -37,7 +37,7 @@ run_command(RunSession *session, GuestExit *result, GError **error)
     g_auto(GStrv) env = NULL;
     if (!prepare_command(session, &argv, &env, error))
         return FALSE;
-    const GuestCommand command = {
+    GuestCommand command = {
         .argv = (const char *const *)argv,
         .cwd = session->options->program.chdir,
         .core_dumps = session->outbox != NULL,
@@ -51,8 +51,7 @@ run_command(RunSession *session, GuestExit *result, GError **error)
     run_clear_progress(session);
     session->command_runs = TRUE;
     run_make_raw(session);
-    if (session->options->tty)
-        g_idle_add(run_first_size, session);
+    run_first_size(&command);
     gboolean ok = guest_run(session->boot->guest, &command, result,
                             boot_cancellable(session->boot), error);
     run_restore_terminal(session);

@@ -82,12 +82,14 @@ on_resize(gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
-/* Once, when the command has just been started. */
-gboolean
-run_first_size(gpointer user_data)
+void
+run_first_size(GuestCommand *command)
 {
-    on_resize(user_data);
-    return G_SOURCE_REMOVE;
+    struct winsize size;
+    if (command->tty && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0) {
+        command->rows = size.ws_row;
+        command->columns = size.ws_col;
+    }
 }
 
 /* While the command runs, guest_run() keeps the time. */

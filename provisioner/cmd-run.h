@@ -98,5 +98,5 @@ void run_make_raw(RunSession *session);
 void run_restore_terminal(RunSession *session);
 /* --env, and TERM for a terminal; owned by the caller. */
 GStrv run_environment(const RunOptions *options);
-/* A GSourceFunc for when the command has just been started. */
-gboolean run_first_size(gpointer user_data);
+/* Has the command's terminal, if it gets one, begin with the size of ours. */
+void run_first_size(GuestCommand *command);

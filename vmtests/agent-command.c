@@ -23,6 +23,7 @@ typedef struct {
     const char *cwd;
     char **argv, **env; /* NULL-terminated; the arrays are owned */
     bool tty, cores;
+    uint16_t rows, columns; /* of its terminal */
 } Request;
 
 static void
@@ -54,7 +55,8 @@ request_parse(Request *request, const Frame *frame)
     uint32_t argc = cursor_u32(&cursor);
     uint32_t envc = cursor_u32(&cursor);
     uint32_t flags = cursor_u32(&cursor);
-    cursor_u32(&cursor);
+    request->rows = cursor_u16(&cursor);
+    request->columns = cursor_u16(&cursor);
     request->tty = flags & HB_RUN_TTY;
     request->cores = flags & HB_RUN_CORES;
     request->cwd = cursor_string(&cursor);
@@ -105,13 +107,15 @@ pair_pipe(Pair *pair, bool we_write)
 }
 
 static bool
-pairs_tty(Pairs *pairs)
+pairs_tty(Pairs *pairs, const Request *request)
 {
+    struct winsize size = {.ws_row = request->rows, .ws_col = request->columns};
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (master < 0)
         return false;
     pairs->out.ours = master;
-    if (grantpt(master) < 0 || unlockpt(master) < 0)
+    if (grantpt(master) < 0 || unlockpt(master) < 0 ||
+        ioctl(master, TIOCSWINSZ, &size) < 0)
         return false;
     pairs->out.theirs = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     pairs->in.theirs = fcntl(pairs->out.theirs, F_DUPFD_CLOEXEC, 3);
@@ -122,10 +126,11 @@ pairs_tty(Pairs *pairs)
 }
 
 static bool
-pairs_open(Pairs *pairs, bool tty)
+pairs_open(Pairs *pairs, const Request *request)
 {
     *pairs = (Pairs){{-1, -1}, {-1, -1}, {-1, -1}};
-    bool ok = tty ? pairs_tty(pairs)
+    bool ok = request->tty
+                  ? pairs_tty(pairs, request)
                   : pair_pipe(&pairs->in, true) && pair_pipe(&pairs->out, false) &&
                         pair_pipe(&pairs->err, false);
     if (!ok) {
@@ -218,8 +223,8 @@ static void
 start(Agent *agent, Channel *channel, const Request *request)
 {
     Pairs pairs;
-    if (!pairs_open(&pairs, request->tty) ||
-        !(channel->stdin_data = malloc(HB_WIRE_WINDOW)) || (channel->pid = fork()) < 0) {
+    if (!pairs_open(&pairs, request) || !(channel->stdin_data = malloc(HB_WIRE_WINDOW)) ||
+        (channel->pid = fork()) < 0) {
         channel_failed(agent, channel->id, "cannot start %s: %s", request->argv[0],
                        strerror(errno));
         pairs_close(&pairs);

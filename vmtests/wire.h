@@ -61,7 +61,7 @@ typedef enum {
     HB_FRAME_DONE = 7,        /* a PUT was written whole, or a GET was sent whole */
 
     /* harness → agent */
-    HB_FRAME_RUN = 32,        /* u32 argc, u32 envc, u32 flags (HbRunFlags), u32 0; strings: cwd, argv…, env… */
+    HB_FRAME_RUN = 32,        /* u32 argc, u32 envc, u32 flags (HbRunFlags), u16 rows, u16 columns of its terminal (0: not known); strings: cwd, argv…, env… */
     HB_FRAME_STDIN = 33,      /* bytes; empty: end of file */
     HB_FRAME_SIGNAL = 34,     /* u32 number; sent to the command's process group */
     HB_FRAME_OBSERVE = 35,    /* asks for the observation in the manifest's form */

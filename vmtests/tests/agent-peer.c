@@ -173,6 +173,8 @@ peer_run_argv(Peer *peer, uint32_t flags, const char *cwd, const char *env,
     put_u32(payload, argc);
     put_u32(payload + 4, env ? 1 : 0);
     put_u32(payload + 8, flags);
+    put_u16(payload + 12, peer->rows);
+    put_u16(payload + 14, peer->columns);
     assert_true(peer_send(peer, HB_FRAME_RUN, ++peer->last_channel, payload, length));
     return peer->last_channel;
 }

@@ -22,8 +22,9 @@ typedef struct {
     pid_t pid;
     int fd;
     uint16_t last_channel;
-    char folder[64]; /* the agent works there */
-    Frame frame;     /* the last one received */
+    uint16_t rows, columns; /* of the terminals that commands get */
+    char folder[64];        /* the agent works there */
+    Frame frame;            /* the last one received */
 } Peer;
 
 typedef struct {

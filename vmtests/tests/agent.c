@@ -195,6 +195,10 @@ gives_a_terminal(void **state)
 {
     Peer *peer = *state;
     peer_hello(peer);
+    peer->rows = 17;
+    peer->columns = 301;
+    Outcome outcome = peer_finish(peer, peer_run(peer, HB_RUN_TTY, "stty size"));
+    assert_string_equal(outcome.text[0], "17 301\r\n");
     uint16_t channel = peer_run(peer, HB_RUN_TTY,
                                 "read x; stty size; test -t 0 && test -t 2; echo $?$x");
     uint8_t size[4];
@@ -202,7 +206,7 @@ gives_a_terminal(void **state)
     put_u16(size + 2, 123);
     peer_send(peer, HB_FRAME_RESIZE, channel, size, sizeof size);
     peer_send(peer, HB_FRAME_STDIN, channel, "line\n", 5);
-    Outcome outcome = peer_finish(peer, channel);
+    outcome = peer_finish(peer, channel);
     assert_non_null(strstr(outcome.text[0], "41 123\r\n0line\r\n"));
     channel = peer_run(peer, HB_RUN_TTY, "cat; echo over");
     peer_send(peer, HB_FRAME_STDIN, channel, NULL, 0);
