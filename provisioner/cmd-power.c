@@ -7,23 +7,31 @@
 
 #include "cmd-live.h"
 
-/* COMMAND, which needs no more than a host, and afterwards the host is DONE. */
+/* REQUEST (taken); afterwards HOST is DONE. */
+static int
+ask(const char *host, JsonObject *request, const char *done)
+{
+    int status;
+    g_autoptr(JsonObject) answer = NULL;
+    if (!cmd_live_answer(host, request, &answer, &status))
+        return status;
+    const gboolean already =
+        json_object_get_boolean_member_with_default(answer, "already", FALSE);
+    printf("%s %s%s\n", host, done, already ? " already" : "");
+    return HB_OK;
+}
+
+/* COMMAND, which needs no more than a host. */
 static int
 run(const char *command, int argc, char **argv, const char *done)
 {
     int status;
-    g_autoptr(JsonObject) answer = NULL;
     if (!cli_parse(command, &argc, &argv, NULL, NULL, &status))
         return status;
     if (argc != 2)
         return cli_fail_with(HB_USAGE, "name a host that is up: hostbed %s HOST",
                              command);
-    if (!cmd_live_answer(argv[1], live_call_request(command, NULL), &answer, &status))
-        return status;
-    const gboolean already =
-        json_object_get_boolean_member_with_default(answer, "already", FALSE);
-    printf("%s %s%s\n", argv[1], done, already ? " already" : "");
-    return HB_OK;
+    return ask(argv[1], live_call_request(command, NULL), done);
 }
 
 int
@@ -59,16 +67,9 @@ static const struct {
 static int
 act(const char *host, guint which)
 {
-    int status;
-    g_autoptr(JsonObject) answer = NULL;
     JsonObject *request = live_call_request("power", NULL);
     json_object_set_string_member(request, "action", actions[which].action);
-    if (!cmd_live_answer(host, request, &answer, &status))
-        return status;
-    const gboolean already =
-        json_object_get_boolean_member_with_default(answer, "already", FALSE);
-    printf("%s %s%s\n", host, actions[which].done, already ? " already" : "");
-    return HB_OK;
+    return ask(host, request, actions[which].done);
 }
 
 int
