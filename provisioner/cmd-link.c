@@ -65,9 +65,10 @@ print_change(const char *host, JsonObject *answer)
            up ? "up" : "down",
            json_object_get_boolean_member(answer, "already") ? " already" : "");
     if (json_object_get_boolean_member(answer, "unnoticed"))
-        fprintf(stderr,
-                "hostbed: warning: no frame passes, but the host has not noticed: its "
-                "driver tells a carrier as before (e1000e does before QEMU 8)\n");
+        fprintf(
+            stderr,
+            "hostbed: warning: no frame passes, but the host has not noticed: its "
+            "driver tells a carrier as before (that of an e1000e of QEMU 7.2 does)\n");
 }
 
 static void

@@ -277,7 +277,8 @@ wait_carrier(const char *name, char asked)
              asked == '1' ? "no" : "a", asked == '1' ? "comes back" : "goes down");
 }
 
-/* The emulator's e1000e tells Linux's driver nothing of it: only frames stop. */
+/* Not every emulator has an e1000e that tells Linux's driver (7.2's does not, 10.0's
+ * does): with it only frames are asked for. */
 static bool
 tells_carrier(const char *name)
 {
