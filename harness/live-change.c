@@ -16,7 +16,6 @@
 /* A guest that was asked to give a device back waits five seconds for a second thought;
  * a busy machine is slow. */
 #define DELETED_MS 60000
-#define COMMAND_MS 30000
 /* Hubs of networks that no NIC was on at the start. */
 #define HUB_LATER 1000
 
@@ -116,10 +115,8 @@ live_change_forget(Host *host)
 static gboolean
 command(Host *host, const EmitCommand *command, GError **error)
 {
-    g_autoptr(JsonNode) result =
-        qmp_call(machine_qmp(host->boot->machine), command->name,
-                 json_object_ref(command->arguments), -1, COMMAND_MS, error);
-    return result != NULL;
+    return live_emulator_command(host, command->name, json_object_ref(command->arguments),
+                                 error);
 }
 
 /* What stood behind FUNCTION; what is not there need not be taken away. */
@@ -163,26 +160,19 @@ plug_in(Host *host, const PlanFunction *function, GError **error)
 }
 
 static gboolean
-on_late(gpointer user_data)
+is_deleted(const Host *host, const char *id)
 {
-    *(gboolean *)user_data = TRUE;
-    return G_SOURCE_CONTINUE;
+    return g_hash_table_contains(host->deleted, id);
 }
 
 /* Until the guest has given ID back. */
 static gboolean
 wait_deleted(Host *host, const char *id, GError **error)
 {
-    gboolean late = FALSE;
-    GCancellable *gone = boot_cancellable(host->boot);
-    guint timer = g_timeout_add(DELETED_MS, on_late, &late);
-    while (!late && !g_hash_table_contains(host->deleted, id) &&
-           !g_cancellable_is_cancelled(gone))
-        g_main_context_iteration(NULL, TRUE);
-    g_source_remove(timer);
-    if (g_hash_table_contains(host->deleted, id))
+    const LiveWait end = live_emulator_wait(host, DELETED_MS, is_deleted, id);
+    if (end == LIVE_WAIT_MET)
         return TRUE;
-    if (late)
+    if (end == LIVE_WAIT_LATE)
         g_set_error(
             error, HB_ERROR, HB_TIMEOUT,
             "the host was asked to give %s back and has not for %d s; who uses it "
@@ -201,9 +191,7 @@ has_device(Host *host, const char *id)
     JsonObject *arguments = json_object_new();
     g_autofree char *path = g_strconcat("/machine/peripheral/", id, NULL);
     json_object_set_string_member(arguments, "path", path);
-    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), "qom-list",
-                                          arguments, -1, COMMAND_MS, NULL);
-    return result != NULL;
+    return live_emulator_command(host, "qom-list", arguments, NULL);
 }
 
 /* A second press of the button while the guest makes up its mind would take the first

@@ -20,8 +20,8 @@ live_host_compare(Host *host, GError **error)
         boot_explain(host->boot, error);
         return NULL;
     }
-    log_dir_put(host->log_dir, "manifest", manifest->str, 0600);
-    log_dir_put(host->log_dir, "observation", observation, 0600);
+    log_dir_put(host->boot->log_dir, "manifest", manifest->str, 0600);
+    log_dir_put(host->boot->log_dir, "observation", observation, 0600);
     return compare_manifest(plan->host_id, manifest->str, observation,
                             (plan->tainted ? COMPARE_TAINTED : 0) |
                                 (plan->image ? COMPARE_SYSTEM : 0) |
@@ -58,7 +58,7 @@ live_host_check(Host *host, GError **error)
     g_set_error(error, HB_ERROR, HB_FAIL,
                 "it is not the host that was asked for: it differs in %u thing%s "
                 "(--even-if-different has it all the same); logs: %s",
-                count, count == 1 ? "" : "s", host->log_dir);
+                count, count == 1 ? "" : "s", host->boot->log_dir);
     return FALSE;
 }
 
@@ -79,25 +79,6 @@ has_differences(const GPtrArray *results)
     return FALSE;
 }
 
-static gboolean
-on_turn(gpointer user_data)
-{
-    *(gboolean *)user_data = TRUE;
-    return G_SOURCE_REMOVE;
-}
-
-/* No event tells when a guest's driver has done. */
-static void
-let_pass(Host *host)
-{
-    gboolean passed = FALSE;
-    guint timer = g_timeout_add(TURN_MS, on_turn, &passed);
-    while (!passed && !g_cancellable_is_cancelled(boot_cancellable(host->boot)))
-        g_main_context_iteration(NULL, TRUE);
-    if (!passed)
-        g_source_remove(timer);
-}
-
 GPtrArray *
 live_check_until_same(Host *host, GError **error)
 {
@@ -106,7 +87,8 @@ live_check_until_same(Host *host, GError **error)
         g_autoptr(GPtrArray) results = live_host_compare(host, error);
         if (!results || !has_differences(results) || g_get_monotonic_time() > end_us)
             return g_steal_pointer(&results);
-        let_pass(host);
+        /* No event tells when a guest's driver has done. */
+        live_emulator_wait(host, TURN_MS, NULL, NULL);
     }
 }
 

@@ -422,16 +422,6 @@ are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
         live_server_down(server);
 }
 
-/* Those who wait hear so often that we live. */
-#define PULSE_S 5
-
-static gboolean
-on_pulse(gpointer server)
-{
-    live_client_tell(server, "alive", "");
-    return G_SOURCE_CONTINUE;
-}
-
 /* One that has ended is started again with the next host. */
 static gboolean
 lead_out(LiveServer *server, GError **error)
@@ -450,7 +440,7 @@ live_host_start_wanted(LiveServer *server)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) hosts = take_wanted(server);
-    guint pulse = g_timeout_add_seconds(PULSE_S, on_pulse, server);
+    guint pulse = g_timeout_add_seconds(LIVE_PULSE_S, live_work_pulse, server);
     server->starting = TRUE;
     live_server_write(server);
     gboolean ok = lead_out(server, &error) && check_memory(server, hosts, &error) &&

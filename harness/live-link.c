@@ -2,7 +2,7 @@
  *
  * The links of a host's NICs go down and come up, as when somebody pulls a cable. The
  * emulator stops passing frames at once; whether the host has noticed is asked there,
- * since not every emulator tells its driver (e1000e before QEMU 8: limits.rst).
+ * since not every emulator tells its driver (QEMU 7.2 has an e1000e that does not).
  */
 #include <string.h>
 
@@ -11,7 +11,6 @@
 #include "live-private.h"
 #include "plan-change.h"
 
-#define COMMAND_MS 30000
 /* The host's driver looks every two seconds at most. */
 #define NOTICE_TURNS "50" /* of 100 ms */
 #define NOTICE_MS 60000
@@ -71,9 +70,7 @@ set_link(Host *host, const char *id, gboolean up, GError **error)
     JsonObject *arguments = json_object_new();
     json_object_set_string_member(arguments, "name", id);
     json_object_set_boolean_member(arguments, "up", up);
-    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), "set_link",
-                                          arguments, -1, COMMAND_MS, error);
-    if (!result)
+    if (!live_emulator_command(host, "set_link", arguments, error))
         return FALSE;
     if (up)
         g_hash_table_remove(host->unlinked, id);

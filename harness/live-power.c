@@ -10,18 +10,8 @@
 #include "json-line.h"
 #include "live-private.h"
 
-#define COMMAND_MS 30000
 /* A distribution under emulation takes its time to stop its services. */
 #define BUTTON_MS 180000
-
-/* Takes ARGUMENTS. */
-static gboolean
-command(Host *host, const char *name, JsonObject *arguments, GError **error)
-{
-    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), name,
-                                          arguments, -1, COMMAND_MS, error);
-    return result != NULL;
-}
 
 /* {"already": …} */
 static JsonObject *
@@ -58,7 +48,8 @@ static JsonObject *
 bring(Host *host, LiveHostState state, const char *name, GError **error)
 {
     const gboolean already = host->told->state == state;
-    return already || command(host, name, NULL, error) ? answer_new(already) : NULL;
+    return already || live_emulator_command(host, name, NULL, error) ? answer_new(already)
+                                                                     : NULL;
 }
 
 JsonObject *
@@ -79,7 +70,8 @@ live_power_resume(Host *host, JsonObject *request, GError **error)
 JsonObject *
 live_power_nmi(Host *host, JsonObject *request, GError **error)
 {
-    return command(host, "inject-nmi", NULL, error) ? answer_new(FALSE) : NULL;
+    return live_emulator_command(host, "inject-nmi", NULL, error) ? answer_new(FALSE)
+                                                                  : NULL;
 }
 
 /* ---- power
@@ -111,36 +103,23 @@ reset(Host *host, GError **error)
     return switch_on(host, error);
 }
 
-static gboolean
-on_late(gpointer user_data)
-{
-    *(gboolean *)user_data = TRUE;
-    return G_SOURCE_REMOVE;
-}
-
 /* The emulator ends when the host has switched itself off. */
 static gboolean
 wait_end(Host *host, GError **error)
 {
-    gboolean late = FALSE;
-    GCancellable *gone = boot_cancellable(host->boot);
-    guint timer = g_timeout_add(BUTTON_MS, on_late, &late);
-    while (!late && !g_cancellable_is_cancelled(gone))
-        g_main_context_iteration(NULL, TRUE);
-    if (!late)
-        g_source_remove(timer);
-    if (late)
-        g_set_error(error, HB_ERROR, HB_TIMEOUT,
-                    "the host has not switched itself off %d s after its power button "
-                    "was pressed; 'hostbed power %s off' cuts its power",
-                    BUTTON_MS / 1000, host->plan->host_id);
-    return !late;
+    if (live_emulator_wait(host, BUTTON_MS, NULL, NULL) == LIVE_WAIT_ENDED)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_TIMEOUT,
+                "the host has not switched itself off %d s after its power button was "
+                "pressed; 'hostbed power %s off' cuts its power",
+                BUTTON_MS / 1000, host->plan->host_id);
+    return FALSE;
 }
 
 static JsonObject *
 press_button(Host *host, GError **error)
 {
-    GError *obstacle = live_request_obstacle(host->plan->host_id, host, "a power button");
+    GError *obstacle = live_request_obstacle(host->plan->host_id, host, NULL);
     if (obstacle) {
         g_propagate_error(error, obstacle);
         return NULL;
@@ -152,7 +131,8 @@ press_button(Host *host, GError **error)
                             "shut down");
         return NULL;
     }
-    if (!command(host, "system_powerdown", NULL, error) || !wait_end(host, error))
+    if (!live_emulator_command(host, "system_powerdown", NULL, error) ||
+        !wait_end(host, error))
         return NULL;
     live_host_cut(host);
     return answer_new(FALSE);

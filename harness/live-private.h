@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What live-serve.c (the lab), live-host.c, live-check.c, live-change.c,
- * live-link.c, live-power.c and live-modules.c (its hosts), live-client.c (who is
- * connected), live-request.c and live-work.c (what they ask for) share.
+ * What live-serve.c (the lab), live-host.c, live-emulator.c, live-check.c, live-change.c,
+ * live-link.c, live-power.c, live-warm.c and live-modules.c (its hosts), live-client.c
+ * (who is connected), live-request.c and live-work.c (what they ask for) share.
  */
 #pragma once
 
@@ -97,6 +97,24 @@ gboolean live_host_is_joined(const Host *host);
 gboolean live_host_make_log_dir(Host *host, GError **error);
 BootOptions live_host_boot_options(Host *host);
 
+/* ---- live-emulator.c */
+
+/* Has the host's emulator do the command NAME with ARGUMENTS (taken; or NULL). */
+gboolean live_emulator_command(Host *host, const char *name, JsonObject *arguments,
+                               GError **error);
+
+typedef enum {
+    LIVE_WAIT_MET,
+    LIVE_WAIT_LATE,
+    LIVE_WAIT_ENDED, /* the host has */
+} LiveWait;
+
+typedef gboolean (*LiveCondition)(const Host *host, const char *id);
+/* Turns the main loop until IS_MET(HOST, ID), LIMIT_MS have passed or the host has ended;
+ * IS_MET may be NULL: one of the other two. */
+LiveWait
+live_emulator_wait(Host *host, guint limit_ms, LiveCondition is_met, const char *id);
+
 /* ---- live-warm.c */
 
 /* Of HOSTS (Host), which are to be started, those that networks join run afterwards, if
@@ -154,6 +172,10 @@ gboolean live_work_waits(const LiveServer *server);
 void live_work_do(LiveServer *server);
 /* CLIENT leaves: what was not begun is not done for it. */
 void live_work_forget(Client *client);
+/* Those who wait, for hosts or for what is done, hear every LIVE_PULSE_S seconds that we
+ * live: by this function of a source, whose data is the LiveServer. */
+#define LIVE_PULSE_S 5
+gboolean live_work_pulse(gpointer server);
 /* Nothing is done any more; those who wait are told. */
 void live_work_clear(LiveServer *server, const GError *error);
 
@@ -184,8 +206,8 @@ GStrv live_request_strings(JsonObject *request, const char *member);
 void live_request(Client *client);
 /* Those that waited for a host's fate. */
 void live_request_deferred(LiveServer *server);
-/* Why HOST (or NULL) of this NAME cannot be asked for REQUEST now; NULL: it can. Owned by
- * the caller. */
+/* Why HOST (or NULL) of this NAME cannot be asked for REQUEST (NULL: for anything that
+ * needs the guest) now; NULL: it can. Owned by the caller. */
 GError *live_request_obstacle(const char *name, const Host *host, const char *request);
 /* What HOST's console prints goes to those who have it. */
 void live_request_listen(Host *host);

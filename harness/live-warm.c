@@ -5,6 +5,7 @@
  */
 #include "boot-private.h"
 #include "boot-warm.h"
+#include "lab-boot-private.h"
 #include "live-private.h"
 
 /* Why HOSTS, some of the lab's, cannot all come out of one template; NULL: they can. */
@@ -22,7 +23,7 @@ why_not(const LiveServer *server, const GPtrArray *joined)
             return "hosts that networks join it with go on with their disks";
     }
     if (server->uplinks)
-        return "what leads out of its networks cannot be frozen";
+        return LAB_BOOT_LED_OUT;
     if (joined->len < all)
         return "not all hosts are wanted that networks join it with";
     if (first->plan->peers->len + 1 < all)

@@ -7,9 +7,6 @@
 #include "json-line.h"
 #include "live-private.h"
 
-/* Those who wait hear so often that we live. */
-#define PULSE_S 5
-
 typedef struct {
     Client *client; /* NULL: it has left */
     Host *host;
@@ -52,10 +49,11 @@ static const struct {
     {"power", live_power, "waiting for the host"},
 };
 
-static gboolean
-on_pulse(gpointer user_data)
+gboolean
+live_work_pulse(gpointer user_data)
 {
     LiveServer *server = user_data;
+    live_client_tell(server, "alive", "");
     for (const GList *link = server->work.head; link; link = link->next) {
         const Work *work = link->data;
         if (work->client)
@@ -72,7 +70,7 @@ live_work_add(Client *client, Host *host)
     *work = (Work){client, host, json_object_ref(client->request)};
     g_queue_push_tail(&server->work, work);
     if (!server->work_pulse)
-        server->work_pulse = g_timeout_add_seconds(PULSE_S, on_pulse, server);
+        server->work_pulse = g_timeout_add_seconds(LIVE_PULSE_S, live_work_pulse, server);
 }
 
 gboolean

@@ -247,6 +247,9 @@ has "as one" "$err" "template of two-computes/compute0: made now, and kept as"
 hostbed exec compute1 -- ping -c 1 -w 20 compute0 >"$out" 2>&1
 is "its hosts reach each other" $? 0
 up --warm -v --name copy "$two"
+kept=$(hostbed list --json | sed -n 's/^ *"logs" *: *"\(.*\)".*/\1/p' |
+    while read -r logs; do ls "$logs"; done | grep -cx 'manifest\|observation')
+is "what each of them was compared by is among its logs" "$kept" 8
 has "a copy of it comes up of clones" "$err" "template of two-computes/compute0: kept since"
 is "which have each its name" "$(hostbed exec copy/compute0 -- hostname) $(hostbed exec copy/compute1 -- hostname)" \
     "compute0 compute1"

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What is asked of the emulator of a host that is up, and waited for.
+ */
+#include "live-private.h"
+
+/* No command of the monitor waits for the guest; a busy machine is slow. */
+#define COMMAND_MS 30000
+
+gboolean
+live_emulator_command(Host *host, const char *name, JsonObject *arguments, GError **error)
+{
+    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), name,
+                                          arguments, -1, COMMAND_MS, error);
+    return result != NULL;
+}
+
+static gboolean
+on_late(gpointer user_data)
+{
+    *(gboolean *)user_data = TRUE;
+    return G_SOURCE_CONTINUE;
+}
+
+LiveWait
+live_emulator_wait(Host *host, guint limit_ms, LiveCondition is_met, const char *id)
+{
+    gboolean late = FALSE;
+    GCancellable *gone = boot_cancellable(host->boot);
+    guint timer = g_timeout_add(limit_ms, on_late, &late);
+    while (!late && !g_cancellable_is_cancelled(gone) && !(is_met && is_met(host, id)))
+        g_main_context_iteration(NULL, TRUE);
+    g_source_remove(timer);
+    if (is_met && is_met(host, id))
+        return LIVE_WAIT_MET;
+    return g_cancellable_is_cancelled(gone) ? LIVE_WAIT_ENDED : LIVE_WAIT_LATE;
+}
