@@ -40,22 +40,16 @@ replace_string(char **where, JsonObject *object, const char *member)
 static void
 take_results(Job *job, JsonObject *object)
 {
-    JsonNode *node = json_object_get_member(object, "results");
-    JsonArray *array =
-        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    JsonArray *array = json_line_array(object, "results");
     guint first = job->report->results->len;
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
-        JsonNode *element = json_array_get_element(array, i);
-        CaseResult *result =
-            JSON_NODE_HOLDS_OBJECT(element)
-                ? report_case_from_json(json_node_get_object(element), NULL)
-                : NULL;
+        JsonObject *element = json_line_element(array, i);
+        CaseResult *result = element ? report_case_from_json(element, NULL) : NULL;
         if (!result) {
             job->broken = TRUE;
             continue;
         }
-        result->order = (guint)json_object_get_int_member_with_default(
-            json_node_get_object(element), "order", 0);
+        result->order = (guint)json_line_int(element, "order", 0);
         g_ptr_array_add(job->report->results, result);
     }
     job->watch->results(job, first, job->user_data);
@@ -80,8 +74,7 @@ take_line(const char *line, gpointer user_data)
 {
     Job *job = user_data;
     g_autoptr(JsonNode) node = json_from_string(line, NULL);
-    JsonObject *object =
-        node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    JsonObject *object = json_line_as_object(node);
     const char *type = object ? json_line_string(object, "type") : NULL;
     if (g_strcmp0(type, "results") == 0) {
         take_results(job, object);

@@ -13,9 +13,7 @@ GStrv
 live_request_strings(JsonObject *object, const char *member)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    JsonNode *node = json_object_get_member(object, member);
-    JsonArray *array =
-        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    JsonArray *array = json_line_array(object, member);
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
         JsonNode *element = json_array_get_element(array, i);
         if (json_node_get_value_type(element) == G_TYPE_STRING)

@@ -180,13 +180,9 @@ live_lab_to_json(const LiveLab *lab)
 static void
 take_forwards(LiveHost *host, JsonObject *object)
 {
-    JsonNode *node = json_object_get_member(object, "forwards");
-    JsonArray *array =
-        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    JsonArray *array = json_line_array(object, "forwards");
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
-        JsonNode *one = json_array_get_element(array, i);
-        JsonObject *forward =
-            JSON_NODE_HOLDS_OBJECT(one) ? json_node_get_object(one) : NULL;
+        JsonObject *forward = json_line_element(array, i);
         const char *to = forward ? json_line_string(forward, "to") : NULL;
         if (to)
             live_host_add_forward(host, to, (int)json_line_int(forward, "port", 0));
@@ -218,14 +214,10 @@ host_from_json(JsonObject *object)
 static gboolean
 take_hosts(LiveLab *lab, JsonObject *object)
 {
-    JsonNode *node = json_object_get_member(object, "hosts");
-    JsonArray *hosts =
-        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    JsonArray *hosts = json_line_array(object, "hosts");
     for (guint i = 0; hosts && i < json_array_get_length(hosts); i++) {
-        JsonNode *element = json_array_get_element(hosts, i);
-        LiveHost *host = JSON_NODE_HOLDS_OBJECT(element)
-                             ? host_from_json(json_node_get_object(element))
-                             : NULL;
+        JsonObject *element = json_line_element(hosts, i);
+        LiveHost *host = element ? host_from_json(element) : NULL;
         if (!host)
             return FALSE;
         g_ptr_array_add(lab->hosts, host);

@@ -187,20 +187,6 @@ get_number(JsonObject *object, const char *name, gint64 *number)
     return TRUE;
 }
 
-static JsonArray *
-get_array(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-}
-
-static JsonObject *
-get_element(JsonArray *array, guint index)
-{
-    JsonNode *node = json_array_get_element(array, index);
-    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
 static gboolean
 is_digest(const char *text)
 {
@@ -210,10 +196,10 @@ is_digest(const char *text)
 static gboolean
 read_inputs(TemplateAbout *about, JsonObject *object, GError **error)
 {
-    JsonArray *array = get_array(object, "inputs");
+    JsonArray *array = json_line_array(object, "inputs");
     guint count = array ? json_array_get_length(array) : 0;
     for (guint i = 0; i < count; i++) {
-        JsonObject *element = get_element(array, i);
+        JsonObject *element = json_line_element(array, i);
         const char *name = element ? get_text(element, "name", WORD_MAX) : NULL;
         const char *value =
             element ? get_text(element, "value", TEMPLATE_ABOUT_MAX) : NULL;
@@ -246,11 +232,11 @@ read_file(JsonObject *object)
 static gboolean
 read_files(TemplateAbout *about, JsonObject *object, GError **error)
 {
-    JsonArray *array = get_array(object, "files");
+    JsonArray *array = json_line_array(object, "files");
     guint count = array ? json_array_get_length(array) : 0;
     TemplateOrder order = {0};
     for (guint i = 0; i < count; i++) {
-        JsonObject *element = get_element(array, i);
+        JsonObject *element = json_line_element(array, i);
         TemplateFile *file = element ? read_file(element) : NULL;
         if (file)
             g_ptr_array_add(about->files, file);
@@ -264,12 +250,12 @@ read_files(TemplateAbout *about, JsonObject *object, GError **error)
 static gboolean
 read_peers(TemplateAbout *about, JsonObject *object, GError **error)
 {
-    JsonArray *array = get_array(object, "peers");
+    JsonArray *array = json_line_array(object, "peers");
     guint count = array ? json_array_get_length(array) : 0;
     if (count > PEERS_MAX || (!array && json_object_has_member(object, "peers")))
         return refuse(error, "has peers that are none, or too many");
     for (guint i = 0; i < count; i++) {
-        JsonObject *element = get_element(array, i);
+        JsonObject *element = json_line_element(array, i);
         const char *host = element ? get_text(element, "host", WORD_MAX) : NULL;
         const char *nonce = element ? get_text(element, "nonce", WORD_MAX) : NULL;
         if (!host || !nonce)

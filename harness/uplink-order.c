@@ -51,8 +51,7 @@ uplink_order_new(const PlanUplink *uplink, gboolean forwards)
 JsonArray *
 uplink_order_passages(JsonObject *order, const char *name)
 {
-    JsonNode *node = json_object_get_member(order, name);
-    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    return json_line_array(order, name);
 }
 
 static gboolean

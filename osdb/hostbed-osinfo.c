@@ -81,8 +81,7 @@ tell_all(const Database *database, const char *arch)
 static JsonObject *
 work(const ServantSide *side, JsonObject *order, GError **error)
 {
-    JsonNode *os = json_object_get_member(order, "os");
-    JsonArray *words = os && JSON_NODE_HOLDS_ARRAY(os) ? json_node_get_array(os) : NULL;
+    JsonArray *words = json_line_array(order, "os");
     const char *arch = json_line_string(order, "arch");
     gboolean list = json_object_has_member(order, "list");
     if (!arch || (!words && !list) ||

@@ -77,15 +77,11 @@ Report *
 cmd_live_report(const LiveName *name, JsonObject *answer, GError **error)
 {
     g_autoptr(Report) report = report_new(name->lab->name);
-    JsonNode *node = json_object_get_member(answer, "results");
-    JsonArray *results =
-        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    JsonArray *results = json_line_array(answer, "results");
     for (guint i = 0; results && i < json_array_get_length(results); i++) {
-        JsonNode *element = json_array_get_element(results, i);
         g_autoptr(JsonObject) empty = json_object_new();
-        JsonObject *object =
-            JSON_NODE_HOLDS_OBJECT(element) ? json_node_get_object(element) : empty;
-        CaseResult *result = report_case_from_json(object, error);
+        JsonObject *object = json_line_element(results, i);
+        CaseResult *result = report_case_from_json(object ? object : empty, error);
         if (!result)
             return NULL;
         g_ptr_array_add(report->results, result);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "json-line.h"
 #include "os-lookup.h"
 #include "printable.h"
 #include "units.h"
@@ -59,9 +60,9 @@ list(gboolean json)
         return HB_OK;
     }
     for (guint i = 0; i < json_array_get_length(systems); i++) {
-        JsonNode *node = json_array_get_element(systems, i);
-        if (JSON_NODE_HOLDS_OBJECT(node))
-            print_line(json_node_get_object(node));
+        JsonObject *system = json_line_element(systems, i);
+        if (system)
+            print_line(system);
     }
     return HB_OK;
 }

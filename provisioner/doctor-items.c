@@ -10,6 +10,7 @@
 #include "emulator.h"
 #include "error.h"
 #include "image.h"
+#include "json-line.h"
 #include "os-image.h"
 #include "os-lookup.h"
 #include "resources.h"
@@ -344,9 +345,7 @@ database_folders(JsonArray *databases)
 {
     GString *text = g_string_new(NULL);
     for (guint i = 0; i < json_array_get_length(databases); i++) {
-        JsonNode *node = json_array_get_element(databases, i);
-        JsonObject *folder =
-            JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+        JsonObject *folder = json_line_element(databases, i);
         if (folder && json_object_has_member(folder, "digest"))
             g_string_append_printf(text, "%s%s", text->len ? ", " : "",
                                    json_object_get_string_member(folder, "path"));

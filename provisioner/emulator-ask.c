@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "error.h"
+#include "json-line.h"
 
 /* ---- one emulator process
  * ------------------------------------------------------------------ */
@@ -127,56 +128,47 @@ probe_argument(const char *name, const char *value)
 /* ---- JSON that we did not write
  * --------------------------------------------------------------- */
 
-JsonArray *
-reply_array(JsonNode *node)
-{
-    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-}
-
-JsonObject *
-reply_object(JsonNode *node)
-{
-    return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
-JsonObject *
-reply_element(JsonArray *array, guint index)
-{
-    return reply_object(json_array_get_element(array, index));
-}
-
 guint
 reply_length(JsonArray *array)
 {
     return array ? json_array_get_length(array) : 0;
 }
 
-JsonNode *
-reply_member(JsonObject *object, const char *name)
+static JsonNode *
+find_member(JsonObject *object, const char *name)
 {
     return object ? json_object_get_member(object, name) : NULL;
+}
+
+JsonArray *
+reply_array(JsonObject *object, const char *name)
+{
+    return json_line_as_array(find_member(object, name));
+}
+
+JsonObject *
+reply_object(JsonObject *object, const char *name)
+{
+    return json_line_as_object(find_member(object, name));
 }
 
 const char *
 reply_string(JsonObject *object, const char *name)
 {
-    JsonNode *node = reply_member(object, name);
-    return node && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
+    return object ? json_line_string(object, name) : NULL;
 }
 
 gint64
 reply_int(JsonObject *object, const char *name)
 {
-    JsonNode *node = reply_member(object, name);
+    JsonNode *node = find_member(object, name);
     return node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_int(node) : 0;
 }
 
 gboolean
 reply_bool(JsonObject *object, const char *name)
 {
-    JsonNode *node = reply_member(object, name);
+    JsonNode *node = find_member(object, name);
     return node && JSON_NODE_HOLDS_VALUE(node) && json_node_get_boolean(node);
 }
 

@@ -40,11 +40,9 @@ probe_ask(Probe *probe, const char *command, JsonObject *arguments, GError **err
 JsonObject *probe_argument(const char *name, const char *value);
 
 /* All take NULL, and give NULL or 0 for what is not there or of another type. */
-JsonArray *reply_array(JsonNode *node);
-JsonObject *reply_object(JsonNode *node);
-JsonObject *reply_element(JsonArray *array, guint index);
 guint reply_length(JsonArray *array);
-JsonNode *reply_member(JsonObject *object, const char *name);
+JsonArray *reply_array(JsonObject *object, const char *name);
+JsonObject *reply_object(JsonObject *object, const char *name);
 const char *reply_string(JsonObject *object, const char *name);
 gint64 reply_int(JsonObject *object, const char *name);
 gboolean reply_bool(JsonObject *object, const char *name);

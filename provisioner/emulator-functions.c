@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "emulator-ask.h"
+#include "json-line.h"
 
 static void
 read_bars(JsonArray *regions, GArray *bars)
 {
     for (guint i = 0; i < reply_length(regions); i++) {
-        JsonObject *region = reply_element(regions, i);
+        JsonObject *region = json_line_element(regions, i);
         EmulatorBar bar = {
             .index = (int)CLAMP(reply_int(region, "bar"), 0, 6),
             .is_io = g_strcmp0(reply_string(region, "type"), "io") == 0,
@@ -20,15 +21,15 @@ read_bars(JsonArray *regions, GArray *bars)
 void
 probe_read_function(JsonObject *function, EmulatorDevice *device)
 {
-    JsonObject *id = reply_object(reply_member(function, "id"));
-    JsonObject *class_info = reply_object(reply_member(function, "class_info"));
+    JsonObject *id = reply_object(function, "id");
+    JsonObject *class_info = reply_object(function, "class_info");
     device->vendor = (guint16)reply_int(id, "vendor");
     device->device = (guint16)reply_int(id, "device");
     device->subsystem_vendor = (guint16)reply_int(id, "subsystem-vendor");
     device->subsystem = (guint16)reply_int(id, "subsystem");
     device->class_code = (guint32)(reply_int(class_info, "class") & 0xffff) << 8;
     g_array_set_size(device->bars, 0);
-    read_bars(reply_array(reply_member(function, "regions")), device->bars);
+    read_bars(reply_array(function, "regions"), device->bars);
     device->is_probed = TRUE;
 }
 
@@ -92,10 +93,10 @@ probe_read_class_interface(Probe *probe, guint bus, guint slot, guint function,
 JsonArray *
 probe_root_functions(JsonNode *result)
 {
-    JsonArray *buses = reply_array(result);
+    JsonArray *buses = json_line_as_array(result);
     for (guint i = 0; i < reply_length(buses); i++)
-        if (reply_int(reply_element(buses, i), "bus") == 0)
-            return reply_array(reply_member(reply_element(buses, i), "devices"));
+        if (reply_int(json_line_element(buses, i), "bus") == 0)
+            return reply_array(json_line_element(buses, i), "devices");
     return NULL;
 }
 
@@ -107,7 +108,7 @@ probe_ask_builtin(Probe *probe, Emulator *emulator, GError **error)
         return FALSE;
     JsonArray *functions = probe_root_functions(result);
     for (guint i = 0; i < reply_length(functions); i++) {
-        JsonObject *function = reply_element(functions, i);
+        JsonObject *function = json_line_element(functions, i);
         guint slot = reply_int(function, "slot") & 31;
         guint number = reply_int(function, "function") & 7;
         EmulatorDevice *device = emulator_device_new(NULL);

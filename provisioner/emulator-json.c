@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "json-line.h"
 
 /* Of the JSON form; a cache written by another form is probed anew. */
 #define EMULATOR_FORMAT 2
@@ -208,19 +209,6 @@ get_int(JsonObject *object, const char *member, gint64 maximum, int *value)
     return TRUE;
 }
 
-static JsonObject *
-get_object(JsonNode *node)
-{
-    return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
-static JsonArray *
-get_array(JsonObject *object, const char *member)
-{
-    JsonNode *node = json_object_get_member(object, member);
-    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-}
-
 /* "8086:10d3" */
 static gboolean
 get_ids(JsonObject *object, const char *member, guint16 *first, guint16 *second)
@@ -261,7 +249,7 @@ bar_from_text(const char *text, EmulatorBar *bar)
 static gboolean
 get_bars(JsonObject *object, GArray *bars)
 {
-    JsonArray *array = get_array(object, "bars");
+    JsonArray *array = json_line_array(object, "bars");
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
         JsonNode *node = json_array_get_element(array, i);
         EmulatorBar bar = {0};
@@ -348,7 +336,7 @@ device_from_json(const char *name, JsonObject *object)
 static gboolean
 get_devices(JsonObject *root, Emulator *emulator, GError **error)
 {
-    JsonObject *devices = get_object(json_object_get_member(root, "devices"));
+    JsonObject *devices = json_line_object(root, "devices");
     if (!devices)
         return refuse(error, "the list of devices");
     JsonObjectIter iter;
@@ -356,7 +344,7 @@ get_devices(JsonObject *root, Emulator *emulator, GError **error)
     JsonNode *node;
     json_object_iter_init(&iter, devices);
     while (json_object_iter_next(&iter, &name, &node)) {
-        EmulatorDevice *device = device_from_json(name, get_object(node));
+        EmulatorDevice *device = device_from_json(name, json_line_as_object(node));
         if (!device)
             return refuse(error, name);
         emulator_add_device(emulator, device);
@@ -367,9 +355,9 @@ get_devices(JsonObject *root, Emulator *emulator, GError **error)
 static gboolean
 get_builtin(JsonObject *root, Emulator *emulator, GError **error)
 {
-    JsonArray *array = get_array(root, "builtin");
+    JsonArray *array = json_line_array(root, "builtin");
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
-        JsonObject *object = get_object(json_array_get_element(array, i));
+        JsonObject *object = json_line_element(array, i);
         int slot, function;
         EmulatorDevice *device = emulator_device_new(NULL);
         if (!object || !get_int(object, "slot", 31, &slot) ||
@@ -417,7 +405,7 @@ emulator_from_json(const char *json, gssize length, GError **error)
         return NULL;
     }
     g_autoptr(Emulator) emulator = emulator_new();
-    JsonObject *root = get_object(json_parser_get_root(parser));
+    JsonObject *root = json_line_as_object(json_parser_get_root(parser));
     if (!root) {
         refuse(error, "the outermost object");
         return NULL;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "json-line.h"
+
 /* Ports of the machine that devices are plugged into: eight a slot, slots 1 to 28. */
 #define PORTS_MAX 224
 /* Where the machine's configuration space is mapped for reading what is beyond 256 bytes
@@ -177,7 +179,7 @@ take_function(Probe *probe, GPtrArray *models, guint bus, JsonObject *function,
         device->class_code |= interface & 0xff;
         return;
     }
-    if (reply_int(reply_object(reply_member(function, "id")), "vendor") == 0xffff)
+    if (reply_int(reply_object(function, "id"), "vendor") == 0xffff)
         read_virtual_function(probe, device, bus, function, emulator);
 }
 
@@ -188,13 +190,11 @@ read_plugged(Probe *probe, GPtrArray *models, Emulator *emulator)
     g_autoptr(JsonNode) result = probe_ask(probe, "query-pci", NULL, NULL);
     JsonArray *ports = result ? probe_root_functions(result) : NULL;
     for (guint i = 0; i < reply_length(ports); i++) {
-        JsonObject *bridge =
-            reply_object(reply_member(reply_element(ports, i), "pci_bridge"));
-        JsonArray *functions = reply_array(reply_member(bridge, "devices"));
-        guint bus =
-            (guint)reply_int(reply_object(reply_member(bridge, "bus")), "secondary");
+        JsonObject *bridge = reply_object(json_line_element(ports, i), "pci_bridge");
+        JsonArray *functions = reply_array(bridge, "devices");
+        guint bus = (guint)reply_int(reply_object(bridge, "bus"), "secondary");
         for (guint j = 0; j < reply_length(functions); j++)
-            take_function(probe, models, bus, reply_element(functions, j), emulator);
+            take_function(probe, models, bus, json_line_element(functions, j), emulator);
     }
 }
 
@@ -285,12 +285,11 @@ static JsonObject *
 find_wanted(const Emulator *emulator, JsonArray *functions, guint bus, guint *found_bus)
 {
     for (guint i = 0; i < reply_length(functions); i++) {
-        JsonObject *function = reply_element(functions, i);
-        JsonObject *bridge = reply_object(reply_member(function, "pci_bridge"));
-        guint secondary =
-            (guint)reply_int(reply_object(reply_member(bridge, "bus")), "secondary");
-        JsonObject *below = find_wanted(
-            emulator, reply_array(reply_member(bridge, "devices")), secondary, found_bus);
+        JsonObject *function = json_line_element(functions, i);
+        JsonObject *bridge = reply_object(function, "pci_bridge");
+        guint secondary = (guint)reply_int(reply_object(bridge, "bus"), "secondary");
+        JsonObject *below =
+            find_wanted(emulator, reply_array(bridge, "devices"), secondary, found_bus);
         if (below)
             return below;
         if (is_wanted(emulator, function, bus)) {

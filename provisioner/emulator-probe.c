@@ -11,6 +11,7 @@
 
 #include "emulator-ask.h"
 #include "error.h"
+#include "json-line.h"
 
 /* Models that are not PCI devices but that hostbed or a lab may name. */
 static const char *const other_devices[] = {
@@ -79,9 +80,9 @@ ask_names(Probe *probe, const char *command, JsonObject *args, const char *key,
     g_autoptr(JsonNode) result = probe_ask(probe, command, args, error);
     if (!result)
         return FALSE;
-    JsonArray *array = reply_array(result);
+    JsonArray *array = json_line_as_array(result);
     for (guint i = 0; i < reply_length(array); i++) {
-        const char *name = reply_string(reply_element(array, i), key);
+        const char *name = reply_string(json_line_element(array, i), key);
         if (reply_is_name(name))
             g_hash_table_add(set, g_strdup(name));
     }
@@ -100,7 +101,7 @@ static gboolean
 ask_version(Probe *probe, Emulator *emulator, GError **error)
 {
     g_autoptr(JsonNode) target = probe_ask(probe, "query-target", NULL, error);
-    const char *arch = target ? reply_string(reply_object(target), "arch") : NULL;
+    const char *arch = target ? reply_string(json_line_as_object(target), "arch") : NULL;
     if (!target)
         return FALSE;
     if (g_strcmp0(arch, "x86_64") != 0) {
@@ -112,7 +113,7 @@ ask_version(Probe *probe, Emulator *emulator, GError **error)
     g_autoptr(JsonNode) result = probe_ask(probe, "query-version", NULL, error);
     if (!result)
         return FALSE;
-    JsonObject *version = reply_object(reply_member(reply_object(result), "qemu"));
+    JsonObject *version = reply_object(json_line_as_object(result), "qemu");
     emulator->version = g_strdup_printf("%d.%d.%d", (int)reply_int(version, "major"),
                                         (int)reply_int(version, "minor"),
                                         (int)reply_int(version, "micro"));
@@ -133,13 +134,13 @@ ask_cpus(Probe *probe, Emulator *emulator, GError **error)
         probe_ask(probe, "query-cpu-model-expansion", args, error);
     if (!result)
         return FALSE;
-    JsonObject *model = reply_object(reply_member(reply_object(result), "model"));
-    JsonObject *properties = reply_object(reply_member(model, "props"));
+    JsonObject *model = reply_object(json_line_as_object(result), "model");
+    JsonObject *properties = reply_object(model, "props");
     if (!reply_bool(properties, "x2apic"))
         emulator->max_cpus = MIN(emulator->max_cpus, 255);
     g_autoptr(GList) names = properties ? json_object_get_members(properties) : NULL;
     for (GList *name = names; name; name = name->next) {
-        JsonNode *value = reply_member(properties, name->data);
+        JsonNode *value = json_object_get_member(properties, name->data);
         if (reply_is_name(name->data) &&
             json_node_get_value_type(value) == G_TYPE_BOOLEAN)
             g_hash_table_add(emulator->cpu_features, g_strdup(name->data));
@@ -154,9 +155,9 @@ ask_machine(Probe *probe, Emulator *emulator, GError **error)
     g_autoptr(JsonNode) result = probe_ask(probe, "query-machines", NULL, error);
     if (!result)
         return FALSE;
-    JsonArray *machines = reply_array(result);
+    JsonArray *machines = json_line_as_array(result);
     for (guint i = 0; i < reply_length(machines); i++) {
-        JsonObject *machine = reply_element(machines, i);
+        JsonObject *machine = json_line_element(machines, i);
         const char *name = reply_string(machine, "name");
         if (!reply_is_name(name))
             continue;
@@ -185,10 +186,10 @@ ask_properties(Probe *probe, EmulatorDevice *device)
 {
     g_autoptr(JsonNode) result = probe_ask(
         probe, "device-list-properties", probe_argument("typename", device->name), NULL);
-    JsonArray *array = result ? reply_array(result) : NULL;
+    JsonArray *array = result ? json_line_as_array(result) : NULL;
     for (guint i = 0; i < reply_length(array); i++) {
-        const char *name = reply_string(reply_element(array, i), "name");
-        const char *type = reply_string(reply_element(array, i), "type");
+        const char *name = reply_string(json_line_element(array, i), "name");
+        const char *type = reply_string(json_line_element(array, i), "type");
         if (reply_is_name(name))
             g_hash_table_insert(device->properties, g_strdup(name),
                                 g_strdup(reply_is_name(type) ? type : "str"));

@@ -382,9 +382,7 @@ fetch_from_any(Job *job, GError **error)
 static gboolean
 take_order(Job *job, GError **error)
 {
-    JsonNode *node = json_object_get_member(job->order, "urls");
-    JsonArray *urls =
-        node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    JsonArray *urls = json_line_array(job->order, "urls");
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     for (guint i = 0; urls && i < json_array_get_length(urls); i++)
         g_strv_builder_add(builder, json_array_get_string_element(urls, i));

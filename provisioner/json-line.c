@@ -95,6 +95,8 @@ json_line_parse_object(const char *text, gsize length)
     return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_dup_object(node) : NULL;
 }
 
+/* ---- what is in them -------------------------------------------------------------- */
+
 const char *
 json_line_string(JsonObject *object, const char *member)
 {
@@ -111,6 +113,36 @@ json_line_int(JsonObject *object, const char *member, gint64 value)
     return node && json_node_get_value_type(node) == G_TYPE_INT64
                ? json_node_get_int(node)
                : value;
+}
+
+JsonArray *
+json_line_as_array(JsonNode *node)
+{
+    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+}
+
+JsonObject *
+json_line_as_object(JsonNode *node)
+{
+    return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+}
+
+JsonArray *
+json_line_array(JsonObject *object, const char *member)
+{
+    return json_line_as_array(json_object_get_member(object, member));
+}
+
+JsonObject *
+json_line_object(JsonObject *object, const char *member)
+{
+    return json_line_as_object(json_object_get_member(object, member));
+}
+
+JsonObject *
+json_line_element(JsonArray *array, guint index)
+{
+    return json_line_as_object(json_array_get_element(array, index));
 }
 
 char *

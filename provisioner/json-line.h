@@ -38,3 +38,11 @@ JsonObject *json_line_parse_object(const char *text, gsize length);
  * is borrowed. */
 const char *json_line_string(JsonObject *object, const char *member);
 gint64 json_line_int(JsonObject *object, const char *member, gint64 value);
+
+/* What is in NODE (or NULL), in OBJECT's member, or in ARRAY, at INDEX, which is there;
+ * borrowed. NULL: it is not there, or is of another type. */
+JsonArray *json_line_as_array(JsonNode *node);
+JsonObject *json_line_as_object(JsonNode *node);
+JsonArray *json_line_array(JsonObject *object, const char *member);
+JsonObject *json_line_object(JsonObject *object, const char *member);
+JsonObject *json_line_element(JsonArray *array, guint index);

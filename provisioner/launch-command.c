@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "emit.h"
+#include "json-line.h"
 #include "log-stamp.h"
 #include "qmp-trace.h"
 
@@ -30,8 +31,7 @@ static char *
 own_memory(const char *argument)
 {
     g_autoptr(JsonNode) node = *argument == '{' ? json_from_string(argument, NULL) : NULL;
-    JsonObject *object =
-        node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    JsonObject *object = json_line_as_object(node);
     const char *path =
         object ? json_object_get_string_member_with_default(object, "mem-path", NULL)
                : NULL;
@@ -49,10 +49,7 @@ own_memory(const char *argument)
 static const char *
 text_member(JsonObject *object, const char *name)
 {
-    JsonNode *node = object ? json_object_get_member(object, name) : NULL;
-    return node && json_node_get_value_type(node) == G_TYPE_STRING
-               ? json_node_get_string(node)
-               : NULL;
+    return object ? json_line_string(object, name) : NULL;
 }
 
 /* What ARGUMENT says of a file of an image's disk; NULL: it is about something else. */
@@ -60,13 +57,10 @@ static JsonNode *
 layer_of(const char *argument)
 {
     g_autoptr(JsonNode) node = *argument == '{' ? json_from_string(argument, NULL) : NULL;
-    JsonObject *object =
-        node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-    JsonNode *file = object ? json_object_get_member(object, "file") : NULL;
+    JsonObject *object = json_line_as_object(node);
+    JsonObject *file = object ? json_line_object(object, "file") : NULL;
     const char *name = text_member(object, "node-name");
-    const char *path = file && JSON_NODE_HOLDS_OBJECT(file)
-                           ? text_member(json_node_get_object(file), "filename")
-                           : NULL;
+    const char *path = text_member(file, "filename");
     gboolean is_ours = name && g_str_has_prefix(name, EMIT_IMAGE_NODE) && path &&
                        g_str_has_prefix(path, "/proc/self/fd/");
     return is_ours ? g_steal_pointer(&node) : NULL;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "json-line.h"
 
 #define STATE_NAME "hostbed-state"
 /* State is a few MiB; what takes so long is not moving. */
@@ -67,8 +68,7 @@ why_failed(Machine *machine)
 {
     g_autoptr(JsonNode) result =
         qmp_call(machine->qmp, "query-migrate", NULL, -1, CALL_MS, NULL);
-    JsonObject *object =
-        result && JSON_NODE_HOLDS_OBJECT(result) ? json_node_get_object(result) : NULL;
+    JsonObject *object = json_line_as_object(result);
     return object && json_object_has_member(object, "error-desc")
                ? g_strdup(json_object_get_string_member(object, "error-desc"))
                : NULL;
@@ -77,11 +77,8 @@ why_failed(Machine *machine)
 static JsonArray *
 blocked_reasons(JsonNode *status)
 {
-    JsonObject *object =
-        status && JSON_NODE_HOLDS_OBJECT(status) ? json_node_get_object(status) : NULL;
-    JsonNode *reasons = object ? json_object_get_member(object, "blocked-reasons") : NULL;
-    return reasons && JSON_NODE_HOLDS_ARRAY(reasons) ? json_node_get_array(reasons)
-                                                     : NULL;
+    JsonObject *object = json_line_as_object(status);
+    return object ? json_line_array(object, "blocked-reasons") : NULL;
 }
 
 char *
@@ -178,15 +175,10 @@ machine_maps_readonly(Machine *machine)
     g_autoptr(JsonNode) result =
         qmp_call(machine->qmp, "qom-list-properties",
                  one_argument("typename", "memory-backend-file"), -1, CALL_MS, NULL);
-    JsonArray *properties =
-        result && JSON_NODE_HOLDS_ARRAY(result) ? json_node_get_array(result) : NULL;
+    JsonArray *properties = json_line_as_array(result);
     for (guint i = 0; properties && i < json_array_get_length(properties); i++) {
-        JsonNode *element = json_array_get_element(properties, i);
-        JsonNode *name =
-            JSON_NODE_HOLDS_OBJECT(element)
-                ? json_object_get_member(json_node_get_object(element), "name")
-                : NULL;
-        if (name && g_strcmp0(json_node_get_string(name), "rom") == 0)
+        JsonObject *property = json_line_element(properties, i);
+        if (property && g_strcmp0(json_line_string(property, "name"), "rom") == 0)
             return TRUE;
     }
     return FALSE;

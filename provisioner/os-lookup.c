@@ -81,28 +81,13 @@ is_unchanged(JsonObject *folder, GHashTable *digests)
                      g_hash_table_lookup(digests, path)) == 0;
 }
 
-static JsonArray *
-member_array(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
-}
-
-/* The object at INDEX, or NULL. */
-static JsonObject *
-element_object(JsonArray *array, guint index)
-{
-    JsonNode *node = json_array_get_element(array, index);
-    return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
 static gboolean
 is_current(JsonObject *kept, GHashTable *digests)
 {
-    JsonArray *folders = member_array(kept, "databases");
+    JsonArray *folders = json_line_array(kept, "databases");
     guint count = folders ? json_array_get_length(folders) : 0;
     for (guint i = 0; i < count; i++) {
-        JsonObject *folder = element_object(folders, i);
+        JsonObject *folder = json_line_element(folders, i);
         if (!folder || !is_unchanged(folder, digests))
             return FALSE;
     }
@@ -185,7 +170,7 @@ single(JsonObject *answer, JsonObject *system)
     JsonArray *systems = json_array_new();
     json_array_add_object_element(systems, json_object_ref(system));
     json_object_set_array_member(alone, "databases",
-                                 json_array_ref(member_array(answer, "databases")));
+                                 json_array_ref(json_line_array(answer, "databases")));
     json_object_set_array_member(alone, "systems", systems);
     return alone;
 }
@@ -195,15 +180,15 @@ single(JsonObject *answer, JsonObject *system)
 static void
 take_systems(JsonObject *answer, GHashTable *found, gboolean is_new)
 {
-    JsonArray *systems = member_array(answer, "systems");
+    JsonArray *systems = json_line_array(answer, "systems");
     for (guint i = 0; systems && i < json_array_get_length(systems); i++) {
-        JsonObject *system = element_object(systems, i);
+        JsonObject *system = json_line_element(systems, i);
         const char *asked = system ? json_line_string(system, "asked") : NULL;
         if (!asked)
             continue;
         g_hash_table_insert(found, g_strdup(asked), json_object_ref(system));
         if (!is_new || !json_object_has_member(system, "facts") ||
-            !member_array(answer, "databases"))
+            !json_line_array(answer, "databases"))
             continue;
         g_autoptr(JsonObject) alone = single(answer, system);
         keep(asked, alone);
@@ -238,18 +223,11 @@ find_systems(const GPtrArray *words, GError **error)
 
 /* ---- answers ---------------------------------------------------------------------- */
 
-static JsonObject *
-member_object(JsonObject *object, const char *name)
-{
-    JsonNode *node = json_object_get_member(object, name);
-    return node && JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
-}
-
 static GPtrArray *
 nearest_of(JsonObject *system)
 {
     GPtrArray *nearest = g_ptr_array_new_with_free_func(g_free);
-    JsonArray *array = member_array(system, "nearest");
+    JsonArray *array = json_line_array(system, "nearest");
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
         JsonNode *node = json_array_get_element(array, i);
         const char *name =
@@ -266,10 +244,10 @@ answer_of(JsonObject *system)
 {
     g_autoptr(GError) error = NULL;
     OsAnswer *answer = g_new0(OsAnswer, 1);
-    JsonObject *facts = system ? member_object(system, "facts") : NULL;
+    JsonObject *facts = system ? json_line_object(system, "facts") : NULL;
     if (facts)
         answer->facts = os_facts_from_json(facts, &error);
-    else if (system && member_array(system, "nearest"))
+    else if (system && json_line_array(system, "nearest"))
         answer->nearest = nearest_of(system);
     if (!answer->facts && !answer->nearest)
         answer->reason = g_strdup(error ? error->message : PROGRAM " said nothing of it");
@@ -385,7 +363,7 @@ os_lookup_json(const char *word, GError **error)
     if (!systems)
         return NULL;
     JsonObject *system = g_hash_table_lookup(systems, word);
-    JsonObject *facts = system ? member_object(system, "facts") : NULL;
+    JsonObject *facts = system ? json_line_object(system, "facts") : NULL;
     if (facts)
         return json_object_ref(facts);
     refuse(word, system, error);
@@ -417,7 +395,7 @@ all(const char *member, GError **error)
             return NULL;
         keep(QUESTION_ALL, answer);
     }
-    JsonArray *array = member_array(answer, member);
+    JsonArray *array = json_line_array(answer, member);
     if (array)
         return json_array_ref(array);
     g_set_error_literal(error, HB_ERROR, HB_INFRASTRUCTURE,

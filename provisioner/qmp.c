@@ -91,10 +91,9 @@ end_for_nonsense(Qmp *qmp, const char *what)
 static const char *
 error_words(JsonObject *message)
 {
-    JsonNode *node = json_object_get_member(message, "error");
-    if (!node || !JSON_NODE_HOLDS_OBJECT(node))
+    JsonObject *object = json_line_object(message, "error");
+    if (!object)
         return NULL;
-    JsonObject *object = json_node_get_object(node);
     JsonNode *words = json_object_get_member(object, "desc");
     if (!words)
         words = json_object_get_member(object, "class");
@@ -134,15 +133,13 @@ static void
 handle_event(Qmp *qmp, JsonObject *message)
 {
     JsonNode *name = json_object_get_member(message, "event");
-    JsonNode *data = json_object_get_member(message, "data");
     if (json_node_get_value_type(name) != G_TYPE_STRING) {
         end_for_nonsense(qmp, "an event has no name");
         return;
     }
-    gboolean has_data = data && JSON_NODE_HOLDS_OBJECT(data);
     if (qmp->event)
-        qmp->event(json_node_get_string(name),
-                   has_data ? json_node_get_object(data) : NULL, qmp->event_data);
+        qmp->event(json_node_get_string(name), json_line_object(message, "data"),
+                   qmp->event_data);
 }
 
 /* LINE is NUL-terminated and has LENGTH bytes. */
