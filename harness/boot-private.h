@@ -36,6 +36,9 @@ BootRecipe *boot_recipe_new(const BootOptions *options, GError **error);
 gboolean boot_open_memory(BootRecipe *recipe, GError **error);
 /* The same with a copy of RECIPE's memory, as it is now. */
 BootRecipe *boot_recipe_copy(BootRecipe *recipe, GError **error);
+/* The same without memory, and with what the image's disk is itself, and nothing that was
+ * written to it. */
+BootRecipe *boot_recipe_bare(BootRecipe *recipe, GError **error);
 void boot_recipe_unref(BootRecipe *recipe);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootRecipe, boot_recipe_unref)
 /* Of descriptors (int), which it closes. */

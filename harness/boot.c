@@ -111,15 +111,34 @@ copy_memory(const GArray *from, const GArray *to, GError **error)
     return TRUE;
 }
 
+/* All of RECIPE but memory and disks, which stays that of whoever had it first. */
+static BootRecipe *
+share(BootRecipe *recipe)
+{
+    BootRecipe *copy = g_rc_box_new0(BootRecipe);
+    *copy = *recipe;
+    copy->origin = g_rc_box_acquire(recipe->origin ? recipe->origin : recipe);
+    copy->inputs = NULL;
+    copy->memory_readonly = FALSE;
+    copy->memory_fds = copy->disk_fds = NULL;
+    return copy;
+}
+
+BootRecipe *
+boot_recipe_bare(BootRecipe *recipe, GError **error)
+{
+    g_autoptr(BootRecipe) bare = share(recipe);
+    if (recipe->disk_fds && !(bare->disk_fds = boot_copy_fds(recipe->disk_fds, error)))
+        return NULL;
+    if (bare->disk_fds)
+        g_array_set_size(bare->disk_fds, 1);
+    return g_steal_pointer(&bare);
+}
+
 BootRecipe *
 boot_recipe_copy(BootRecipe *recipe, GError **error)
 {
-    g_autoptr(BootRecipe) copy = g_rc_box_new0(BootRecipe);
-    *copy = *recipe;
-    copy->origin = g_rc_box_acquire(recipe);
-    copy->inputs = NULL;
-    copy->memory_readonly = FALSE;
-    copy->disk_fds = NULL;
+    g_autoptr(BootRecipe) copy = share(recipe);
     copy->memory_fds = make_memory(recipe, error);
     if (recipe->disk_fds && !(copy->disk_fds = boot_copy_fds(recipe->disk_fds, error)))
         return NULL;
@@ -166,6 +185,7 @@ make_parts(BootRecipe *recipe, const BootOptions *options, GError **error)
         .programs = options->programs,
         .copies = options->copies,
         .commands = options->commands,
+        .later = options->later,
         .folder = options->folder,
         .tools = options->tools,
         .vfio = options->vfio,

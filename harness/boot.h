@@ -28,8 +28,9 @@ typedef struct {
     Accel accel;          /* as asked */
     const char *kernel;   /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
     const char *const *programs; /* --with; or NULL */
-    const char *const *copies;   /* this and the next two are as in image.h */
+    const char *const *copies;   /* this and the next three are as in image.h */
     const char *const *commands;
+    const char *const *later;
     const char *folder;
     const char *const *modules; /* --module: to be loaded beside the plan's; or NULL */
     gboolean tools;             /* numactl, lspci and others, see image.h */

@@ -13,6 +13,7 @@ struct LabTemplate {
     GBytes *networks;     /* segments_state(); NULL: there are none */
     char *key;            /* in the store, or NULL */
     char *made;           /* of one that was found there: when */
+    GPtrArray *inputs;    /* of which KEY is made, or NULL */
 };
 
 /* Why hosts cannot be frozen whose networks lead somewhere. */

@@ -226,6 +226,7 @@ lab_boot_peer_options(const BootOptions *own, const Plan *plan)
     if (own->peers_alike)
         return options;
     options.programs = options.copies = options.commands = options.modules = NULL;
+    options.later = NULL;
     options.folder = NULL;
     options.tools = options.vfio = options.kvm = options.inner = FALSE;
     options.capture = FALSE;

@@ -76,6 +76,17 @@ void lab_template_forget(const LabTemplate *template);
  */
 gboolean
 lab_template_possible(const BootOptions *options, const GPtrArray *peers, GError **error);
+/* What is done in a clone of a template and frozen again is kept by all that came before,
+ * and by STEPS, the lines that say what was done (NULL at the end). The template of what
+ * comes of STEPS on BELOW, as lab_template_kept(), where BELOW is kept, too. */
+LabTemplate *lab_template_kept_above(const LabTemplate *below, const char *const *steps,
+                                     char **trouble);
+/* Keeps TEMPLATE as that, as lab_template_keep(). */
+gboolean lab_template_keep_above(LabTemplate *template, const LabTemplate *below,
+                                 const char *const *steps, GError **error);
+/* INPUTS, of what is kept, and STEPS that are done on top of it. GPtrArray, owned by the
+ * caller. */
+GPtrArray *lab_template_inputs_above(const GPtrArray *inputs, const char *const *steps);
 /* The key that the template of such hosts has, owned by the caller; *INPUTS (GPtrArray,
  * template-key.h), too, is what it is made of. */
 char *lab_template_key_of(const BootOptions *options, const GPtrArray *peers,

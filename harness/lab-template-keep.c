@@ -137,6 +137,29 @@ lab_template_key_of(const BootOptions *options, const GPtrArray *peers,
     return *inputs ? template_inputs_key(*inputs) : NULL;
 }
 
+/* The first that is free of "prepare 1", "prepare 2", …. */
+static void
+add_step(GPtrArray *inputs, const char *step)
+{
+    for (guint number = 1;; number++) {
+        g_autofree char *name = g_strdup_printf(TEMPLATE_STEP_PREFIX "%u", number);
+        if (template_inputs_find(inputs, name))
+            continue;
+        template_inputs_add(inputs, name, step);
+        return;
+    }
+}
+
+GPtrArray *
+lab_template_inputs_above(const GPtrArray *inputs, const char *const *steps)
+{
+    GPtrArray *above = template_inputs_new();
+    add_of_host(above, inputs, NULL);
+    for (; *steps; steps++)
+        add_step(above, *steps);
+    return above;
+}
+
 const char *
 lab_template_key(const LabTemplate *template)
 {
@@ -204,22 +227,41 @@ write_all(const LabTemplate *template, TemplateWriter *writer, GError **error)
     return write_networks(template, writer, error);
 }
 
-gboolean
-lab_template_keep(LabTemplate *template, const char *manifest, GError **error)
+/* By INPUTS. */
+static gboolean
+keep(LabTemplate *template, GPtrArray *inputs, GError **error)
 {
-    g_autoptr(GPtrArray) recipes = recipes_of(template);
-    g_autoptr(GPtrArray) inputs = inputs_of(recipes, manifest, TRUE, error);
-    if (!inputs)
-        return FALSE;
     g_autoptr(TemplateWriter) writer =
-        template_writer_new(describe(template, g_steal_pointer(&inputs)), error);
+        template_writer_new(describe(template, g_ptr_array_ref(inputs)), error);
     if (!writer || !write_all(template, writer, error) ||
         !template_writer_commit(writer, error))
         return FALSE;
     g_free(template->key);
     template->key = g_strdup(writer->about->key);
+    g_clear_pointer(&template->inputs, g_ptr_array_unref);
+    template->inputs = g_ptr_array_ref(inputs);
     g_ptr_array_unref(template_store_prune(writer->maximum, template->key));
     return TRUE;
+}
+
+gboolean
+lab_template_keep(LabTemplate *template, const char *manifest, GError **error)
+{
+    g_autoptr(GPtrArray) recipes = recipes_of(template);
+    g_autoptr(GPtrArray) inputs = inputs_of(recipes, manifest, TRUE, error);
+    return inputs && keep(template, inputs, error);
+}
+
+gboolean
+lab_template_keep_above(LabTemplate *template, const LabTemplate *below,
+                        const char *const *steps, GError **error)
+{
+    if (!below->inputs) {
+        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, "what is below it is not");
+        return FALSE;
+    }
+    g_autoptr(GPtrArray) inputs = lab_template_inputs_above(below->inputs, steps);
+    return keep(template, inputs, error);
 }
 
 void
@@ -273,7 +315,8 @@ fits(const StoredTemplate *stored, const GPtrArray *recipes)
 }
 
 static LabTemplate *
-from_store(const GPtrArray *recipes, StoredTemplate *stored, GError **error)
+from_store(const GPtrArray *recipes, StoredTemplate *stored, GPtrArray *inputs,
+           GError **error)
 {
     const TemplateAbout *about = stored->about;
     g_autoptr(LabTemplate) template = lab_template_new();
@@ -287,29 +330,56 @@ from_store(const GPtrArray *recipes, StoredTemplate *stored, GError **error)
         g_ptr_array_add(template->templates,
                         template_from_store(recipes->pdata[i], stored, i));
     template->key = g_strdup(about->key);
+    template->inputs = g_ptr_array_ref(inputs);
     template->made = printable(about->made, strlen(about->made), 30);
     return g_steal_pointer(&template);
 }
 
-/* What is wrong with one that is there goes with it; the caller makes another. One that
- * cannot be opened now stays. */
-LabTemplate *
-lab_template_kept(const BootOptions *options, const GPtrArray *peers,
-                  const char *manifest, char **trouble)
+/* That of the hosts of RECIPES by INPUTS (or NULL: there is none). What is wrong with one
+ * that is there goes with it; the caller makes another. One that cannot be opened now
+ * stays. */
+static LabTemplate *
+find(const GPtrArray *recipes, GPtrArray *inputs, char **trouble)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) recipes = lab_boot_recipes(options, peers, NULL);
-    g_autoptr(GPtrArray) inputs =
-        recipes ? inputs_of(recipes, manifest, FALSE, NULL) : NULL;
     g_autofree char *key = inputs ? template_inputs_key(inputs) : NULL;
     g_autoptr(StoredTemplate) stored = key ? template_store_open(key, &error) : NULL;
-    LabTemplate *template = stored ? from_store(recipes, stored, &error) : NULL;
+    LabTemplate *template = stored ? from_store(recipes, stored, inputs, &error) : NULL;
     *trouble = NULL;
     if (template || !error || template_store_is_passing(error))
         return template;
     *trouble = g_strdup(error->message);
     template_store_remove(key);
     return NULL;
+}
+
+LabTemplate *
+lab_template_kept(const BootOptions *options, const GPtrArray *peers,
+                  const char *manifest, char **trouble)
+{
+    g_autoptr(GPtrArray) recipes = lab_boot_recipes(options, peers, NULL);
+    g_autoptr(GPtrArray) inputs =
+        recipes ? inputs_of(recipes, manifest, FALSE, NULL) : NULL;
+    return find(recipes, inputs, trouble);
+}
+
+LabTemplate *
+lab_template_kept_above(const LabTemplate *below, const char *const *steps,
+                        char **trouble)
+{
+    g_autoptr(GPtrArray) recipes =
+        g_ptr_array_new_with_free_func((GDestroyNotify)boot_recipe_unref);
+    *trouble = NULL;
+    for (guint i = 0; i < below->templates->len; i++) {
+        const Template *one = below->templates->pdata[i];
+        BootRecipe *recipe = boot_recipe_bare(one->recipe, NULL);
+        if (!recipe)
+            return NULL;
+        g_ptr_array_add(recipes, recipe);
+    }
+    g_autoptr(GPtrArray) inputs =
+        below->inputs ? lab_template_inputs_above(below->inputs, steps) : NULL;
+    return find(recipes, inputs, trouble);
 }
 
 const char *

@@ -34,6 +34,7 @@ lab_template_free(LabTemplate *template)
     g_clear_pointer(&template->networks, g_bytes_unref);
     g_free(template->key);
     g_free(template->made);
+    g_clear_pointer(&template->inputs, g_ptr_array_unref);
     g_free(template);
 }
 

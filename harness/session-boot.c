@@ -4,6 +4,7 @@
  */
 #include "error.h"
 #include "lab-boot.h"
+#include "prepare-layer.h"
 #include "session.h"
 
 static void
@@ -89,6 +90,19 @@ wanted_modules(const SessionOptions *options, const GPtrArray *list)
     return g_strv_builder_end(builder);
 }
 
+/* The programs of what suites start from that come with that, when the host runs. */
+static GStrv
+later_of(const SessionOptions *options)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    for (guint i = 0; options->prepare && i < options->prepare->len; i++) {
+        const Suite *suite = options->prepare->pdata[i];
+        if (prepare_brings(options->plan, suite))
+            g_strv_builder_add(builder, suite->command[0]);
+    }
+    return g_strv_builder_end(builder);
+}
+
 /* The programs of somebody else's suites, and of what they start from. */
 static GStrv
 commands_of(const SessionOptions *options)
@@ -98,7 +112,8 @@ commands_of(const SessionOptions *options)
     for (gsize n = 0; n < G_N_ELEMENTS(lists); n++) {
         for (guint i = 0; lists[n] && i < lists[n]->len; i++) {
             const Suite *suite = lists[n]->pdata[i];
-            if (suite->command)
+            if (suite->command &&
+                !(lists[n] == options->prepare && prepare_brings(options->plan, suite)))
                 g_strv_builder_add(builder, suite->command[0]);
         }
     }
@@ -115,7 +130,7 @@ with_boot_options(const SessionOptions *options, const char *log_dir, WithBoot u
 {
     g_autoptr(GPtrArray) list = made_for(options);
     g_auto(GStrv) modules = wanted_modules(options, list);
-    g_auto(GStrv) commands = commands_of(options);
+    g_auto(GStrv) commands = commands_of(options), later = later_of(options);
     BootOptions boot = {
         .plan = options->plan,
         .emulator = options->emulator,
@@ -126,7 +141,8 @@ with_boot_options(const SessionOptions *options, const char *log_dir, WithBoot u
         .copies = options->copies,
         .folder = options->folder,
         .commands = (const char *const *)commands,
-        .tools = *commands != NULL,
+        .later = (const char *const *)later,
+        .tools = *commands || *later,
         .suites = TRUE,
         .log_dir = log_dir,
         .capture = options->capture,
@@ -225,12 +241,12 @@ explained(Boot *boot, gboolean ok, GError *failure, GError **error)
 }
 
 static gboolean
-put_into(void *host, const char *path, GBytes *content, GError **error)
+put_into(void *host, const char *path, guint mode, GBytes *content, GError **error)
 {
     Boot *boot = host;
     GError *failure = NULL;
     gboolean ok =
-        guest_put(boot->guest, path, 0444, content, boot_cancellable(boot), &failure);
+        guest_put(boot->guest, path, mode, content, boot_cancellable(boot), &failure);
     return explained(boot, ok, failure, error);
 }
 
@@ -247,9 +263,9 @@ run_in(void *host, const GuestCommand *command, GuestExit *result, GError **erro
 /* ---- of the lab's own host */
 
 static gboolean
-put(void *host, const char *path, GBytes *content, GError **error)
+put(void *host, const char *path, guint mode, GBytes *content, GError **error)
 {
-    return put_into(own(host), path, content, error);
+    return put_into(own(host), path, mode, content, error);
 }
 
 static gboolean
@@ -369,14 +385,19 @@ kept_with(const SessionOptions *options, const BootOptions *boot, gpointer troub
     return lab_template_kept(boot, options->peers, options->manifest, trouble);
 }
 
+static char *
+kept_as(const LabTemplate *template)
+{
+    return g_strdup_printf("kept since %s as %.12s", lab_template_kept_since(template),
+                           lab_template_key(template));
+}
+
 static void *
 kept(const SessionOptions *options, char **how, char **trouble)
 {
     LabTemplate *template = with_boot_options(options, NULL, kept_with, trouble);
     if (template)
-        *how =
-            g_strdup_printf("kept since %s as %.12s", lab_template_kept_since(template),
-                            lab_template_key(template));
+        *how = kept_as(template);
     return template;
 }
 
@@ -393,6 +414,25 @@ static void
 forget(void *template)
 {
     lab_template_forget(template);
+}
+
+static void *
+kept_above(const void *below, const char *const *steps, char **how, char **trouble)
+{
+    LabTemplate *template = lab_template_kept_above(below, steps, trouble);
+    if (template)
+        *how = kept_as(template);
+    return template;
+}
+
+static gboolean
+keep_above(void *template, const void *below, const char *const *steps, char **how,
+           GError **error)
+{
+    if (!lab_template_keep_above(template, below, steps, error))
+        return FALSE;
+    *how = g_strdup_printf("kept as %.12s", lab_template_key(template));
+    return TRUE;
 }
 
 typedef struct {
@@ -458,4 +498,6 @@ const SessionDriver session_boot_driver = {
     .kept = kept,
     .keep = keep,
     .forget = forget,
+    .kept_above = kept_above,
+    .keep_above = keep_above,
 };

@@ -127,7 +127,7 @@ session_check_host(Session *session, GError **error)
     g_autoptr(GBytes) manifest =
         g_bytes_new_static(options->manifest, strlen(options->manifest));
     GPtrArray *results = NULL;
-    if (options->driver->put(session->host, SUITE_MANIFEST_PATH, manifest, error))
+    if (options->driver->put(session->host, SUITE_MANIFEST_PATH, 0444, manifest, error))
         results = compare_host(session, error);
     if (!results)
         session_stop_host(session);
@@ -195,9 +195,11 @@ session_deliver_check(Session *session, GPtrArray *results, gboolean is_first)
 static gboolean
 prepare_host(Session *session, GError **error)
 {
+    const GPtrArray *commands = session->options->prepare;
+    guint count = commands ? commands->len : 0;
     for (guint try = 0;; try++) {
         g_autoptr(GError) failure = NULL;
-        session->unprepared = !session_prepare_host(session, &failure);
+        session->unprepared = !session_prepare_host(session, 0, count, &failure);
         if (!session->unprepared)
             return TRUE;
         session_stop_host(session);

@@ -9,12 +9,15 @@
 #include "error.h"
 #include "link-wire.h"
 #include "links.h"
+#include "prepare-layer.h"
 #include "printable.h"
 #include "session-private.h"
 #include "tail.h"
 
 #define LOG_MAX (16 * 1024 * 1024)
 #define TAIL_MAX 400
+/* A process that does next to nothing, under emulation on a busy machine. */
+#define BRING_MS 120000
 
 typedef struct {
     LogFile *log;
@@ -74,122 +77,71 @@ run_task(Session *session, const Task *task, LogFile *log, GError **error)
 /* ---- somebody else's
  * ------------------------------------------------------------------------------------ */
 
+/* Puts the program of LAYER where it is called. */
 static gboolean
-run_command(Session *session, const Suite *suite, LogFile *log, GError **error)
+bring(Session *session, const PrepareLayer *layer, LogFile *log, GError **error)
+{
+    const char *path = layer->suite->command[0];
+    g_autofree char *folder = g_path_get_dirname(path);
+    const char *const argv[] = {"mkdir", "-p", folder, NULL};
+    const Task task = {
+        .words = "to make room for what prepares the host",
+        .program = "mkdir -p",
+        .command = {.argv = argv, .timeout_ms = BRING_MS},
+    };
+    return !layer->program || (run_task(session, &task, log, error) &&
+                               session->options->driver->put(session->host, path, 0755,
+                                                             layer->program, error));
+}
+
+static gboolean
+run_layer(Session *session, guint index, LogFile *log, GError **error)
 {
     const SessionOptions *options = session->options;
+    const GPtrArray *layers = session->prepares;
+    const PrepareLayer *layer = layers->pdata[index];
     g_auto(GStrv) argv = NULL, environment = NULL;
-    if (!session_prepare_foreign(session, suite, &argv, &environment, error))
+    if (!bring(session, layer, log, error) ||
+        !session_prepare_foreign(session, layer->suite, &argv, &environment, error))
         return FALSE;
-    g_autofree char *line = g_strjoinv(" ", suite->command);
+    g_autofree char *line = g_strjoinv(" ", layer->suite->command);
+    g_autofree char *words = layers->len == 1
+                                 ? g_strdup("to prepare the host")
+                                 : g_strdup_printf("to prepare the host (layer %u of %u)",
+                                                   index + 1, layers->len);
     const Task task = {
-        .words = "to prepare the host",
+        .words = words,
         .program = line,
         .command = {.argv = (const char *const *)argv,
                     .env = (const char *const *)environment,
                     .cwd = options->folder,
-                    .timeout_ms =
-                        suite_timeout_ms(suite, options->driver->accel(session->host))},
+                    .timeout_ms = suite_timeout_ms(
+                        layer->suite, options->driver->accel(session->host))},
     };
     return run_task(session, &task, log, error);
 }
 
 gboolean
-session_prepare_host(Session *session, GError **error)
+session_read_layers(Session *session, GError **error)
 {
-    const GPtrArray *commands = session->options->prepare;
-    if (!commands || commands->len == 0)
+    if (!session->prepares)
+        session->prepares = prepare_layers_new(session->options, error);
+    return session->prepares != NULL;
+}
+
+gboolean
+session_prepare_host(Session *session, guint first, guint end, GError **error)
+{
+    if (first >= end)
         return TRUE;
     g_autoptr(LogFile) log =
         log_file_open(session->log_dir, "prepare.log", LOG_MAX, error);
-    if (!log)
+    if (!log || !session_read_layers(session, error))
         return FALSE;
     session_step(session, "preparing the host");
-    for (guint i = 0; i < commands->len; i++)
-        if (!run_command(session, commands->pdata[i], log, error))
+    for (guint i = first; i < end; i++)
+        if (!run_layer(session, i, log, error))
             return FALSE;
-    return TRUE;
-}
-
-/* ---- in a clone
- * -------------------------------------------------------------------------------------
- */
-
-gboolean
-session_prepares_later(const Session *session)
-{
-    const SessionOptions *options = session->options;
-    return options->keep && options->prepare && options->prepare->len > 0 &&
-           options->driver->branch && !session->prepared &&
-           session_wants_template(session);
-}
-
-/* A host that can be frozen, with all that was prepared. NULL, and *CANNOT: not here. */
-static void *
-prepare_clone(Session *session, guint try, gboolean *cannot, GError **error)
-{
-    const SessionOptions *options = session->options;
-    g_autofree char *name =
-        try == 0 ? g_strdup("prepared") : g_strdup_printf("prepared-try%u", try + 1);
-    session_stop_host(session);
-    session_choose_log_dir(session, name);
-    session->host = options->driver->branch(session->template, session->log_dir,
-                                            options->interrupt, error);
-    *cannot = session->host == NULL;
-    session->unprepared = session->host && !session_prepare_host(session, error);
-    if (session->unprepared)
-        session_stop_host(session);
-    return session->host;
-}
-
-/* Takes the place of the template that it was made from. */
-static gboolean
-freeze_prepared(Session *session, GError **error)
-{
-    const SessionDriver *driver = session->options->driver;
-    g_autofree char *observation = NULL;
-    if (session->options->check_clones &&
-        !(observation = session_observe(session, error)))
-        return FALSE;
-    void *template = driver->freeze(&session->host, error);
-    if (!template)
-        return FALSE;
-    session_discard_template(session);
-    session->template = template;
-    session->frozen_observation = g_steal_pointer(&observation);
-    session->prepared = TRUE;
-    return TRUE;
-}
-
-gboolean
-session_prepare_template(Session *session, GError **error)
-{
-    g_autoptr(GError) failure = NULL;
-    gint64 before = g_get_monotonic_time();
-    gboolean cannot = FALSE;
-    for (guint try = 0; !prepare_clone(session, try, &cannot, &failure) && !cannot;
-         try++) {
-        if (try >= session->options->retries || session_is_final(session, failure)) {
-            g_propagate_error(error, g_steal_pointer(&failure));
-            return FALSE;
-        }
-        g_clear_error(&failure);
-    }
-    gboolean done = session->host && freeze_prepared(session, &failure);
-    if (session_interrupted(session) || session->late) {
-        g_clear_error(&failure);
-        return TRUE;
-    }
-    double seconds = (double)(g_get_monotonic_time() - before) / G_USEC_PER_SEC;
-    g_autofree char *how =
-        done ? g_strdup_printf("%s; prepared in %.2f s", session->how, seconds)
-             : g_strdup_printf("what is prepared cannot be frozen: %s", failure->message);
-    session->cold = !done;
-    if (!done) {
-        session_stop_host(session);
-        session_discard_template(session);
-    }
-    session_tell_template(session, how);
     return TRUE;
 }
 

@@ -24,7 +24,9 @@ typedef struct {
     guint starts;             /* and clones */
     gboolean checked;         /* a host, so that later ones tell less */
     char *log_dir;            /* of the present start */
-    gboolean prepared;        /* the template, after it was kept */
+    GPtrArray *prepares;      /* PrepareLayer; NULL: they were not read yet */
+    guint layers_done;        /* of these, in the template, after it was kept */
+    gboolean prepared;        /* all of them */
     gboolean unprepared;      /* what the last host lacked was to be prepared */
     gint64 boot_us;           /* of the last start, also where it was not today's */
     gboolean late;            /* the deadline passed */
@@ -128,16 +130,22 @@ void session_discard_layers(Session *session);
 
 /* ---- session-prepare.c */
 
-/* Runs what is to be done in each host that is started before suites come. FALSE: one of
- * the commands failed. */
-gboolean session_prepare_host(Session *session, GError **error);
+/* Reads what is to be done in each host that is started before suites come: its programs
+ * are the same from then on. */
+gboolean session_read_layers(Session *session, GError **error);
+/* Does that in the host, from number FIRST up to END. FALSE: one of the commands failed.
+ */
+gboolean session_prepare_host(Session *session, guint first, guint end, GError **error);
+/* Has the program of STATE reach it in the host. */
+gboolean session_reach_in_host(Session *session, const HostState *state, GError **error);
+
+/* ---- session-layers.c */
+
 /* Whether the host is frozen, and kept, as it was checked, and is prepared in a clone. */
 gboolean session_prepares_later(const Session *session);
 /* That: what was prepared is then the template. FALSE: one of the commands failed. Where
  * it cannot be frozen hosts are started from here on. */
 gboolean session_prepare_template(Session *session, GError **error);
-/* Has the program of STATE reach it in the host. */
-gboolean session_reach_in_host(Session *session, const HostState *state, GError **error);
 
 /* ---- session-jobs.c */
 

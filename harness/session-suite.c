@@ -127,7 +127,7 @@ prepare_plugs(Session *session, Listener *listener, GStrv *environment, GError *
     g_autoptr(GString) manifest = g_string_new(NULL);
     emit_manifest(options->plan->filled, manifest);
     g_autoptr(GBytes) content = g_bytes_new(manifest->str, manifest->len);
-    if (!options->driver->put(session->host, SUITE_FILLED_PATH, content, error))
+    if (!options->driver->put(session->host, SUITE_FILLED_PATH, 0444, content, error))
         return FALSE;
     g_autofree char *pluggable = plugs_environment(options->plan);
     *environment = g_environ_setenv(g_steal_pointer(environment), "HOSTBED_MANIFEST",

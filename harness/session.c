@@ -139,6 +139,7 @@ session_run(const SessionOptions *options)
     session_discard_template(&session);
     if (source)
         g_source_remove(source);
+    g_clear_pointer(&session.prepares, g_ptr_array_unref);
     g_free(session.log_dir);
     g_free(session.trouble);
     g_free(session.how);

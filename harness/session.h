@@ -29,7 +29,8 @@ typedef struct {
     const char *(*retried)(void *host);
     Accel (*accel)(void *host);
     char *(*observe)(void *host, GError **error);
-    gboolean (*put)(void *host, const char *path, GBytes *content, GError **error);
+    gboolean (*put)(void *host, const char *path, guint mode, GBytes *content,
+                    GError **error);
     gboolean (*run)(void *host, const GuestCommand *command, GuestExit *result,
                     GError **error);
     /* FALSE: something was seen from outside that no suite may pass with. */
@@ -77,6 +78,11 @@ typedef struct {
     gboolean (*keep)(const SessionOptions *options, void *template, char **how,
                      GError **error);
     void (*forget)(void *template);
+    /* The same for what is done in a clone of BELOW, lines STEPS, and frozen again. */
+    void *(*kept_above)(const void *below, const char *const *steps, char **how,
+                        char **trouble);
+    gboolean (*keep_above)(void *template, const void *below, const char *const *steps,
+                           char **how, GError **error);
 } SessionDriver;
 
 /* Who gets a host of its own. */
@@ -126,6 +132,11 @@ JsonObject *session_unit_to_json(const SessionUnit *unit);
 char *
 session_template_key(const SessionOptions *options, GPtrArray **inputs, GError **error);
 
+/* Those of what --prepare makes of the host of INPUTS, NULL at the end: of the first
+ * layer first. *STEPS, too, is what each adds to the inputs of the one below. */
+GStrv session_layer_keys(const SessionOptions *options, const GPtrArray *inputs,
+                         GStrv *steps, GError **error);
+
 /* How it is told that a host cannot be frozen; owned by the caller. */
 char *session_cannot_freeze(const char *why);
 /* FALSE, HB_UNSUPPORTED: such a host cannot be frozen, as lab_template_possible(). */
@@ -153,7 +164,7 @@ struct SessionOptions {
 
     const char *log_dir; /* exists, ours alone */
     /* const Suite *, with commands: run in each host that is started, before the suites,
-     * and what they make of it is what suites start from; or NULL */
+     * and what they make of it, layer upon layer, is what suites start from; or NULL */
     const GPtrArray *prepare;
     const GPtrArray *suites; /* const Suite *, those to run; the check is always made */
     const Selection *selection;

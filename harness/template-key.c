@@ -75,6 +75,16 @@ digest_of_manifest(const char *manifest)
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, manifest ? manifest : "", -1);
 }
 
+guint
+template_inputs_steps(const GPtrArray *inputs)
+{
+    guint steps = 0;
+    for (guint i = 0; i < inputs->len; i++)
+        steps += g_str_has_prefix(((const TemplateInput *)inputs->pdata[i])->name,
+                                  TEMPLATE_STEP_PREFIX);
+    return steps;
+}
+
 const char *
 template_inputs_command(const GPtrArray *inputs)
 {

@@ -19,6 +19,10 @@ void template_inputs_add(GPtrArray *inputs, const char *name, const char *value)
 const char *template_inputs_find(const GPtrArray *inputs, const char *name);
 /* 64 hexadecimal digits, owned by the caller. */
 char *template_inputs_key(const GPtrArray *inputs);
+/* What was done in the host since, each with a number behind this. */
+#define TEMPLATE_STEP_PREFIX "prepare "
+/* How many such there are. */
+guint template_inputs_steps(const GPtrArray *inputs);
 /* The command that made it: "test" compares its hosts with a manifest, "run" with none.
  */
 const char *template_inputs_command(const GPtrArray *inputs);

@@ -92,7 +92,7 @@ wrap_bind(const SessionDriver *driver, void *host, Bindings *bindings, GError **
     }
     g_autofree char *list = bindings_list(bindings);
     g_autoptr(GBytes) bytes = g_bytes_new(list, strlen(list));
-    return driver->put(host, WRAP_FUNCTIONS_PATH, bytes, error);
+    return driver->put(host, WRAP_FUNCTIONS_PATH, 0444, bytes, error);
 }
 
 /* ---- results

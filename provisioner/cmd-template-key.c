@@ -39,9 +39,28 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 /* ---- one host
  * ------------------------------------------------------------------------------------ */
 
-/* A host of which there will be a template: its key, or NULL. */
-typedef char *(*KeyOf)(const Options *options, const Plan *plan, const GPtrArray *plans,
-                       const char *log_dir, GPtrArray **inputs, GError **error);
+typedef struct {
+    char *own;
+    GPtrArray *inputs; /* of that */
+    GStrv layers;      /* those of what --prepare makes of it; or NULL */
+    GStrv steps;       /* what each adds to the inputs */
+} Keys;
+
+static void
+keys_clear(Keys *keys)
+{
+    g_free(keys->own);
+    g_clear_pointer(&keys->inputs, g_ptr_array_unref);
+    g_strfreev(keys->layers);
+    g_strfreev(keys->steps);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Keys, keys_clear)
+
+/* A host of which there will be a template. FALSE: there will be none. */
+typedef gboolean (*KeysOf)(const Options *options, const Plan *plan,
+                           const GPtrArray *plans, const char *log_dir, Keys *keys,
+                           GError **error);
 
 /* The check, which each session has, and the programs of --suite. */
 static GPtrArray *
@@ -55,9 +74,9 @@ suites_of(const TestOptions *test)
     return list;
 }
 
-static char *
-key_of_test(const Options *options, const Plan *plan, const GPtrArray *plans,
-            const char *log_dir, GPtrArray **inputs, GError **error)
+static gboolean
+keys_of_test(const Options *options, const Plan *plan, const GPtrArray *plans,
+             const char *log_dir, Keys *keys, GError **error)
 {
     const TestOptions *test = &options->test;
     g_autoptr(GPtrArray) peers = plan_peers(plan, plans);
@@ -67,22 +86,27 @@ key_of_test(const Options *options, const Plan *plan, const GPtrArray *plans,
     g_autoptr(Bindings) bindings =
         bindings_new(plan, (const char *const *)test->program.bind, error);
     if (!bindings)
-        return NULL;
+        return FALSE;
+    g_auto(GStrv) env = cli_program_environment(&test->program);
     SessionOptions session = test_session_for(test, plan, test->machine.emulator);
     session.peers = peers;
     session.manifest = manifest->str;
+    session.env = (const char *const *)env;
+    session.out = test->program.out;
     session.bindings = bindings;
     session.suites = list;
     session.log_dir = log_dir;
     session.interrupt = options->interrupt;
-    g_autofree char *key = session_template_key(&session, inputs, error);
-    return key && session_template_possible(&session, error) ? g_steal_pointer(&key)
-                                                             : NULL;
+    keys->own = session_template_key(&session, &keys->inputs, error);
+    if (!keys->own || !session_template_possible(&session, error))
+        return FALSE;
+    keys->layers = session_layer_keys(&session, keys->inputs, &keys->steps, error);
+    return keys->layers != NULL;
 }
 
-static char *
-key_of_run(const Options *options, const Plan *plan, const GPtrArray *plans,
-           const char *log_dir, GPtrArray **inputs, GError **error)
+static gboolean
+keys_of_run(const Options *options, const Plan *plan, const GPtrArray *plans,
+            const char *log_dir, Keys *keys, GError **error)
 {
     const TestOptions *test = &options->test;
     g_autoptr(Bindings) bindings =
@@ -96,12 +120,12 @@ key_of_run(const Options *options, const Plan *plan, const GPtrArray *plans,
                                 .bindings = bindings,
                                 .interrupt = options->interrupt};
     if (!bindings)
-        return NULL;
+        return FALSE;
     g_auto(RunHost) host = {0};
     run_host_init(&host, &session, plan, test->machine.emulator, test->accel);
     host.boot.log_dir = log_dir;
-    g_autofree char *key = boot_warm_key(&host.boot, inputs, error);
-    return key && boot_warm_possible(&host.boot, error) ? g_steal_pointer(&key) : NULL;
+    keys->own = boot_warm_key(&host.boot, &keys->inputs, error);
+    return keys->own && boot_warm_possible(&host.boot, error);
 }
 
 static void
@@ -113,26 +137,38 @@ print_inputs(const GPtrArray *inputs)
     }
 }
 
+/* Behind that of the host that they stand on. */
+static void
+print_layers(const Plan *plan, const Keys *keys, gboolean inputs)
+{
+    for (guint i = 0; keys->layers && keys->layers[i]; i++) {
+        printf("%s  %s/%s  prepared %u\n", keys->layers[i], plan->lab_name, plan->host_id,
+               i + 1);
+        if (inputs)
+            printf("    " TEMPLATE_STEP_PREFIX "%u: %s\n", i + 1, keys->steps[i]);
+    }
+}
+
 static gboolean
 print_key(const Options *options, const Plan *plan, const GPtrArray *plans,
           GError **error)
 {
-    KeyOf key_of = options->warm ? key_of_run : key_of_test;
-    g_autoptr(GPtrArray) inputs = NULL;
+    KeysOf keys_of = options->warm ? keys_of_run : keys_of_test;
+    g_auto(Keys) keys = {0};
     g_autofree char *name = g_strdup_printf("%s-%s", plan->lab_name, plan->host_id);
     LogDir *logs = log_dir_open(NULL, name, error);
     if (!logs)
         return FALSE;
-    g_autofree char *key =
-        key_of(options, plan, plans, log_dir_path(logs), &inputs, error);
+    gboolean ok = keys_of(options, plan, plans, log_dir_path(logs), &keys, error);
     log_dir_close(logs, FALSE);
-    if (!key) {
+    if (!ok) {
         g_prefix_error(error, "%s/%s: ", plan->lab_name, plan->host_id);
         return FALSE;
     }
-    printf("%s  %s/%s\n", key, plan->lab_name, plan->host_id);
+    printf("%s  %s/%s\n", keys.own, plan->lab_name, plan->host_id);
     if (options->inputs)
-        print_inputs(inputs);
+        print_inputs(keys.inputs);
+    print_layers(plan, &keys, options->inputs);
     return TRUE;
 }
 

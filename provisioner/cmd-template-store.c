@@ -40,6 +40,7 @@ to_json(gconstpointer item)
     json_object_set_array_member(object, "peers", peers);
     json_object_set_string_member(object, "command",
                                   template_inputs_command(about->inputs));
+    json_object_set_int_member(object, "prepared", template_inputs_steps(about->inputs));
     json_object_set_string_member(object, "accelerator", accelerator(about));
     json_object_set_string_member(object, "emulator", about->emulator);
     json_object_set_string_member(object, "kernel", about->kernel);
@@ -49,7 +50,7 @@ to_json(gconstpointer item)
     return object;
 }
 
-/* "LAB/HOST  ACCELERATOR  KERNEL  with HOST, HOST" */
+/* "LAB/HOST  ACCELERATOR  KERNEL  with HOST, HOST  prepared 2" */
 static char *
 host_of(const TemplateAbout *about)
 {
@@ -59,6 +60,9 @@ host_of(const TemplateAbout *about)
     for (guint i = 0; i < about->peers->len; i++)
         g_string_append_printf(text, "%s%s", i == 0 ? "  with " : ", ",
                                ((const TemplatePeer *)about->peers->pdata[i])->host);
+    guint steps = template_inputs_steps(about->inputs);
+    if (steps > 0)
+        g_string_append_printf(text, "  prepared %u", steps);
     return g_string_free(text, FALSE);
 }
 

@@ -298,6 +298,15 @@ add_commands(const Initramfs *image, Programs *programs, const char *const *name
     return TRUE;
 }
 
+static gboolean
+add_needs(Programs *programs, const char *const *paths, GError **error)
+{
+    for (; paths && *paths; paths++)
+        if (!programs_add_needs(programs, *paths, error))
+            return FALSE;
+    return TRUE;
+}
+
 /* "/sys/bus/pci" cannot be a place of tools; "/usr" can, and so can what is not absolute.
  */
 static gboolean
@@ -348,7 +357,8 @@ fill(Initramfs *image, const ImageOptions *options, GError **error)
         initramfs_add_folder(image, options->folder, 0777);
     return add_programs(programs, options->programs, error) &&
            copies_add(image, programs, options->copies, error) &&
-           add_commands(image, programs, options->commands, error);
+           add_commands(image, programs, options->commands, error) &&
+           add_needs(programs, options->later, error);
 }
 
 /* The kernel keeps the image until it has unpacked it, and then has the files: of one

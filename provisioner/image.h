@@ -58,6 +58,9 @@ typedef struct {
     const char *const *copies; /* --copy: "PATH" or "PATH:TARGET"; or NULL */
     const char *const *commands; /* what will be run: is put in, if this machine has it
                                     and the image has not; or NULL */
+    const char *const *later;    /* paths of programs that are put into the host when it
+                                    runs: what they need is put in, and they are not; or
+                                    NULL */
     const char *folder;          /* an absolute path that there is to be; or NULL */
     gboolean tools; /* numactl, lspci, and the modules of VFIO and to inject errors of PCI
                        functions, where there are any */

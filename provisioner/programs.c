@@ -242,17 +242,19 @@ rpath_for_libraries(const ElfLinkage *program, const char *source, const char *i
     return inherited ? g_strjoin(":", own, inherited, NULL) : g_steal_pointer(&own);
 }
 
+/* PATH: NULL if the file itself is not to be in the image. */
 static gboolean
 add_elf(Programs *programs, int fd, const char *source, const char *path,
         const char *inherited_rpath, GError **error)
 {
-    if (!g_hash_table_add(programs->done, g_strdup(source)) &&
+    if (path && !g_hash_table_add(programs->done, g_strdup(source)) &&
         initramfs_has(programs->image, path))
         return TRUE;
     g_autoptr(ElfLinkage) linkage = elf_file_linkage(fd, source, error);
     if (!linkage)
         return FALSE;
-    initramfs_add_file(programs->image, path, source, 0755);
+    if (path)
+        initramfs_add_file(programs->image, path, source, 0755);
     if (linkage->interpreter && !initramfs_has(programs->image, linkage->interpreter)) {
         if (!g_path_is_absolute(linkage->interpreter) ||
             !g_file_test(linkage->interpreter, G_FILE_TEST_IS_REGULAR)) {
@@ -332,6 +334,7 @@ add_script(Programs *programs, const char *source, const char *interpreter,
     return !is_env || add_named(programs, argument, source, depth, error);
 }
 
+/* PATH as of add_elf(). */
 static gboolean
 add_program(Programs *programs, const char *source, const char *path, guint depth,
             GError **error)
@@ -350,7 +353,8 @@ add_program(Programs *programs, const char *source, const char *path, guint dept
                     "%s is no program: neither ELF nor a script, which is text", source);
         return FALSE;
     }
-    initramfs_add_file(programs->image, path, source, 0755);
+    if (path)
+        initramfs_add_file(programs->image, path, source, 0755);
     return add_script(programs, source, interpreter, argument, depth, error);
 }
 
@@ -367,4 +371,10 @@ programs_add(Programs *programs, const char *source, const char *path, GError **
     if (strcmp(place, by_name) != 0)
         initramfs_add_link(programs->image, by_name, place);
     return TRUE;
+}
+
+gboolean
+programs_add_needs(Programs *programs, const char *source, GError **error)
+{
+    return add_program(programs, source, NULL, 0, error);
 }

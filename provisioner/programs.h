@@ -25,3 +25,5 @@ char *programs_find(const char *name);
  * as /usr/bin/NAME if that is elsewhere. */
 gboolean
 programs_add(Programs *programs, const char *source, const char *path, GError **error);
+/* Adds all that the program at SOURCE needs to start, but not the program itself. */
+gboolean programs_add_needs(Programs *programs, const char *source, GError **error);

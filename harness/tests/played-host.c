@@ -14,7 +14,7 @@ played_accel(void *host)
 }
 
 gboolean
-played_put(void *host, const char *path, GBytes *content, GError **error)
+played_put(void *host, const char *path, guint mode, GBytes *content, GError **error)
 {
     return TRUE;
 }

@@ -14,7 +14,8 @@
 /* For SessionDriver: a host that started at once, emulated, takes files, and is sound. */
 const char *played_retried(void *host);
 Accel played_accel(void *host);
-gboolean played_put(void *host, const char *path, GBytes *content, GError **error);
+gboolean
+played_put(void *host, const char *path, guint mode, GBytes *content, GError **error);
 gboolean played_sound(void *host, GError **error);
 
 /* const Suite *, those of NAMES; owned by the caller. */

@@ -17,10 +17,12 @@
 static const char manifest[] = PLAYED_MANIFEST;
 
 typedef struct {
-    const char *unreachable; /* the state that cannot be reached */
-    const char *dead;        /* clones of this die */
-    const char *fails;       /* the first of this case's tries */
-    gboolean no_branches, shares_observation, prepares_badly;
+    const char *unreachable;    /* the state that cannot be reached */
+    const char *dead;           /* clones of this die */
+    const char *fails;          /* the first of this case's tries */
+    const char *prepares_badly; /* the command that fails, with its words */
+    const char *stored; /* the last word of the layer that is kept of what is stored */
+    gboolean no_branches, shares_observation;
     GString *log; /* what was done; results that are no passes, and what was told of
                      templates, too */
 } Play;
@@ -104,9 +106,10 @@ run(void *data, const GuestCommand *command, GuestExit *result, GError **error)
     if (state)
         return reach(host, state, command, result);
     if (g_str_equal(command->argv[0], "prepares")) {
-        result->status = play->prepares_badly;
+        g_autofree char *words = g_strjoinv(" ", (char **)command->argv);
+        result->status = g_strcmp0(words, play->prepares_badly) == 0;
         g_string_append_printf(play->log, "prepare %s\n", host->past);
-        add_past(host, "prepared");
+        add_past(host, command->argv[1] ? command->argv[1] : "prepared");
         return TRUE;
     }
     const char *only = g_environ_getenv(env, "HOSTBED_CASE");
@@ -172,6 +175,32 @@ keep(const SessionOptions *options, void *template, char **how, GError **error)
 static void
 forget(void *template)
 {
+    const Host *host = template;
+    g_string_append_printf(host->play->log, "forget %s\n", host->past);
+}
+
+/* The one layer that is kept is known by the last of its steps. */
+static void *
+kept_above(const void *below, const char *const *steps, char **how, char **trouble)
+{
+    const Host *from = below;
+    const char *last = steps[g_strv_length((GStrv)steps) - 1];
+    if (!from->play->stored || !strstr(last, from->play->stored))
+        return NULL;
+    *how = g_strdup("kept since then");
+    g_autofree char *past = g_strconcat("stored+", from->play->stored, NULL);
+    return host_new(from->play, past);
+}
+
+static gboolean
+keep_above(void *template, const void *below, const char *const *steps, char **how,
+           GError **error)
+{
+    const Host *host = template, *from = below;
+    g_string_append_printf(host->play->log, "keep %s above %s by %u\n", host->past,
+                           from->past, g_strv_length((GStrv)steps));
+    *how = g_strdup("kept now");
+    return TRUE;
 }
 
 static const SessionDriver driver = {.start = start,
@@ -187,7 +216,9 @@ static const SessionDriver driver = {.start = start,
                                      .discard = host_free,
                                      .branch = branch,
                                      .keep = keep,
-                                     .forget = forget};
+                                     .forget = forget,
+                                     .kept_above = kept_above,
+                                     .keep_above = keep_above};
 
 /* Without the times. */
 static void
@@ -203,6 +234,15 @@ on_frozen(gboolean cold, const char *how, gpointer user_data)
                            last ? last + 2 : text);
 }
 
+/* Without the place of its logs. */
+static void
+tell_why(Play *play, const char *message)
+{
+    const char *logs = strstr(message, "logs: ");
+    g_string_append_len(play->log, message, logs - message);
+    g_string_append(play->log, "logs: \n");
+}
+
 static void
 on_results(const GPtrArray *results, gpointer user_data)
 {
@@ -213,13 +253,16 @@ on_results(const GPtrArray *results, gpointer user_data)
             g_string_append_printf(
                 play->log, "%s%s %s/%s\n", outcome_name(result->outcome),
                 result->flaky ? "(flaky)" : "", result->suite, result->name);
+        if (g_str_equal(result->name, "prepare"))
+            tell_why(play, result->message);
     }
 }
 
 typedef struct {
     const char *const *suites, *const *patterns;
     SessionIsolation isolation;
-    gboolean check_clones, keep, from_store, prepare, cold, given;
+    const char *const *prepare; /* commands, or NULL */
+    gboolean check_clones, keep, from_store, cold, given;
     guint retries;
 } Setup;
 
@@ -242,8 +285,7 @@ expect(Play play, Setup setup, const char *expected)
                        .iommu.model = LAB_IOMMU_INTEL};
     g_autoptr(Selection) selection = selection_new(setup.patterns, NULL);
     g_autoptr(GPtrArray) chosen = played_suites(setup.suites);
-    g_autoptr(GPtrArray) prepare = suites_foreign(
-        "--prepare", setup.prepare ? LIST("prepares") : LIST(NULL), 10, NULL);
+    g_autoptr(GPtrArray) prepare = suites_foreign("--prepare", setup.prepare, 10, NULL);
     g_autoptr(Bindings) bindings = bindings_new(&plan, LIST(NULL), NULL);
     SessionDriver played = driver;
     played.kept = setup.from_store ? kept : NULL;
@@ -404,18 +446,22 @@ clones_of_states_are_checked(void **state)
 static void
 what_is_kept_is_not_prepared(void **state)
 {
-    const Setup setup = {LIST("vfio", "iommu"), LIST("*"), .keep = TRUE, .prepare = TRUE};
+    const Setup setup = {LIST("vfio", "iommu"), LIST("*"), .keep = TRUE,
+                         .prepare = LIST("prepares")};
     expect((Play){.shares_observation = TRUE}, setup,
            "start\nfreeze booted\nkeep booted\nfrozen, kept now\nprepare booted\n"
-           "freeze booted+prepared\nprepared\n"
+           "freeze booted+prepared\nkeep booted+prepared above booted by 1\n"
+           "prepared, kept now\n"
            "run vfio in booted+prepared\nrun iommu in booted+prepared\n");
     Setup from_store = setup;
     from_store.from_store = TRUE;
     expect((Play){.shares_observation = TRUE}, from_store,
-           "kept\nprepare stored\nfreeze stored+prepared\nprepared\n"
+           "kept\nprepare stored\nfreeze stored+prepared\n"
+           "keep stored+prepared above stored by 1\nprepared, kept now\n"
            "run vfio in stored+prepared\nrun iommu in stored+prepared\n");
-    expect((Play){.prepares_badly = TRUE}, from_store,
-           "kept\nprepare stored\nfail host/prepare\n");
+    expect((Play){.prepares_badly = "prepares"}, from_store,
+           "kept\nprepare stored\nfail host/prepare\n"
+           "'prepares', which was to prepare the host, ended with status 1; logs: \n");
     /* Then hosts are started, and prepared before all else. */
     expect((Play){.no_branches = TRUE}, from_store,
            "kept\ncold: what is prepared cannot be frozen: memory is short\n"
@@ -423,14 +469,76 @@ what_is_kept_is_not_prepared(void **state)
            "run iommu in booted+prepared\n");
 }
 
+#define LAYERS LIST("prepares one", "prepares two", "prepares three")
+
+static void
+layers_are_kept_each(void **state)
+{
+    const Setup setup = {LIST("iommu"),      LIST("*"),         .keep = TRUE,
+                         .from_store = TRUE, .prepare = LAYERS, .check_clones = TRUE};
+    expect((Play){0}, setup,
+           "kept\n"
+           "prepare stored\nfreeze stored+one\nkeep stored+one above stored by 1\n"
+           "layer 1 of 3 prepared, kept now\n"
+           "prepare stored+one\nfreeze stored+one+two\n"
+           "keep stored+one+two above stored+one by 1\n"
+           "layer 2 of 3 prepared, kept now\n"
+           "prepare stored+one+two\nfreeze stored+one+two+three\n"
+           "keep stored+one+two+three above stored+one+two by 1\n"
+           "layer 3 of 3 prepared, kept now\n"
+           "run iommu in stored+one+two+three\n");
+    /* What is above the topmost that is kept is made. */
+    expect((Play){.stored = "two"}, setup,
+           "kept\nlayer 2 of 3 prepared, kept since then\n"
+           "prepare stored+two\nfreeze stored+two+three\n"
+           "keep stored+two+three above stored+two by 1\n"
+           "layer 3 of 3 prepared, kept now\n"
+           "run iommu in stored+two+three\n");
+    expect((Play){.stored = "three"}, setup,
+           "kept\nlayer 3 of 3 prepared, kept since then\nrun iommu in stored+three\n");
+}
+
+static void
+a_layer_that_fails_is_named(void **state)
+{
+    Setup setup = {LIST("iommu"), LIST("*"), .keep = TRUE, .from_store = TRUE,
+                   .prepare = LAYERS};
+    expect((Play){.stored = "one", .prepares_badly = "prepares two"}, setup,
+           "kept\nlayer 1 of 3 prepared, kept since then\n"
+           "prepare stored+one\nfail host/prepare\n"
+           "'prepares two', which was to prepare the host (layer 2 of 3), ended with "
+           "status 1; logs: \n");
+    /* One that does not live is made anew. */
+    setup.prepare = LIST("prepares one", "prepares two");
+    expect((Play){.stored = "two", .dead = "stored+two"}, setup,
+           "kept\nforget stored+two\n"
+           "layer 2 of 2 prepared, thrown away: the emulator died\n"
+           "prepare stored\nfreeze stored+one\nkeep stored+one above stored by 1\n"
+           "layer 1 of 2 prepared, kept now\n"
+           "prepare stored+one\nfreeze stored+one+two\n"
+           "keep stored+one+two above stored+one by 1\n"
+           "layer 2 of 2 prepared, kept now\nrun iommu in stored+one+two\n");
+}
+
+/* Without a store there is nothing between them. */
+static void
+layers_are_frozen_as_one(void **state)
+{
+    expect((Play){0}, (Setup){LIST("vfio", "iommu"), LIST("*"), .prepare = LAYERS},
+           "start\nprepare booted\nprepare booted+one\nprepare booted+one+two\n"
+           "freeze booted+one+two+three\nfrozen\n"
+           "run vfio in booted+one+two+three\n"
+           "run iommu in booted+one+two+three\n");
+}
+
 /* As the process of a unit has it, of a host that is kept, too. */
 static void
 a_template_that_is_given_is_prepared(void **state)
 {
-    expect(
-        (Play){0},
-        (Setup){LIST("iommu"), LIST("*"), .keep = TRUE, .prepare = TRUE, .given = TRUE},
-        "run iommu in given+prepared\n");
+    expect((Play){0},
+           (Setup){LIST("iommu"), LIST("*"), .keep = TRUE, .prepare = LIST("prepares"),
+                   .given = TRUE},
+           "run iommu in given+prepared\n");
 }
 
 int
@@ -446,6 +554,9 @@ main(void)
         cmocka_unit_test(another_try_starts_from_the_state),
         cmocka_unit_test(clones_of_states_are_checked),
         cmocka_unit_test(what_is_kept_is_not_prepared),
+        cmocka_unit_test(layers_are_kept_each),
+        cmocka_unit_test(a_layer_that_fails_is_named),
+        cmocka_unit_test(layers_are_frozen_as_one),
         cmocka_unit_test(a_template_that_is_given_is_prepared),
     };
     return cmocka_run_group_tests_name("session states", tests, NULL, NULL);

@@ -87,7 +87,7 @@ observe(void *host, GError **error)
 }
 
 static gboolean
-put(void *host, const char *path, GBytes *content, GError **error)
+put(void *host, const char *path, guint mode, GBytes *content, GError **error)
 {
     assert_string_equal(path, SUITE_MANIFEST_PATH);
     assert_int_equal(g_bytes_get_size(content), strlen(manifest));

@@ -83,12 +83,13 @@ own_cache keys
 same_key() { # NAME ARGUMENT…
     local name=$1 key
     shift
-    key=$(hostbed template key --accel tcg "$@" "$small" | cut -d' ' -f1)
+    key=$(hostbed template key --accel tcg "$@" "$small" | cut -d' ' -f1 | sort)
     hostbed test --keep --accel tcg "$@" "$small" >"$tap_dir/tap" 2>"$tap_dir/err"
     is "$name has the key that is told" "$? $(kept_as)" "0 $key"
 }
 same_key "a suite of somebody else" --suite "$tap_dir/suite"
-same_key "one with much in its host" --suite "$tap_dir/suite" --prepare "$tap_dir/prepares" --bind nic \
+same_key "each layer of one with much in its host" --suite "$tap_dir/suite" --prepare "$tap_dir/prepares" \
+    --prepare 'touch /tmp/it' --env A=b --bind nic \
     --with sort --copy "$tap_dir/suite:/opt/it" --module nvme --chdir /opt
 key=$(hostbed template key --warm --accel tcg --bind nic --copy "$tap_dir/suite:/opt/it" "$small" -- "$tap_dir/suite" | cut -d' ' -f1)
 hostbed run --warm --accel tcg --bind nic --copy "$tap_dir/suite:/opt/it" "$small" -- "$tap_dir/suite" 2>"$tap_dir/err"
@@ -111,6 +112,44 @@ hostbed run --warm -v --accel tcg "$tap_dir/nvme.xml" -- true 2>"$tap_dir/err"
 is "what cannot be frozen serves a command" $? 0
 is "which is told why before the host is up" "$(grep -n -m1 -e 'not kept: it cannot be frozen: .*nvme' -e 'waiting for the host' "$tap_dir/err" |
     grep -c 'not kept')" 1
+own_cache here
+
+# What --prepare makes is kept, layer upon layer; what is changed is made anew, and what is above.
+for word in one two three; do
+    printf '#!/bin/sh\necho %s >>/tmp/past\n' "$word" >"$tap_dir/adds-$word"
+done
+printf '#!/bin/sh\n[ "$(paste -sd+ /tmp/past)" = "$1" ] && mkdir /tmp/mark\n' >"$tap_dir/has-past"
+chmod +x "$tap_dir"/{adds-one,adds-two,adds-three,has-past}
+# layered NAME PAST ARGUMENT…: status, how many hosts were started, and which layers were prepared
+layered() {
+    local name=$1 past=$2
+    shift 2
+    hostbed test --keep --check-clones --accel tcg --log-dir "$tap_dir/$name" --prepare "$tap_dir/adds-one" \
+        --prepare "$tap_dir/adds-two" "$@" --suite "$tap_dir/has-past $past" --suite "$tap_dir/has-past '$past'" \
+        "$small" >"$tap_dir/tap-$name" 2>"$tap_dir/err-$name"
+    echo "$? $(starts "$tap_dir/$name") $(find "$tap_dir/$name" -name prepare.log | sed 's|/prepare.log$||; s|.*/||' | sort | paste -sd+)"
+}
+own_cache layers
+is "each layer is prepared once" "$(layered first one+two)" "0 1 prepared-1+prepared-2"
+has "and kept" "$tap_dir/err-first" 'layer 1 of 2 prepared in [0-9.]* s, kept as .*; layer 2 of 2 prepared in [0-9.]* s, kept as [0-9a-f]{12}$'
+is "and no more" "$(layered second one+two)" "0 0 "
+has "the topmost is taken" "$tap_dir/err-second" 'kept since .*; layer 2 of 2 prepared, kept since 20[^;]* as [0-9a-f]{12}$'
+is "all are one host" "$(nonces "$tap_dir/first")" "$(nonces "$tap_dir/second")"
+is "a layer more stands on those that are there" "$(layered third one+two+three --prepare "$tap_dir/adds-three")" "0 0 prepared-3"
+sed -i s/two/zwei/ "$tap_dir/adds-two"
+is "one that is changed is prepared anew, and what is above" "$(layered changed one+zwei+three --prepare "$tap_dir/adds-three")" \
+    "0 0 prepared-2+prepared-3"
+hostbed template list >"$tap_dir/list"
+is "all are listed" "$(grep -o 'prepared [0-9]$' "$tap_dir/list" | sort | paste -sd+)" "prepared 1+prepared 2+prepared 2+prepared 3+prepared 3"
+printf '#!/bin/sh\necho "there is no flux" >&2\nexit 3\n' >"$tap_dir/adds-three"
+is "a layer that fails is a failure" "$(layered fails none --prepare "$tap_dir/adds-three")" "1 0 prepared-3"
+has "which names it" "$tap_dir/tap-fails" "three', which was to prepare the host \(layer 3 of 3\), ended with status 3; it said last: there is no flux"
+top=$(sed -n 's/.*layer 2 of 2 prepared, kept since .* as \([0-9a-f]*\)$/\1/p' "$tap_dir/err-second")
+chmod +w "$store/$top"*/state
+echo x >>"$(echo "$store/$top"*/state)"
+sed -i s/zwei/two/ "$tap_dir/adds-two"
+is "one that is damaged is made anew" "$(layered damaged one+two)" "0 0 prepared-2"
+has "which is told" "$tap_dir/err-damaged" 'layer 2 of 2 prepared, thrown away: .*; layer 1 of 2 prepared, kept since .*; layer 2 of 2 prepared in'
 own_cache here
 
 # To another machine.

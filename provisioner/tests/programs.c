@@ -44,6 +44,24 @@ this_machines_shell_is_whole(void **state)
 }
 
 static void
+needs_may_come_alone(void **state)
+{
+    g_autoptr(Initramfs) image = initramfs_new();
+    g_autoptr(Programs) programs = programs_new(image);
+    g_autofree char *shell = programs_find("sh");
+    g_autofree char *line = g_strdup_printf("#!%s\n", shell);
+    g_autoptr(GBytes) text = g_bytes_new(line, strlen(line));
+    g_autofree char *script = fake_write(*state, "a/needs", text);
+    assert_true(programs_add_needs(programs, script, NULL));
+    assert_true(initramfs_has(image, shell));
+    assert_false(initramfs_has(image, script));
+    assert_false(initramfs_has(image, "/usr/bin/needs"));
+    /* And the program after all, for another reason. */
+    assert_true(programs_add(programs, script, NULL, NULL));
+    assert_true(initramfs_has(image, script));
+}
+
+static void
 libraries_are_found_from_the_program(void **state)
 {
     static const char *const nothing[] = {NULL};
@@ -136,6 +154,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(this_machines_shell_is_whole),
+        cmocka_unit_test(needs_may_come_alone),
         cmocka_unit_test(libraries_are_found_from_the_program),
         cmocka_unit_test(libraries_may_need_each_other),
         cmocka_unit_test(scripts_bring_their_interpreters),
