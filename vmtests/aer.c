@@ -253,29 +253,65 @@ await_recovery(int log, const char *address)
     return reset;
 }
 
-/* Injects the error and waits until the function is as it was: driver, registers of its
- * configuration, interface with a carrier. Whether its link was reset. */
+/* Those that recover, and what they are to be afterwards. */
+static struct {
+    struct {
+        const Reporter *reporter;
+        NetInterface interface;
+        char *resources;
+    } all[FUNCTIONS_MAX];
+    int count;
+} recovering;
+
+/* Their interfaces come up side by side: each carrier takes seconds. */
+static void
+bring_up_recovering(void)
+{
+    needs_reporters();
+    recovering.count = 0;
+    for (int i = 0; i < reporters.count; i++) {
+        const char *address = reporters.all[i].address;
+        NetInterface *interface = &recovering.all[recovering.count].interface;
+        if (!is_to_recover(i))
+            continue;
+        const char *resources = suite_read(DEVICES "/%s/resource", address);
+        if (!net_of_function(address, interface))
+            fail_msg("%s has no interface", address);
+        net_start(interface);
+        recovering.all[recovering.count].reporter = &reporters.all[i];
+        recovering.all[recovering.count++].resources = strdup(resources ? resources : "");
+    }
+    for (int i = 0; i < recovering.count; i++)
+        net_up(&recovering.all[i].interface);
+}
+
+/* Injects the error and waits until the kernel has recovered the function. Whether its
+ * link was reset. */
 static bool
 recover(const char *address, const Injection *error)
 {
-    NetInterface interface;
-    char before[4096];
-    const char *resources = suite_read(DEVICES "/%s/resource", address);
-    snprintf(before, sizeof before, "%s", resources ? resources : "");
-    if (!net_of_function(address, &interface))
-        fail_msg("%s has no interface", address);
-    net_up(&interface);
     int log = log_from_now();
     inject(address, error);
     const bool reset = await_recovery(log, address);
     close(log);
-    resources = suite_read(DEVICES "/%s/resource", address);
-    if (!resources || strcmp(resources, before) != 0)
-        fail_msg("%s has other resources after its recovery", address);
-    if (!recovers(address))
-        fail_msg("%s has lost its driver over an error", address);
-    net_up(&interface);
     return reset;
+}
+
+/* Each is as it was: driver, registers of its configuration, interface with a carrier. */
+static void
+expect_recovered(void)
+{
+    for (int i = 0; i < recovering.count; i++) {
+        const char *address = recovering.all[i].reporter->address;
+        const char *resources = suite_read(DEVICES "/%s/resource", address);
+        if (!resources || strcmp(resources, recovering.all[i].resources) != 0)
+            fail_msg("%s has other resources after its recovery", address);
+        if (!recovers(address))
+            fail_msg("%s has lost its driver over an error", address);
+        net_up(&recovering.all[i].interface);
+        free(recovering.all[i].resources);
+    }
+    skip_unless_tried(recovering.count, RELINKING);
 }
 
 /* ---- cases
@@ -319,41 +355,33 @@ drivers_recover_from_nonfatal_errors(void **state)
 {
     static const char own[] = "aer_dev_nonfatal",
                       total[] = "aer_rootport_total_err_nonfatal";
-    needs_reporters();
     const bool fault = suite_has_fault("drivers_recover_from_nonfatal_errors");
-    int tried = 0;
-    for (int i = 0; i < reporters.count; i++) {
-        const Reporter *reporter = &reporters.all[i];
-        if (!is_to_recover(i))
-            continue;
-        tried++;
+    bring_up_recovering();
+    for (int i = 0; i < recovering.count; i++) {
+        const Reporter *reporter = recovering.all[i].reporter;
         const long before = count_in(reporter->address, own, "CmpltTO");
         const long all = count_in(reporter->port, total, NULL);
         recover(reporter->address, fault ? &link_protocol : &completion_timeout);
         expect_one_more(reporter->address, own, "CmpltTO", before);
         expect_one_more(reporter->port, total, NULL, all);
     }
-    skip_unless_tried(tried, RELINKING);
+    expect_recovered();
 }
 
 static void
 fatal_errors_reset_the_link(void **state)
 {
     static const char total[] = "aer_rootport_total_err_fatal";
-    needs_reporters();
     const bool fault = suite_has_fault("fatal_errors_reset_the_link");
-    int tried = 0;
-    for (int i = 0; i < reporters.count; i++) {
-        const Reporter *reporter = &reporters.all[i];
-        if (!is_to_recover(i))
-            continue;
-        tried++;
+    bring_up_recovering();
+    for (int i = 0; i < recovering.count; i++) {
+        const Reporter *reporter = recovering.all[i].reporter;
         const long all = count_in(reporter->port, total, NULL);
         if (!recover(reporter->address, fault ? &completion_timeout : &link_protocol))
             fail_msg("the link of %s was not reset", reporter->address);
         expect_one_more(reporter->port, total, NULL, all);
     }
-    skip_unless_tried(tried, RELINKING);
+    expect_recovered();
 }
 
 /* ---- VFIO
@@ -396,10 +424,7 @@ users_of_vfio_are_told(void **state)
         fail_msg("%s tells of no errors by VFIO: %s", held_address, strerror(-result));
     if (suite_has_fault("users_of_vfio_are_told"))
         vfio_irq_disable(&held.device, VFIO_PCI_ERR_IRQ_INDEX);
-    int log = log_from_now();
-    inject(held_address, &completion_timeout);
-    await_recovery(log, held_address);
-    close(log);
+    recover(held_address, &completion_timeout);
     if (vfio_eventfd_wait(held.event, 0) == 0)
         fail_msg("who holds %s by VFIO is not told of its error", held_address);
 }

@@ -85,12 +85,18 @@ take_down(long index)
 }
 
 void
-net_up(const NetInterface *interface)
+net_start(const NetInterface *interface)
 {
     if (!is_up(interface->index))
         suite_at_end(take_down, interface->index);
     if (change_up(interface->index, true) != 0)
         fail_msg("%s does not go up: %s", interface->name, strerror(errno));
+}
+
+void
+net_up(const NetInterface *interface)
+{
+    net_start(interface);
     for (int64_t end = now_ms() + suite_ms(CARRIER_MS); now_ms() < end; usleep(10000)) {
         const char *carrier = suite_read("/sys/class/net/%s/carrier", interface->name);
         if (carrier && *carrier == '1')

@@ -23,8 +23,10 @@ typedef struct {
  * none, or one that is still coming or already going. */
 bool net_of_function(const char *address, NetInterface *interface);
 
-/* Brings the interface up, until the case ends if it was down, and waits until it has a
- * carrier. */
+/* Brings the interface up, until the case ends if it was down. Its driver then has its
+ * interrupts; a carrier comes later: who needs several starts all, and then waits. */
+void net_start(const NetInterface *interface);
+/* The same, and waits until it has a carrier. */
 void net_up(const NetInterface *interface);
 
 /* A socket for frames of NET_ETHERTYPE on the interface, closed when the case ends. */

@@ -177,36 +177,42 @@ node_of(const char *address)
     return fact ? atoi(fact->word[3]) : -1;
 }
 
-/* A NIC of a physical function with its interface up, if FACT tells of one on another
- * node than the one before. */
-static bool
-nic_of_fact(const Fact *fact, Nic *nic)
+static struct {
+    Nic all[NODES_MAX];
+    int count;
+} nics;
+
+/* Adds the NIC of a physical function, with its interface up, if FACT tells of one on
+ * another node than the one before. */
+static void
+add_nic(const Fact *fact)
 {
-    if (fact->count != 4 || !fact_is(fact, "pci") || strcmp(fact->word[2], "mac") != 0 ||
-        node_of(fact->word[1]) == nic->node ||
-        !net_of_function(fact->word[1], &nic->interface))
-        return false;
-    nic->address = fact->word[1];
-    nic->node = node_of(nic->address);
-    nic->count = 0;
-    net_up(&nic->interface);
+    Nic *nic = &nics.all[nics.count];
+    if (fact->count != 4 || !fact_is(fact, "pci") || strcmp(fact->word[2], "mac") != 0)
+        return;
+    *nic = (Nic){.address = fact->word[1], .node = node_of(fact->word[1])};
+    if ((nics.count > 0 && nic[-1].node == nic->node) ||
+        !net_of_function(nic->address, &nic->interface))
+        return;
+    net_start(&nic->interface);
     suite_list(add_vector, nic, "/sys/bus/pci/devices/%s/msi_irqs", nic->address);
-    return nic->count > 0;
+    nics.count += nic->count > 0;
 }
 
 /* Calls EACH with a NIC of every node. */
 static void
 for_each_nic(void (*each)(Nic *nic))
 {
-    Nic nic = {.node = -1};
-    int tried = 0;
-    for (const Fact *fact = suite_facts(); fact->count > 0 && tried < NODES_MAX; fact++)
-        if (nic_of_fact(fact, &nic)) {
-            each(&nic);
-            suite_case_ends(NULL);
-            tried++;
-        }
-    skip_unless_tried(tried, "NIC on a node with interrupts of its own (MSI)");
+    nics.count = 0;
+    for (const Fact *fact = suite_facts(); fact->count > 0 && nics.count < NODES_MAX;
+         fact++)
+        add_nic(fact);
+    const int started = suite_to_undo();
+    for (int i = 0; i < nics.count; i++) {
+        each(&nics.all[i]);
+        suite_undo_after(started);
+    }
+    skip_unless_tried(nics.count, "NIC on a node with interrupts of its own (MSI)");
 }
 
 /* The CPU that the interrupt goes to, or -1. */
@@ -323,6 +329,7 @@ interrupts_come_to(const Nic *nic, int fd, int cpu)
 static void
 interrupts_follow(Nic *nic)
 {
+    net_up(&nic->interface);
     int fd = net_socket(&nic->interface);
     int first = list_next(cpus_online(), -1);
     interrupts_come_to(nic, fd, another_cpu(first));

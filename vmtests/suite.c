@@ -213,6 +213,7 @@ write_again(long number)
                       at_end.saved[number].value, strerror(errno));
     free(at_end.saved[number].path);
     free(at_end.saved[number].value);
+    at_end.saved_count = (int)number;
 }
 
 void
@@ -236,13 +237,24 @@ suite_host_ends(void)
 }
 
 int
-suite_case_ends(void **state)
+suite_to_undo(void)
 {
-    while (at_end.count > 0 && !suite_host_ends()) {
+    return at_end.count;
+}
+
+void
+suite_undo_after(int count)
+{
+    while (at_end.count > count && !suite_host_ends()) {
         Undo last = at_end.step[--at_end.count];
         last.undo(last.number);
     }
-    at_end.saved_count = 0;
+}
+
+int
+suite_case_ends(void **state)
+{
+    suite_undo_after(0);
     return 0;
 }
 

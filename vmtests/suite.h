@@ -102,6 +102,10 @@ int suite_ms(int ms);
 /* UNDO is called with NUMBER when the case ends, however it ends; the last that was said
  * comes first. Not where the host is nobody's after it: see suite_host_ends(). */
 void suite_at_end(void (*undo)(long number), long number);
+/* How many steps there are to undo; and undoing those that came after the first COUNT
+ * now, for a case that tries one thing after another. */
+int suite_to_undo(void);
+void suite_undo_after(int count);
 /* Whether the host is thrown away after this case, so that nothing need be as before. */
 bool suite_host_ends(void);
 
