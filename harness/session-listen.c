@@ -26,11 +26,11 @@ listener_requests(const Listener *listener)
 static void
 step(const Listener *listener)
 {
-    const Suite *suite = listener->suite;
     guint count = tap_reader_count(listener->reader);
-    if (listener->only || count >= g_strv_length((char **)suite->cases))
+    if (count >= g_strv_length(listener->cases))
         return;
-    g_autofree char *text = g_strdup_printf("%s/%s", suite->name, suite->cases[count]);
+    g_autofree char *text =
+        g_strdup_printf("%s/%s", listener->suite->name, listener->cases[count]);
     session_step(listener->session, text);
 }
 
@@ -163,7 +163,9 @@ listener_open(Listener *listener, Session *session, const Suite *suite, const ch
 {
     listener->session = session;
     listener->suite = suite;
-    listener->only = only;
+    const char *const one[] = {only, NULL};
+    listener->cases =
+        only ? g_strdupv((char **)one) : session_chosen_cases(session, suite);
     listener->told = told;
     listener->held = case_results_new();
     listener->reader = tap_reader_new(session->options->plan->host_id, suite->name);
@@ -181,6 +183,7 @@ void
 listener_close(Listener *listener)
 {
     listener_end(listener);
+    g_strfreev(listener->cases);
     tap_reader_free(listener->reader);
     g_ptr_array_unref(listener->held);
     g_clear_pointer(&listener->tap_log, log_file_free);

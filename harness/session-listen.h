@@ -24,7 +24,7 @@ typedef struct {
 typedef struct {
     Session *session;
     const Suite *suite;
-    const char *only; /* the case that runs, or NULL: all */
+    GStrv cases; /* those that run, in order, as far as they are known */
     TapReader *reader;
     LogFile *tap_log, *stderr_log;
     GString *errors; /* the end of standard error, since it went with a failure */
@@ -39,7 +39,7 @@ typedef struct {
     guint source, had; /* ticks; results that there were at the last one */
 } Listener;
 
-/* Of the TRYth run of SUITE, from 0, or of its case ONLY (borrowed, or NULL). Copies of
+/* Of the TRYth run of SUITE, from 0, or of its case ONLY (or NULL). Copies of
  * what is told go to TOLD; NULL: this run's results are for the caller alone. */
 void listener_open(Listener *listener, Session *session, const Suite *suite,
                    const char *only, guint try, GPtrArray *told);

@@ -28,18 +28,14 @@ after_loss(Session *session, const Suite *suite, Listener *listener, const GErro
     return g_steal_pointer(&results);
 }
 
-/* The case that ran when COUNT had ended. What is not selected, or not known by its name,
- * is called as what is about the whole program is. */
+/* The case that ran when COUNT had ended. What is not known by its name is called as what
+ * is about the whole program is. */
 static char *
-name_of_case(const Session *session, const Suite *suite, const char *only, guint count)
+name_of_case(const Listener *listener, const char *only, guint count)
 {
-    const SessionOptions *options = session->options;
-    guint known = g_strv_length((char **)suite->cases);
-    const char *name = only ? only : count < known ? suite->cases[count] : NULL;
-    if (name && selection_has_case(options->selection, options->lab,
-                                   options->plan->host_id, suite->name, name))
-        return g_strdup(name);
-    return name ? g_strdup_printf("[%s]", name) : g_strdup_printf("[case %u]", count + 1);
+    guint known = g_strv_length(listener->cases);
+    const char *name = only ? only : count < known ? listener->cases[count] : NULL;
+    return name ? g_strdup(name) : g_strdup_printf("[case %u]", count + 1);
 }
 
 static void
@@ -179,8 +175,11 @@ prepare_program(Session *session, const Suite *suite, const char *only,
     *environment = g_environ_setenv(*environment, "HOSTBED_SLOWNESS", slowness, TRUE);
     if (suite->counts)
         prepare_counts(session, listener, environment);
+    g_autofree char *cases = g_strjoinv(" ", listener->cases);
     if (only)
         *environment = g_environ_setenv(*environment, "HOSTBED_CASE", only, TRUE);
+    else if (g_strv_length(listener->cases) < g_strv_length((char **)suite->cases))
+        *environment = g_environ_setenv(*environment, "HOSTBED_CASES", cases, TRUE);
     if (suite->joins && !prepare_links(session, suite, listener, environment, error))
         return FALSE;
     return !suite->plugs || prepare_plugs(session, listener, environment, error);
@@ -227,7 +226,7 @@ conclude(Session *session, const Suite *suite, const char *only, Listener *liste
 {
     TapReader *reader = listener->reader;
     gboolean long_case = listener->limit && case_limit_passed(listener->limit);
-    g_autofree char *name = name_of_case(session, suite, only, tap_reader_count(reader));
+    g_autofree char *name = name_of_case(listener, only, tap_reader_count(reader));
     g_autofree char *words = tap_reader_last_words(reader);
     GPtrArray *results;
     listener_end(listener);

@@ -11,13 +11,17 @@
  *   HOSTBED_LAB        name of the lab
  *   HOSTBED_HOST       id of the host
  *   HOSTBED_NETWORKS   "ADDRESS=NETWORK …" of the functions that are on a network
- *   HOSTBED_SYSTEM     "1" if the host runs a distribution, which has drivers for
- * functions that the manifest asks none for HOSTBED_TAINTED    "1" if raw emulator
- * arguments may have made it another one HOSTBED_SLOWNESS   for ours: how many times
- * slower than the reference machine (case-limit.h) this one was measured, a number
- * from 1.0 HOSTBED_CASE       the only case that is to run, where each has a host of its
- * own HOSTBED_STATE      for ours: all that the program is to do is to reach this state
- * of the host, and leave it so HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
+ *   HOSTBED_SYSTEM     "1" if the host runs a distribution, with drivers for functions
+ *                      that the manifest asks none for
+ *   HOSTBED_TAINTED    "1" if raw emulator arguments may have made it another one
+ *   HOSTBED_SLOWNESS   for ours: how many times slower than the reference machine
+ *                      (case-limit.h) this one was measured, a number from 1.0
+ *   HOSTBED_CASE       the only case that is to run, where each has a host of its own
+ *   HOSTBED_CASES      for ours: those that are to run, where not all are meant, with
+ *                      blanks between them
+ *   HOSTBED_STATE      for ours: all that the program is to do is to reach this state of
+ *                      the host, and leave it so
+ *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
  *   HOSTBED_COUNTED    for a suite that counts: see count-wire.h
  *   HOSTBED_JOINED     for a suite that joins: see link-wire.h
  */

@@ -5,9 +5,11 @@
  *
  *   HOSTBED_MANIFEST   file with the manifest (docs/manifest.rst)
  *   HOSTBED_SYSTEM     set: a distribution, with drivers for functions of which none is
- * asked HOSTBED_TAINTED    set: raw emulator arguments may have changed the host
+ *                      asked
+ *   HOSTBED_TAINTED    set: raw emulator arguments may have changed the host
  *   HOSTBED_ROOT       root of a recorded tree; not set: the running host
  *   HOSTBED_CASE       the only case to run; the host is thrown away after it
+ *   HOSTBED_CASES      the only cases to run, with blanks between them; not set: all
  *   HOSTBED_SLOWNESS   how many times slower than the reference the machine is; not set:
  * 1
  *

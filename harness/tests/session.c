@@ -151,6 +151,11 @@ run(void *host, const GuestCommand *command, GuestExit *result, GError **error)
     g_autofree char *of_case = only ? g_strdup_printf("1..1\nok 1 - %s\n", only) : NULL;
     if (of_case && g_str_equal(what, "!case"))
         what = of_case;
+    const char *some = g_environ_getenv((char **)command->env, "HOSTBED_CASES");
+    g_autofree char *of_cases =
+        g_strdup_printf("1..1\nok 1 - the_node_of: %s\n", some ? some : "all");
+    if (g_str_equal(what, "!cases"))
+        what = of_cases;
     if (g_str_equal(what, "!hang") || g_str_equal(what, "!endless")) {
         static const char first[] = "1..3\nok 1 - a\n# so far\nand on";
         command->output(1, (const guint8 *)first, strlen(first), command->user_data);
@@ -503,7 +508,7 @@ a_case_has_its_time(void **state)
     setup.pattern = "numa/every_node_is_online";
     setup.suite_names = LIST("numa");
     expect((Script){LIST("ok"), LIST(manifest), LIST("!hang")}, setup, HB_OK, 1,
-           "timeout numa/[cpus_belong_to_their_nodes]: " TOO_LONG("LOGS"));
+           "timeout numa/[case 2]: " TOO_LONG("LOGS"));
     setup.pattern = NULL;
     expect((Script){LIST("ok"), LIST(manifest), LIST("!endless")}, setup, HB_OK, 1,
            "pass numa/a\nguest-hang numa/[host]: it did not end although it was killed\n"
@@ -694,6 +699,20 @@ cases_run_only_in_the_host_that_was_asked_for(void **state)
     expect((Script){LIST("ok", "panic"), LIST(manifest), LIST("!case")}, three, HB_OK, 1,
            "pass numa/bound_memory_is_on_its_node\n"
            "guest-panic numa/preferred_memory_is_on_its_node: the kernel panicked\n");
+}
+
+/* What is not meant is not run: the program is told, where not all of its cases are. */
+static void
+programs_run_the_cases_that_are_meant(void **state)
+{
+    Setup setup = {.suite_names = LIST("numa"), .pattern = "numa/*_node*"};
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!cases")}, setup, HB_OK, 1,
+           "pass numa/the_node_of: every_node_is_online cpus_belong_to_their_nodes "
+           "bound_memory_is_on_its_node preferred_memory_is_on_its_node "
+           "interleaved_memory_is_on_all_nodes\n");
+    setup.pattern = NULL;
+    expect((Script){LIST("ok"), LIST(manifest), LIST("!cases")}, setup, HB_OK, 1,
+           "pass numa/the_node_of: all\n");
 }
 
 static void
@@ -909,6 +928,7 @@ main(void)
         cmocka_unit_test(clones_are_checked_on_request),
         cmocka_unit_test(each_case_gets_a_host),
         cmocka_unit_test(cases_run_only_in_the_host_that_was_asked_for),
+        cmocka_unit_test(programs_run_the_cases_that_are_meant),
         cmocka_unit_test(the_deadline_ends_cases),
         cmocka_unit_test(tells_why_no_host_came),
         cmocka_unit_test(retries_make_flaky),

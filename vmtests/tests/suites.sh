@@ -35,6 +35,15 @@ for name in $suites; do
         "$(sed -nE 's/^(not )?ok [0-9]+ (- |# SKIP )?//p' "$tap_dir/out")"
 done
 
+# reported: the cases of the last run
+reported() { sed -nE 's/^ok [0-9]+ - //p' "$tap_dir/out" | paste -sd' '; }
+HOSTBED_CASES="links_are_up functions_are_on_their_node" suite pci berrange-2017 "$recorded/berrange-2017.observation"
+is "a suite runs the cases that are meant, in its own order" "$(reported)" "functions_are_on_their_node links_are_up"
+HOSTBED_CASE=links_are_up suite pci berrange-2017 "$recorded/berrange-2017.observation"
+is "or one" "$(reported)" links_are_up
+HOSTBED_CASES=links suite pci berrange-2017 "$recorded/berrange-2017.observation"
+is "and none by a part of its name" "$(reported)" ""
+
 # failing: the cases that failed in the last run; of a fault it is to be one
 failing() { sed -nE '/# SKIP/d; s/^not ok [0-9]+ - //p' "$tap_dir/out"; }
 
