@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,19 +127,8 @@ static int
 tear_down(void **state)
 {
     World *world = *state;
-    static const char *const names[] = {"command",
-                                        "events.log",
-                                        "qmp.log",
-                                        "console.log",
-                                        "emulator.stderr",
-                                        "console.log.times",
-                                        "emulator.stderr.times"};
     machine_free(world->machine);
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-        g_autofree char *path = g_build_filename(world->dir, names[i], NULL);
-        g_unlink(path);
-    }
-    int left = g_rmdir(world->dir);
+    int left = played_remove_logs(world->dir);
     close(world->state_fd);
     plan_free(world->plan);
     g_free(world->dir);

@@ -159,18 +159,7 @@ static int
 tear_down(void **state)
 {
     World *world = *state;
-    static const char *const names[] = {"command",
-                                        "events.log",
-                                        "qmp.log",
-                                        "console.log",
-                                        "emulator.stderr",
-                                        "console.log.times",
-                                        "emulator.stderr.times"};
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-        g_autofree char *path = g_build_filename(world->dir, names[i], NULL);
-        g_unlink(path);
-    }
-    int left = g_rmdir(world->dir); /* nothing else was written */
+    int left = played_remove_logs(world->dir); /* nothing else was written */
     plan_free(world->plan);
     g_free(world->dir);
     g_free(world->self);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "played-emulator.h"
 
+#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,4 +61,21 @@ played_plan(void)
     for (gsize i = 0; i < G_N_ELEMENTS(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
     return plan;
+}
+
+int
+played_remove_logs(const char *dir)
+{
+    static const char *const names[] = {"command",
+                                        "events.log",
+                                        "qmp.log",
+                                        "console.log",
+                                        "console.log.times",
+                                        "emulator.stderr",
+                                        "emulator.stderr.times"};
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *path = g_build_filename(dir, names[i], NULL);
+        g_unlink(path);
+    }
+    return g_rmdir(dir);
 }

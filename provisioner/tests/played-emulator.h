@@ -17,3 +17,5 @@ void played_hear_line(int fd);
 void played_say_event(int qmp, const char *event, const char *data);
 /* A host with nothing in it. */
 Plan *played_plan(void);
+/* Removes DIR with the logs in it that every start writes; not 0: it has more in it. */
+int played_remove_logs(const char *dir);
