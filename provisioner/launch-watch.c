@@ -206,9 +206,11 @@ describe_io_error(JsonObject *data)
 {
     const char *device = string_member(data, "device");
     const char *node = string_member(data, "node-name");
-    g_autofree char *folder = overlay_folder(NULL);
-    if (data && folder && g_str_has_prefix(node, EMIT_IMAGE_NODE) &&
-        json_object_get_boolean_member_with_default(data, "nospace", FALSE))
+    gboolean is_ours =
+        data && g_str_has_prefix(node, EMIT_IMAGE_NODE) &&
+        json_object_get_boolean_member_with_default(data, "nospace", FALSE);
+    g_autofree char *folder = is_ours ? overlay_folder(NULL) : NULL;
+    if (folder)
         return g_strdup_printf(
             "the host was stopped because there is no space left in %s "
             "for what it writes to its disk; make some, or set "

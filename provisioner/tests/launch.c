@@ -292,11 +292,7 @@ a_disk_has_names_by_hand(void **state)
 static void
 a_full_disk_is_told(void **state)
 {
-    g_autofree char *cache = g_dir_make_tmp("hostbed-test-XXXXXX", NULL);
-    g_setenv("XDG_CACHE_HOME", cache, TRUE);
     assert_goes(*state, "full", HB_INFRASTRUCTURE, "for what it writes to its disk");
-    g_unsetenv("XDG_CACHE_HOME");
-    cache_remove_tree(cache);
 }
 
 static void
@@ -526,6 +522,22 @@ nothing_outlives_us_behind_a_wrapper(void **state)
     g_unlink(wrapper);
 }
 
+/* GLib asks once where it is. */
+static int
+set_up_cache(void **state)
+{
+    *state = g_dir_make_tmp("hostbed-test-XXXXXX", NULL);
+    return g_setenv("XDG_CACHE_HOME", *state, TRUE) ? 0 : -1;
+}
+
+static int
+tear_down_cache(void **state)
+{
+    cache_remove_tree(*state);
+    g_free(*state);
+    return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -553,5 +565,5 @@ main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(nothing_outlives_us_behind_a_wrapper, set_up,
                                         tear_down),
     };
-    return cmocka_run_group_tests_name("launch", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("launch", tests, set_up_cache, tear_down_cache);
 }
