@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "autoptr.h"
@@ -44,6 +43,16 @@ options_clear(Options *options)
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
 
+/* What is read stays as it is: NAME, which is WHAT, if it is no recipe's. */
+static gboolean
+check_files(const Options *options, const char *what, const char *name, int *status)
+{
+    const CliFile files[] = {{what, os_image_is_recipe(name) ? NULL : name, FALSE},
+                             {"--ssh-key", options->ssh_key, FALSE},
+                             {"--output", options->output, TRUE}};
+    return cli_check_files(files, G_N_ELEMENTS(files), status);
+}
+
 /* ---- one image
  * -------------------------------------------------------------------------------------
  */
@@ -78,22 +87,9 @@ copy_disk(const OsImage *image, const char *filename)
     return HB_OK;
 }
 
-static gboolean
-is_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
 static int
 build(const Options *options, const OsImageRequest *request)
 {
-    if (options->output && is_same_file(options->output, request->from))
-        return cli_fail_with(HB_USAGE,
-                             "-o %s is what the image is made from, and stays as it is; "
-                             "name another file",
-                             options->output);
     g_autoptr(GError) error = NULL;
     g_autoptr(CliProgress) progress = cli_progress_new();
     cli_progress_step(progress, "reading what the image is made from");
@@ -143,6 +139,8 @@ build_of_host(const Options *options, const LabHost *host)
     g_autofree char *from = NULL;
     OsImageRequest request = new_request(options);
     os_image_request_take(&request, host->image);
+    if (request.from && !check_files(options, "the base", request.from, &status))
+        return status;
     if (!request.from) {
         from = base_of_system(host->os, &status);
         request.from = from;
@@ -238,6 +236,10 @@ check(Options *options, int argc, char **argv)
                              options->size);
     if (options->output && argc > 2)
         return cli_fail_with(HB_USAGE, "-o names one file; build one image");
+    int status = HB_OK;
+    const char *what = g_str_has_suffix(argv[1], ".xml") ? "the lab" : "the base";
+    if (!check_files(options, what, argv[1], &status))
+        return status;
     /* Not minutes later. */
     g_autoptr(ReplaceFile) file =
         options->output ? replace_file_new(options->output, &error) : NULL;

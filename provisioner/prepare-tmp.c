@@ -52,7 +52,7 @@ keep(GArray *kept, const char *path)
     }
 }
 
-/* Whether /tmp is what PATH leads to, or below that. */
+/* Whether PATH (or NULL) leads to /tmp, or to the folder above it. */
 static gboolean
 holds_tmp(const char *path)
 {
@@ -64,6 +64,8 @@ static gboolean
 needs_real_tmp(JsonObject *order)
 {
     JsonArray *steps = json_object_get_array_member(order, "steps");
+    if (holds_tmp(json_object_get_string_member_with_default(order, "path", NULL)))
+        return TRUE;
     for (guint i = 0; i < json_array_get_length(steps); i++) {
         JsonObject *step = json_array_get_object_element(steps, i);
         if (holds_tmp(json_object_get_string_member_with_default(step, "from", NULL)))

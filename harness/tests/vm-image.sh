@@ -74,7 +74,13 @@ is "the tarball is as it was" "$(sha256sum <"$tap_dir/root.tar.xz")" "$before"
 ln "$tap_dir/root.tar.xz" "$tap_dir/same"
 build "$tap_dir/root.tar.xz" -o "$tap_dir/same" 2>"$tap_dir/err"
 is "what an image is made from is not written to" "$? $(sha256sum <"$tap_dir/root.tar.xz")" "2 $before"
-has "whatever name it has" "$tap_dir/err" "same is what the image is made from"
+has "whatever name it has" "$tap_dir/err" "--output .*/same would overwrite the base .*root.tar.xz; name another file"
+build "$tap_dir/lab/lab.xml" -o "$tap_dir/same" 2>"$tap_dir/err"
+is "nor where a lab names it" "$? $(sha256sum <"$tap_dir/root.tar.xz")" "2 $before"
+lab_before=$(sha256sum <"$tap_dir/lab/lab.xml")
+build "$tap_dir/lab/lab.xml" -o "$tap_dir/lab/lab.xml" 2>"$tap_dir/err"
+is "nor is the lab" "$? $(sha256sum <"$tap_dir/lab/lab.xml")" "2 $lab_before"
+has "which is told" "$tap_dir/err" "--output .*/lab.xml would overwrite the lab "
 image=$(newest_image)
 has "its system is known to libosinfo" "$image/image.json" '"os" : "debian12"'
 is "its newest kernel is taken out" "$(cat "$image/kernel" "$image/initrd")" "kernel 6.1.0-10-amd64
@@ -171,6 +177,39 @@ has "and so will one that the system makes" "$tap_dir/grub" '^GRUB_CMDLINE_LINUX
 
 in_image 1048576 'cat /etc/selinux/config' | head -n 1 >"$tap_dir/selinux"
 has "SELinux only warns, whatever its line looks like and wherever it stands" "$tap_dir/selinux" '^SELINUX=permissive$'
+
+# ---- all of /tmp, of which who makes images as root has another one otherwise: one of few files, that nobody else sees
+of_tmp() {
+    local own=(unshare --mount) place
+    [ "$(id -u)" = 0 ] || own=(unshare --map-root-user --mount)
+    why=$("${own[@]}" true 2>&1) || return
+    for place in "$build_dir" "$source_dir" "$(realpath "$shared_cache")"; do
+        why="what is tried is in /tmp itself: $place"
+        case "$place/" in /tmp/*) return 1 ;; esac
+    done
+    mkdir -p "$elsewhere/tmp/below" "$elsewhere/cache/hostbed"
+    echo "in /tmp" >"$elsewhere/tmp/below/file"
+    ln -s "$shared_cache/appliance" "$elsewhere/cache/hostbed/appliance"
+    ln -s /tmp "$elsewhere/link"
+    tiny_root "$elsewhere/root"
+    sed -e 's|<image .*|<image from="./root" size="256 MiB">|' -e 's|<copy .*|<copy from="link" to="/srv/tmp"/>|' -e '/<ssh-key/d' \
+        "$tap_dir/lab/lab.xml" >"$elsewhere/lab.xml"
+    # shellcheck disable=SC2016 # of the shell that is started
+    TMPDIR=/tmp XDG_CACHE_HOME="$elsewhere/cache" XDG_STATE_HOME="$elsewhere" XDG_RUNTIME_DIR="$elsewhere" \
+        "${own[@]}" sh -c 'mount --bind "$0" /tmp && exec "$@"' "$elsewhere/tmp" \
+        "$build_dir/run" hostbed image build --accel tcg "$elsewhere/lab.xml" >"$elsewhere/out" 2>"$tap_dir/err"
+    made=$?
+}
+name="all of /tmp is copied where a lab says so"
+if of_tmp; then
+    is "an image can have a copy of /tmp" $made 0
+    image=$(XDG_CACHE_HOME="$elsewhere/cache" newest_image)
+    qemu-img convert -f qcow2 -O raw "$image/disk.qcow2" "$tap_dir/image.raw"
+    in_image 0 'cat /srv/tmp/below/file' >"$tap_dir/words"
+    has "$name" "$tap_dir/words" '^in /tmp$'
+else
+    skip "$name" "$why"
+fi
 
 # ---- what is there
 hostbed image list >"$tap_dir/list"
