@@ -283,6 +283,20 @@ read_words(TemplateAbout *about, JsonObject *object, GError **error)
     return is_digest(about->key) || refuse(error, "has a key that is none");
 }
 
+/* What is listed is what was started. */
+static gboolean
+check_names(const TemplateAbout *about, GError **error)
+{
+    gboolean is_of =
+        template_inputs_are_of(about->inputs, about->lab, about->host, FALSE);
+    for (guint i = 0; is_of && i < about->peers->len; i++) {
+        const TemplatePeer *peer = about->peers->pdata[i];
+        is_of = template_inputs_are_of(about->inputs, about->lab, peer->host, TRUE);
+    }
+    return is_of || refuse(error, "names another lab or host than the arguments that the "
+                                  "emulator was started with");
+}
+
 TemplateAbout *
 template_about_from_json(const char *text, gsize length, GError **error)
 {
@@ -294,7 +308,8 @@ template_about_from_json(const char *text, gsize length, GError **error)
         return NULL;
     }
     return read_words(about, object, error) && read_inputs(about, object, error) &&
-                   read_peers(about, object, error) && read_files(about, object, error)
+                   read_peers(about, object, error) && check_names(about, error) &&
+                   read_files(about, object, error)
                ? g_steal_pointer(&about)
                : NULL;
 }

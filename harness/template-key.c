@@ -14,6 +14,8 @@
 
 /* Counts up when what is kept, or what a key is made of, changes its meaning. */
 #define REVISION "1"
+/* Between the arguments, which have none of it. */
+#define NEXT_ARGUMENT "\\n"
 
 /* ---- inputs
  * ---------------------------------------------------------------------------------------
@@ -359,10 +361,29 @@ add_arguments(GPtrArray *inputs, const BootRecipe *recipe, GError **error)
             return FALSE;
         }
         g_autofree char *word = g_strescape(args[i], NULL);
-        g_string_append_printf(text, "%s%s", i > 0 ? "\\n" : "", word);
+        g_string_append_printf(text, "%s%s", i > 0 ? NEXT_ARGUMENT : "", word);
     }
     template_inputs_add(inputs, "arguments", text->str);
     return TRUE;
+}
+
+/* What stands before it are words of ours. */
+gboolean
+template_inputs_are_of(const GPtrArray *inputs, const char *lab, const char *host,
+                       gboolean is_peer)
+{
+    g_autofree char *input =
+        is_peer ? g_strconcat(host, ": arguments", NULL) : g_strdup("arguments");
+    const char *arguments = template_inputs_find(inputs, input);
+    if (!arguments)
+        return TRUE;
+    g_autofree char *name = emit_qemu_name(lab, host);
+    g_autofree char *escaped = g_strescape(name, NULL);
+    g_auto(GStrv) words = g_strsplit(arguments, NEXT_ARGUMENT, -1);
+    char **word = words;
+    while (*word && !g_str_equal(*word, "-name"))
+        word++;
+    return *word && g_strcmp0(word[1], escaped) == 0;
 }
 
 /* PATH NULL: the host has none. */

@@ -27,6 +27,11 @@ guint template_inputs_steps(const GPtrArray *inputs);
  */
 const char *template_inputs_command(const GPtrArray *inputs);
 
+/* Whether they name LAB and HOST, which is a peer of the one that is meant or not. What
+ * has no arguments is no host's, and is nowhere looked for. */
+gboolean template_inputs_are_of(const GPtrArray *inputs, const char *lab,
+                                const char *host, gboolean is_peer);
+
 /* The inputs of the host that RECIPE starts; MANIFEST is what it is compared with, or
  * NULL. HB_UNSUPPORTED: it depends on something else, a file that its arguments name. */
 GPtrArray *

@@ -127,12 +127,20 @@ write_machine(QemuWriter *writer)
                  g_str_equal(accel, "tcg") ? "tcg,thread=single" : accel);
 }
 
+char *
+emit_qemu_name(const char *lab_name, const char *host_id)
+{
+    g_autofree char *lab = double_commas(lab_name);
+    g_autofree char *host = double_commas(host_id);
+    return g_strdup_printf("guest=%s/%s", lab, host);
+}
+
 static void
 write_identity(QemuWriter *writer)
 {
-    g_autofree char *lab = double_commas(writer->plan->lab_name);
-    g_autofree char *host = double_commas(writer->plan->host_id);
-    qemu_add_printf(writer, "-name", "guest=%s/%s", lab, host);
+    const Plan *plan = writer->plan;
+    g_autofree char *name = emit_qemu_name(plan->lab_name, plan->host_id);
+    qemu_add(writer, "-name", name);
     qemu_add(writer, "-no-user-config", NULL);
     qemu_add(writer, "-nodefaults", NULL);
     qemu_add(writer, "-display", "none");

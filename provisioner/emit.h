@@ -72,6 +72,8 @@ char *emit_capture_file(const char *dir, const char *network);
 
 /* The emulator's arguments without argv[0]: a list, never a string to be split again. */
 GStrv emit_qemu_args(const Plan *plan, const EmitRuntime *runtime);
+/* What -name says in them of a host. Owned by the caller. */
+char *emit_qemu_name(const char *lab_name, const char *host_id);
 /* One device as the emulator takes it, by -device or device_add, without what stands for
  * itself on the command line (a network, a disk). Owned by the caller. */
 JsonObject *emit_qemu_device(const PlanFunction *function);

@@ -294,6 +294,12 @@ what_it_says_of_itself_must_be_true(void **state)
         {"\"inputs\" : [", "\"inputs\" : [ 5,", "without name or value"},
         {"\"inputs\"", "\"outputs\"", "key that is not that of its inputs"},
         {"\"files\"", "\"folders\"", "names no state"},
+        {"\"lab\" : \"a\"", "\"lab\" : \"b\"", "names another lab or host"},
+        {"\"host\" : \"l1\"", "\"host\" : \"l2\"", "names another lab or host"},
+        {"\"files\"", "\"peers\":[{\"host\":\"l2\",\"nonce\":\"1\"}],\"files\"",
+         "names no state"},
+        {"\"files\"", "\"peers\":[{\"host\":\"liar\",\"nonce\":\"1\"}],\"files\"",
+         "names another lab or host"},
         {"{", "[", "no JSON object"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(lies); i++) {

@@ -28,7 +28,11 @@ fake_about(const char *lab, const char *accel)
     TemplateAbout *made = template_about_new();
     template_inputs_add(made->inputs, "hostbed", "test");
     template_inputs_add(made->inputs, "accelerator", accel);
-    template_inputs_add(made->inputs, "lab", lab);
+    g_autofree char *own = g_strdup_printf("-name\\nguest=%s/l1", lab);
+    g_autofree char *peer = g_strdup_printf("-S\\n-name\\nguest=%s/l2\\n-S", lab);
+    template_inputs_add(made->inputs, "arguments", own);
+    template_inputs_add(made->inputs, "l2: arguments", peer);
+    template_inputs_add(made->inputs, "liar: arguments", peer);
     made->key = template_inputs_key(made->inputs);
     made->lab = g_strdup(lab);
     made->host = g_strdup("l1");
