@@ -23,7 +23,7 @@ watched() {
     : >"$tap_dir/screen"
     TERM=xterm script -qefc "$build_dir/run hostbed $*" "$tap_dir/screen" </dev/null >/dev/null 2>&1 &
     pid=$!
-    until grep -q "$pattern" "$tap_dir/screen" || ! kill -0 $pid 2>/dev/null; do :; done
+    until grep -q "$pattern" "$tap_dir/screen" || ! kill -0 $pid 2>/dev/null; do sleep 0.1; done
     echo go >"$tap_dir/go"
     wait $pid
 }
