@@ -23,8 +23,11 @@ static gboolean
 fail_write(struct archive *archive, GError **error)
 {
     const char *words = archive_error_string(archive);
-    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot write the archive: %s",
-                words ? words : "no reason");
+    int reason = archive_errno(archive);
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "the archive cannot be written: %s",
+                reason > 0 ? g_strerror(reason)
+                : words    ? words
+                           : "no reason");
     return FALSE;
 }
 
@@ -99,7 +102,7 @@ write_extent(struct archive *archive, int from_fd, const SparseExtent *extent,
 static gboolean
 write_file(struct archive *archive, const TemplateFile *file, int from_fd, GError **error)
 {
-    g_autoptr(GArray) extents = sparse_extents(from_fd, file->size, error);
+    g_autoptr(GArray) extents = sparse_content(from_fd, file->size, error);
     g_autoptr(ArchiveEntry) entry = entry_new(file->name, file->size);
     g_autofree guint8 *block = g_malloc(BLOCK);
     goffset at = 0;

@@ -17,14 +17,17 @@
 #include "template-store.h"
 
 static int
-export_to(const StoredTemplate *stored, int fd)
+export_to(const StoredTemplate *stored, int fd, const char *name)
 {
     g_autoptr(GError) error = NULL;
     if (isatty(fd))
         return cli_fail_with(HB_USAGE, "an archive is nothing for a terminal; name a "
                                        "file with --output");
     g_autoptr(CliWait) wait = cli_wait_new("writing the template");
-    return template_export(stored, fd, &error) ? HB_OK : cli_fail(error);
+    if (template_export(stored, fd, &error))
+        return HB_OK;
+    g_prefix_error(&error, "%s: ", name);
+    return cli_fail(error);
 }
 
 /* An archive that was there stays until this one is whole. */
@@ -35,7 +38,7 @@ export_to_file(const StoredTemplate *stored, const char *filename)
     g_autoptr(ReplaceFile) file = replace_file_new(filename, &error);
     if (!file)
         return cli_fail(error);
-    int status = export_to(stored, file->fd);
+    int status = export_to(stored, file->fd, filename);
     if (status == HB_OK && !replace_file_commit(file, &error))
         return cli_fail(error);
     return status;
@@ -74,7 +77,8 @@ cmd_template_export(int argc, char **argv)
     if (!stored)
         return fail_to_open(key, error);
     gboolean is_stdout = !output || strcmp(output, "-") == 0;
-    return is_stdout ? export_to(stored, STDOUT_FILENO) : export_to_file(stored, output);
+    return is_stdout ? export_to(stored, STDOUT_FILENO, "standard output")
+                     : export_to_file(stored, output);
 }
 
 static int

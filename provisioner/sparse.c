@@ -109,46 +109,108 @@ read_at(int fd, guint8 *data, gsize length, goffset offset, GError **error)
     return TRUE;
 }
 
-/* SUM gets what is in it, and COUNT how much that is; NULL: neither is wanted. */
+/* Gives TAKE what there is in the first SIZE bytes of FD, block by block. */
 static gboolean
-copy_all(int in_fd, int out_fd, goffset size, GChecksum *sum, goffset *count,
-         GError **error)
+each_block(int fd, goffset size,
+           gboolean (*take)(const guint8 *data, gsize length, goffset offset,
+                            gpointer user_data, GError **error),
+           gpointer user_data, GError **error)
 {
-    g_autoptr(GArray) extents = sparse_extents(in_fd, size, error);
+    g_autoptr(GArray) extents = sparse_extents(fd, size, error);
     g_autofree guint8 *block = g_malloc(BLOCK);
     if (!extents)
         return FALSE;
-    if (out_fd >= 0 && ftruncate(out_fd, size) != 0)
-        return fail("write a copy", errno, error);
     for (guint i = 0; i < extents->len; i++) {
         const SparseExtent *extent = &g_array_index(extents, SparseExtent, i);
         for (goffset done = 0; done < extent->length; done += BLOCK) {
             gsize length = MIN(BLOCK, (gsize)(extent->length - done));
             goffset at = extent->offset + done;
-            if (!read_at(in_fd, block, length, at, error) ||
-                (out_fd >= 0 && !sparse_write(out_fd, block, length, at, error)))
+            if (!read_at(fd, block, length, at, error) ||
+                !take(block, length, at, user_data, error))
                 return FALSE;
-            if (sum)
-                add_pages(sum, block, length, at, count);
         }
     }
     return TRUE;
 }
 
+/* ---- what is not zero
+ * ----------------------------------------------------------------------------- */
+
+/* It may go on where the one before ends. */
+static gboolean
+take_content(const guint8 *data, gsize length, goffset offset, gpointer user_data,
+             GError **error)
+{
+    GArray *content = user_data;
+    (void)error;
+    for (gsize at = 0; at < length; at += PAGE) {
+        const SparseExtent page = {offset + (goffset)at,
+                                   MIN(PAGE, (goffset)(length - at))};
+        if (is_zero(data + at, (gsize)page.length))
+            continue;
+        SparseExtent *last = content->len > 0
+                                 ? &g_array_index(content, SparseExtent, content->len - 1)
+                                 : NULL;
+        if (last && last->offset + last->length == page.offset)
+            last->length += page.length;
+        else
+            g_array_append_val(content, page);
+    }
+    return TRUE;
+}
+
+GArray *
+sparse_content(int fd, goffset size, GError **error)
+{
+    g_autoptr(GArray) content = g_array_new(FALSE, FALSE, sizeof(SparseExtent));
+    return each_block(fd, size, take_content, content, error) ? g_steal_pointer(&content)
+                                                              : NULL;
+}
+
+/* ---- copies
+ * ----------------------------------------------------------------------------- */
+
+typedef struct {
+    int fd;         /* -1: to nowhere */
+    GChecksum *sum; /* of what is in it; or NULL */
+    goffset bytes;  /* how much that is */
+} Copy;
+
+static gboolean
+take_copy(const guint8 *data, gsize length, goffset offset, gpointer user_data,
+          GError **error)
+{
+    Copy *copy = user_data;
+    if (copy->fd >= 0 && !sparse_write(copy->fd, data, length, offset, error))
+        return FALSE;
+    if (copy->sum)
+        add_pages(copy->sum, data, length, offset, &copy->bytes);
+    return TRUE;
+}
+
+static gboolean
+copy_all(int in_fd, Copy *copy, goffset size, GError **error)
+{
+    if (copy->fd >= 0 && ftruncate(copy->fd, size) != 0)
+        return fail("write a copy", errno, error);
+    return each_block(in_fd, size, take_copy, copy, error);
+}
+
 char *
 sparse_copy(int in_fd, int out_fd, goffset size, goffset *bytes, GError **error)
 {
-    goffset count = 0;
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    if (!copy_all(in_fd, out_fd, size, sum, &count, error))
+    Copy copy = {out_fd, sum, 0};
+    if (!copy_all(in_fd, &copy, size, error))
         return NULL;
     if (bytes)
-        *bytes += count;
+        *bytes += copy.bytes;
     return g_strdup(g_checksum_get_string(sum));
 }
 
 gboolean
 sparse_duplicate(int in_fd, int out_fd, goffset size, GError **error)
 {
-    return copy_all(in_fd, out_fd, size, NULL, NULL, error);
+    Copy copy = {out_fd, NULL, 0};
+    return copy_all(in_fd, &copy, size, error);
 }

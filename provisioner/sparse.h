@@ -15,6 +15,10 @@ typedef struct {
  * ascending, in whole pages but for the last. FD's place moves. */
 GArray *sparse_extents(int fd, goffset size, GError **error);
 
+/* The same without pages of zeroes, for which all is read: files with the same bytes have
+ * the same, wherever their holes are. */
+GArray *sparse_content(int fd, goffset size, GError **error);
+
 /* Copies the first SIZE bytes of IN_FD to the empty file OUT_FD (-1: to nowhere), all
  * but pages of zeroes, and adds to *BYTES, unless that is NULL, how many. Returns a
  * SHA-256 that depends on the bytes alone and not on where the holes are: of each page

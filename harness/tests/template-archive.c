@@ -83,6 +83,43 @@ an_archive_becomes_the_same_template(void **state)
     assert_int_equal(count_templates(), 1);
 }
 
+/* As clones leave it that have read holes of it, on a tmpfs. */
+static void
+holes_that_are_filled_change_nothing(void **state)
+{
+    static const char zeroes[1 << 16];
+    g_autofree char *key = fake_template("a");
+    g_auto(AutoFd) before = export_of(key);
+    g_autofree char *path = template_path(key, "memory-0");
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    g_auto(AutoFd) memory = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(memory, zeroes, sizeof zeroes, 1 << 20), sizeof zeroes);
+    const struct timespec mark[] = {st.st_atim, st.st_mtim};
+    assert_int_equal(futimens(memory, mark), 0);
+    assert_int_equal(chmod(path, 0400), 0);
+    g_auto(AutoFd) after = export_of(key);
+    off_t size = lseek(before, 0, SEEK_END);
+    assert_int_equal(lseek(after, 0, SEEK_END), size);
+    g_autofree char *one = g_malloc((gsize)size), *other = g_malloc((gsize)size);
+    assert_int_equal(pread(before, one, (size_t)size, 0), size);
+    assert_int_equal(pread(after, other, (size_t)size, 0), size);
+    assert_memory_equal(one, other, (size_t)size);
+}
+
+static void
+one_that_cannot_be_written_is_told(void **state)
+{
+    g_autofree char *key = fake_template("a");
+    g_autoptr(StoredTemplate) stored = template_store_open(key, NULL);
+    g_autoptr(GError) error = NULL;
+    g_auto(AutoFd) full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_false(template_export(stored, full, &error));
+    assert_int_equal(hb_error_status(error), HB_INFRASTRUCTURE);
+    assert_non_null(strstr(error->message, "No space left on device"));
+}
+
 static void
 several_hosts_go_together(void **state)
 {
@@ -405,6 +442,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_checksum_is_of_bytes_and_not_of_holes),
         TEST(an_archive_becomes_the_same_template),
+        TEST(holes_that_are_filled_change_nothing),
+        TEST(one_that_cannot_be_written_is_told),
         TEST(several_hosts_go_together),
         TEST(a_damaged_one_makes_way),
         TEST(a_link_makes_way_too),

@@ -85,6 +85,32 @@ what_cannot_be_written_is_told(void **state)
     close(to);
 }
 
+/* Zeroes that were written are none; a page at the end may be part of one. */
+static void
+content_is_of_bytes_and_not_of_holes(void **state)
+{
+    static const char zeroes[8 * PAGE];
+    static const SparseExtent asked[] = {
+        {0, PAGE}, {3 * PAGE, 2 * PAGE}, {(1 << 20) - PAGE, 2 * PAGE}, {2 << 20, 5}};
+    const goffset size = (2 << 20) + 5;
+    int fd = file_of(size);
+    assert_int_equal(pwrite(fd, zeroes, sizeof zeroes, 0), sizeof zeroes);
+    assert_int_equal(pwrite(fd, zeroes, PAGE, 1 << 19), PAGE);
+    assert_int_equal(pwrite(fd, "a", 1, PAGE - 1), 1);
+    assert_int_equal(pwrite(fd, "bc", 2, 4 * PAGE - 1), 2);
+    assert_int_equal(pwrite(fd, "de", 2, (1 << 20) - 1), 2);
+    assert_int_equal(pwrite(fd, "f", 1, size - 1), 1);
+    g_autoptr(GArray) content = sparse_content(fd, size, NULL);
+    assert_int_equal(content->len, G_N_ELEMENTS(asked));
+    for (guint i = 0; i < content->len; i++) {
+        const SparseExtent *found = &g_array_index(content, SparseExtent, i);
+        assert_int_equal(found->offset, asked[i].offset);
+        assert_int_equal(found->length, asked[i].length);
+    }
+    close(fd);
+    assert_null(sparse_content(-1, size, NULL));
+}
+
 int
 main(void)
 {
@@ -92,6 +118,7 @@ main(void)
         cmocka_unit_test(a_duplicate_is_the_same_and_takes_as_much),
         cmocka_unit_test(a_duplicate_is_apart),
         cmocka_unit_test(what_cannot_be_written_is_told),
+        cmocka_unit_test(content_is_of_bytes_and_not_of_holes),
     };
     return cmocka_run_group_tests_name("sparse", tests, NULL, NULL);
 }
