@@ -225,6 +225,8 @@ check_options(TestOptions *o, int *status)
         *status = cli_fail_with(HB_USAGE, "only one report can go to standard output");
     else if (o->cold && o->keep)
         *status = cli_fail_with(HB_USAGE, "--cold makes no template to --keep");
+    else if (o->cold && o->check_clones)
+        *status = cli_fail_with(HB_USAGE, "--cold makes no clones for --check-clones");
     else if (o->keep && template_store_maximum(&error) < 0)
         *status = cli_fail(error);
     else if (!parse_isolation(o))

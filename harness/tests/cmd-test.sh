@@ -75,6 +75,7 @@ refused() {
     has "$name: the right one" "$tap_dir/err" "$pattern"
 }
 refused "no jobs" "--jobs 0: 1 or more" test -j 0 "$labs/smallest.xml"
+refused "clones without a template" "--cold makes no clones for --check-clones" test --cold --check-clones "$labs/smallest.xml"
 refused "an empty report" "--junit is empty" test --junit '' "$labs/smallest.xml"
 refused "an empty emulator" "--emulator is empty" check --emulator '' "$labs/smallest.xml"
 refused "an empty program" "--with is empty" run --with '' "$labs/smallest.xml" -- true
