@@ -68,7 +68,7 @@ on_event(JsonObject *event, gpointer user_data)
     if (g_strcmp0(line, progress->said) == 0)
         return;
     progress->said = g_intern_string(line);
-    boot_step(progress->options, progress->said);
+    boot_step_before(progress->options, progress->said);
 }
 
 static OsImage *
@@ -139,7 +139,7 @@ boot_take_image(BootRecipe *recipe, const BootOptions *options, GError **error)
 {
     if (!check_options(options, error))
         return FALSE;
-    boot_step(options, "preparing the image");
+    boot_step_before(options, "preparing the image");
     g_autoptr(OsImage) image = prepare_image(recipe, options, error);
     return image && take_kernel(recipe, image, error) && take_disk(recipe, image, error);
 }

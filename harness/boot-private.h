@@ -44,6 +44,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BootRecipe, boot_recipe_unref)
 /* Of descriptors (int), which it closes. */
 GArray *boot_fds_new(void);
 void boot_step(const BootOptions *options, const char *what);
+/* The same of what makes a start possible, which who did it before has told. */
+void boot_step_before(const BootOptions *options, const char *what);
 
 /* boot-image.c: the image that the plan asks for, prepared; kernel and disk of RECIPE,
  * whose acceleration is known. */

@@ -145,6 +145,7 @@ lab_warm(const BootOptions *options, const GPtrArray *peers, BootWarmTell tell_i
     }
     if (lab)
         return lab;
+    warm_options.prepared = TRUE;
     lab = lab_boot(&warm_options, peers, error);
     if (lab && !lab->obstacle)
         freeze_and_keep(&warm, &lab, error);

@@ -22,6 +22,13 @@ boot_step(const BootOptions *options, const char *what)
         options->step(what, options->user_data);
 }
 
+void
+boot_step_before(const BootOptions *options, const char *what)
+{
+    if (!options->prepared)
+        boot_step(options, what);
+}
+
 /* ---- the recipe
  * ------------------------------------------------------------------------------------ */
 
@@ -165,7 +172,7 @@ static gboolean
 make_parts(BootRecipe *recipe, const BootOptions *options, GError **error)
 {
     const char *asked = options->kernel ? options->kernel : options->plan->kernel;
-    boot_step(options, "building the image");
+    boot_step_before(options, "building the image");
     recipe->kernel = kernel_find(asked, error);
     if (!recipe->kernel)
         return FALSE;
@@ -381,7 +388,7 @@ prepare(BootRecipe *recipe, const BootOptions *options, GError **error)
     if (is_micro && !make_parts(recipe, options, error))
         return FALSE;
     if (options->accel != ACCEL_TCG)
-        boot_step(options, "trying whether KVM works");
+        boot_step_before(options, "trying whether KVM works");
     recipe->accel = accel_end(proof, error);
     return recipe->accel && check_accel(recipe, error) &&
            (is_micro || boot_take_image(recipe, options, error));

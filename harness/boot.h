@@ -48,6 +48,7 @@ typedef struct {
                              * it goes on with unless its image is another now; or NULL */
     gboolean freezable;     /* its memory is such that a template can be made of it */
     gboolean keep;          /* and that will be kept */
+    gboolean prepared;      /* its kernel and image were made before: that is told */
     gboolean peers_alike; /* the hosts that networks join with it have all that it has */
     /* Told, as soon as the emulator of such a host runs, why it cannot be frozen; or NULL
      */

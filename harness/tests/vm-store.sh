@@ -60,6 +60,7 @@ run_twice() {
     is "a command runs where a template is made, with QEMU $version" "${first%% *} ${first##* }" "0 1"
     is "and then in a clone of the same start" "$second" "${first% *} 0"
     has "the first is told that it is made" "$tap_dir/err-first-$version" 'of smallest/l1: made now, and kept as [0-9a-f]{12}$'
+    is "what is done for it is told once" "$(grep -c 'building the image' "$tap_dir/err-first-$version")" 1
     has "the second that it is found" "$tap_dir/err-second-$version" 'of smallest/l1: kept since 20[^ ]* as [0-9a-f]{12}$'
     is "with other random numbers" "$(cat "$tap_dir/out-first-$version" "$tap_dir/out-second-$version" | sort -u | wc -l)" 2
 }
