@@ -6,7 +6,9 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli-help.h"
@@ -126,6 +128,9 @@ columns(void)
     return known ? MIN(size.ws_col - 1u, COLUMNS_MOST) : COLUMNS_ELSEWHERE;
 }
 
+/* Of sh(1). */
+#define STATUS_NO_PROGRAM 127
+
 /* On a terminal by the user's pager, as man(1) does it. FALSE: there is none. */
 static gboolean
 show_in_pager(const char *text)
@@ -138,9 +143,10 @@ show_in_pager(const char *text)
     FILE *out = popen(pager, "we");
     if (!out)
         return FALSE;
+    signal(SIGPIPE, SIG_IGN); /* who has seen enough leaves it */
     fputs(text, out);
-    pclose(out);
-    return TRUE;
+    int status = pclose(out);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != STATUS_NO_PROGRAM;
 }
 
 static int

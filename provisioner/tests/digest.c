@@ -9,11 +9,13 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cache.h"
 #include "digest.h"
+#include "error.h"
 #include "image-fixture.h"
 #include "initramfs.h"
 
@@ -54,6 +56,66 @@ another_content_is_seen_whatever_its_time(void **state)
     assert_string_equal(second, right);
 }
 
+/* Of the only entry of the cache; what is remembered stands in it. */
+static void
+remember_instead(const char *text)
+{
+    g_autofree char *folder = cache_path("digests", NULL);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    assert_non_null(dir);
+    g_autofree char *path = g_build_filename(folder, g_dir_read_name(dir), NULL);
+    assert_null(g_dir_read_name(dir));
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, text, strlen(text), 0), strlen(text));
+    const struct timespec times[2] = {st.st_atim, st.st_mtim};
+    assert_int_equal(futimens(fd, times), 0);
+    close(fd);
+}
+
+static void
+it_is_remembered(void **state)
+{
+    static const char other[] =
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    g_autofree char *folder = cache_path("digests", NULL);
+    cache_remove_tree(folder);
+    g_autofree char *path = write_as_before(*state, "known", "one");
+    g_autofree char *right = digest_file(path, NULL);
+    remember_instead(other);
+    g_autofree char *known = digest_file(path, NULL);
+    assert_string_equal(known, other);
+    remember_instead("no digest, but as many characters");
+    g_autofree char *again = digest_file(path, NULL);
+    assert_string_equal(again, right);
+}
+
+static void
+assert_fails(const char *path, HbStatus status)
+{
+    g_autoptr(GError) error = NULL;
+    assert_null(digest_file(path, &error));
+    assert_int_equal(hb_error_status(error), status);
+    assert_non_null(strstr(error->message, path));
+}
+
+static void
+what_cannot_be_read_is_told(void **state)
+{
+    g_autofree char *path = write_as_before(*state, "unread", "one");
+    assert_fails("/nonexistent", HB_INFRASTRUCTURE);
+    assert_fails("/dev/zero", HB_USAGE);
+    g_autoptr(GCancellable) cancellable = g_cancellable_new();
+    g_cancellable_push_current(cancellable);
+    g_cancellable_cancel(cancellable);
+    assert_fails(path, HB_INTERRUPTED);
+    g_cancellable_pop_current(cancellable);
+    g_autofree char *digest = digest_file(path, NULL);
+    assert_non_null(digest);
+}
+
 static void
 what_goes_into_an_image_is_seen_too(void **state)
 {
@@ -90,6 +152,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_content_is_seen_whatever_its_time),
+        cmocka_unit_test(it_is_remembered),
+        cmocka_unit_test(what_cannot_be_read_is_told),
         cmocka_unit_test(what_goes_into_an_image_is_seen_too),
         cmocka_unit_test(a_use_is_no_change),
     };

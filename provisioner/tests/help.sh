@@ -63,6 +63,10 @@ if has_terminal; then
     has "on a terminal titles are strong" "$out" "$(printf '\033')\\[1mLOGS"
     script -qec "env PAGER='sed s/LOGS/PAGED/' TERM=xterm $build_dir/run hostbed help logs" /dev/null </dev/null >"$out" 2>&1
     has "and the pager has it" "$out" "PAGED"
+    script -qec "env PAGER=true TERM=xterm $build_dir/run hostbed help suites" /dev/null </dev/null >"$out" 2>&1
+    is "one that is left early is no failure" "$? $(wc -c <"$out")" "0 0"
+    script -qec "env PAGER=nosuch TERM=xterm $build_dir/run hostbed help logs" /dev/null </dev/null >"$out" 2>&1
+    has "without it the text is there all the same" "$out" "LOGS"
 else
     skip "a terminal" "$why"
 fi
