@@ -263,6 +263,7 @@ hostbed verify copy/compute1 >"$out" 2>&1
 is "they are what was asked for" $? 0
 hostbed exec copy/compute1 -- poweroff -f >/dev/null 2>&1
 until hostbed list | grep -q 'copy/compute1 .* failed '; do :; done
+has "the drivers of a clone reset its NICs" <(hostbed list) '^copy/compute1 .* the host powered itself off'
 up --warm -v --name copy "$two"
 has "one that ended is started by itself" "$err" "no template, since hosts run that networks join it with"
 hostbed exec copy/compute1 -- ping -c 1 -w 20 compute0 >"$out" 2>&1
