@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What boot*.c and template.c share. A host is started by boot.c, waited for by
- * boot-wait.c; template.c starts clones of one by the same recipe.
+ * What boot*.c, template.c and template-save.c share. A host is started by boot.c, waited
+ * for by boot-wait.c; template.c starts clones of one by the same recipe.
  */
 #pragma once
 
@@ -21,7 +21,8 @@ struct BootRecipe {
     char *image_file;   /* its disk */
     GArray *disk_fds;   /* int, ours: what the host's disk is based on; NULL: no image */
     gint64 disk_bytes;  /* of that disk */
-    GArray *memory_fds; /* int, ours; NULL: the emulator's own memory */
+    GArray *memory_fds; /* int, ours; NULL: the emulator's own memory, and of a template:
+                         * part of the state */
     gboolean memory_readonly; /* what clones are made of may not be opened for writing */
     gboolean maps_readonly;   /* machine_maps_readonly(), known when it was frozen */
     AccelVerdict *accel;
@@ -34,7 +35,9 @@ struct BootRecipe {
 BootRecipe *boot_recipe_new(const BootOptions *options, GError **error);
 /* Memory for RECIPE's host, zeroes, in place of what it had. */
 gboolean boot_open_memory(BootRecipe *recipe, GError **error);
-/* The same with a copy of RECIPE's memory, as it is now. */
+/* The same as RECIPE, without memory and disk. */
+BootRecipe *boot_recipe_again(BootRecipe *recipe);
+/* And with a copy of RECIPE's memory, as it is now, and its disk. */
 BootRecipe *boot_recipe_copy(BootRecipe *recipe, GError **error);
 /* The same without memory, and with what the image's disk is itself, and nothing that was
  * written to it. */

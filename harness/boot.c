@@ -118,9 +118,8 @@ copy_memory(const GArray *from, const GArray *to, GError **error)
     return TRUE;
 }
 
-/* All of RECIPE but memory and disks, which stays that of whoever had it first. */
-static BootRecipe *
-share(BootRecipe *recipe)
+BootRecipe *
+boot_recipe_again(BootRecipe *recipe)
 {
     BootRecipe *copy = g_rc_box_new0(BootRecipe);
     *copy = *recipe;
@@ -134,7 +133,7 @@ share(BootRecipe *recipe)
 BootRecipe *
 boot_recipe_bare(BootRecipe *recipe, GError **error)
 {
-    g_autoptr(BootRecipe) bare = share(recipe);
+    g_autoptr(BootRecipe) bare = boot_recipe_again(recipe);
     if (recipe->disk_fds && !(bare->disk_fds = boot_copy_fds(recipe->disk_fds, error)))
         return NULL;
     if (bare->disk_fds)
@@ -145,7 +144,7 @@ boot_recipe_bare(BootRecipe *recipe, GError **error)
 BootRecipe *
 boot_recipe_copy(BootRecipe *recipe, GError **error)
 {
-    g_autoptr(BootRecipe) copy = share(recipe);
+    g_autoptr(BootRecipe) copy = boot_recipe_again(recipe);
     copy->memory_fds = make_memory(recipe, error);
     if (recipe->disk_fds && !(copy->disk_fds = boot_copy_fds(recipe->disk_fds, error)))
         return NULL;

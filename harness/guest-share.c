@@ -222,6 +222,12 @@ share_frame(Guest *guest, guint type, guint channel, const guint8 *payload, gsiz
     return TRUE;
 }
 
+gboolean
+guest_is_shared(const Guest *guest)
+{
+    return g_hash_table_size(guest->lanes) > 0;
+}
+
 void
 guest_share(Guest *guest, int fd)
 {

@@ -85,6 +85,9 @@ void guest_resize(Guest *guest, guint rows, guint columns);
  * while the agent has not said HELLO. */
 void guest_share(Guest *guest, int fd);
 
+/* Whether a request of theirs is under way. */
+gboolean guest_is_shared(const Guest *guest);
+
 /* END is called once, from the main loop, when the conversation has ended and nobody
  * called for it; it may not free the Guest. guest_ended() then says why. */
 typedef void (*GuestEnd)(gpointer user_data);

@@ -101,7 +101,7 @@ static void
 resume_all(const LabBoot *lab)
 {
     for (guint i = 0; i < lab->boots->len; i++)
-        machine_resume(((Boot *)lab->boots->pdata[i])->machine);
+        machine_resume(((Boot *)lab->boots->pdata[i])->machine, NULL);
     segments_release(lab->segments);
 }
 

@@ -173,6 +173,7 @@ live_host_drop(Host *host)
     g_hash_table_unref(host->out);
     g_hash_table_unref(host->unlinked);
     g_clear_pointer(&host->disk_fds, g_array_unref);
+    g_ptr_array_unref(host->saved);
     g_free(host->log_dir);
     g_free(host);
 }
@@ -303,9 +304,9 @@ join(Host *host, GError **error)
            lab_boot_join(host->boot, error);
 }
 
-/* Those that are up hear of those that come. One that stands still would not answer. */
-static gboolean
-let_in(const LiveServer *server, GError **error)
+/* One that stands still would not answer. */
+gboolean
+live_host_let_in(const LiveServer *server, GError **error)
 {
     g_autoptr(GPtrArray) boots = g_ptr_array_new();
     for (guint i = 0; i < server->hosts->len; i++) {
@@ -383,18 +384,24 @@ on_event(const char *event, JsonObject *data, gpointer user_data)
     live_power_event(user_data, event);
 }
 
+void
+live_host_came(Host *host)
+{
+    live_host_set(host->told, LIVE_UP, NULL);
+    host->told->pid = machine_pid(host->boot->machine);
+    g_clear_pointer(&host->disk_fds, g_array_unref); /* its boot has it now */
+    live_request_listen(host);
+    machine_set_listener(host->boot->machine, on_event, host);
+    guest_set_end(host->boot->guest, on_end, host);
+    g_message("%s: up", host->plan->host_id);
+    live_server_write(host->server);
+}
+
 static void
 are_up(LiveServer *server, const GPtrArray *hosts)
 {
-    for (guint i = 0; i < hosts->len; i++) {
-        Host *host = hosts->pdata[i];
-        live_host_set(host->told, LIVE_UP, NULL);
-        g_clear_pointer(&host->disk_fds, g_array_unref); /* its boot has it now */
-        live_request_listen(host);
-        machine_set_listener(host->boot->machine, on_event, host);
-        guest_set_end(host->boot->guest, on_end, host);
-        g_message("%s: up", host->plan->host_id);
-    }
+    for (guint i = 0; i < hosts->len; i++)
+        live_host_came(hosts->pdata[i]);
     live_server_write(server);
     if (!live_host_any_wanted(server))
         answer_all(server, NULL);
@@ -447,7 +454,7 @@ live_host_start_wanted(LiveServer *server)
                   live_warm_joined(server, hosts, &error) && do_all(hosts, begin, &error);
     live_server_write(server);
     ok = ok && do_all(hosts, meet, &error) && do_all(hosts, join, &error) &&
-         let_in(server, &error) && do_all(hosts, live_host_check, &error);
+         live_host_let_in(server, &error) && do_all(hosts, live_host_check, &error);
     server->starting = FALSE;
     g_source_remove(pulse);
     if (ok)

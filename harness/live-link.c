@@ -64,8 +64,8 @@ ask_host(Host *host, const PlanFunction *nic, gboolean up)
  * ------------------------------------------------------------------------------------------
  */
 
-static gboolean
-set_link(Host *host, const char *id, gboolean up, GError **error)
+gboolean
+live_link_set(Host *host, const char *id, gboolean up, GError **error)
 {
     JsonObject *arguments = json_object_new();
     json_object_set_string_member(arguments, "name", id);
@@ -171,7 +171,7 @@ live_link(Host *host, JsonObject *request, GError **error)
                    ? describe(host, nic)
                    : NULL;
     const gboolean was_up = !g_hash_table_contains(host->unlinked, nic->id);
-    if (!set_link(host, nic->id, up, error))
+    if (!live_link_set(host, nic->id, up, error))
         return NULL;
     const Notice notice = ask_host(host, nic, up);
     JsonObject *answer = describe(host, nic);

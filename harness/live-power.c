@@ -28,7 +28,7 @@ answer_new(gboolean already)
 static void
 set_state(Host *host, LiveHostState from, LiveHostState to)
 {
-    if (host->told->state != from)
+    if (host->told->state != from || host->standing)
         return;
     live_host_set(host->told, to, NULL);
     live_server_write(host->server);

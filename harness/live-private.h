@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What live-serve.c (the lab), live-host.c, live-emulator.c, live-check.c, live-change.c,
- * live-link.c, live-power.c, live-warm.c and live-modules.c (its hosts), live-client.c
- * (who is connected), live-request.c and live-work.c (what they ask for) share.
+ * live-link.c, live-power.c, live-save.c, live-warm.c and live-modules.c (its hosts),
+ * live-client.c (who is connected), live-request.c and live-work.c (what they ask for)
+ * share.
  */
 #pragma once
 
 #include "boot.h"
 #include "live-dir.h"
 #include "live-serve.h"
+#include "template.h"
 #include "uplink.h"
 
 typedef struct LiveServer LiveServer;
+typedef struct LiveSaved LiveSaved; /* live-save.c */
 
 /* A host of the lab that was asked for, now or before. */
 typedef struct {
@@ -24,12 +27,14 @@ typedef struct {
     GHashTable *leaving; /* those that the host was asked to give back */
     GHashTable *out;     /* those that were taken out */
     GHashTable *unlinked; /* set of char *: ids of NICs whose link is down */
+    GPtrArray *saved;     /* LiveSaved */
     GArray *disk_fds;     /* of the last start, whose power was cut; or NULL */
     LiveHost *told;       /* in the lab's state */
     Boot *boot;           /* NULL: it does not run */
     guint starts;
     char *log_dir;
     gboolean wanted;   /* to be started */
+    gboolean standing; /* for us: it is saved or restored, and who asks for it waits */
     gboolean is_clone; /* of a template: it has said hello, and has its addresses */
 } Host;
 
@@ -91,6 +96,10 @@ void live_host_step(const char *what, gpointer host);
 /* EVENT ("warning", "difference") for the log, and for those who wait for hosts. */
 void live_host_warn(Host *host, const char *event, const char *text);
 
+/* The host, whose boot is new, is up: its state, and who listens. */
+void live_host_came(Host *host);
+/* Those that are up hear of those that come. */
+gboolean live_host_let_in(const LiveServer *server, GError **error);
 /* Whether networks join it with others, or lead out. */
 gboolean live_host_is_joined(const Host *host);
 /* A new folder for the logs of its next start; and what that takes. */
@@ -146,6 +155,16 @@ void live_change_event(Host *host, const char *event, JsonObject *data);
 /* ---- live-link.c: as in live-work.c */
 
 JsonObject *live_link(Host *host, JsonObject *request, GError **error);
+/* The link of the NIC ID goes up or down. */
+gboolean live_link_set(Host *host, const char *id, gboolean up, GError **error);
+
+/* ---- live-save.c: as in live-work.c */
+
+JsonObject *live_save(Host *host, JsonObject *request, GError **error);
+JsonObject *live_restore(Host *host, JsonObject *request, GError **error);
+JsonObject *live_saved_list(Host *host, JsonObject *request, GError **error);
+JsonObject *live_saved_remove(Host *host, JsonObject *request, GError **error);
+void live_saved_free(LiveSaved *saved);
 
 /* ---- live-power.c: as in live-work.c */
 

@@ -197,6 +197,10 @@ static const struct {
     {"nmi", NULL, live_work_add},
     {"link", NULL, live_work_add},
     {"power", NULL, live_work_add},
+    {"save", NULL, live_work_add},
+    {"saved", NULL, live_work_add},
+    {"forget", NULL, live_work_add},
+    {"restore", NULL, live_work_add},
 };
 
 GError *
@@ -204,8 +208,9 @@ live_request_obstacle(const char *name, const Host *host, const char *request)
 {
     /* What the emulator does, whatever the guest does. */
     static const char *const still[] = {"console", "qmp", "pause", "resume", NULL};
-    const gboolean asks_power = g_strcmp0(request, "power") == 0;
-    if (host && host->told && asks_power)
+    /* What is done without the guest, or to one that is off, too. */
+    static const char *const always[] = {"power", "saved", "forget", "restore", NULL};
+    if (host && host->told && request && g_strv_contains(always, request))
         return NULL;
     const gboolean paused = host && host->boot && host->told->state == LIVE_PAUSED;
     if (host && host->boot && host->told->state == LIVE_UP)
@@ -242,7 +247,7 @@ live_request(Client *client)
             live_request_obstacle(host_name ? host_name : "", host, name);
         if (requests[i].on_lab)
             requests[i].on_lab(client);
-        else if (host && host->boot && live_host_has_ended(host))
+        else if (host && (host->standing || (host->boot && live_host_has_ended(host))))
             g_queue_push_tail(&server->deferred, client);
         else if (obstacle)
             live_client_fail(client, obstacle);

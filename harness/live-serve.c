@@ -59,6 +59,7 @@ add_hosts(LiveServer *server)
         host->leaving = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->unlinked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->out = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->saved = g_ptr_array_new_with_free_func((GDestroyNotify)live_saved_free);
         g_ptr_array_add(server->hosts, host);
     }
 }

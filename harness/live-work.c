@@ -47,6 +47,10 @@ static const struct {
     {"nmi", live_power_nmi, "sending the interrupt"},
     {"link", live_link, "looking whether the host notices"},
     {"power", live_power, "waiting for the host"},
+    {"save", live_save, "writing its state"},
+    {"saved", live_saved_list, "looking what is saved"},
+    {"forget", live_saved_remove, "removing it"},
+    {"restore", live_restore, "reading its state"},
 };
 
 gboolean

@@ -15,6 +15,10 @@ struct Template {
     char *nonce; /* of the host: who has it was not booted again */
 };
 
+/* Which raw argument of PLAN's lab makes what a clone cannot have, one sentence; or NULL.
+ * Owned by the caller. */
+char *template_argument_obstacle(const Plan *plan);
+
 /* All of TEMPLATE goes into the entry that WRITER makes, as that of HOST: 0 is the one
  * that is meant, then its peers. */
 gboolean template_write(const Template *template, TemplateWriter *writer, guint host,

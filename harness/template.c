@@ -65,8 +65,8 @@ unshared_argument(const Plan *plan)
     return NULL;
 }
 
-static char *
-obstacle_in_arguments(const Plan *plan)
+char *
+template_argument_obstacle(const Plan *plan)
 {
     const char *argument = unshared_argument(plan);
     return argument
@@ -80,7 +80,7 @@ obstacle_in_arguments(const Plan *plan)
 char *
 template_obstacle(Boot *boot)
 {
-    char *obstacle = obstacle_in_arguments(boot->recipe->plan);
+    char *obstacle = template_argument_obstacle(boot->recipe->plan);
     if (!obstacle && !boot->recipe->memory_fds)
         obstacle = g_strdup("its memory is the emulator's own");
     return obstacle ? obstacle : machine_freeze_obstacle(boot->machine);
@@ -172,7 +172,7 @@ template_finish(Template *template, Boot **boot, GError **error)
 {
     g_autoptr(GError) reason = NULL;
     if (!machine_freeze((*boot)->machine, template->state_fd, &reason)) {
-        machine_resume((*boot)->machine);
+        machine_resume((*boot)->machine, NULL);
         boot_explain(*boot, &reason);
         g_propagate_error(error, g_steal_pointer(&reason));
         return FALSE;
@@ -280,8 +280,8 @@ template_start(const Template *template, const TemplateStart *start, GError **er
     return recipe ? start_clone(template, recipe, start, error) : NULL;
 }
 
-static Boot *
-start_one(const Template *template, const TemplateStart *start, GError **error)
+Boot *
+template_restore(const Template *template, const TemplateStart *start, GError **error)
 {
     g_autoptr(Boot) clone = template_start(template, start, error);
     g_autoptr(GError) reason = NULL;
@@ -300,7 +300,7 @@ template_clone(const Template *template, const char *log_dir, GCancellable *inte
                GError **error)
 {
     const TemplateStart start = {.log_dir = log_dir, .interrupt = interrupt};
-    return start_one(template, &start, error);
+    return template_restore(template, &start, error);
 }
 
 Boot *
@@ -309,5 +309,5 @@ template_branch(const Template *template, const char *log_dir, GCancellable *int
 {
     const TemplateStart start = {
         .log_dir = log_dir, .interrupt = interrupt, .branch = TRUE};
-    return start_one(template, &start, error);
+    return template_restore(template, &start, error);
 }

@@ -51,3 +51,15 @@ typedef struct {
 Boot *
 template_start(const Template *template, const TemplateStart *start, GError **error);
 gboolean template_wake(const Template *template, Boot *clone, GError **error);
+/* All three of them: a clone that answers. */
+Boot *
+template_restore(const Template *template, const TemplateStart *start, GError **error);
+
+/* ---- of a host that goes on (template-save.c) */
+
+/* What the host of BOOT is at this moment, whatever it was started for; it stands still
+ * meanwhile. One clone of that may live at a time. HB_FAIL: somebody's command is under
+ * way in it. */
+Template *template_save(Boot *boot, GError **error);
+/* Bytes of disk that what was saved takes. */
+gint64 template_saved_bytes(const Template *template);

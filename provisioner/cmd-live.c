@@ -122,3 +122,44 @@ cmd_live_answer(const char *host, JsonObject *request, JsonObject **answer, int 
         close(fd);
     return fd >= 0;
 }
+
+/* What differs is told; returns the exit status. */
+static int
+finish(const LiveName *name, JsonObject *answer)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(Report) report = cmd_live_report(name, answer, &error);
+    if (!report)
+        return cli_fail(error);
+    cmd_live_print_differences(report);
+    ReportCount count = report_count(report);
+    if (count.failed == 0)
+        return (int)report_status(report);
+    return cli_fail_with((HbStatus)report_status(report),
+                         "%s is not the host that it is to be: it differs in %u thing%s; "
+                         "'hostbed verify %s' tells all",
+                         name->host->name, count.failed, count.failed == 1 ? "" : "s",
+                         name->host->name);
+}
+
+int
+cmd_live_change(const char *host, JsonObject *request,
+                void (*print)(const LiveName *name, JsonObject *answer))
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) labs = NULL;
+    g_autoptr(JsonObject) answer = NULL;
+    LiveName name;
+    signal(SIGPIPE, SIG_IGN);
+    if (!cmd_live_find(host, &labs, &name, &error)) {
+        json_object_unref(request);
+        return cli_fail(error);
+    }
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    int fd = cmd_live_ask(&name, request, &answer, &error);
+    if (fd < 0)
+        return cli_fail(error);
+    close(fd);
+    print(&name, answer);
+    return finish(&name, answer);
+}

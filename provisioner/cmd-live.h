@@ -2,7 +2,7 @@
  *
  * What the commands for labs that are up share (cmd-up.c, cmd-down.c, cmd-list.c,
  * cmd-exec.c, cmd-ssh.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c,
- * cmd-plug.c, cmd-link.c, cmd-power.c).
+ * cmd-plug.c, cmd-link.c, cmd-power.c, cmd-save.c).
  */
 #pragma once
 
@@ -39,6 +39,11 @@ cmd_live_answer(const char *host, JsonObject *request, JsonObject **answer, int 
 Report *cmd_live_report(const LiveName *name, JsonObject *answer, GError **error);
 /* What differs, on standard error. */
 void cmd_live_print_differences(const Report *report);
+
+/* Asks for REQUEST (taken), which changes the host called HOST, has PRINT say what was
+ * done, and tells what differs from its manifest; the status to exit with. */
+int cmd_live_change(const char *host, JsonObject *request,
+                    void (*print)(const LiveName *name, JsonObject *answer));
 
 /* ---- cmd-exec.c */
 

@@ -3,55 +3,11 @@
  * hostbed plug, hostbed unplug: a device comes into a host that is up, or leaves it; and
  * the host is compared with what it is to be then.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd-live.h"
 #include "json-line.h"
-
-/* What differs is told; returns the exit status. */
-static int
-finish(const LiveName *name, JsonObject *answer)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(Report) report = cmd_live_report(name, answer, &error);
-    if (!report)
-        return cli_fail(error);
-    cmd_live_print_differences(report);
-    ReportCount count = report_count(report);
-    if (count.failed == 0)
-        return (int)report_status(report);
-    return cli_fail_with((HbStatus)report_status(report),
-                         "%s is not the host that it is to be: it differs in %u thing%s; "
-                         "'hostbed verify %s' tells all",
-                         name->host->name, count.failed, count.failed == 1 ? "" : "s",
-                         name->host->name);
-}
-
-/* Asks for REQUEST (taken) of the host called HOST, and has PRINT say what was done. */
-static int
-change(const char *host, JsonObject *request,
-       void (*print)(const LiveName *name, JsonObject *answer))
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) labs = NULL;
-    g_autoptr(JsonObject) answer = NULL;
-    LiveName name;
-    signal(SIGPIPE, SIG_IGN);
-    if (!cmd_live_find(host, &labs, &name, &error)) {
-        json_object_unref(request);
-        return cli_fail(error);
-    }
-    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
-    int fd = cmd_live_ask(&name, request, &answer, &error);
-    if (fd < 0)
-        return cli_fail(error);
-    close(fd);
-    print(&name, answer);
-    return finish(&name, answer);
-}
 
 static gboolean
 was_already(JsonObject *answer)
@@ -118,7 +74,7 @@ cmd_plug(int argc, char **argv)
                              "name a host that is up, and what comes into it: hostbed "
                              "plug HOST nic [model=MODEL] [mac=MAC] [network=NAME] "
                              "[id=NAME]");
-    return change(argv[1], json_object_ref(request), print_plugged);
+    return cmd_live_change(argv[1], json_object_ref(request), print_plugged);
 }
 
 /* ---- unplug
@@ -153,5 +109,5 @@ cmd_unplug(int argc, char **argv)
                              "port without asking the guest; leave --surprise out");
     JsonObject *request = live_call_request("unplug", NULL);
     json_object_set_string_member(request, "device", argv[2]);
-    return change(argv[1], request, print_unplugged);
+    return cmd_live_change(argv[1], request, print_unplugged);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A host frozen, and a clone brought to life: the emulator's migration to and from a
- * file, without memory, which stays in the descriptors that it was given (capability
- * x-ignore-shared). Both ends are inherited descriptors, since a sandboxed emulator may
- * run no program and open no file (QEMU docs/devel/migration).
+ * file, without memory where that stays in descriptors that it was given to share
+ * (capability x-ignore-shared). Both ends are inherited descriptors, since a sandboxed
+ * emulator may run no program and open no file (QEMU docs/devel/migration).
  */
 #include "launch-private.h"
 
@@ -16,9 +16,13 @@
 #include "json-line.h"
 
 #define STATE_NAME "hostbed-state"
-/* State is a few MiB; what takes so long is not moving. */
 #define CALL_MS 60000
+#define RESUME_MS 10000
+#define TURN_MS 5
+/* A state of which nothing is written or read for so long is not moving. */
 #define STATE_MS 120000
+/* QEMU holds back at 128 MiB/s what it takes for a network. */
+#define BYTES_PER_SECOND ((gint64)1 << 40)
 
 void
 machine_migration_came(Machine *machine, const char *status)
@@ -51,6 +55,14 @@ capabilities(void)
     }
     JsonObject *arguments = json_object_new();
     json_object_set_array_member(arguments, "capabilities", list);
+    return arguments;
+}
+
+static JsonObject *
+number(const char *name, gint64 value)
+{
+    JsonObject *arguments = json_object_new();
+    json_object_set_int_member(arguments, name, value);
     return arguments;
 }
 
@@ -98,17 +110,20 @@ machine_freeze_obstacle(Machine *machine)
     return text->len > 0 ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
 }
 
-void
-machine_resume(Machine *machine)
-{
-    call(machine, "cont", NULL, -1, NULL);
-}
+/* The emulator's descriptor of the state's file is ours, and so is its place in it. */
+typedef struct {
+    int fd;
+    off_t at;
+    gboolean late;
+} Watch;
 
 static gboolean
-on_late(gpointer user_data)
+on_time(gpointer user_data)
 {
-    gboolean *late = user_data;
-    *late = TRUE;
+    Watch *watch = user_data;
+    off_t at = lseek(watch->fd, 0, SEEK_CUR);
+    watch->late = at == watch->at;
+    watch->at = at;
     return G_SOURCE_CONTINUE;
 }
 
@@ -125,18 +140,18 @@ state_error(Machine *machine, const char *what)
 }
 
 static gboolean
-wait_for_state(Machine *machine, const char *what, GError **error)
+wait_for_state(Machine *machine, int fd, const char *what, GError **error)
 {
-    gboolean late = FALSE;
-    guint timer = g_timeout_add(STATE_MS, on_late, &late);
-    while (!machine->migration_ended && !machine->failure && !late)
+    Watch watch = {fd, -1, FALSE};
+    guint timer = g_timeout_add(STATE_MS, on_time, &watch);
+    while (!machine->migration_ended && !machine->failure && !watch.late)
         g_main_context_iteration(NULL, TRUE);
     g_source_remove(timer);
     if (machine->migration_ended && !machine->migration_failed)
         return TRUE;
-    if (late)
+    if (watch.late)
         g_set_error(error, HB_ERROR, HB_EMULATOR_DIED,
-                    "the emulator did not %s within %d s; logs: %s", what,
+                    "the emulator did not %s: nothing moved for %d s; logs: %s", what,
                     STATE_MS / 1000, machine->log_dir);
     else
         g_propagate_error(error, state_error(machine, what));
@@ -152,7 +167,7 @@ move_state(Machine *machine, int fd, const char *command, const char *what,
     return call(machine, "migrate-set-capabilities", capabilities(), -1, error) &&
            call(machine, "getfd", one_argument("fdname", STATE_NAME), fd, error) &&
            call(machine, command, one_argument("uri", "fd:" STATE_NAME), -1, error) &&
-           wait_for_state(machine, what, error);
+           wait_for_state(machine, fd, what, error);
 }
 
 gboolean
@@ -165,7 +180,34 @@ gboolean
 machine_freeze(Machine *machine, int state_fd, GError **error)
 {
     return machine_pause(machine, error) &&
+           call(machine, "migrate-set-parameters",
+                number("max-bandwidth", BYTES_PER_SECOND), -1, error) &&
            move_state(machine, state_fd, "migrate", "write the host's state", error);
+}
+
+static gboolean
+on_turn(gpointer user_data)
+{
+    return G_SOURCE_CONTINUE;
+}
+
+/* Between the event that tells the end of a migration and the moment from which the
+ * machine may go on no other comes: "Migration is not finalized yet". */
+gboolean
+machine_resume(Machine *machine, GError **error)
+{
+    GError *reason = NULL;
+    const gint64 end_us = g_get_monotonic_time() + RESUME_MS * 1000LL;
+    guint timer = g_timeout_add(TURN_MS, on_turn, NULL);
+    while (!call(machine, "cont", NULL, -1, &reason) && !machine->failure &&
+           g_get_monotonic_time() < end_us) {
+        g_clear_error(&reason);
+        g_main_context_iteration(NULL, TRUE);
+    }
+    g_source_remove(timer);
+    if (reason)
+        g_propagate_error(error, reason);
+    return reason == NULL;
 }
 
 /* QEMU before 8.2 opens the file for writing, whatever it makes of it. */
@@ -192,16 +234,6 @@ open_again(int fd)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* An emulator that takes a guest over tells the switches where its NICs are, by frames
- * that no guest sent. */
-static JsonObject *
-no_announcements(void)
-{
-    JsonObject *arguments = json_object_new();
-    json_object_set_int_member(arguments, "announce-rounds", 0);
-    return arguments;
-}
-
 gboolean
 machine_take_state(Machine *machine, int state_fd, GError **error)
 {
@@ -211,8 +243,11 @@ machine_take_state(Machine *machine, int state_fd, GError **error)
                     "the state of the template cannot be opened: %s", g_strerror(errno));
         return FALSE;
     }
+    /* An emulator that takes a guest over tells the switches where its NICs are, by
+     * frames that no guest sent. */
     gboolean moved =
-        call(machine, "migrate-set-parameters", no_announcements(), -1, error) &&
+        call(machine, "migrate-set-parameters", number("announce-rounds", 0), -1,
+             error) &&
         move_state(machine, fd, "migrate-incoming", "read the host's state", error);
     close(fd);
     return moved;

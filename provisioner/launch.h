@@ -51,9 +51,9 @@ Machine *machine_start(const MachineOptions *options, GError **error);
 void machine_free(Machine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
 
-/* Stops the guest and writes all of its state that is not memory to STATE_FD; then the
- * machine is of no more use. HB_UNSUPPORTED: it cannot be written, with the emulator's
- * words. */
+/* Stops the guest and writes all of its state to STATE_FD, but for memory in descriptors
+ * that it shares; then the machine is of no more use, unless its memory is its own
+ * (machine_resume()). HB_UNSUPPORTED: it cannot be written, with the emulator's words. */
 gboolean machine_freeze(Machine *machine, int state_fd, GError **error);
 /* What keeps the machine from being frozen, in the emulator's words, as far as it is
  * known beforehand (query-migrate's blocked-reasons); NULL: nothing. Owned by the caller.
@@ -61,8 +61,8 @@ gboolean machine_freeze(Machine *machine, int state_fd, GError **error);
 char *machine_freeze_obstacle(Machine *machine);
 /* The first part of that, for several machines at one instant: the guest stands still. */
 gboolean machine_pause(Machine *machine, GError **error);
-/* Lets a machine go on that could not be frozen. */
-void machine_resume(Machine *machine);
+/* Lets a machine go on that could not be frozen, or need not have been. */
+gboolean machine_resume(Machine *machine, GError **error);
 /* Whether clones can share memory that the emulator may not open for writing. */
 gboolean machine_maps_readonly(Machine *machine);
 /* Gives a clone the state that was frozen, read from the beginning of STATE_FD, and lets

@@ -35,6 +35,16 @@ if command -v ssh scp >/dev/null; then
     has "which is said" "$out" 'Permission denied'
     hostbed exec l1 -- sh -c 'pgrep -fc "sshd.*[ ]-i "' >"$out" 2>"$err"
     is "no server is left when nobody is logged in" "$(cat "$out")" 0
+    # What is saved of a host has its disk in it.
+    hostbed save l1 before >"$out" 2>"$err"
+    is "it is saved" "$?" 0
+    hostbed exec l1 -- sh -c 'rm /root/there; sync; echo gone >/root/gone; sync'
+    hostbed restore l1 before >"$out" 2>"$err"
+    is "and is what it was" "$? $(cat "$out" "$err")" "0 l1 is what it was when it was saved as before"
+    has "with what was on its disk" <(hostbed exec l1 -- sh -c 'echo 3 >/proc/sys/vm/drop_caches; sha256sum /root/there; ls /root/gone') \
+        "^$(sha256sum <"$tap_dir/random" | cut -d" " -f1)"
+    ssh -F "$tap_dir/config" l1 true >"$out" 2>&1
+    is "and ssh logs in" $? 0
     # A disk outlives its host's power.
     hostbed power l1 button >"$out" 2>"$err"
     is "it heeds its power button" "$? $(cat "$out")" "0 l1 has switched itself off"

@@ -201,7 +201,7 @@ refusals_leave_it_whole(void **state)
         start(world, refusals[i].scene);
         assert_false(machine_freeze(world->machine, world->state_fd, &error));
         assert_says(error, HB_UNSUPPORTED, refusals[i].word);
-        machine_resume(world->machine);
+        machine_resume(world->machine, NULL);
         assert_null(machine_failure(world->machine));
     }
 }
