@@ -441,11 +441,9 @@ seed_random(Agent *agent, const char *text)
         text += text[1] ? 2 : 1;
     }
     pool.entropy_count = pool.buf_size * 8;
-    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-    if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+    if (ioctl(agent->random_fd, RNDADDENTROPY, &pool) < 0 ||
+        ioctl(agent->random_fd, RNDRESEEDCRNG) < 0)
         agent_log(agent, 3, "cannot seed the random numbers: %s", strerror(errno));
-    if (fd >= 0)
-        close(fd);
 }
 
 void

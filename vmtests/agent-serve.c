@@ -125,21 +125,35 @@ add_word(char *payload, size_t length, const char *key, const char *value,
     return length + value_length + 1;
 }
 
+/* What stays as it is, and is open. */
+static void
+learn(Agent *agent)
+{
+    if (*agent->cmdline)
+        return;
+    agent->cmdline[read_text("/proc/cmdline", agent->cmdline, sizeof agent->cmdline)] =
+        '\0';
+    if (agent->has_host)
+        agent->random_fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+}
+
 static void
 say_hello(Agent *agent)
 {
-    char payload[16 * 1024],
-        text[4096]; /* the kernel's own limit for its command line is 2048 */
+    char payload[16 * 1024], text[32];
     struct utsname name = {0};
+    struct timespec up = {0};
+    learn(agent);
     uname(&name);
+    clock_gettime(CLOCK_BOOTTIME, &up);
     wire_put_u32((uint8_t *)payload, HB_WIRE_VERSION);
     size_t length = 4;
     length = add_word(payload, length, "kernel", name.release, strlen(name.release));
     length = add_word(payload, length, "nonce", agent->nonce, strlen(agent->nonce));
-    read_text("/proc/cmdline", text, sizeof text);
-    length = add_word(payload, length, "cmdline", text, strcspn(text, "\n"));
-    read_text("/proc/uptime", text, sizeof text);
-    length = add_word(payload, length, "uptime", text, strcspn(text, " \n"));
+    length = add_word(payload, length, "cmdline", agent->cmdline, strlen(agent->cmdline));
+    size_t digits =
+        (size_t)sprintf(text, "%lld.%02ld", (long long)up.tv_sec, up.tv_nsec / 10000000);
+    length = add_word(payload, length, "uptime", text, digits);
     memcpy(payload + length, agent->trouble, agent->trouble_length);
     length += agent->trouble_length;
     wire_send(&agent->wire, HB_FRAME_HELLO, 0, payload, length);

@@ -135,6 +135,10 @@ struct Agent {
     char nonce[33];
     char trouble[2048]; /* strings "trouble=…", each with its NUL */
     size_t trouble_length;
+    /* What a clone's HELLO needs is at hand when the host is frozen, since each new piece
+     * of the kernel that it would run costs the clone its translation. */
+    char cmdline[4096]; /* the kernel's own limit is 2048; "": not asked yet */
+    int random_fd;      /* the random numbers' device; -1: cannot be opened */
 };
 
 /* ---- agent.c
