@@ -147,6 +147,27 @@ a_use_is_no_change(void **state)
     assert_string_equal(first, second);
 }
 
+/* Images, downloads and templates have another mark. */
+static void
+a_change_of_rights_of_what_is_marked_is_none(void **state)
+{
+    g_autofree char *path = write_as_before(*state, "marked", "text");
+    const struct timespec times[2] = {{.tv_sec = OLD}, {.tv_sec = cache_mark(4)}};
+    assert_int_not_equal(cache_mark(4), 4);
+    struct stat before, after;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(futimens(fd, times), 0);
+    assert_int_equal(fstat(fd, &before), 0);
+    do {
+        assert_int_equal(fchmod(fd, 0400), 0);
+        assert_int_equal(fstat(fd, &after), 0);
+    } while (memcmp(&before.st_ctim, &after.st_ctim, sizeof before.st_ctim) == 0);
+    close(fd);
+    g_autofree char *first = digest_identity(&before);
+    g_autofree char *second = digest_identity(&after);
+    assert_string_equal(first, second);
+}
+
 int
 main(void)
 {
@@ -156,6 +177,7 @@ main(void)
         cmocka_unit_test(what_cannot_be_read_is_told),
         cmocka_unit_test(what_goes_into_an_image_is_seen_too),
         cmocka_unit_test(a_use_is_no_change),
+        cmocka_unit_test(a_change_of_rights_of_what_is_marked_is_none),
     };
     return cmocka_run_group_tests_name("digest", tests, fake_root_setup,
                                        fake_root_teardown);
