@@ -275,6 +275,7 @@ an_image_has_all_a_host_needs(void **state)
     make_world(&world, *state);
     ImageOptions options = options_in(&world);
     options.suites_dir = world.suites;
+    options.folder = "/srv/work";
     g_autofree char *path = NULL;
     g_autoptr(GBytes) cpio = built(&options, &path);
     check_member(cpio, "etc/hostbed/modules",
@@ -285,10 +286,20 @@ an_image_has_all_a_host_needs(void **state)
     check_member(cpio, "usr/bin/sh", "120777 0:0 0 busybox");
     check_member(cpio, "var/run", "120777 0:0 0 ../run");
     check_member(cpio, "var/tmp", "41777 0:0 0 ");
+    check_member(cpio, "tmp", "41777 0:0 0 ");
+    check_member(cpio, "root", "40700 0:0 0 ");
+    check_member(cpio, "srv/work", "40777 0:0 0 ");
     static const char *const there[] = {"init",
                                         "usr/bin/busybox",
                                         "dev/console",
+                                        "dev/null",
+                                        "etc/passwd",
+                                        "etc/group",
+                                        "etc/hosts",
+                                        "mnt",
                                         "proc",
+                                        "run",
+                                        "sys",
                                         "usr/lib/modules/6.1.0-world/modules.dep.bin",
                                         "usr/lib/hostbed/vmtests/numa"};
     for (guint i = 0; i < G_N_ELEMENTS(there); i++)
