@@ -88,7 +88,15 @@ cmd_link(int argc, char **argv)
         return status;
     const gboolean down = argc == 4 && g_str_equal(argv[3], "down");
     const int loss = argc == 4 ? parse_loss(argv[3]) : -1;
-    if (argc != 2 && !down && loss < 0 && !(argc == 4 && g_str_equal(argv[3], "up")))
+    const gboolean is_known =
+        down || loss >= 0 || argc != 4 || g_str_equal(argv[3], "up");
+    if (!is_known)
+        return cli_fail_with(
+            HB_USAGE,
+            "'%s' is nothing that a link does; write up, down, or "
+            "loss=PERCENT with a percentage up to 100, such as loss=2.5%%",
+            argv[3]);
+    if (argc != 2 && argc != 4)
         return cli_fail_with(
             HB_USAGE, "name a host that is up, and a NIC of it: hostbed link HOST "
                       "NIC up|down|loss=PERCENT; hostbed link HOST tells its NICs");

@@ -81,6 +81,11 @@ cmd_power(int argc, char **argv)
     for (guint i = 0; argc == 3 && i < G_N_ELEMENTS(actions); i++)
         if (g_str_equal(argv[2], actions[i].action))
             return act(argv[1], i);
+    if (argc == 3)
+        return cli_fail_with(HB_USAGE,
+                             "'%s' is nothing that can be done to a host's power; write "
+                             "on, off, button or reset",
+                             argv[2]);
     return cli_fail_with(HB_USAGE, "name a host of a lab that is up, and what to do: "
                                    "hostbed power HOST on|off|button|reset");
 }
