@@ -47,7 +47,10 @@ explain(const LiveName *name, GError **error)
     int fd = cmd_live_ask(name, live_call_request("agent", NULL), NULL, &reason);
     if (fd >= 0) {
         close(fd);
-        return;
+        if ((*error)->code != HB_EMULATOR_DIED)
+            return;
+        reason = g_error_new(HB_ERROR, HB_EMULATOR_DIED,
+                             "the host was reset or restored while the command ran");
     }
     g_clear_error(error);
     *error = g_steal_pointer(&reason);

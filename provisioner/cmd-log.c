@@ -13,6 +13,7 @@
 #include "cmd-live.h"
 #include "host-log.h"
 #include "json-line.h"
+#include "live-dir.h"
 #include "printable.h"
 #include "qmp-trace.h"
 
@@ -25,6 +26,7 @@ typedef struct {
 typedef struct {
     const LogOptions *options;
     char *dir, *host; /* the host's name with its lab's */
+    char *lab_dir;    /* where the state of its lab is; NULL: it is not up */
     HostLog *files;
     GPid emulator; /* 0: not known */
     int day;       /* which the last line was of */
@@ -126,44 +128,92 @@ read_and_print(Log *log, gboolean all)
 
 typedef struct {
     Log *log;
+    int fd;      /* of inotify(7) */
+    int of_logs; /* its watches: of the folder of logs, */
+    int of_lab;  /* and of the lab's, whose state says where the logs are; -1: none */
     gboolean ended;
 } Follow;
+
+static gboolean
+watch_logs(Follow *follow)
+{
+    follow->of_logs =
+        inotify_add_watch(follow->fd, follow->log->dir,
+                          IN_MODIFY | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF);
+    return follow->of_logs >= 0;
+}
+
+/* The host was started anew: its logs are in DIR from now on. */
+static void
+turn_to(Follow *follow, const char *dir)
+{
+    Log *log = follow->log;
+    read_and_print(log, TRUE);
+    inotify_rm_watch(follow->fd, follow->of_logs);
+    host_log_free(log->files);
+    g_free(log->dir);
+    log->dir = g_strdup(dir);
+    log->files = host_log_new(dir);
+    follow->ended = !watch_logs(follow);
+}
+
+/* What has become of the host: its lab is gone, or it has other logs. */
+static void
+look_again(Follow *follow)
+{
+    LiveName found;
+    g_autoptr(GPtrArray) labs = live_lab_read_all(NULL);
+    if (!labs || !live_name_host(labs, follow->log->host, &found, NULL))
+        follow->ended = TRUE;
+    else if (found.host->logs && !g_str_equal(found.host->logs, follow->log->dir) &&
+             host_log_is_one(found.host->logs))
+        turn_to(follow, found.host->logs);
+}
 
 static gboolean
 on_change(int fd, GIOCondition condition, gpointer user_data)
 {
     Follow *follow = user_data;
+    gboolean lab_changed = FALSE;
+    const guint32 goes = IN_DELETE_SELF | IN_MOVE_SELF;
     char events[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
     ssize_t n = read(fd, events, sizeof events);
     for (ssize_t at = 0; at < n;) {
         const struct inotify_event *event =
             (const struct inotify_event *)(const void *)(events + at);
-        follow->ended |= (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
+        lab_changed |= event->wd == follow->of_lab;
+        follow->ended |= event->wd == follow->of_logs && (event->mask & goes);
         at += (ssize_t)(sizeof *event + event->len);
     }
+    if (lab_changed && !follow->ended)
+        look_again(follow);
     read_and_print(follow->log, FALSE);
     return G_SOURCE_CONTINUE;
 }
 
-/* Until the folder goes, which it does with the lab, or somebody ends us. */
+/* Until the lab goes, or the folder of which nothing else is known, or somebody ends us.
+ */
 static int
 follow(Log *log)
 {
-    Follow state = {.log = log};
-    int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (fd < 0 ||
-        inotify_add_watch(fd, log->dir,
-                          IN_MODIFY | IN_CREATE | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
+    Follow state = {.log = log, .fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+    if (state.fd < 0 || !watch_logs(&state))
         return cli_fail_with(HB_INFRASTRUCTURE, "cannot follow %s: %s", log->dir,
                              g_strerror(errno));
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
-    guint source = g_unix_fd_add(fd, G_IO_IN, on_change, &state);
+    state.of_lab = log->lab_dir
+                       ? inotify_add_watch(state.fd, log->lab_dir,
+                                           IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF)
+                       : -1;
+    guint source = g_unix_fd_add(state.fd, G_IO_IN, on_change, &state);
+    if (log->lab_dir)
+        look_again(&state);
     read_and_print(log, FALSE);
     while (!state.ended && !ferror(stdout) &&
            !g_cancellable_is_cancelled(g_cancellable_get_current()))
         g_main_context_iteration(NULL, TRUE);
     g_source_remove(source);
-    close(fd);
+    close(state.fd);
     return HB_OK;
 }
 
@@ -193,6 +243,8 @@ find(Log *log, const char *name, int *status)
     }
     log->dir = g_strdup(found.host->logs);
     log->host = g_strdup_printf("%s/%s", found.lab->name, found.host->name);
+    g_autofree char *labs_dir = live_dir(FALSE, NULL);
+    log->lab_dir = labs_dir ? g_build_filename(labs_dir, found.lab->name, NULL) : NULL;
     return TRUE;
 }
 
@@ -225,6 +277,7 @@ cmd_log(int argc, char **argv)
         read_and_print(&log, TRUE);
     host_log_free(log.files);
     g_free(log.dir);
+    g_free(log.lab_dir);
     g_free(log.host);
     return status;
 }
