@@ -22,6 +22,16 @@ waits_for_up(const LiveServer *server)
     return FALSE;
 }
 
+/* There is more than a start: hosts run, or did. */
+static gboolean
+has_more(const LiveServer *server)
+{
+    for (guint i = 0; i < server->hosts->len; i++)
+        if (((Host *)server->hosts->pdata[i])->was_up)
+            return TRUE;
+    return FALSE;
+}
+
 /* A start for which nobody waits any more ends, unless hosts run already. */
 static void
 leave(Client *client)
@@ -32,10 +42,7 @@ leave(Client *client)
     g_queue_remove(&server->deferred, client);
     live_work_forget(client);
     live_client_free(client);
-    gboolean runs = FALSE;
-    for (guint i = 0; i < server->lab->hosts->len; i++)
-        runs |= ((LiveHost *)server->lab->hosts->pdata[i])->state != LIVE_STARTING;
-    if (waited && !waits_for_up(server) && !runs)
+    if (waited && !waits_for_up(server) && !has_more(server))
         live_server_down(server);
 }
 
@@ -124,13 +131,19 @@ live_client_trace(const char *line, gpointer user_data)
     }
 }
 
+void
+live_client_end(Client *client)
+{
+    client->waits_up = FALSE;
+    client->ends = TRUE;
+    flush(client);
+}
+
 static void
 end(Client *client, JsonObject *last)
 {
     live_client_send(client, last);
-    client->waits_up = FALSE;
-    client->ends = TRUE;
-    flush(client);
+    live_client_end(client);
 }
 
 void

@@ -41,7 +41,7 @@ static void
 want(Host *host)
 {
     LiveLab *lab = host->server->lab;
-    if (host->boot || host->wanted)
+    if (host->boot || host->wanted || host->standing)
         return;
     host->wanted = TRUE;
     if (!host->told) {
@@ -101,16 +101,14 @@ forget_consoles(const Host *host)
         if (client->console != host)
             continue;
         client->console = NULL;
-        client->ends = TRUE;
-        live_client_write(client, "", 0);
+        live_client_end(client);
     }
 }
 
-/* A disk outlives its power. */
+/* A disk outlives its power, and who has the console has that of the next start. */
 void
 live_host_cut(Host *host)
 {
-    forget_consoles(host);
     g_autoptr(GArray) disk_fds = g_steal_pointer(&host->boot->disk_fds);
     live_host_stop(host);
     g_clear_pointer(&host->disk_fds, g_array_unref);
@@ -346,6 +344,14 @@ check_memory(const LiveServer *server, const GPtrArray *hosts, GError **error)
     return schedule_admit(&schedule, server->options->name, needed, error);
 }
 
+gboolean
+live_host_check_memory(Host *host, GError **error)
+{
+    g_autoptr(GPtrArray) one = g_ptr_array_new();
+    g_ptr_array_add(one, host);
+    return check_memory(host->server, one, error);
+}
+
 static GPtrArray *
 take_wanted(LiveServer *server)
 {
@@ -387,6 +393,7 @@ on_event(const char *event, JsonObject *data, gpointer user_data)
 void
 live_host_came(Host *host)
 {
+    host->was_up = TRUE;
     live_host_set(host->told, LIVE_UP, NULL);
     host->told->pid = machine_pid(host->boot->machine);
     g_clear_pointer(&host->disk_fds, g_array_unref); /* its boot has it now */
@@ -407,7 +414,8 @@ are_up(LiveServer *server, const GPtrArray *hosts)
         answer_all(server, NULL);
 }
 
-/* All or none: what this start has brought up goes again. */
+/* All or none: what this start has brought up goes again. One that was up before, and
+ * may have states that are saved, is there to be started again. */
 static void
 are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
 {
@@ -418,6 +426,10 @@ are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
             continue;
         host->wanted = FALSE;
         live_host_stop(host);
+        if (host->was_up) {
+            live_host_set(host->told, LIVE_FAILED, error->message);
+            continue;
+        }
         g_clear_pointer(&host->disk_fds, g_array_unref);
         g_ptr_array_remove(server->lab->hosts, host->told);
         host->told = NULL;

@@ -34,6 +34,7 @@ typedef struct {
     guint starts;
     char *log_dir;
     gboolean wanted;   /* to be started */
+    gboolean was_up;   /* since it was asked for first */
     gboolean standing; /* for us: it is saved or restored, and who asks for it waits */
     gboolean is_clone; /* of a template: it has said hello, and has its addresses */
 } Host;
@@ -102,6 +103,8 @@ void live_host_came(Host *host);
 gboolean live_host_let_in(const LiveServer *server, GError **error);
 /* Whether networks join it with others, or lead out. */
 gboolean live_host_is_joined(const Host *host);
+/* Whether there is memory for it beside those that run. */
+gboolean live_host_check_memory(Host *host, GError **error);
 /* A new folder for the logs of its next start; and what that takes. */
 gboolean live_host_make_log_dir(Host *host, GError **error);
 BootOptions live_host_boot_options(Host *host);
@@ -208,7 +211,9 @@ void live_client_send(Client *client, JsonObject *object);
 void live_client_event(Client *client, const char *event, const char *text);
 void live_client_answer(Client *client, JsonObject *answer);
 void live_client_fail(Client *client, const GError *error);
-/* The same, when all is sent the connection ends; bytes of the console. */
+/* When all is sent the connection ends, as after the last two. */
+void live_client_end(Client *client);
+/* Bytes of the console. */
 void live_client_write(Client *client, const void *bytes, gsize length);
 /* To all that wait for hosts to come up. */
 void live_client_tell(LiveServer *server, const char *event, const char *text);

@@ -214,10 +214,7 @@ become(Host *host, const LiveSaved *saved, GError **error)
 {
     if (host->boot)
         live_host_cut(host);
-    g_clear_pointer(&host->disk_fds, g_array_unref);
     live_host_set(host->told, LIVE_STARTING, NULL);
-    if (!live_host_make_log_dir(host, error))
-        return FALSE;
     live_server_write(host->server);
     host->boot = start(host, saved, error);
     if (!host->boot)
@@ -233,7 +230,8 @@ live_restore(Host *host, JsonObject *request, GError **error)
     guint index;
     g_autoptr(GError) reason = NULL;
     const LiveSaved *saved = take_name(host, request, &index, error);
-    if (!saved)
+    if (!saved || (!host->boot && !live_host_check_memory(host, error)) ||
+        !live_host_make_log_dir(host, error))
         return NULL;
     host->standing = TRUE;
     const gboolean ok = become(host, saved, &reason);

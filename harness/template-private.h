@@ -19,6 +19,9 @@ struct Template {
  * Owned by the caller. */
 char *template_argument_obstacle(const Plan *plan);
 
+/* Bytes of the files FDS that were ever used. */
+gint64 template_file_bytes(const GArray *fds);
+
 /* All of TEMPLATE goes into the entry that WRITER makes, as that of HOST: 0 is the one
  * that is meant, then its peers. */
 gboolean template_write(const Template *template, TemplateWriter *writer, guint host,

@@ -11,6 +11,7 @@
 
 #include "cache.h"
 #include "error.h"
+#include "resources.h"
 #include "sparse.h"
 #include "template-private.h"
 
@@ -60,11 +61,43 @@ is_idle(const Boot *boot, GError **error)
     return FALSE;
 }
 
+typedef struct {
+    int from, to;
+    gint done; /* atomic */
+    gboolean ok;
+    GError *error;
+} Copy;
+
+static gpointer
+copy_file(gpointer user_data)
+{
+    Copy *copy = user_data;
+    struct stat file = {0};
+    fstat(copy->from, &file);
+    copy->ok = sparse_duplicate(copy->from, copy->to, file.st_size, &copy->error);
+    g_atomic_int_set(&copy->done, 1);
+    g_main_context_wakeup(NULL);
+    return NULL;
+}
+
+/* It may be gigabytes, and those who wait hear that we live. */
+static gboolean
+copy_aside(int from, int to, GError **error)
+{
+    Copy copy = {.from = from, .to = to};
+    GThread *thread = g_thread_new("copy", copy_file, &copy);
+    while (!g_atomic_int_get(&copy.done))
+        g_main_context_iteration(NULL, TRUE);
+    g_thread_join(thread);
+    if (copy.error)
+        g_propagate_error(error, copy.error);
+    return copy.ok;
+}
+
 /* The host stands still. Its disk is what it has written so far. */
 static gboolean
 copy_disk(const Boot *boot, BootRecipe *recipe, GError **error)
 {
-    struct stat file = {0};
     if (!boot->disk_fds)
         return TRUE;
     recipe->disk_fds = boot_copy_fds(boot->disk_fds, error);
@@ -77,18 +110,21 @@ copy_disk(const Boot *boot, BootRecipe *recipe, GError **error)
         return FALSE;
     close(g_array_index(recipe->disk_fds, int, last));
     g_array_index(recipe->disk_fds, int, last) = to;
-    fstat(from, &file);
-    return sparse_duplicate(from, to, file.st_size, error);
+    return copy_aside(from, to, error);
 }
 
 /* The emulator does not know where the file is that it cannot write to. */
 static gboolean
 write_memory(Boot *boot, const Template *template, GError **error)
 {
-    if (machine_freeze(boot->machine, template->state_fd, error))
+    g_autoptr(GError) reason = NULL;
+    machine_carry_memory(boot->machine);
+    if (machine_freeze(boot->machine, template->state_fd, &reason))
         return TRUE;
     g_autofree char *folder = cache_dir(KIND, NULL);
-    g_prefix_error(error, "to %s ", folder ? folder : "the cache folder");
+    if (folder && reason->code == HB_UNSUPPORTED)
+        g_prefix_error(&reason, "to %s ", folder);
+    g_propagate_error(error, g_steal_pointer(&reason));
     return FALSE;
 }
 
@@ -99,12 +135,37 @@ write_state(Boot *boot, Template *template, GError **error)
            copy_disk(boot, template->recipe, error) && is_idle(boot, error);
 }
 
+/* The emulator reads all memory to see what there is in it; where that is a file's, its
+ * holes become memory by that. */
+static char *
+no_room(const BootRecipe *recipe)
+{
+    g_autoptr(Resources) resources = resources_read("");
+    if (!recipe->memory_fds || resources->usable_bytes == 0)
+        return NULL;
+    gint64 holes = recipe->plan->memory_bytes - template_file_bytes(recipe->memory_fds);
+    if (holes <= resources->usable_bytes)
+        return NULL;
+    return g_strdup_printf("to write down the memory of a host that 'up --warm' started "
+                           "takes %" G_GINT64_FORMAT
+                           " MiB more of this machine's, and %" G_GINT64_FORMAT
+                           " MiB are left; one that 'up' started takes none",
+                           holes >> 20, resources->usable_bytes >> 20);
+}
+
+static char *
+obstacle_of(Boot *boot)
+{
+    char *lasting = template_argument_obstacle(boot->recipe->plan);
+    if (!lasting)
+        lasting = machine_freeze_obstacle(boot->machine);
+    return lasting ? lasting : no_room(boot->recipe);
+}
+
 Template *
 template_save(Boot *boot, GError **error)
 {
-    g_autofree char *obstacle = template_argument_obstacle(boot->recipe->plan);
-    if (!obstacle)
-        obstacle = machine_freeze_obstacle(boot->machine);
+    g_autofree char *obstacle = obstacle_of(boot);
     if (obstacle) {
         g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
         return NULL;

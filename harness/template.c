@@ -16,9 +16,8 @@
 /* ---- freezing
  * ------------------------------------------------------------------------------------ */
 
-/* Bytes of the files FDS that were ever used. */
-static gint64
-used_bytes(const GArray *fds)
+gint64
+template_file_bytes(const GArray *fds)
 {
     struct stat file;
     gint64 bytes = 0;
@@ -34,7 +33,7 @@ static char *
 no_room(const BootRecipe *recipe, gboolean branch)
 {
     g_autoptr(Resources) resources = resources_read("");
-    gint64 used = used_bytes(recipe->memory_fds);
+    gint64 used = template_file_bytes(recipe->memory_fds);
     gint64 needed = plan_memory_needed(recipe->plan) * (branch ? 2 : 1);
     if (resources->usable_bytes == 0 || needed <= resources->usable_bytes)
         return NULL;
@@ -205,7 +204,7 @@ template_free(Template *template)
 gint64
 template_used_bytes(const Template *template)
 {
-    return used_bytes(template->recipe->memory_fds);
+    return template_file_bytes(template->recipe->memory_fds);
 }
 
 /* ---- clones
@@ -259,6 +258,8 @@ start_clone(const Template *template, BootRecipe *recipe, const TemplateStart *s
         return NULL;
     PROBE3(clone_spawned, recipe->plan->lab_name, recipe->plan->host_id,
            (int)machine_pid(clone->machine));
+    if (!recipe->memory_fds)
+        machine_carry_memory(clone->machine);
     if (machine_take_state(clone->machine, template->state_fd, &reason))
         return g_steal_pointer(&clone);
     boot_explain(clone, &reason);

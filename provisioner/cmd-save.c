@@ -53,7 +53,7 @@ list(const char *host, gboolean json)
     if (!cmd_live_answer(host, request_new("saved", NULL), &answer, &status))
         return status;
     if (json)
-        cli_print_json(answer);
+        cli_print_json(json_object_ref(answer));
     else
         print_states(answer);
     return HB_OK;

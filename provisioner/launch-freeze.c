@@ -43,14 +43,15 @@ call(Machine *machine, const char *command, JsonObject *arguments, int fd, GErro
 }
 
 static JsonObject *
-capabilities(void)
+capabilities(const Machine *machine)
 {
     static const char *const names[] = {"events", "x-ignore-shared"};
     JsonArray *list = json_array_new();
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         JsonObject *capability = json_object_new();
         json_object_set_string_member(capability, "capability", names[i]);
-        json_object_set_boolean_member(capability, "state", TRUE);
+        json_object_set_boolean_member(capability, "state",
+                                       i == 0 || !machine->carries_memory);
         json_array_add_object_element(list, capability);
     }
     JsonObject *arguments = json_object_new();
@@ -164,10 +165,16 @@ move_state(Machine *machine, int fd, const char *command, const char *what,
            GError **error)
 {
     machine->migration_ended = machine->migration_failed = FALSE;
-    return call(machine, "migrate-set-capabilities", capabilities(), -1, error) &&
+    return call(machine, "migrate-set-capabilities", capabilities(machine), -1, error) &&
            call(machine, "getfd", one_argument("fdname", STATE_NAME), fd, error) &&
            call(machine, command, one_argument("uri", "fd:" STATE_NAME), -1, error) &&
            wait_for_state(machine, fd, what, error);
+}
+
+void
+machine_carry_memory(Machine *machine)
+{
+    machine->carries_memory = TRUE;
 }
 
 gboolean

@@ -42,6 +42,7 @@ struct Machine {
     GError *failure;
 
     gboolean migration_ended, migration_failed;
+    gboolean carries_memory; /* its state does */
 
     guint sampler; /* source, or 0 */
     gboolean sample_pending;

@@ -52,9 +52,12 @@ void machine_free(Machine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Machine, machine_free)
 
 /* Stops the guest and writes all of its state to STATE_FD, but for memory in descriptors
- * that it shares; then the machine is of no more use, unless its memory is its own
+ * that it shares; then the machine is of no more use, unless the state carries memory
  * (machine_resume()). HB_UNSUPPORTED: it cannot be written, with the emulator's words. */
 gboolean machine_freeze(Machine *machine, int state_fd, GError **error);
+/* From now on the state that it writes, or takes, has all of its memory in it, shared or
+ * not; both sides have to be told. */
+void machine_carry_memory(Machine *machine);
 /* What keeps the machine from being frozen, in the emulator's words, as far as it is
  * known beforehand (query-migrate's blocked-reasons); NULL: nothing. Owned by the caller.
  */

@@ -45,7 +45,8 @@ now=$(date +%s)
 change restore compute0 first
 is "it is restored" "$? $(cat "$out" "$err")" "0 compute0 is what it was when it was saved as first"
 wait $runs
-has "what ran by exec is ended" <(echo $?) '^[1-9]'
+has "what ran by exec is ended" <(echo $?; cat "$tap_dir/runs") '^7$'
+has "and told why" "$tap_dir/runs" "the host was reset or restored while the command ran"
 is "it is what it was" "$(on compute0 -- sh -c 'cat /tmp/file; ls /tmp/other 2>/dev/null; cat /proc/sys/kernel/random/boot_id')" \
     "before
 $boot"
@@ -66,10 +67,30 @@ change save compute0 second
 is "what was restored is saved" $? 0
 change save --json compute0
 has "states are listed" "$out" '"name" : "first"'
+is "and nothing else is said" "$(cat "$err")" ""
 has "all of them" "$out" '"name" : "second"'
+
+# ---- who looks on
+seen() { # FILE PATTERN PID: until it is there, or nobody writes it any more
+    until grep -q "$2" "$1" || ! kill -0 "$3" 2>/dev/null; do :; done
+    grep -c "$2" "$1"
+}
+"$build_dir/run" hostbed log -f compute0 >"$tap_dir/log" 2>&1 &
+log=$!
+"$build_dir/run" hostbed console -r compute0 >"$tap_dir/console" 2>&1 </dev/null &
+console=$!
+is "the logs are followed" "$(seen "$tap_dir/log" "agent said HELLO" $log)" 1
+on compute0 -- sh -c 'echo console-before >/dev/console'
+is "and the console" "$(seen "$tap_dir/console" console-before $console)" 1
+change restore compute0 first
+on compute0 -- sh -c 'echo console-after >/dev/console'
+is "the console stays" "$(seen "$tap_dir/console" console-after $console)" 1
+is "the logs go on" "$(seen "$tap_dir/log" "console  *console-after" $log)" 1
 
 # ---- whatever became of it
 on compute0 -- poweroff -f >/dev/null 2>&1
+wait $console
+has "the console ends when the host does" "$tap_dir/console" "the host 'compute0' is not up any more"
 until hostbed list | grep -q '^two-hosts/compute0 .* failed '; do :; done
 change save compute0 third
 is "one that has ended is not saved" $? 1
@@ -95,9 +116,15 @@ on compute0 -- ping -c 1 -w 2 compute1 >"$out" 2>&1
 has "and no frame passes" "$out" "100% packet loss"
 
 # ---- several at once
-for i in 1 2 3; do "$build_dir/run" hostbed save compute1 "at-once-$i" >"$tap_dir/save.$i" 2>&1 & done
-for i in 1 2 3; do "$build_dir/run" hostbed exec compute1 -- echo "ran $i" >"$tap_dir/ran.$i" 2>&1 & done
-wait
+pids=
+for i in 1 2 3; do
+    "$build_dir/run" hostbed save compute1 "at-once-$i" >"$tap_dir/save.$i" 2>&1 &
+    pids="$pids $!"
+    "$build_dir/run" hostbed exec compute1 -- echo "ran $i" >"$tap_dir/ran.$i" 2>&1 &
+    pids="$pids $!"
+done
+# shellcheck disable=SC2086
+wait $pids
 is "who comes while it stands still waits" "$(cat "$tap_dir"/ran.? | paste -sd" ")" "ran 1 ran 2 ran 3"
 is "and all are saved" "$(hostbed save compute1 | wc -l) $(grep -l "is saved as at-once" "$tap_dir"/save.? | wc -l)" "3 3"
 change save --remove compute1 at-once-2
@@ -117,6 +144,8 @@ folder=${XDG_CACHE_HOME:-$HOME/.cache}/hostbed/states
 is "no state has a name" "$(find "$folder" -type f | wc -l)" 0
 hostbed down --all >/dev/null
 is "the lab goes down" $? 0
+wait $log
+is "and whoever follows its logs is done" $? 0
 
 # ---- what a state cannot hold; and one that shares its memory
 own_cache warm
