@@ -401,7 +401,6 @@ live_host_came(Host *host)
     machine_set_listener(host->boot->machine, on_event, host);
     guest_set_end(host->boot->guest, on_end, host);
     g_message("%s: up", host->plan->host_id);
-    live_server_write(host->server);
 }
 
 static void

@@ -97,7 +97,8 @@ void live_host_step(const char *what, gpointer host);
 /* EVENT ("warning", "difference") for the log, and for those who wait for hosts. */
 void live_host_warn(Host *host, const char *event, const char *text);
 
-/* The host, whose boot is new, is up: its state, and who listens. */
+/* The host, whose boot is new, is up: its state, which is to be written, and who listens.
+ */
 void live_host_came(Host *host);
 /* Those that are up hear of those that come. */
 gboolean live_host_let_in(const LiveServer *server, GError **error);

@@ -19,7 +19,7 @@ struct LiveSaved {
     char *name;
     Template *state;
     gint64 time_s;
-    GPtrArray *unlinked; /* char *: ids of NICs whose link was down */
+    GStrv unlinked; /* ids of NICs whose link was down */
 };
 
 void
@@ -27,19 +27,20 @@ live_saved_free(LiveSaved *saved)
 {
     g_free(saved->name);
     template_free(saved->state);
-    g_ptr_array_unref(saved->unlinked);
+    g_strfreev(saved->unlinked);
     g_free(saved);
+}
+
+static gboolean
+is_called(gconstpointer saved, gconstpointer name)
+{
+    return g_strcmp0(((const LiveSaved *)saved)->name, name) == 0;
 }
 
 static gboolean
 find(const Host *host, const char *name, guint *index)
 {
-    for (guint i = 0; i < host->saved->len; i++)
-        if (g_strcmp0(((const LiveSaved *)host->saved->pdata[i])->name, name) == 0) {
-            *index = i;
-            return TRUE;
-        }
-    return FALSE;
+    return g_ptr_array_find_with_equal_func(host->saved, name, is_called, index);
 }
 
 /* HB_USAGE: there is none of that name; with those that there are. */
@@ -134,16 +135,11 @@ save(Host *host, GError **error)
     return state;
 }
 
-static GPtrArray *
+static GStrv
 keys_of(GHashTable *set)
 {
-    GPtrArray *keys = g_ptr_array_new_with_free_func(g_free);
-    GHashTableIter iter;
-    gpointer key;
-    g_hash_table_iter_init(&iter, set);
-    while (g_hash_table_iter_next(&iter, &key, NULL))
-        g_ptr_array_add(keys, g_strdup(key));
-    return keys;
+    g_autofree gpointer *keys = g_hash_table_get_keys_as_array(set, NULL);
+    return g_strdupv((GStrv)keys);
 }
 
 JsonObject *
@@ -203,8 +199,8 @@ start(Host *host, const LiveSaved *saved, GError **error)
 static gboolean
 pull_cables(Host *host, const LiveSaved *saved, GError **error)
 {
-    for (guint i = 0; i < saved->unlinked->len; i++)
-        if (!live_link_set(host, saved->unlinked->pdata[i], FALSE, error))
+    for (GStrv id = saved->unlinked; *id; id++)
+        if (!live_link_set(host, *id, FALSE, error))
             return FALSE;
     return TRUE;
 }
@@ -221,6 +217,7 @@ become(Host *host, const LiveSaved *saved, GError **error)
         return FALSE;
     host->is_clone = TRUE;
     live_host_came(host);
+    live_server_write(host->server);
     return pull_cables(host, saved, error) && live_host_let_in(host->server, error);
 }
 

@@ -19,8 +19,9 @@ struct Template {
  * Owned by the caller. */
 char *template_argument_obstacle(const Plan *plan);
 
-/* Bytes of the files FDS that were ever used. */
-gint64 template_file_bytes(const GArray *fds);
+/* Bytes of the file FD, and of those that are RECIPE's memory, that were ever used. */
+gint64 template_file_bytes(int fd);
+gint64 template_memory_bytes(const BootRecipe *recipe);
 
 /* All of TEMPLATE goes into the entry that WRITER makes, as that of HOST: 0 is the one
  * that is meant, then its peers. */

@@ -143,7 +143,7 @@ no_room(const BootRecipe *recipe)
     g_autoptr(Resources) resources = resources_read("");
     if (!recipe->memory_fds || resources->usable_bytes == 0)
         return NULL;
-    gint64 holes = recipe->plan->memory_bytes - template_file_bytes(recipe->memory_fds);
+    gint64 holes = recipe->plan->memory_bytes - template_memory_bytes(recipe);
     if (holes <= resources->usable_bytes)
         return NULL;
     return g_strdup_printf("to write down the memory of a host that 'up --warm' started "
@@ -186,12 +186,7 @@ template_save(Boot *boot, GError **error)
 gint64
 template_saved_bytes(const Template *template)
 {
-    struct stat file;
-    gint64 bytes = 0;
     const GArray *disk = template->recipe->disk_fds;
-    if (fstat(template->state_fd, &file) == 0)
-        bytes += (gint64)file.st_blocks * 512;
-    if (disk && fstat(g_array_index(disk, int, disk->len - 1), &file) == 0)
-        bytes += (gint64)file.st_blocks * 512;
-    return bytes;
+    return template_file_bytes(template->state_fd) +
+           (disk ? template_file_bytes(g_array_index(disk, int, disk->len - 1)) : 0);
 }

@@ -17,13 +17,18 @@
  * ------------------------------------------------------------------------------------ */
 
 gint64
-template_file_bytes(const GArray *fds)
+template_file_bytes(int fd)
 {
     struct stat file;
+    return fstat(fd, &file) == 0 ? (gint64)file.st_blocks * 512 : 0;
+}
+
+gint64
+template_memory_bytes(const BootRecipe *recipe)
+{
     gint64 bytes = 0;
-    for (guint i = 0; i < fds->len; i++)
-        if (fstat(g_array_index(fds, int, i), &file) == 0)
-            bytes += (gint64)file.st_blocks * 512;
+    for (guint i = 0; i < recipe->memory_fds->len; i++)
+        bytes += template_file_bytes(g_array_index(recipe->memory_fds, int, i));
     return bytes;
 }
 
@@ -33,7 +38,7 @@ static char *
 no_room(const BootRecipe *recipe, gboolean branch)
 {
     g_autoptr(Resources) resources = resources_read("");
-    gint64 used = template_file_bytes(recipe->memory_fds);
+    gint64 used = template_memory_bytes(recipe);
     gint64 needed = plan_memory_needed(recipe->plan) * (branch ? 2 : 1);
     if (resources->usable_bytes == 0 || needed <= resources->usable_bytes)
         return NULL;
@@ -204,7 +209,7 @@ template_free(Template *template)
 gint64
 template_used_bytes(const Template *template)
 {
-    return template_file_bytes(template->recipe->memory_fds);
+    return template_memory_bytes(template->recipe);
 }
 
 /* ---- clones

@@ -45,13 +45,15 @@ call(Machine *machine, const char *command, JsonObject *arguments, int fd, GErro
 static JsonObject *
 capabilities(const Machine *machine)
 {
-    static const char *const names[] = {"events", "x-ignore-shared"};
+    const struct {
+        const char *name;
+        gboolean state;
+    } all[] = {{"events", TRUE}, {"x-ignore-shared", !machine->carries_memory}};
     JsonArray *list = json_array_new();
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(all); i++) {
         JsonObject *capability = json_object_new();
-        json_object_set_string_member(capability, "capability", names[i]);
-        json_object_set_boolean_member(capability, "state",
-                                       i == 0 || !machine->carries_memory);
+        json_object_set_string_member(capability, "capability", all[i].name);
+        json_object_set_boolean_member(capability, "state", all[i].state);
         json_array_add_object_element(list, capability);
     }
     JsonObject *arguments = json_object_new();
@@ -198,8 +200,8 @@ on_turn(gpointer user_data)
     return G_SOURCE_CONTINUE;
 }
 
-/* Between the event that tells the end of a migration and the moment from which the
- * machine may go on no other comes: "Migration is not finalized yet". */
+/* Right after the event that tells the end of a migration the machine may not go on yet
+ * ("Migration is not finalized yet"), and no event tells when it may. */
 gboolean
 machine_resume(Machine *machine, GError **error)
 {

@@ -36,6 +36,7 @@ if command -v ssh scp >/dev/null; then
     hostbed exec l1 -- sh -c 'pgrep -fc "sshd.*[ ]-i "' >"$out" 2>"$err"
     is "no server is left when nobody is logged in" "$(cat "$out")" 0
     # What is saved of a host has its disk in it.
+    hostbed exec l1 -- sh -c 'sync; echo 3 >/proc/sys/vm/drop_caches'
     hostbed save l1 before >"$out" 2>"$err"
     is "it is saved" "$?" 0
     hostbed exec l1 -- sh -c 'rm /root/there; sync; echo gone >/root/gone; sync'

@@ -11,10 +11,16 @@ trap 'hostbed down --all >/dev/null 2>&1; umount "$tap_dir/warm/hostbed/states" 
 change() { hostbed "$@" >"$out" 2>"$err"; }
 on() { hostbed exec "$@"; }
 
-hostbed up --accel tcg "$two" >"$out" 2>"$err"
-is "a lab of two comes up" $? 0
+hostbed up --accel tcg "$two" compute0 >"$out" 2>"$err"
+is "a host comes up" $? 0
 change save compute0
 is "nothing is saved" "$? $(cat "$out")" "0 "
+change save compute0 alone
+hostbed up --accel tcg "$two" >"$out" 2>"$err"
+is "another joins it" "$? $(hostbed list | wc -l)" "0 2"
+change restore compute0 alone
+on compute0 -- ping -c 1 -w 20 compute1 >"$out" 2>&1
+is "which is known in a state from before" $? 0
 
 # ---- save
 on compute0 -- sh -c 'echo before >/tmp/file; (while :; do echo . >>/tmp/turns; sleep 0.1; done) </dev/null >/dev/null 2>&1 &'
@@ -69,6 +75,7 @@ change save --json compute0
 has "states are listed" "$out" '"name" : "first"'
 is "and nothing else is said" "$(cat "$err")" ""
 has "all of them" "$out" '"name" : "second"'
+change save --remove compute0 alone
 
 # ---- who looks on
 seen() { # FILE PATTERN PID: until it is there, or nobody writes it any more
@@ -86,6 +93,12 @@ change restore compute0 first
 on compute0 -- sh -c 'echo console-after >/dev/console'
 is "the console stays" "$(seen "$tap_dir/console" console-after $console)" 1
 is "the logs go on" "$(seen "$tap_dir/log" "console  *console-after" $log)" 1
+
+"$build_dir/run" hostbed restore compute0 first >"$tap_dir/restore" 2>&1 &
+restores=$!
+until hostbed list | grep -q '^two-hosts/compute0 .* starting ' || ! kill -0 $restores 2>/dev/null; do :; done
+is "who asks for one that is restored waits" "$(on compute0 -- cat /tmp/file 2>&1)" before
+wait $restores
 
 # ---- whatever became of it
 on compute0 -- poweroff -f >/dev/null 2>&1
