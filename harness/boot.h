@@ -49,6 +49,8 @@ typedef struct {
     gboolean freezable;     /* its memory is such that a template can be made of it */
     gboolean keep;          /* and that will be kept */
     gboolean prepared;      /* its kernel and image were made before: that is told */
+    gboolean peers_guests;  /* the hosts that networks join with it run guests, too: they
+                             * have .vfio and .kvm */
     gboolean peers_alike; /* the hosts that networks join with it have all that it has */
     /* Told, as soon as the emulator of such a host runs, why it cannot be frozen; or NULL
      */

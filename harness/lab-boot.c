@@ -228,7 +228,9 @@ lab_boot_peer_options(const BootOptions *own, const Plan *plan)
     options.programs = options.copies = options.commands = options.modules = NULL;
     options.later = NULL;
     options.folder = NULL;
-    options.tools = options.vfio = options.kvm = options.inner = FALSE;
+    options.tools = options.inner = FALSE;
+    options.vfio &= own->peers_guests;
+    options.kvm &= own->peers_guests;
     options.capture = FALSE;
     options.extra_args = NULL;
     return options;

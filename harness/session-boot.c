@@ -55,6 +55,7 @@ find_uses(const SessionOptions *options, const GPtrArray *list, BootOptions *boo
         g_autofree char *unmet = suite_unmet(suite, options->plan);
         boot->vfio |= suite->uses_vfio && !unmet;
         boot->kvm |= suite->uses_kvm && !unmet;
+        boot->peers_guests |= suite->peers_too && !unmet;
         boot->inner |= boot->kvm && may_run_linux(options);
         boot->capture |= suite->counts && !unmet;
     }

@@ -22,6 +22,7 @@ static const char *const aer_cases[] = {AER_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 static const char *const network_cases[] = {NETWORK_CASES(NAME) NULL};
+static const char *const migration_cases[] = {MIGRATION_CASES(NAME) NULL};
 static const char *const libvirt_cases[] = {LIBVIRT_CASES(NAME) NULL};
 
 /* ---- states
@@ -205,6 +206,19 @@ const Suite suites[] = {
         .case_states = network_states,
         .timeout_seconds = 120,
         .case_seconds = 60,
+    },
+    {
+        .name = "migration",
+        .cases = migration_cases,
+        .summary = "a guest inside moves to another host that networks join",
+        .joins = TRUE,
+        .needs_iommu = TRUE,
+        .needs_mib = 512,
+        .uses_vfio = TRUE,
+        .uses_kvm = TRUE,
+        .peers_too = TRUE,
+        .timeout_seconds = 200,
+        .case_seconds = 100,
     },
     {
         .name = "libvirt",

@@ -71,6 +71,7 @@ typedef struct {
                             * its own, in which its program answers (--serve) */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     gboolean uses_kvm;     /* and KVM's, and the machine's emulator */
+    gboolean peers_too;    /* the hosts joined with its own get these as well */
     guint needs_nodes;     /* at least so many nodes */
     guint needs_mib;       /* at least so much memory */
     guint timeout_seconds; /* with KVM; emulation gets SUITE_TCG_FACTOR times that */

@@ -171,6 +171,10 @@
     CASE(connections_outlive_the_checkpoint) \
     CASE(connections_outlive_a_lost_link)
 
+#define MIGRATION_CASES(CASE) \
+    CASE(a_guest_goes_on_in_the_other_host) \
+    CASE(a_guest_that_moved_is_gone_where_it_was)
+
 #define LIBVIRT_CASES(CASE) \
     CASE(devices_hang_as_asked) \
     CASE(nics_are_described) \

@@ -9,6 +9,7 @@
  *            "frame from MAC"; it goes on sending until the next command, of which there
  *            is none but "." to end
  *   eSLOT;   when the machine asks for the function in the slot, let it go
+ *   mPAGES,TICK;   write and check memory until told to end (guest-memory.c)
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,12 +19,9 @@
 #include <unistd.h>
 
 #include "e1000e-user.h"
+#include "guest-memory.h"
+#include "guest-talk.h"
 
-#define SERIAL 0x3f8
-#define SERIAL_FIFO (SERIAL + 2)
-#define SERIAL_STATUS (SERIAL + 5)
-#define SERIAL_HAS_BYTE 0x01
-#define SERIAL_TAKES_BYTE 0x20
 #define PCI_ADDRESS 0xcf8
 #define PCI_DATA 0xcfc
 /* Of the emulated PC's ACPI, a bit for each slot: what the guest is asked to let go, and
@@ -82,41 +80,9 @@ usleep(useconds_t microseconds)
     return 0;
 }
 
-/* ---- talking
- * -------------------------------------------------------------------------------------
+/* ---- NICs
+ * ---------------------------------------------------------------------------------------
  */
-
-static bool
-is_spoken_to(void)
-{
-    return inb(SERIAL_STATUS) & SERIAL_HAS_BYTE;
-}
-
-static char
-hear(void)
-{
-    while (!is_spoken_to())
-        __builtin_ia32_pause();
-    return (char)inb(SERIAL);
-}
-
-static void
-say(const char *text)
-{
-    for (; *text; text++) {
-        while (!(inb(SERIAL_STATUS) & SERIAL_TAKES_BYTE))
-            __builtin_ia32_pause();
-        outb((uint8_t)*text, SERIAL);
-    }
-}
-
-static void
-say_hex(unsigned byte)
-{
-    const char digits[] = {"0123456789abcdef"[byte >> 4 & 15],
-                           "0123456789abcdef"[byte & 15], '\0'};
-    say(digits);
-}
 
 static void
 say_mac(const uint8_t *mac)
@@ -127,10 +93,6 @@ say_mac(const uint8_t *mac)
         say_hex(mac[i]);
     }
 }
-
-/* ---- NICs
- * ---------------------------------------------------------------------------------------
- */
 
 static void
 select_config(unsigned slot, unsigned offset)
@@ -248,9 +210,7 @@ exchange_frames(void)
 static void
 eject(void)
 {
-    unsigned slot = 0;
-    for (char digit = hear(); digit >= '0' && digit <= '9'; digit = hear())
-        slot = slot * 10 + (unsigned)(digit - '0');
+    const unsigned slot = (unsigned)hear_number();
     while (!(inl(ASKED) & 1u << slot % SLOTS))
         __builtin_ia32_pause();
     outl(1u << slot % SLOTS, EJECT);
@@ -259,7 +219,7 @@ eject(void)
 void
 guest_main(void)
 {
-    outb(1, SERIAL_FIFO);
+    begin_talk();
     say("guest\n.\n");
     for (;;) {
         switch (hear()) {
@@ -273,6 +233,9 @@ guest_main(void)
         case 'e':
             eject();
             say(".\n");
+            break;
+        case 'm':
+            keep_memory();
             break;
         default:
             break;

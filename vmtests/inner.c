@@ -101,12 +101,7 @@ connect_to(Inner *inner)
 void
 inner_write_rom(const char *path)
 {
-    const size_t length = (size_t)(guest_rom_end - guest_rom);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    ssize_t written = fd < 0 ? -1 : write(fd, guest_rom, length);
-    if (fd >= 0)
-        close(fd);
-    if (written != (ssize_t)length)
+    if (!guest_rom_write(path))
         fail_msg("%s cannot be written: %s", path, strerror(errno));
 }
 

@@ -199,7 +199,7 @@ keep_connection(const Joined *peer)
 {
     if (kept_count == CLIENTS_MAX)
         return;
-    int fd = connect_to(peer->name, AF_INET);
+    int fd = connect_to(peer->name, AF_INET, ANSWER_PORT);
     if (fd < 0)
         fail_msg("there is no connection to %s: %s", peer->name, strerror(errno));
     if (send(fd, "e", 1, MSG_NOSIGNAL) != 1 || !echo(fd, (const unsigned char *)"x", 1))

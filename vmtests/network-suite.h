@@ -45,9 +45,9 @@ void token_new(char token[TOKEN_BYTES]);
 /* A question and its answer (ICMP) with PEER over its network alone. FALSE: there was no
  * answer for MS milliseconds. */
 bool ping(const Joined *peer, int family, int ms);
-/* A connection to NAME (a host), with addresses of FAMILY or of any (0); -1: it cannot be
- * had, and errno. */
-int connect_to(const char *name, int family);
+/* A connection to the port NUMBER of NAME (a host), with addresses of FAMILY or of any
+ * (0); -1: it cannot be had, and errno. */
+int connect_to(const char *name, int family, int number);
 /* Sends LENGTH bytes and takes them back. FALSE: what came was other, or less. */
 bool echo(int fd, const unsigned char *bytes, size_t length);
 

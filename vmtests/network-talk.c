@@ -146,12 +146,12 @@ connect_one(const struct addrinfo *address)
 }
 
 int
-connect_to(const char *name, int family)
+connect_to(const char *name, int family, int number)
 {
     const struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
     char port[8];
     struct addrinfo *list;
-    snprintf(port, sizeof port, "%d", ANSWER_PORT);
+    snprintf(port, sizeof port, "%d", number);
     int unknown = getaddrinfo(name, port, &hints, &list);
     if (unknown)
         fail_msg("%s is not found: %s", name, gai_strerror(unknown));

@@ -77,7 +77,7 @@ find_peer(const Joined *peer)
         suite_has_fault("hosts_are_found_by_name") ? "192.0.2.1" : peer->ipv4;
     find_address(peer->name, AF_INET, other);
     find_address(peer->name, AF_INET6, peer->ipv6);
-    int fd = connect_to(peer->host, 0);
+    int fd = connect_to(peer->host, 0, ANSWER_PORT);
     if (fd < 0)
         fail_msg("%s is found, and does not answer: %s", peer->host, strerror(errno));
     close(fd);
@@ -140,7 +140,7 @@ send_to(const Joined *peer, int family)
     static unsigned char bytes[DATA_BYTES];
     for (size_t had = 0; had < sizeof bytes;)
         had += (size_t)getrandom(bytes + had, 256, 0);
-    int fd = connect_to(peer->name, family);
+    int fd = connect_to(peer->name, family, ANSWER_PORT);
     if (fd < 0)
         fail_msg("there is no connection to %s: %s", peer->name, strerror(errno));
     const char *first =
@@ -332,7 +332,7 @@ static int
 count_at(const Joined *peer, const char *token)
 {
     char answer[16] = "";
-    int fd = connect_to(peer->name, AF_INET);
+    int fd = connect_to(peer->name, AF_INET, ANSWER_PORT);
     if (fd < 0)
         fail_msg("there is no connection to %s: %s", peer->name, strerror(errno));
     char question[TOKEN_BYTES + 1];

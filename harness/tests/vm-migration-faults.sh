@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Each case of the suite migration fails, and no other, when something is wrong. docs/suites.rst has the table.
+# shellcheck disable=SC1091
+. "${HOSTBED_SOURCE_DIR:?}/harness/tests/altered.sh"
+[ -n "$(emulators)" ] || skip_all "qemu-system-x86_64 is not there"
+emulator=$(command -v qemu-system-x86_64)
+[ -n "$emulator" ] || skip_all "the machine has no qemu-system-x86_64 to put into hosts"
+
+make_wrapper "$emulator"
+host=compute0
+fault migration/a_guest_goes_on_in_the_other_host migration "page 0 of the guest's memory is not what it wrote in turn"
+fault migration/a_guest_that_moved_is_gone_where_it_was migration 'the guest runs in both hosts'
+done_testing
