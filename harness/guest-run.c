@@ -255,7 +255,9 @@ run_request(const GuestCommand *command)
     append_u32(request, g_strv_length((char **)command->argv));
     append_u32(request, command->env ? g_strv_length((char **)command->env) : 0);
     append_u32(request, (command->tty ? HB_RUN_TTY : 0) |
-                            (command->core_dumps ? HB_RUN_CORES : 0));
+                            (command->core_dumps ? HB_RUN_CORES : 0) |
+                            (command->may_wait ? HB_RUN_WAITS : 0) |
+                            (command->may_go_on ? HB_RUN_GOES_ON : 0));
     append_u32(request, command->rows | (guint32)command->columns << 16);
     append_strings(request, cwd);
     append_strings(request, command->argv);

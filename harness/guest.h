@@ -53,6 +53,8 @@ typedef struct {
     gboolean tty;             /* give it a terminal */
     guint16 rows, columns;    /* the terminal's first size; 0: not known */
     gboolean core_dumps;      /* let it leave core dumps of any size */
+    gboolean may_wait;        /* it may stop itself in place of ending (HB_RUN_WAITS) */
+    gboolean may_go_on;       /* it may be one that waits (HB_RUN_GOES_ON) */
     int stdin_fd;             /* read until its end; -1: empty */
     int stdout_fd, stderr_fd; /* output is copied there, blocking nothing else; -1: only
                                  OUTPUT. The caller ignores SIGPIPE */

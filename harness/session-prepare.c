@@ -188,6 +188,8 @@ session_reach_in_host(Session *session, const HostState *state, GError **error)
         .program = state->program,
         .command = {.argv = argv,
                     .env = (const char *const *)environment,
+                    .may_wait = TRUE,
+                    .may_go_on = TRUE,
                     .timeout_ms = (guint)MIN(limit_ms, (double)G_MAXINT)},
     };
     g_autoptr(LogFile) log = log_file_open(session->log_dir, "state.log", LOG_MAX, error);

@@ -20,7 +20,8 @@
  *   HOSTBED_CASES      for ours: those that are to run, where not all are meant, with
  *                      blanks between them
  *   HOSTBED_STATE      for ours: all that the program is to do is to reach this state of
- *                      the host, and leave it so
+ *                      the host, and to wait in it, stopped (HB_RUN_WAITS), until cases
+ *                      are to be run
  *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
  *   HOSTBED_COUNTED    for a suite that counts: see count-wire.h
  *   HOSTBED_JOINED     for a suite that joins: see link-wire.h

@@ -22,7 +22,7 @@
 typedef struct {
     const char *cwd;
     char **argv, **env; /* NULL-terminated; the arrays are owned */
-    bool tty, cores;
+    bool tty, cores, waits, goes_on;
     uint16_t rows, columns; /* of its terminal */
 } Request;
 
@@ -59,11 +59,14 @@ request_parse(Request *request, const Frame *frame)
     request->columns = cursor_u16(&cursor);
     request->tty = flags & HB_RUN_TTY;
     request->cores = flags & HB_RUN_CORES;
+    request->waits = flags & HB_RUN_WAITS;
+    request->goes_on = flags & HB_RUN_GOES_ON;
     request->cwd = cursor_string(&cursor);
     request->argv = take_strings(&cursor, argc);
     request->env = take_strings(&cursor, envc);
     return !cursor.bad && cursor.left == 0 && argc > 0 &&
-           !(flags & ~(uint32_t)(HB_RUN_TTY | HB_RUN_CORES));
+           !(flags &
+             ~(uint32_t)(HB_RUN_TTY | HB_RUN_CORES | HB_RUN_WAITS | HB_RUN_GOES_ON));
 }
 
 /* ---- the child
@@ -224,7 +227,7 @@ start(Agent *agent, Channel *channel, const Request *request)
 {
     Pairs pairs;
     if (!pairs_open(&pairs, request) || !(channel->stdin_data = malloc(HB_WIRE_WINDOW)) ||
-        (channel->pid = fork()) < 0) {
+        !(channel->path = strdup(request->argv[0])) || (channel->pid = fork()) < 0) {
         channel_failed(agent, channel->id, "cannot start %s: %s", request->argv[0],
                        strerror(errno));
         pairs_close(&pairs);
@@ -239,6 +242,7 @@ start(Agent *agent, Channel *channel, const Request *request)
     close(pairs.out.theirs);
     close(pairs.err.theirs);
     channel->tty = request->tty;
+    channel->may_wait = request->waits;
     channel->stdin_fd = pairs.in.ours;
     channel->streams[0] =
         (Stream){pairs.out.ours, HB_FRAME_STDOUT, HB_WIRE_WINDOW, SIZE_MAX};
@@ -246,6 +250,25 @@ start(Agent *agent, Channel *channel, const Request *request)
         (Stream){pairs.err.ours, HB_FRAME_STDERR, HB_WIRE_WINDOW, SIZE_MAX};
     if (request->tty)
         wire_send(&agent->wire, HB_FRAME_STDERR, channel->id, NULL, 0);
+}
+
+/* FALSE: none waits. */
+static bool
+go_on(Agent *agent, uint16_t id, const Request *request)
+{
+    Channel *channel = command_waiting(agent, request->argv[0]);
+    if (!channel)
+        return false;
+    if (channel_find(agent, id)) {
+        serve_violation(agent, "channel %u is in use", id);
+    } else if (command_go_on(channel, request->env)) {
+        channel->id = id;
+        channel->may_wait = request->waits;
+    } else {
+        channel_free(channel);
+        return false;
+    }
+    return true;
 }
 
 void
@@ -257,7 +280,7 @@ command_run(Agent *agent, const Frame *frame)
     } else if (!request.argv || !request.env) {
         channel_failed(agent, frame->channel, "cannot start a command: %s",
                        strerror(ENOMEM));
-    } else {
+    } else if (!request.goes_on || !go_on(agent, frame->channel, &request)) {
         Channel *channel = channel_new(agent, frame->channel, CHANNEL_COMMAND);
         if (channel)
             start(agent, channel, &request);
@@ -392,7 +415,8 @@ command_pump_stdin(Agent *agent, Channel *channel)
             channel_credit(agent, channel, HB_FRAME_STDIN, (size_t)count);
         }
     }
-    if (channel->stdin_length > 0 || !channel->stdin_ended)
+    /* What waits is told by it, later, why it may go on. */
+    if (channel->stdin_length > 0 || !channel->stdin_ended || channel->may_wait)
         return;
     /* A terminal has no end of file, only a key for it. */
     if (channel->tty && write(channel->stdin_fd, "\004", 1) < 0 && errno == EAGAIN)
@@ -427,6 +451,10 @@ command_exited(Channel *channel, int wait_status)
 {
     channel->exited = true;
     channel->wait_status = wait_status;
+    if (channel->kind == CHANNEL_WAITING) {
+        channel_free(channel);
+        return;
+    }
     for (int i = 0; i < 2; i++) {
         Stream *stream = &channel->streams[i];
         int waiting = 0;

@@ -31,7 +31,8 @@ channel_find(Agent *agent, uint16_t id)
 {
     for (int i = 0; i < HB_WIRE_CHANNELS; i++) {
         Channel *channel = &agent->channels[i];
-        if (channel->kind != CHANNEL_FREE && channel->id == id)
+        if (channel->kind != CHANNEL_FREE && channel->kind != CHANNEL_WAITING &&
+            channel->id == id)
             return channel;
     }
     return NULL;
@@ -163,7 +164,8 @@ void
 serve_end(Agent *agent)
 {
     for (int i = 0; i < HB_WIRE_CHANNELS; i++)
-        if (agent->channels[i].kind != CHANNEL_FREE)
+        if (agent->channels[i].kind != CHANNEL_FREE &&
+            agent->channels[i].kind != CHANNEL_WAITING)
             channel_free(&agent->channels[i]);
 }
 
@@ -311,9 +313,11 @@ reap(Agent *agent)
 {
     int wait_status;
     pid_t pid;
-    while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &wait_status, WNOHANG | WUNTRACED)) > 0)
         for (int i = 0; i < HB_WIRE_CHANNELS; i++)
-            if (agent->channels[i].pid == pid)
+            if (agent->channels[i].pid == pid && WIFSTOPPED(wait_status))
+                command_stopped(agent, &agent->channels[i]);
+            else if (agent->channels[i].pid == pid)
                 command_exited(&agent->channels[i], wait_status);
 }
 

@@ -87,6 +87,8 @@ const char *cursor_string(Cursor *cursor); /* "" when bad */
 typedef enum {
     CHANNEL_FREE,
     CHANNEL_COMMAND,
+    CHANNEL_WAITING, /* a command that stopped until somebody has it go on; it has no id
+                      */
     CHANNEL_OBSERVE,
     CHANNEL_PUT,
     CHANNEL_GET,
@@ -106,7 +108,7 @@ typedef struct {
 
     /* COMMAND and OBSERVE */
     pid_t pid;
-    bool exited, tty;
+    bool exited, tty, may_wait;
     int wait_status;
     Stream streams[2];
     int stdin_fd; /* -1: closed, or its reader is gone */
@@ -116,7 +118,8 @@ typedef struct {
 
     /* PUT and GET */
     int file_fd;
-    char *path, *part; /* PUT: the name it will have, and has until it is whole */
+    char *path, *part; /* PUT: the name it will have, and has until it is whole; the path
+                          of a command that may wait: what it is called */
     uint32_t mode;
     uint32_t credit;
 } Channel;
@@ -162,7 +165,7 @@ void serve_begin(Agent *agent);
 int serve(Agent *agent);
 /* Takes the signals that wait: reaps children; returns another one's number, or 0. */
 int serve_signals(Agent *agent);
-/* Kills what runs and forgets all channels. */
+/* Kills what runs, but for what waits, and forgets all channels. */
 void serve_end(Agent *agent);
 
 Channel *channel_find(Agent *agent, uint16_t id); /* NULL: not in use */
@@ -192,6 +195,18 @@ void command_exited(Channel *channel, int wait_status);
 void command_pump_output(Agent *agent, Channel *channel, Stream *stream);
 void command_pump_stdin(Agent *agent, Channel *channel);
 void command_finish(Agent *agent, Channel *channel);
+
+/* ---- agent-wait.c
+ * --------------------------------------------------------------------------------- */
+
+/* The process of CHANNEL has stopped. If it may wait it does from now on, in place of the
+ * one that did before. */
+void command_stopped(Agent *agent, Channel *channel);
+/* The command called NAME that waits; NULL: none does. */
+Channel *command_waiting(Agent *agent, const char *name);
+/* Lets it go on, told ENV, strings that lie one behind the other and end with NULL.
+ * FALSE: it takes no word, and is as before. */
+bool command_go_on(Channel *channel, char *const *env);
 
 /* ---- agent-file.c
  * --------------------------------------------------------------------------------- */

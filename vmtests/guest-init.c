@@ -5,11 +5,9 @@
  *
  *   linux RELEASE        the kernel has come this far
  *   nic DRIVER MAC       a function was taken by its driver; its interface goes up
- *   link MAC             it has a carrier; from now on a frame goes from it to all, twice
- *                        a second
- *   frame MAC from MAC   the first one received by it from another; each one with the
- *                        host's text is answered at once
- *   gone MAC             it is there no more
+ *   link MAC             it has a carrier; from now on each frame that has the host's
+ * text is answered by one to all, "guest hears MAC": whom it came from gone MAC it is
+ * there no more
  *
  * Every byte leaves the guest, which takes a millisecond and more under emulation within
  * emulation; a driver for the port would need several for each. Plain emulation refuses
@@ -42,18 +40,15 @@
 #define MODULES_LIST "/etc/hostbed/modules"
 #define INTERFACES "/sys/class/net"
 #define ETHERTYPE 0x88b5 /* for experiments */
-#define FRAME_TEXT "guest"
+#define ANSWER_WORDS "guest hears "
 #define HOST_TEXT "host"
 #define TURN_MS 500
 #define NICS 4
-#define PEERS 4
 
 typedef struct {
     char name[IF_NAMESIZE], mac[MAC_TEXT];
     int socket; /* of frames, once there is a carrier; or -1 */
     bool is_there;
-    unsigned peer_count;
-    char peer[PEERS][MAC_TEXT];
 } Nic;
 
 static int port = -1;
@@ -202,13 +197,13 @@ begin_frames(Nic *nic)
     struct sockaddr_ll address = {.sll_family = AF_PACKET,
                                   .sll_protocol = htons(ETHERTYPE),
                                   .sll_ifindex = (int)if_nametoindex(nic->name)};
-    nic->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETHERTYPE));
+    nic->socket = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     bind(nic->socket, (struct sockaddr *)&address, sizeof address);
     say("link %s", nic->mac);
 }
 
 static void
-send_frame(const Nic *nic)
+answer(const Nic *nic, const unsigned char from[ETH_ALEN])
 {
     unsigned char frame[ETH_ZLEN] = {0};
     struct ether_header header = {.ether_type = htons(ETHERTYPE)};
@@ -217,13 +212,14 @@ send_frame(const Nic *nic)
         header.ether_shost[i] =
             (unsigned char)strtoul(nic->mac + (size_t)i * 3, NULL, 16);
     memcpy(frame, &header, sizeof header);
-    memcpy(frame + sizeof header, FRAME_TEXT, sizeof FRAME_TEXT);
+    memcpy(frame + sizeof header, ANSWER_WORDS, sizeof ANSWER_WORDS);
+    mac_text((char *)frame + sizeof header + sizeof ANSWER_WORDS - 1, from);
     if (send(nic->socket, frame, sizeof frame, 0) < 0)
         return; /* the interface is going */
 }
 
 static void
-receive_frame(Nic *nic)
+receive_frame(const Nic *nic)
 {
     unsigned char frame[2048] = {0};
     struct sockaddr_ll address;
@@ -233,18 +229,7 @@ receive_frame(Nic *nic)
     if (length < ETH_HLEN || address.sll_pkttype == PACKET_OUTGOING)
         return;
     if (strncmp((char *)frame + ETH_HLEN, HOST_TEXT, sizeof HOST_TEXT) == 0)
-        send_frame(nic);
-    const unsigned char *from = frame + ETH_ALEN;
-    char text[MAC_TEXT];
-    mac_text(text, from);
-    /* An igb gives what goes to all to who sent it, too. */
-    bool is_known = strcmp(nic->mac, text) == 0 || nic->peer_count == PEERS;
-    for (unsigned i = 0; i < nic->peer_count; i++)
-        is_known |= strcmp(nic->peer[i], text) == 0;
-    if (is_known)
-        return;
-    memcpy(nic->peer[nic->peer_count++], text, sizeof text);
-    say("frame %s from %s", nic->mac, text);
+        answer(nic, frame + ETH_ALEN);
 }
 
 static void
@@ -264,11 +249,8 @@ static void
 exchange(void)
 {
     struct pollfd wait[NICS];
-    for (int i = 0; i < NICS; i++) {
+    for (int i = 0; i < NICS; i++)
         wait[i] = (struct pollfd){nics[i].socket, POLLIN, 0};
-        if (nics[i].socket >= 0)
-            send_frame(&nics[i]);
-    }
     if (poll(wait, NICS, TURN_MS) <= 0)
         return;
     for (int i = 0; i < NICS; i++)

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,9 +21,6 @@
 #define ROM_PATH "/tmp/hostbed-guest.rom"
 #define ERRORS_PATH "/tmp/hostbed-guest%ld.errors"
 #define CHANNEL_PATH "/tmp/hostbed-guest%ld.%s"
-/* Of the one that is left running: a line with its process, kind and function, and what
- * it said. */
-#define LEFT_PATH "/tmp/hostbed-guest-left"
 #define SERIAL_FD 3
 #define MONITOR_FD 4
 #define ARGUMENTS_MAX 60
@@ -42,6 +38,8 @@
     "no_timer_check mitigations=off cryptomgr.notests noxsave"
 
 static Inner inners[INNER_GUESTS];
+/* Stopped, as a state of the host; or NULL. */
+static Inner *left;
 
 bool
 inner_is_possible(void)
@@ -105,18 +103,14 @@ inner_write_rom(const char *path)
         fail_msg("%s cannot be written: %s", path, strerror(errno));
 }
 
-/* What the emulator says of itself goes where fail_silent() reads it. One that is left
- * as a state of the host does not end with us. */
+/* What the emulator says of itself goes where fail_silent() reads it. */
 static void
 become_emulator(const Inner *inner, int serial, int monitor, const char *const *arguments)
 {
     int errors = open(suite_path(ERRORS_PATH, (long)(inner - inners)),
                       O_WRONLY | O_CREAT | O_TRUNC, 0600);
     int nothing = open("/dev/null", O_RDONLY);
-    if (suite_is_asked_for_state())
-        setsid();
-    else
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(nothing, STDIN_FILENO) < 0 || dup2(errors, STDOUT_FILENO) < 0 ||
         dup2(errors, STDERR_FILENO) < 0 || dup2(serial, SERIAL_FD) < 0 ||
         dup2(monitor, MONITOR_FD) < 0)
@@ -142,20 +136,6 @@ run_emulator(Inner *inner, const char *const *arguments)
         fail_msg("no process can be made: %s", strerror(errno));
 }
 
-/* Of another's child nobody tells the end but its descriptor. */
-static void
-end_found(pid_t emulator)
-{
-    int fd = (int)syscall(SYS_pidfd_open, emulator, 0);
-    if (fd < 0)
-        return;
-    struct pollfd gone = {.fd = fd, .events = POLLIN};
-    kill(emulator, SIGKILL);
-    if (poll(&gone, 1, suite_ms(ANSWER_MS)) <= 0)
-        fail_msg("the emulator of a guest does not end");
-    close(fd);
-}
-
 void
 inner_kill(Inner *inner)
 {
@@ -165,12 +145,8 @@ inner_kill(Inner *inner)
         *inner = (Inner){0};
         return;
     }
-    if (inner->is_found) {
-        end_found(inner->emulator);
-    } else {
-        kill(inner->emulator, SIGKILL);
-        waitpid(inner->emulator, NULL, 0);
-    }
+    kill(inner->emulator, SIGKILL);
+    waitpid(inner->emulator, NULL, 0);
     close(inner->serial);
     close(inner->monitor);
     *inner = (Inner){0};
@@ -237,7 +213,7 @@ fail_silent(const Inner *inner, const char *what)
 /* ---- one that was left
  * ------------------------------------------------------------------------------ */
 
-/* It stands still until it is found: QEMU does not read the state of a CPU that plain
+/* It stands still until it is taken: QEMU does not read the state of a CPU that plain
  * emulation had within a guest (docs/facts.rst). */
 void
 inner_leave(Inner *inner)
@@ -246,44 +222,26 @@ inner_leave(Inner *inner)
     if (kill(inner->emulator, SIGSTOP) != 0 ||
         waitpid(inner->emulator, &status, WUNTRACED) < 0 || !WIFSTOPPED(status))
         fail_silent(inner, "cannot be stopped");
-    /* What it said meanwhile would be gone with our end of the channel. */
-    ssize_t got;
-    while ((got = recv(inner->serial, inner->heard + inner->length,
-                       sizeof inner->heard - 1 - inner->length, MSG_DONTWAIT)) > 0)
-        inner->length += (size_t)got;
-    FILE *file = fopen(LEFT_PATH, "we");
-    if (!file)
-        fail_msg(LEFT_PATH " cannot be written: %s", strerror(errno));
-    fprintf(file, "%d %s %s\n", inner->emulator, inner->kind, inner->function);
-    fwrite(inner->heard, 1, inner->length, file);
-    if (fclose(file) != 0)
-        fail_msg(LEFT_PATH " cannot be written: %s", strerror(errno));
+    left = inner;
 }
 
-/* Whether INNER is now the one that was left, if that is such a one. */
-static bool
-find_left(Inner *inner, bool is_usual)
+/* The one that was left, if it is what is wanted; it is nothing to wait for else. */
+static Inner *
+take_left(const char *kind, const char *function, bool is_usual)
 {
-    FILE *file = fopen(LEFT_PATH, "re");
-    char kind[20], function[20];
-    int emulator = 0;
-    if (!file)
-        return false;
-    bool is_it = fscanf(file, "%d %19s %19s%*1[\n]", &emulator, kind, function) == 3 &&
-                 is_usual && inner == inners && strcmp(kind, inner->kind) == 0 &&
-                 strcmp(function, inner->function) == 0;
-    if (is_it) {
-        inner->is_found = true;
-        inner->emulator = emulator;
-        inner->length = fread(inner->heard, 1, sizeof inner->heard - 1, file);
-        connect_to(inner);
-        kill(emulator, SIGCONT);
-    } else if (emulator > 0) {
-        end_found(emulator);
+    Inner *inner = left;
+    left = NULL;
+    if (!inner)
+        return NULL;
+    if (!is_usual || strcmp(inner->kind, kind) != 0 ||
+        strcmp(inner->function, function) != 0) {
+        inner_kill(inner);
+        return NULL;
     }
-    fclose(file);
-    unlink(LEFT_PATH);
-    return is_it;
+    suite_at_end(end_inner, inner - inners);
+    inner->taken = 0;
+    kill(inner->emulator, SIGCONT);
+    return inner;
 }
 
 /* ---- starting
@@ -305,8 +263,9 @@ inner_start(const char *function, const char *const *memory)
 {
     static const char *const options[] = {"-machine", "pc",     "-m", "32",
                                           "-bios",    ROM_PATH, NULL};
-    Inner *inner = inner_new("rom", function, ANSWER_MS);
-    if (!find_left(inner, !memory)) {
+    Inner *inner = take_left("rom", function, !memory);
+    if (!inner) {
+        inner = inner_new("rom", function, ANSWER_MS);
         inner_write_rom(ROM_PATH);
         start(inner, options, memory);
     }
@@ -341,9 +300,11 @@ inner_start_linux(const char *function, const char *const *memory)
                                           "-append",
                                           LINUX_WORDS,
                                           NULL};
-    Inner *inner = inner_new("linux", function, LINUX_ANSWER_MS);
-    if (!find_left(inner, !memory))
+    Inner *inner = take_left("linux", function, !memory);
+    if (!inner) {
+        inner = inner_new("linux", function, LINUX_ANSWER_MS);
         start(inner, options, memory);
+    }
     inner_await(inner, "linux");
     return inner;
 }

@@ -2,9 +2,9 @@
  *
  * Guests inside: QEMU with KVM, functions of the host by VFIO, and either the ROM of
  * guest.c or Linux with the program of guest-init.c. They end with the case that started
- * them, but for one that is left running as a state of the host (suite-state.h), which is
- * the first that the next program has. All fail the case themselves where they cannot;
- * what a guest does not answer within minutes is a failure too.
+ * them, but for one that is left as a state of the host (suite-state.h). All fail the
+ * case themselves where they cannot; what a guest does not answer within minutes is a
+ * failure too.
  */
 #pragma once
 
@@ -16,7 +16,6 @@
 
 typedef struct {
     pid_t emulator; /* or 0: somebody else's */
-    bool is_found;  /* running, as another program left it, whose child it was */
     const char *kind, *function;
     int serial, monitor;
     int patience_ms;   /* so long may an answer take */
@@ -33,9 +32,9 @@ bool inner_has_linux(void);
 
 /* Starts a guest and waits for its first word. FUNCTION: the address of the one that it
  * gets, which vfio-pci has already. MEMORY: further options of the emulator for the
- * guest's memory, ended by NULL; or NULL. Where such a guest was left running with this
- * function it is that one, and of Linux all that it had said is heard again; any other
- * that was left is ended. */
+ * guest's memory, ended by NULL; or NULL. Where such a guest was left with this function
+ * it is that one, and of Linux all that it had said is heard again; any other that was
+ * left is ended. */
 Inner *inner_start(const char *function, const char *const *memory);
 /* The same of a guest with Linux, which has come to its first program then. */
 Inner *inner_start_linux(const char *function, const char *const *memory);
@@ -49,7 +48,7 @@ Inner *inner_meet(const char *function, const char *path);
 void inner_write_rom(const char *path);
 /* Ends the emulator as a crash would. */
 void inner_kill(Inner *inner);
-/* Leaves it when this program ends, stopped, for the next one, where it goes on. */
+/* Has it stand still until a case starts such a one. */
 void inner_leave(Inner *inner);
 
 /* Says COMMAND and waits for the answer, which is also returned. */

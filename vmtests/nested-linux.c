@@ -13,16 +13,17 @@
 #include "vfio-device.h"
 
 #define VF_ID "8086:10ca"
-/* What guest-init.c sends. */
-#define FRAME_TEXT "guest"
+/* What guest-init.c answers to a frame, before the address that it came from; a frame
+ * that comes while an interface begins is lost. */
+#define ANSWER_WORDS "guest hears "
+#define ANSWER_MS 1000
 #define FRAMES_MS 100000
 
 static const unsigned char to_all[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 static void
-needs_linux(void)
+needs_kernel(void)
 {
-    needs_guests();
     if (kvm_is_emulated() && sysconf(_SC_NPROCESSORS_CONF) > 1) {
         print_message("under plain emulation no guest with Linux lives long in a host "
                       "with several CPUs (docs/facts.rst)\n");
@@ -33,6 +34,16 @@ needs_linux(void)
                       "with QEMU's pvh.bin and linuxboot_dma.bin\n");
         skip();
     }
+}
+
+static void
+needs_linux(void)
+{
+    static bool has_it;
+    needs_guests();
+    if (!has_it)
+        needs_kernel();
+    has_it = true;
 }
 
 /* The next function that a driver takes is taken by this one, and has the address. */
@@ -90,26 +101,29 @@ reach_linux_guest(void)
     inner_leave(inner);
 }
 
-/* Both ways: the guest sends all the time, at once where it hears the host, and says of
- * whom it receives. */
+/* Both ways: the guest tells by a frame of its own of whom it received one. */
 static void
-frames_pass(Inner *inner, const char *mac, const NetInterface *host, int forged)
+frames_pass(const char *mac, const NetInterface *host, int forged)
 {
-    unsigned char to[6], from[6];
-    char text[MAC_TEXT], expected[100];
+    unsigned char from[6];
+    char text[MAC_TEXT];
+    const char *heard = NULL;
     int frames = net_socket(host);
     NetInterface sender = *host;
     sender.mac[5] = (unsigned char)(sender.mac[5] ^ forged);
-    net_send(frames, &sender, to_all, "host");
-    if (!net_receive(frames, FRAME_TEXT, to, from, suite_ms(FRAMES_MS)))
+    for (int64_t end = now_ms() + suite_ms(FRAMES_MS); !heard && now_ms() < end;) {
+        net_send(frames, &sender, to_all, "host");
+        heard = net_receive_answer(frames, ANSWER_WORDS, from, ANSWER_MS);
+    }
+    if (!heard)
         fail_msg("no frame of the guest came to %s for %d s", host->name,
                  suite_ms(FRAMES_MS) / 1000);
     mac_text(text, from);
     if (strcmp(text, mac) != 0)
         fail_msg("a frame of the guest is from %s, its NIC has %s", text, mac);
     mac_text(text, host->mac);
-    snprintf(expected, sizeof expected, "%s from %s", mac, text);
-    expect_event(inner, "frame", expected);
+    if (strcmp(heard, text) != 0)
+        fail_msg("the guest received a frame from %s, it was sent by %s", heard, text);
 }
 
 void
@@ -127,7 +141,7 @@ frames_pass_between_linux_and_the_host(void **state)
     take(given);
     Inner *inner = inner_start_linux(given, NULL);
     expect_event(inner, "link", suite_asked(given, "mac"));
-    frames_pass(inner, suite_asked(given, "mac"), &host,
+    frames_pass(suite_asked(given, "mac"), &host,
                 suite_has_fault("frames_pass_between_linux_and_the_host"));
 }
 
@@ -211,5 +225,5 @@ linux_drives_a_virtual_function(void **state)
     Inner *inner = inner_start_linux(vf, NULL);
     expect_driver(inner, "igbvf", text);
     expect_event(inner, "link", text);
-    frames_pass(inner, text, &physical, 0);
+    frames_pass(text, &physical, 0);
 }

@@ -44,8 +44,8 @@ any_nic(unsigned number)
     return vfio_choose(E1000E_ID, number);
 }
 
-void
-needs_guests(void)
+static void
+needs_programs(void)
 {
     needs_kvm();
     if (!inner_is_possible()) {
@@ -56,6 +56,16 @@ needs_guests(void)
         print_message("the host has no VFIO\n");
         skip();
     }
+}
+
+/* What a host has, it keeps: who found it before it was copied need not look again. */
+void
+needs_guests(void)
+{
+    static bool has_them;
+    if (!has_them)
+        needs_programs();
+    has_them = true;
     vfio_trust_interrupts();
 }
 
@@ -341,8 +351,9 @@ static const SuiteState states[] = {
 int
 main(void)
 {
-    if (suite_is_asked_for_state())
-        return suite_reach(states);
+    int status;
+    if (!suite_reaches(states, &status))
+        return status;
     const struct CMUnitTest tests[] = {NESTED_CASES(SUITE_CASE)};
     return suite_run("nested", tests);
 }

@@ -118,7 +118,9 @@ close_socket(long fd)
 int
 net_socket(const NetInterface *interface)
 {
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(NET_ETHERTYPE));
+    /* Of no protocol until it is bound: else it hears all interfaces first, and bind()
+     * waits until no CPU does so any more. */
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (fd < 0)
         fail_msg("there is no socket for frames: %s", strerror(errno));
     suite_at_end(close_socket, fd);
@@ -144,30 +146,59 @@ net_send(int socket, const NetInterface *from, const unsigned char mac[6],
         fail_msg("%s does not send a frame: %s", from->name, strerror(errno));
 }
 
-bool
-net_receive(int socket, const char *text, unsigned char to[6], unsigned char from[6],
-            int ms)
+/* The next frame that comes to SOCKET until END_MS, with a NUL behind it; its payload, or
+ * NULL. */
+static const char *
+next_frame(int socket, unsigned char *frame, size_t room, int64_t end_ms)
 {
-    unsigned char frame[2048];
-    int64_t end = now_ms() + ms;
-    for (int64_t left = ms; left >= 0; left = end - now_ms()) {
+    for (int64_t left = end_ms - now_ms(); left >= 0; left = end_ms - now_ms()) {
         struct pollfd wait = {.fd = socket, .events = POLLIN};
         struct sockaddr_ll address;
         socklen_t size = sizeof address;
         if (poll(&wait, 1, (int)left) <= 0)
             continue;
-        ssize_t length = recvfrom(socket, frame, sizeof frame - 1, 0,
-                                  (struct sockaddr *)&address, &size);
-        struct ether_header header;
-        if (length < (ssize_t)sizeof header || address.sll_pkttype == PACKET_OUTGOING)
+        ssize_t length =
+            recvfrom(socket, frame, room - 1, 0, (struct sockaddr *)&address, &size);
+        if (length < (ssize_t)sizeof(struct ether_header) ||
+            address.sll_pkttype == PACKET_OUTGOING)
             continue;
         frame[length] = '\0';
-        if (strcmp((char *)frame + sizeof header, text) != 0)
-            continue;
-        memcpy(&header, frame, sizeof header);
-        memcpy(to, header.ether_dhost, ETH_ALEN);
-        memcpy(from, header.ether_shost, ETH_ALEN);
-        return true;
+        return (const char *)frame + sizeof(struct ether_header);
     }
-    return false;
+    return NULL;
+}
+
+bool
+net_receive(int socket, const char *text, unsigned char to[6], unsigned char from[6],
+            int ms)
+{
+    unsigned char frame[2048];
+    const int64_t end_ms = now_ms() + ms;
+    const char *payload;
+    struct ether_header header;
+    while ((payload = next_frame(socket, frame, sizeof frame, end_ms)) &&
+           strcmp(payload, text) != 0)
+        ;
+    if (!payload)
+        return false;
+    memcpy(&header, frame, sizeof header);
+    memcpy(to, header.ether_dhost, ETH_ALEN);
+    memcpy(from, header.ether_shost, ETH_ALEN);
+    return true;
+}
+
+const char *
+net_receive_answer(int socket, const char *words, unsigned char from[6], int ms)
+{
+    static unsigned char frame[2048];
+    const int64_t end_ms = now_ms() + ms;
+    const size_t length = strlen(words);
+    const char *payload;
+    while ((payload = next_frame(socket, frame, sizeof frame, end_ms)) &&
+           strncmp(payload, words, length) != 0)
+        ;
+    if (!payload)
+        return NULL;
+    memcpy(from, frame + ETH_ALEN, ETH_ALEN);
+    return payload + length;
 }

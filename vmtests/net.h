@@ -38,3 +38,7 @@ void net_send(int socket, const NetInterface *from, const unsigned char mac[6],
  * false if there was none for MS milliseconds. Others are dropped. */
 bool net_receive(int socket, const char *text, unsigned char to[6], unsigned char from[6],
                  int ms);
+/* The same for a payload that begins with WORDS: what comes after them, until the next
+ * call; NULL if there was none. */
+const char *
+net_receive_answer(int socket, const char *words, unsigned char from[6], int ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The processes that outlive the program: in each peer the one that answers, in the host
- * of the suite the one that keeps connections.
+ * The process that outlives the program, and answers in each peer; and connections that
+ * the host of the suite keeps.
  */
 #include "network-suite.h"
 
@@ -19,8 +19,6 @@
 #define CLIENTS_MAX 64
 #define OWN_MAX 64
 #define TOKENS_MAX 256
-/* A name without a file (unix(7), abstract). */
-#define HOLDER_NAME "\0hostbed-connections"
 #define HOLD_BYTES 32768
 
 /* ---- who answers
@@ -189,7 +187,7 @@ serve_start(const char *joined)
     return child > 0 ? 0 : 1;
 }
 
-/* ---- who keeps connections
+/* ---- connections that are kept
  * ----------------------------------------------------------------------------- */
 
 static int kept[CLIENTS_MAX], kept_count;
@@ -207,14 +205,6 @@ keep_connection(const Joined *peer)
     kept[kept_count++] = fd;
 }
 
-static socklen_t
-holder_address(struct sockaddr_un *address)
-{
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    memcpy(address->sun_path, HOLDER_NAME, sizeof HOLDER_NAME - 1);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof HOLDER_NAME - 1);
-}
-
 static bool
 use_all(void)
 {
@@ -227,68 +217,22 @@ use_all(void)
     return true;
 }
 
-/* Each visitor has them used once, and is told how many there are; one who sends a byte
- * ends it. */
-__attribute__((noreturn)) static void
-hold(int listener)
-{
-    leave_parent();
-    for (;;) {
-        char byte;
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0 || recv(fd, &byte, 1, 0) != 1 || byte == 'q') {
-            close(listener); /* the name is free before who asked is told */
-            _exit(0);
-        }
-        byte = (char)(use_all() ? kept_count : -1);
-        (void)!send(fd, &byte, 1, MSG_NOSIGNAL);
-        close(fd);
-    }
-}
-
-static int
-call_holder(char word)
-{
-    struct sockaddr_un address;
-    socklen_t size = holder_address(&address);
-    signed char answer = -1;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (const struct sockaddr *)&address, size) != 0 ||
-        send(fd, &word, 1, MSG_NOSIGNAL) != 1 || recv(fd, &answer, 1, 0) != 1)
-        answer = -1;
-    close(fd);
-    return answer;
-}
-
 void
 hold_connections(void)
 {
-    struct sockaddr_un address;
-    socklen_t size = holder_address(&address);
-    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(listener, (const struct sockaddr *)&address, size) != 0) {
-        close(listener); /* they are kept already */
-        return;
-    }
-    kept_count = 0;
-    each_peer(keep_connection);
-    listen(listener, 4);
-    fflush(NULL);
-    if (fork() == 0)
-        hold(listener);
-    close(listener);
-    for (int i = 0; i < kept_count; i++)
-        close(kept[i]);
+    if (kept_count == 0)
+        each_peer(keep_connection);
 }
 
 int
 use_connections(void)
 {
-    return call_holder('u');
+    return use_all() ? kept_count : -1;
 }
 
 void
 drop_connections(void)
 {
-    call_holder('q');
+    while (kept_count > 0)
+        close(kept[--kept_count]);
 }

@@ -64,11 +64,11 @@ bool frames_next(int fd, char text[256], int *interface, int ms);
 /* Answers others on the networks of JOINED (LINK_JOINED's text): returns the exit status
  * once a process does. */
 int serve_start(const char *joined);
-/* Connections to all peers, each used once, are kept by a process; nothing if they are.
- */
+/* Connects to all peers, uses each connection once, and keeps them; nothing if they are
+ * kept already. */
 void hold_connections(void);
 /* Data goes there and back over each of them. Returns how many there are, or -1: it did
  * not. */
 int use_connections(void);
-/* Ends that process. */
+/* Keeps them no more. */
 void drop_connections(void);

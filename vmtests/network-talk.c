@@ -201,7 +201,7 @@ frames_open(const NetInterface *interface)
                                         .sll_protocol = htons(NET_ETHERTYPE),
                                         .sll_ifindex = interface ? interface->index : 0};
     const int size = FRAMES_BUFFER;
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(NET_ETHERTYPE));
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);

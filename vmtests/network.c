@@ -499,8 +499,9 @@ main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "--serve") == 0)
         return serve_start(argv[2]);
-    if (suite_is_asked_for_state())
-        return suite_reach(states);
+    int status;
+    if (!suite_reaches(states, &status))
+        return status;
     const struct CMUnitTest tests[] = {NETWORK_CASES(SUITE_CASE)};
     return suite_run("network", tests);
 }

@@ -251,6 +251,12 @@ suite_undo_after(int count)
     }
 }
 
+void
+suite_forget_undo(void)
+{
+    at_end.count = 0;
+}
+
 int
 suite_case_ends(void **state)
 {

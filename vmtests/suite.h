@@ -108,6 +108,8 @@ void suite_at_end(void (*undo)(long number), long number);
  * now, for a case that tries one thing after another. */
 int suite_to_undo(void);
 void suite_undo_after(int count);
+/* What was done up to now stays. */
+void suite_forget_undo(void);
 /* Whether the host is thrown away after this case, so that nothing need be as before. */
 bool suite_host_ends(void);
 

@@ -228,8 +228,9 @@ static const SuiteState states[] = {{"bound", reach_bound}, {NULL, NULL}};
 int
 main(void)
 {
-    if (suite_is_asked_for_state())
-        return suite_reach(states);
+    int status;
+    if (!suite_reaches(states, &status))
+        return status;
     const struct CMUnitTest tests[] = {VFIO_CASES(VFIO_CASE)};
     return vfio_suite_run("vfio", tests);
 }
