@@ -144,6 +144,12 @@ boot_take_image(BootRecipe *recipe, const BootOptions *options, GError **error)
     return image && take_kernel(recipe, image, error) && take_disk(recipe, image, error);
 }
 
+gint64
+boot_disk_bytes(const Boot *boot)
+{
+    return boot->recipe->disk_fds ? boot->recipe->disk_bytes : 0;
+}
+
 /* ---- the disk of one start
  * ------------------------------------------------------------------------------ */
 

@@ -89,6 +89,8 @@ Boot *boot_host(const BootOptions *options, GError **error);
  * met. FALSE: it is of no more use. */
 Boot *boot_begin(const BootOptions *options, GError **error);
 gboolean boot_meet(Boot *boot, const BootOptions *options, GError **error);
+/* Of the disk of its image; 0: it has none. */
+gint64 boot_disk_bytes(const Boot *boot);
 /* Ends the emulator. */
 void boot_free(Boot *boot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Boot, boot_free)

@@ -90,6 +90,7 @@ live_change_forget(Host *host)
     g_hash_table_remove_all(host->leaving);
     g_hash_table_remove_all(host->out);
     g_hash_table_remove_all(host->unlinked);
+    g_hash_table_remove_all(host->disk_faults);
     if (!host->changed)
         return;
     /* The lab as it was written, of which the host's part replaces what it became. */
@@ -201,6 +202,8 @@ take_out(Host *host, const char *id, GError **error)
 {
     if (!has_device(host, id))
         return TRUE;
+    if (!live_disk_mend(host, id, error))
+        return FALSE;
     if (!g_hash_table_contains(host->leaving, id)) {
         const EmitCommand ask = {"device_del", json_object_new()};
         json_object_set_string_member(ask.arguments, "id", id);
@@ -329,6 +332,7 @@ follow_unplug(Host *host, const char *id, Plan *plan)
     clear_behind(host, plan_function(host->plan, id));
     g_hash_table_remove(host->leaving, id);
     g_hash_table_remove(host->unlinked, id);
+    g_hash_table_remove(host->disk_faults, id);
     g_hash_table_add(host->out, g_strdup(id));
     set_plan(host, plan);
     return TRUE;

@@ -7,11 +7,17 @@
 /* No command of the monitor waits for the guest; a busy machine is slow. */
 #define COMMAND_MS 30000
 
+JsonNode *
+live_emulator_ask(Host *host, const char *name, JsonObject *arguments, GError **error)
+{
+    return qmp_call(machine_qmp(host->boot->machine), name, arguments, -1, COMMAND_MS,
+                    error);
+}
+
 gboolean
 live_emulator_command(Host *host, const char *name, JsonObject *arguments, GError **error)
 {
-    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), name,
-                                          arguments, -1, COMMAND_MS, error);
+    g_autoptr(JsonNode) result = live_emulator_ask(host, name, arguments, error);
     return result != NULL;
 }
 

@@ -170,6 +170,7 @@ live_host_drop(Host *host)
     g_hash_table_unref(host->leaving);
     g_hash_table_unref(host->out);
     g_hash_table_unref(host->unlinked);
+    g_hash_table_unref(host->disk_faults);
     g_clear_pointer(&host->disk_fds, g_array_unref);
     g_ptr_array_unref(host->saved);
     g_free(host->log_dir);

@@ -55,7 +55,8 @@ bring(Host *host, LiveHostState state, const char *name, GError **error)
 JsonObject *
 live_power_pause(Host *host, JsonObject *request, GError **error)
 {
-    return bring(host, LIVE_PAUSED, "stop", error);
+    return live_disk_flows(host, NULL, error) ? bring(host, LIVE_PAUSED, "stop", error)
+                                              : NULL;
 }
 
 JsonObject *

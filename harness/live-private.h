@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What live-serve.c (the lab), live-host.c, live-emulator.c, live-check.c, live-change.c,
- * live-link.c, live-power.c, live-save.c, live-warm.c and live-modules.c (its hosts),
- * live-client.c (who is connected), live-request.c and live-work.c (what they ask for)
- * share.
+ * live-disk.c, live-link.c, live-power.c, live-save.c, live-warm.c and live-modules.c
+ * (its hosts), live-client.c (who is connected), live-request.c and live-work.c (what
+ * they ask for) share.
  */
 #pragma once
 
@@ -26,11 +26,12 @@ typedef struct {
     GHashTable *deleted; /* set of char *: ids of devices that the emulator has deleted */
     GHashTable *leaving; /* those that the host was asked to give back */
     GHashTable *out;     /* those that were taken out */
-    GHashTable *unlinked; /* set of char *: ids of NICs whose link is down */
-    GPtrArray *saved;     /* LiveSaved */
-    GArray *disk_fds;     /* of the last start, whose power was cut; or NULL */
-    LiveHost *told;       /* in the lab's state */
-    Boot *boot;           /* NULL: it does not run */
+    GHashTable *unlinked;    /* set of char *: ids of NICs whose link is down */
+    GHashTable *disk_faults; /* ids of disks → DiskFaults (disk-faults.h) */
+    GPtrArray *saved;        /* LiveSaved */
+    GArray *disk_fds;        /* of the last start, whose power was cut; or NULL */
+    LiveHost *told;          /* in the lab's state */
+    Boot *boot;              /* NULL: it does not run */
     guint starts;
     char *log_dir;
     gboolean wanted;   /* to be started */
@@ -115,6 +116,9 @@ BootOptions live_host_boot_options(Host *host);
 /* Has the host's emulator do the command NAME with ARGUMENTS (taken; or NULL). */
 gboolean live_emulator_command(Host *host, const char *name, JsonObject *arguments,
                                GError **error);
+/* The same; what it answers, owned by the caller. */
+JsonNode *
+live_emulator_ask(Host *host, const char *name, JsonObject *arguments, GError **error);
 
 typedef enum {
     LIVE_WAIT_MET,
@@ -161,6 +165,14 @@ void live_change_event(Host *host, const char *event, JsonObject *data);
 JsonObject *live_link(Host *host, JsonObject *request, GError **error);
 /* The link of the NIC ID goes up or down. */
 gboolean live_link_set(Host *host, const char *id, gboolean up, GError **error);
+
+/* ---- live-disk.c: as in live-work.c */
+
+JsonObject *live_disk(Host *host, JsonObject *request, GError **error);
+/* HB_FAIL: a request of the disk ID (NULL: of any) stands still or will. */
+gboolean live_disk_flows(const Host *host, const char *id, GError **error);
+/* The disk ID, if it is one, has no faults any more. HB_FAIL: as above. */
+gboolean live_disk_mend(Host *host, const char *id, GError **error);
 
 /* ---- live-save.c: as in live-work.c */
 

@@ -196,6 +196,7 @@ static const struct {
     {"resume", NULL, live_work_add},
     {"nmi", NULL, live_work_add},
     {"link", NULL, live_work_add},
+    {"disk", NULL, live_work_add},
     {"power", NULL, live_work_add},
     {"save", NULL, live_work_add},
     {"saved", NULL, live_work_add},

@@ -146,7 +146,8 @@ JsonObject *
 live_save(Host *host, JsonObject *request, GError **error)
 {
     const char *name = json_line_string(request, "name");
-    if (!check_new_name(host, name, error) || !check_devices(host, error))
+    if (!check_new_name(host, name, error) || !check_devices(host, error) ||
+        !live_disk_flows(host, NULL, error))
         return NULL;
     Template *state = save(host, error);
     if (!state)

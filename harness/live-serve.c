@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "disk-faults.h"
 #include "error.h"
 #include "json-line.h"
 #include "lab-boot-private.h"
@@ -58,6 +59,8 @@ add_hosts(LiveServer *server)
         host->deleted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->leaving = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->unlinked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->disk_faults = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                                  (GDestroyNotify)disk_faults_free);
         host->out = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->saved = g_ptr_array_new_with_free_func((GDestroyNotify)live_saved_free);
         g_ptr_array_add(server->hosts, host);

@@ -27,6 +27,11 @@
  * "loss" (of 1000 frames): answered with "nics", or of that one "device", "address",
  * "network", "up", "loss", and for "up" whether "already" and "unnoticed".
  *
+ * "disk", with "host" and, unless all disks are to be told, "device" and one of "look",
+ * "error" (with "sector", "once"), "suspend" or "resume", in the words of hostbed disk:
+ * answered with "disks", or of that one "device", "address", "bytes", "errors",
+ * "suspends" and, unless it is looked at only, "already".
+ *
  * The supervisor tells what happens by {"event": "step"|"warning"|"difference"|"qmp",
  * "text": …} ("qmp" to who asked for "up" with "trace": true), that it lives while
  * something takes long by {"event": "alive"}, and in the end {"answer": {…}} or {"error":

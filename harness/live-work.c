@@ -46,6 +46,7 @@ static const struct {
     {"resume", live_power_resume, "having it go on"},
     {"nmi", live_power_nmi, "sending the interrupt"},
     {"link", live_link, "looking whether the host notices"},
+    {"disk", live_disk, "waiting for the emulator"},
     {"power", live_power, "waiting for the host"},
     {"save", live_save, "writing its state"},
     {"saved", live_saved_list, "looking what is saved"},

@@ -52,6 +52,7 @@ int cmd_nmi(int argc, char **argv);
 int cmd_reset(int argc, char **argv);
 int cmd_power(int argc, char **argv);
 int cmd_link(int argc, char **argv);
+int cmd_disk(int argc, char **argv);
 int cmd_save(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_qmp(int argc, char **argv);

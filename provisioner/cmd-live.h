@@ -2,7 +2,7 @@
  *
  * What the commands for labs that are up share (cmd-up.c, cmd-down.c, cmd-list.c,
  * cmd-exec.c, cmd-ssh.c, cmd-console.c, cmd-log.c, cmd-qmp.c, cmd-verify.c,
- * cmd-plug.c, cmd-link.c, cmd-power.c, cmd-save.c).
+ * cmd-plug.c, cmd-disk.c, cmd-link.c, cmd-power.c, cmd-save.c).
  */
 #pragma once
 

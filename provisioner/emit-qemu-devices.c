@@ -146,6 +146,18 @@ write_image(QemuWriter *writer, const PlanFunction *function, JsonObject *device
     json_object_set_string_member(device, "drive", top);
 }
 
+gboolean
+emit_qemu_is_image(const PlanFunction *function)
+{
+    return emit_is_image(function);
+}
+
+char *
+emit_qemu_disk_node(const PlanFunction *function, guint files)
+{
+    return emit_is_image(function) ? layer_name(files - 1) : emit_disk_name(function->id);
+}
+
 /* A disk that reads as zeroes and keeps nothing: there is no file to leave behind. */
 static JsonObject *
 disk_of(const PlanFunction *function, const char *name)

@@ -90,3 +90,9 @@ typedef struct {
 GPtrArray *emit_qemu_plug(const PlanFunction *function, guint hub);
 /* What takes away, when the device is gone, what stood behind it. */
 GPtrArray *emit_qemu_clear(const PlanFunction *function);
+
+/* Whether it is the disk of the image that the host boots. */
+gboolean emit_qemu_is_image(const PlanFunction *function);
+/* The block node that is the disk of FUNCTION; that of an image consists of FILES files.
+ * Owned by the caller. */
+char *emit_qemu_disk_node(const PlanFunction *function, guint files);

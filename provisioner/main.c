@@ -48,6 +48,8 @@ const Command commands[] = {
      cmd_power},
     {"link", "HOST [NIC up|down|loss=PERCENT]", "pull a NIC's cable, or put it back",
      cmd_link},
+    {"disk", "HOST [DISK error=REQUESTS|suspend=POINT|resume]",
+     "have requests of a disk fail or stand still", cmd_disk},
     {"save", "HOST [NAME]", "write down what a host that is up is, to come back to it",
      cmd_save},
     {"restore", "HOST NAME", "have a host be again what was saved of it", cmd_restore},

@@ -69,7 +69,7 @@ offers "nothing for no command" "" hostbed nosuch l
 # Every option and command that the program names is offered, and no other.
 is "all commands" "$(completed hostbed "" | tr ' ' '\n' | grep -vx -e '-.*' -e help)" \
     "$(hostbed --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p' | LC_ALL=C sort)"
-for command in doctor check show run test up down list exec verify plug unplug pause resume reset power link nmi console log qmp os image template; do
+for command in doctor check show run test up down list exec verify plug unplug pause resume reset power link disk nmi console log qmp os image template; do
     hostbed "$command" --help | grep -Eo '^  (-[a-z], )?--[a-z-]+' | grep -Eo -e '--?[a-z-]+' |
         LC_ALL=C sort >"$tap_dir/asked"
     is "all options of $command" "$(completed hostbed "$command" - | tr ' ' '\n')" "$(cat "$tap_dir/asked")"
