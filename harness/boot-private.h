@@ -14,7 +14,7 @@
 struct BootRecipe {
     BootRecipe *origin; /* NULL; or the one that all but the memory belongs to */
     const Plan *plan;
-    char *emulator, *kernel_file, *initrd_file, *cmdline;
+    char *emulator, *connect, *kernel_file, *initrd_file, *cmdline;
     GStrv extra_args;
     gboolean capture;
     char *root_words;   /* this and the next three are of an image: where its root is */

@@ -49,6 +49,7 @@ recipe_clear(gpointer data)
         return;
     }
     g_free(recipe->emulator);
+    g_free(recipe->connect);
     g_free(recipe->kernel_file);
     g_free(recipe->initrd_file);
     g_free(recipe->root_words);
@@ -210,14 +211,15 @@ make_parts(BootRecipe *recipe, const BootOptions *options, GError **error)
  */
 
 /* The firmware's debug port: off at first, because it costs time; on when a host is
- * started again and its firmware may have to be asked why. */
+ * started again and its firmware may have to be asked why. Who is another user, or on
+ * another machine, cannot write it where the logs are. */
 static GStrv
 start_args(const BootOptions *options, const char *log_dir, gboolean again)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     if (options->extra_args)
         g_strv_builder_addv(builder, (const char **)options->extra_args);
-    if (again) {
+    if (again && !options->connect) {
         g_auto(GStrv) parts = g_strsplit(log_dir, ",", -1);
         g_autofree char *escaped = g_strjoinv(",,", parts);
         g_autofree char *chardev = g_strdup_printf(
@@ -283,6 +285,7 @@ boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interr
     const MachineOptions machine = {
         .plan = recipe->plan,
         .emulator = recipe->emulator,
+        .connect = recipe->connect,
         .accel = accel_name(recipe->accel->accel),
         .kernel = recipe->kernel_file,
         .initrd = recipe->initrd_file,
@@ -399,6 +402,7 @@ boot_recipe_new(const BootOptions *options, GError **error)
     g_autoptr(BootRecipe) recipe = g_rc_box_new0(BootRecipe);
     recipe->plan = options->plan;
     recipe->emulator = g_strdup(options->emulator);
+    recipe->connect = g_strdup(options->connect);
     recipe->capture = options->capture;
     recipe->extra_args = start_args(options, NULL, FALSE);
     recipe->cmdline = start_cmdline(options, FALSE);

@@ -25,6 +25,7 @@ typedef void (*BootStep)(const char *what, gpointer user_data);
 typedef struct {
     const Plan *plan;
     const char *emulator; /* path */
+    const char *connect;  /* address of the libvirt that starts the host; or NULL */
     Accel accel;          /* as asked */
     const char *kernel;   /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
     const char *const *programs; /* --with; or NULL */

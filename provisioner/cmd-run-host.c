@@ -187,6 +187,7 @@ run_host_init(RunHost *host, const RunSession *session, const Plan *plan,
     host->boot = (BootOptions){
         .plan = plan,
         .emulator = emulator,
+        .connect = options->connect,
         .accel = accel,
         .kernel = options->machine.kernel,
         .programs = (const char *const *)options->program.with,

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "cli-connect.h"
 #include "emit.h"
 #include "log-dir.h"
 #include "os-image.h"
@@ -25,6 +26,7 @@ run_options_clear(RunOptions *options)
     cli_trace_clear(&options->trace);
     g_free(options->host);
     g_free(options->log_dir);
+    g_free(options->connect);
     g_strfreev(options->modules);
 }
 
@@ -91,6 +93,7 @@ parse_options(int *argc, char **argv, RunOptions *options, Accel *accel, int *be
          NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
          "Tell on standard error what is being done", NULL},
+        CLI_CONNECT_ENTRY(&options->connect),
         CLI_TRACE_ENTRIES(&options->trace),
         G_OPTION_ENTRY_NULL,
     };
@@ -98,6 +101,11 @@ parse_options(int *argc, char **argv, RunOptions *options, Accel *accel, int *be
     if (!cli_parse_divided("run", argc, argv, entries, &options->machine, before, status))
         return FALSE;
     *accel = cli_accel(&options->machine);
+    if (options->warm && options->connect) {
+        *status = cli_fail_with(HB_USAGE, "--warm needs a template, and none can be made "
+                                          "of a host that libvirt starts (--connect)");
+        return FALSE;
+    }
     g_autoptr(GError) error = NULL;
     if (options->warm && template_store_maximum(&error) < 0) {
         *status = cli_fail(error);
@@ -160,14 +168,15 @@ run_lab(RunSession *session, const char *filename, Accel accel)
     g_autoptr(Emulator) emulator = cli_emulator(&options->machine, &error);
     if (!emulator)
         return run_finish(session, NULL, error);
-    g_autoptr(GPtrArray) plans = cli_plan(filename, emulator, PLAN_FOR_QEMU, &status);
+    g_autoptr(GPtrArray) plans =
+        cli_plan(filename, emulator, cli_connect_backend(options->connect), &status);
     const Plan *plan = plans ? choose_host(plans, options->host, &status) : NULL;
     if (!plan && status == HB_INTERRUPTED) {
         g_set_error_literal(&error, HB_ERROR, HB_INTERRUPTED,
                             "interrupted while the lab was read");
         return run_finish(session, NULL, error);
     }
-    if (!plan)
+    if (!plan || !cli_connect_check(options->connect, plan, &status))
         return status;
     g_autoptr(Findings) findings = findings_new();
     if (plan->image)

@@ -21,7 +21,7 @@ typedef struct {
     CliMachine machine;
     CliProgram program;
     CliTrace trace;
-    char *host, *log_dir;
+    char *host, *log_dir, *connect;
     GStrv modules;
     double timeout_s;
     gboolean tty, capture, no_retry, warm, verbose;

@@ -132,6 +132,31 @@ write_cpu_model(const Plan *plan, xmlNode *cpu)
     }
 }
 
+static void
+write_feature(xmlNode *cpu, const char *name, gboolean disabled)
+{
+    xmlNode *node = libvirt_element(cpu, "feature");
+    libvirt_attribute(node, "policy", disabled ? "disable" : "require");
+    libvirt_attribute(node, "name", name);
+}
+
+/* "erms=off,fsrm=off": what the emulator shows and does badly. */
+static void
+write_emulated_features(LibvirtWriter *writer, xmlNode *cpu)
+{
+    const char *features = writer->start && libvirt_is_emulation(writer)
+                               ? writer->plan->tcg_cpu_features
+                               : NULL;
+    g_auto(GStrv) words = g_strsplit(features ? features : "", ",", -1);
+    for (char **word = words; *word; word++) {
+        char *equals = strchr(*word, '=');
+        gboolean disabled = equals && g_str_equal(equals, "=off");
+        if (equals)
+            *equals = '\0';
+        write_feature(cpu, *word, disabled);
+    }
+}
+
 void
 libvirt_write_cpu(LibvirtWriter *writer)
 {
@@ -145,10 +170,9 @@ libvirt_write_cpu(LibvirtWriter *writer)
     libvirt_attribute_int(topology, "threads", plan->threads);
     for (guint i = 0; i < plan->cpu_features->len; i++) {
         const LabCpuFeature *feature = g_ptr_array_index(plan->cpu_features, i);
-        xmlNode *node = libvirt_element(cpu, "feature");
-        libvirt_attribute(node, "policy", feature->disabled ? "disable" : "require");
-        libvirt_attribute(node, "name", feature->name);
+        write_feature(cpu, feature->name, feature->disabled);
     }
+    write_emulated_features(writer, cpu);
     xmlNode *numa = libvirt_element(cpu, "numa");
     for (guint i = 0; i < plan->cells->len; i++)
         write_cell(writer, numa, g_ptr_array_index(plan->cells, i));

@@ -117,23 +117,6 @@ write_property(LibvirtWriter *writer, xmlNode **frontend, const char *id,
                    text);
 }
 
-/* The properties that are not among NATIVE, which the element's own words have said. */
-static void
-write_overrides(LibvirtWriter *writer, const PlanFunction *function,
-                const char *const *native)
-{
-    xmlNode *frontend = NULL;
-    for (guint i = 0; i < function->properties->len; i++) {
-        const PlanProperty *property = g_ptr_array_index(function->properties, i);
-        if (!g_strv_contains(native, property->name))
-            write_property(writer, &frontend, function->id, property);
-    }
-    /* A NIC without a network has no peer: libvirt's type='null' makes libvirt 9.0 crash,
-     * so the network that it insists on is made and left unconnected. */
-    if (function->mac && !function->network)
-        write_override(writer, &frontend, function->id, "netdev", "remove", NULL);
-}
-
 void
 libvirt_write_arg(LibvirtWriter *writer, const char *value)
 {
@@ -153,6 +136,41 @@ write_json_arg(LibvirtWriter *writer, const char *option, JsonObject *object)
     g_autofree char *text = json_to_string(node, FALSE);
     libvirt_write_arg(writer, option);
     libvirt_write_arg(writer, text);
+}
+
+/* Networks are numbered in the order of their names. */
+static void
+write_hub_port(LibvirtWriter *writer, xmlNode **frontend, const PlanFunction *function)
+{
+    guint hub = 0;
+    g_autoptr(GPtrArray) networks = plan_networks(writer->plan);
+    g_ptr_array_find_with_equal_func(networks, function->network, g_str_equal, &hub);
+    g_autofree char *id = g_strconcat("hostbed-net-", function->id, NULL);
+    JsonObject *netdev = json_object_new();
+    json_object_set_string_member(netdev, "type", "hubport");
+    json_object_set_string_member(netdev, "id", id);
+    json_object_set_int_member(netdev, "hubid", hub);
+    write_json_arg(writer, "-netdev", netdev);
+    write_override(writer, frontend, function->id, "netdev", "string", id);
+}
+
+/* The properties that are not among NATIVE, which the element's own words have said. */
+static void
+write_overrides(LibvirtWriter *writer, const PlanFunction *function,
+                const char *const *native)
+{
+    xmlNode *frontend = NULL;
+    for (guint i = 0; i < function->properties->len; i++) {
+        const PlanProperty *property = g_ptr_array_index(function->properties, i);
+        if (!g_strv_contains(native, property->name))
+            write_property(writer, &frontend, function->id, property);
+    }
+    /* A NIC without a network has no peer: libvirt's type='null' makes libvirt 9.0 crash,
+     * so the network that it insists on is made and left unconnected. */
+    if (function->mac && !function->network)
+        write_override(writer, &frontend, function->id, "netdev", "remove", NULL);
+    else if (function->mac && writer->start)
+        write_hub_port(writer, &frontend, function);
 }
 
 static void
@@ -282,10 +300,12 @@ static void
 write_interface(LibvirtWriter *writer, const PlanFunction *function)
 {
     static const char *const native[] = {"mac", "romfile", "multifunction", NULL};
+    /* libvirt's own networks join domains of its machine, and this only NICs of one. */
+    gboolean is_libvirts = function->network && !writer->start;
     xmlNode *interface = libvirt_element(writer->devices, "interface");
-    libvirt_attribute(interface, "type", function->network ? "network" : "user");
+    libvirt_attribute(interface, "type", is_libvirts ? "network" : "user");
     libvirt_attribute(libvirt_element(interface, "mac"), "address", function->mac);
-    if (function->network)
+    if (is_libvirts)
         libvirt_attribute(libvirt_element(interface, "source"), "network",
                           function->network);
     libvirt_attribute(libvirt_element(interface, "model"), "type",
@@ -453,6 +473,8 @@ void
 libvirt_write_devices(LibvirtWriter *writer)
 {
     writer->devices = libvirt_element(writer->domain, "devices");
+    if (writer->start)
+        libvirt_element_text(writer->devices, "emulator", writer->start->emulator);
     write_functions(writer);
     xmlNode *usb = libvirt_element(writer->devices, "controller");
     libvirt_attribute(usb, "type", "usb");

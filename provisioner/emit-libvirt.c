@@ -96,6 +96,19 @@ kernel_command_line(const LibvirtWriter *writer)
                : g_strdup(plan->cmdline);
 }
 
+/* libvirt keeps an element's content, but not how it was written. */
+static void
+write_source(LibvirtWriter *writer, xmlNode *host)
+{
+    if (!writer->start || !writer->plan->lab_source)
+        return;
+    gsize length;
+    const guchar *bytes = g_bytes_get_data(writer->plan->lab_source, &length);
+    g_autofree char *text = g_base64_encode(bytes, length);
+    xmlNode *source = xmlNewTextChild(host, host->ns, BAD_CAST "source", BAD_CAST text);
+    libvirt_attribute(source, "encoding", "base64");
+}
+
 /* As virt-manager and its kin write and read it. */
 static void
 write_osinfo(LibvirtWriter *writer, xmlNode *metadata)
@@ -119,8 +132,24 @@ write_metadata(LibvirtWriter *writer)
     libvirt_attribute(host, "id", writer->plan->host_id);
     g_autofree char *cmdline = kernel_command_line(writer);
     xmlNewTextChild(host, namespace, BAD_CAST "cmdline", BAD_CAST cmdline);
+    write_source(writer, host);
     write_osinfo(writer, metadata);
     write_lab(writer, metadata);
+}
+
+/* The micro image. */
+static void
+write_start(LibvirtWriter *writer, xmlNode *os)
+{
+    const EmitDomain *start = writer->start;
+    g_autofree char *own = kernel_command_line(writer);
+    g_autoptr(GString) cmdline = g_string_new(own);
+    g_string_append_printf(cmdline, " %s", writer->plan->direct_cmdline);
+    if (start->cmdline_extra && *start->cmdline_extra)
+        g_string_append_printf(cmdline, " %s", start->cmdline_extra);
+    libvirt_element_text(os, "kernel", start->kernel);
+    libvirt_element_text(os, "initrd", start->initrd);
+    libvirt_element_text(os, "cmdline", cmdline->str);
 }
 
 static void
@@ -133,7 +162,9 @@ write_os(LibvirtWriter *writer)
     xmlNode *type = libvirt_element_text(os, "type", "hvm");
     libvirt_attribute(type, "arch", "x86_64");
     libvirt_attribute(type, "machine", plan->machine);
-    if (plan->kernel) {
+    if (writer->start) {
+        write_start(writer, os);
+    } else if (plan->kernel) {
         libvirt_element_text(os, "kernel", plan->kernel);
         g_autofree char *cmdline = kernel_command_line(writer);
         libvirt_element_text(os, "cmdline", cmdline);
@@ -186,6 +217,28 @@ write_domain(LibvirtWriter *writer)
     libvirt_write_devices(writer);
     for (guint i = 0; i < plan->raw_args->len; i++)
         libvirt_write_arg(writer, g_ptr_array_index(plan->raw_args, i));
+    const char *const *more = writer->start ? writer->start->more_args : NULL;
+    for (; more && *more; more++)
+        libvirt_write_arg(writer, *more);
+}
+
+static void
+emit(LibvirtWriter *writer, GString *out)
+{
+    g_autoptr(xmlDoc) document = xmlNewDoc(BAD_CAST "1.0");
+    g_autoptr(GHashTable) indexes = g_hash_table_new(g_str_hash, g_str_equal);
+    writer->indexes = indexes;
+    writer->links_by_arg = libvirt_has_way_back(writer->plan);
+    writer->domain = xmlNewDocNode(document, NULL, BAD_CAST "domain", NULL);
+    xmlDocSetRootElement(document, writer->domain);
+    writer->qemu = xmlNewNs(writer->domain, BAD_CAST QEMU_NAMESPACE, BAD_CAST "qemu");
+    write_domain(writer);
+
+    g_autoptr(xmlBuffer) buffer = xmlBufferCreate();
+    xmlNodeDump(buffer, document, writer->domain, 0, 1);
+    g_string_append_len(out, (const char *)xmlBufferContent(buffer),
+                        xmlBufferLength(buffer));
+    g_string_append_c(out, '\n');
 }
 
 void
@@ -197,20 +250,13 @@ emit_libvirt(const Plan *plan, GString *out)
 void
 emit_libvirt_for(const Plan *plan, const char *accel, GString *out)
 {
-    g_autoptr(xmlDoc) document = xmlNewDoc(BAD_CAST "1.0");
-    g_autoptr(GHashTable) indexes = g_hash_table_new(g_str_hash, g_str_equal);
-    LibvirtWriter writer = {.plan = plan,
-                            .accel = accel,
-                            .indexes = indexes,
-                            .links_by_arg = libvirt_has_way_back(plan)};
-    writer.domain = xmlNewDocNode(document, NULL, BAD_CAST "domain", NULL);
-    xmlDocSetRootElement(document, writer.domain);
-    writer.qemu = xmlNewNs(writer.domain, BAD_CAST QEMU_NAMESPACE, BAD_CAST "qemu");
-    write_domain(&writer);
+    LibvirtWriter writer = {.plan = plan, .accel = accel};
+    emit(&writer, out);
+}
 
-    g_autoptr(xmlBuffer) buffer = xmlBufferCreate();
-    xmlNodeDump(buffer, document, writer.domain, 0, 1);
-    g_string_append_len(out, (const char *)xmlBufferContent(buffer),
-                        xmlBufferLength(buffer));
-    g_string_append_c(out, '\n');
+void
+emit_libvirt_domain(const Plan *plan, const EmitDomain *start, GString *out)
+{
+    LibvirtWriter writer = {.plan = plan, .accel = start->accel, .start = start};
+    emit(&writer, out);
 }

@@ -11,6 +11,7 @@
 typedef struct {
     const Plan *plan;
     const char *accel;
+    const EmitDomain *start; /* NULL: it is only written */
     xmlNode *domain;
     xmlNode *devices;
     xmlNode *overrides;   /* made when the first one is needed */

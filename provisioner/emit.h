@@ -37,6 +37,19 @@ void emit_libvirt_for(const Plan *plan, const char *accel, GString *out);
 void emit_manifest(const Plan *plan, GString *out);
 void emit_libvirt_check(const Plan *plan, Findings *findings);
 
+/* What a start by libvirt adds to the plan. */
+typedef struct {
+    const char *accel;            /* "tcg" or "kvm" */
+    const char *emulator;         /* path, where libvirt runs */
+    const char *kernel, *initrd;  /* paths there */
+    const char *cmdline_extra;    /* appended to the kernel's words, or NULL */
+    const char *const *more_args; /* of the emulator's, after all others; or NULL */
+} EmitDomain;
+
+/* The domain as libvirt starts it. Networks that join NICs of the host are in the
+ * emulator, as without libvirt; and the bytes of the lab are in the metadata. */
+void emit_libvirt_domain(const Plan *plan, const EmitDomain *start, GString *out);
+
 /* What a start adds to the plan: the accelerator, files and inherited descriptors. A
  * negative descriptor or NULL leaves the option out; emit_qemu() prints placeholders such
  * as @KERNEL@. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What launch*.c share. A machine is started by launch.c, watched by launch-watch.c,
- * frozen and thawed by launch-freeze.c, and the command of its log written by
- * launch-command.c.
+ * What launch*.c share. A machine is started by launch.c, or by libvirt with
+ * launch-domain.c, watched by launch-watch.c, frozen and thawed by launch-freeze.c, and
+ * the command of its log written by launch-command.c.
  */
 #pragma once
 
@@ -23,7 +23,9 @@ typedef enum {
 } Cause;
 
 struct Machine {
-    GPid pid; /* 0: reaped */
+    GPid pid;         /* 0: reaped */
+    gboolean is_told; /* it is hostbed-domain, which says itself what went wrong, and has
+                       * to end what is not its child */
     char *emulator, *log_dir;
     char *lab_name, *host_id;
     Qmp *qmp;
@@ -72,3 +74,12 @@ void machine_write_command(const MachineOptions *options, const char *const *arg
 /* The same in EVENTS, without what is secret in it. */
 void
 machine_log_command(LogFile *events, const char *const *argv, const char *const *envp);
+
+/* launch-domain.c: what is started where libvirt starts the emulator; *XML_FD, the
+ * caller's, is to be inherited, too. NULL: it cannot, or may not, be. */
+GStrv machine_domain_argv(const MachineOptions *options, const EmitRuntime *channels,
+                          int *xml_fd, GError **error);
+/* Instead of machine_write_command(). */
+void machine_write_domain_command(const MachineOptions *options);
+/* Names, NULL at the end. */
+extern const char *const machine_domain_environment[];

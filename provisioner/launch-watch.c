@@ -55,9 +55,10 @@ reason_of(int status)
     }
 }
 
-/* How it ended and the last lines of its standard error; reaps it. */
+/* How it ended and the last lines of its standard error; reaps it. *CODE is changed where
+ * it says itself what went wrong. */
 static char *
-describe_end(Machine *machine)
+describe_end(Machine *machine, HbStatus *code)
 {
     int status = 0;
     const GError *qmp = qmp_ended(machine->qmp);
@@ -72,6 +73,11 @@ describe_end(Machine *machine)
                               qmp ? qmp->message : "it closed its channels");
     }
     g_autofree char *said = console_tail(machine->errors, 4);
+    if (machine->is_told && machine->pid == 0 && WIFEXITED(status) &&
+        WEXITSTATUS(status) != 0 && *said) {
+        *code = (HbStatus)WEXITSTATUS(status);
+        return g_steal_pointer(&said);
+    }
     return g_strdup_printf("the emulator %s %s: %s", machine->emulator, how,
                            *said ? said : reason_of(status));
 }
@@ -97,7 +103,7 @@ cause_status(Cause cause)
 }
 
 static char *
-describe_cause(Machine *machine)
+describe_cause(Machine *machine, HbStatus *code)
 {
     const char *panic = console_panic(machine->console);
     switch (machine->cause) {
@@ -119,20 +125,20 @@ describe_cause(Machine *machine)
     case CAUSE_NONE:
         break;
     }
-    return describe_end(machine);
+    return describe_end(machine, code);
 }
 
 static GError *
 make_failure(Machine *machine)
 {
-    g_autofree char *why = describe_cause(machine);
+    HbStatus code = cause_status(machine->cause);
+    g_autofree char *why = describe_cause(machine, &code);
     const char *last = console_last_line(machine->console);
     GString *text = g_string_new(why);
     if (last && !console_panic(machine->console))
         g_string_append_printf(text, "; the console said last: %s", last);
     g_string_append_printf(text, "; logs: %s", machine->log_dir);
-    GError *failure =
-        g_error_new_literal(HB_ERROR, (int)cause_status(machine->cause), text->str);
+    GError *failure = g_error_new_literal(HB_ERROR, (int)code, text->str);
     g_string_free(text, TRUE);
     return failure;
 }
@@ -301,7 +307,7 @@ on_interrupt(GCancellable *interrupt, gpointer user_data)
     log_file_line(machine->events, "interrupted");
     /* Whoever waits for the emulator, for its greeting perhaps, waits for nothing. */
     if (machine->pid != 0)
-        kill(machine->pid, SIGKILL);
+        kill(machine->pid, machine->is_told ? SIGTERM : SIGKILL);
     g_cancellable_cancel(machine->gone);
 }
 

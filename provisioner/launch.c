@@ -2,6 +2,7 @@
 #include "launch-private.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,13 +16,15 @@
 /* Devices are made before the emulator greets: 0.1 s for a few, seconds for hundreds on a
  * busy machine. */
 #define GREETING_MS 60000
+/* libvirt gives an emulator 15 s after SIGTERM. */
+#define DOMAIN_END_MS 20000
 #define LOG_MAX_BYTES (16 * 1024 * 1024)
 #define CONSOLE_LOG_MAX_BYTES (64 * 1024 * 1024)
 
 /* The ends of the channels; -1: not open, or handed over. */
 typedef struct {
     int qmp[2], agent[2], console[2], errors[2]; /* ours, the emulator's */
-    int firmware_vars;
+    int firmware_vars, domain;
 } Channels;
 
 static void
@@ -40,6 +43,7 @@ close_theirs(Channels *channels)
     close_fd(&channels->console[1]);
     close_fd(&channels->errors[1]);
     close_fd(&channels->firmware_vars);
+    close_fd(&channels->domain);
 }
 
 static void
@@ -116,19 +120,28 @@ build_argv(const MachineOptions *options, const EmitRuntime *runtime)
  */
 #define LARGE_PAGES "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
 
-/* What an emulator may want, and nothing of the user's that its log would give away. */
-static GStrv
-build_environment(void)
+static void
+add_variables(GStrvBuilder *builder, const char *const *names)
 {
-    static const char *const names[] = {"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"};
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    g_strv_builder_add(builder, "LC_ALL=C");
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-        const char *value = g_getenv(names[i]);
-        g_autofree char *word = value ? g_strconcat(names[i], "=", value, NULL) : NULL;
+    for (; *names; names++) {
+        const char *value = g_getenv(*names);
+        g_autofree char *word = value ? g_strconcat(*names, "=", value, NULL) : NULL;
         if (word)
             g_strv_builder_add(builder, word);
     }
+}
+
+/* What an emulator may want, and nothing of the user's that its log would give away. */
+static GStrv
+build_environment(const MachineOptions *options)
+{
+    static const char *const names[] = {"PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH",
+                                        NULL};
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_add(builder, "LC_ALL=C");
+    add_variables(builder, names);
+    if (options->connect)
+        add_variables(builder, machine_domain_environment);
     g_strv_builder_add(builder, LARGE_PAGES);
     return g_strv_builder_end(builder);
 }
@@ -155,11 +168,13 @@ static GArray *
 inherited(const MachineOptions *options, const Channels *channels)
 {
     const int own[] = {channels->qmp[1], channels->agent[1], channels->console[1],
-                       channels->firmware_vars};
+                       channels->firmware_vars, channels->domain};
     const GArray *const more[] = {options->memory_fds, options->disk_fds,
                                   options->port_fds};
     GArray *fds = g_array_new(FALSE, FALSE, sizeof(int));
-    g_array_append_vals(fds, own, channels->firmware_vars >= 0 ? 4 : 3);
+    for (gsize i = 0; i < G_N_ELEMENTS(own); i++)
+        if (own[i] >= 0)
+            g_array_append_val(fds, own[i]);
     for (gsize i = 0; i < G_N_ELEMENTS(more); i++)
         if (more[i])
             g_array_append_vals(fds, more[i]->data, more[i]->len);
@@ -172,7 +187,7 @@ spawn(const MachineOptions *options, Channels *channels, LogFile *events, GPid *
       GError **error)
 {
     g_autofree char *firmware = NULL, *vars = NULL;
-    if (options->plan->firmware == LAB_FIRMWARE_EFI) {
+    if (options->plan->firmware == LAB_FIRMWARE_EFI && !options->connect) {
         if (!firmware_find_efi(&firmware, &channels->firmware_vars, error))
             return FALSE;
         vars = g_strdup_printf("/proc/self/fd/%d", channels->firmware_vars);
@@ -198,8 +213,12 @@ spawn(const MachineOptions *options, Channels *channels, LogFile *events, GPid *
         .memory_readonly = options->memory_readonly,
         .sandbox = TRUE,
     };
-    g_auto(GStrv) argv = build_argv(options, &runtime);
-    g_auto(GStrv) envp = build_environment();
+    g_auto(GStrv) argv = options->connect ? machine_domain_argv(options, &runtime,
+                                                                &channels->domain, error)
+                                          : build_argv(options, &runtime);
+    if (!argv)
+        return FALSE;
+    g_auto(GStrv) envp = build_environment(options);
     g_autoptr(GArray) fds = inherited(options, channels);
     const LaunchChild child = {
         .argv = (const char *const *)argv,
@@ -213,7 +232,10 @@ spawn(const MachineOptions *options, Channels *channels, LogFile *events, GPid *
     };
     if (!launch_child_spawn(&child, pid, error))
         return FALSE;
-    machine_write_command(options, child.argv, child.envp, *pid);
+    if (options->connect)
+        machine_write_domain_command(options);
+    else
+        machine_write_command(options, child.argv, child.envp, *pid);
     machine_log_command(events, child.argv, child.envp);
     close_theirs(channels);
     return TRUE;
@@ -253,13 +275,15 @@ attach(Machine *machine, Channels *channels, LogFile *console, LogFile *errors)
 Machine *
 machine_start(const MachineOptions *options, GError **error)
 {
-    g_auto(Channels) channels = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1};
+    g_auto(Channels) channels = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
     g_autoptr(Machine) machine = g_new0(Machine, 1);
     g_autoptr(LogFile) console = NULL;
     g_autoptr(LogFile) errors = NULL;
     machine->agent_fd = -1;
     machine->gone = g_cancellable_new();
-    machine->emulator = g_strdup(options->emulator);
+    machine->is_told = options->connect != NULL;
+    machine->emulator = machine->is_told ? g_strdup_printf("of %s", options->connect)
+                                         : g_strdup(options->emulator);
     machine->log_dir = g_strdup(options->log_dir);
     machine->lab_name = g_strdup(options->plan->lab_name);
     machine->host_id = g_strdup(options->plan->host_id);
@@ -285,7 +309,18 @@ machine_start(const MachineOptions *options, GError **error)
 }
 
 /* SIGKILL at once: there is nothing in a throw-away host that an orderly end would save,
- * and the shutdown of its NICs alone takes seconds. */
+ * and the shutdown of its NICs alone takes seconds. A domain would end some time after
+ * its connection, so that one waits for libvirt. */
+static void
+end_child(Machine *machine)
+{
+    int status;
+    if (machine->is_told && kill(machine->pid, SIGTERM) == 0 &&
+        launch_child_reap(machine->pid, DOMAIN_END_MS, &status))
+        return;
+    launch_child_kill(machine->pid);
+}
+
 void
 machine_free(Machine *machine)
 {
@@ -293,7 +328,7 @@ machine_free(Machine *machine)
         return;
     machine_unwatch(machine);
     if (machine->pid != 0) {
-        launch_child_kill(machine->pid);
+        end_child(machine);
         log_file_line(machine->events, "ended by hostbed");
         PROBE3(emulator_ended, machine->lab_name, machine->host_id, (int)machine->pid);
     }

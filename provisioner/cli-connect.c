@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli-connect.h"
+
+#include "cli.h"
+#include "emit.h"
+
+PlanBackend
+cli_connect_backend(const char *connect)
+{
+    return connect ? PLAN_FOR_LIBVIRT : PLAN_FOR_QEMU;
+}
+
+gboolean
+cli_connect_check(const char *connect, const Plan *plan, int *status)
+{
+    g_autoptr(Findings) findings = findings_new();
+    if (connect)
+        emit_libvirt_check(plan, findings);
+    if (findings_ok(findings))
+        return TRUE;
+    *status = cli_findings(findings);
+    return FALSE;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A host that libvirt starts. hostbed starts this program in the emulator's place and
+ * with the emulator's descriptors: to hostbed it is the emulator. It gives the domain to
+ * libvirt, hands on what the agent, the console and QMP say by libvirt's connection, so
+ * that they work on another machine, too, and ends when the domain does. The domain ends
+ * with the connection, and so with this program, however that ends.
+ */
+#include <errno.h>
+#include <libvirt/libvirt-qemu.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "domain-pump.h"
+#include "domain-qmp.h"
+#include "error.h"
+#include "json-line.h"
+#include "wire.h"
+
+#define COMMAND_MAX (16 * 1024 * 1024)
+/* For what the domain said last to arrive. */
+#define DRAIN_MS 1000
+/* Of a connection that says nothing; three times. */
+#define KEEPALIVE_S 5
+
+typedef struct {
+    char *uri;
+    int xml_fd, qmp_fd, agent_fd, console_fd;
+    virConnectPtr connection;
+    virDomainPtr domain; /* NULL: it is not there yet, or not any more */
+    char *name;
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    Pump *agent, *console;
+    GByteArray *asked; /* the beginning of a line of QMP */
+    int ending;        /* timer, or -1 */
+    gboolean ended;
+    HbStatus status;
+    char *why; /* one sentence for STATUS, or NULL */
+} Session;
+
+/* ---- the end
+ * ---------------------------------------------------------------------------------- */
+
+static void
+fail(Session *session, HbStatus status, const char *format, ...) G_GNUC_PRINTF(3, 4);
+
+/* The first reason stays. */
+static void
+fail(Session *session, HbStatus status, const char *format, ...)
+{
+    va_list arguments;
+    if (session->why)
+        return;
+    va_start(arguments, format);
+    session->why = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    session->status = status;
+}
+
+static void
+on_drained(int timer, void *opaque)
+{
+    Session *session = opaque;
+    session->ended = TRUE;
+}
+
+/* The domain is gone; what it said is still on its way. */
+static void
+begin_end(Session *session)
+{
+    if (session->ending < 0)
+        session->ending = virEventAddTimeout(DRAIN_MS, on_drained, session, NULL);
+    if (session->ending < 0)
+        session->ended = TRUE;
+}
+
+static int
+on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detail,
+             void *opaque)
+{
+    Session *session = opaque;
+    if (event == VIR_DOMAIN_EVENT_STOPPED && detail == VIR_DOMAIN_EVENT_STOPPED_FAILED)
+        fail(session, HB_EMULATOR_DIED,
+             "libvirt says that the emulator of domain %s has failed", session->name);
+    else if (event == VIR_DOMAIN_EVENT_STOPPED &&
+             detail == VIR_DOMAIN_EVENT_STOPPED_DESTROYED)
+        fail(session, HB_EMULATOR_DIED, "domain %s was destroyed", session->name);
+    if (event == VIR_DOMAIN_EVENT_STOPPED || event == VIR_DOMAIN_EVENT_CRASHED)
+        begin_end(session);
+    return 0;
+}
+
+/* The emulator outlives a libvirt that was killed. The next one knows it, and ends it, by
+ * itself or since it is asked to. NULL: it has ended; else why not, owned by the caller.
+ */
+static char *
+end_domain_anew(const Session *session)
+{
+    virConnectPtr anew = virConnectOpen(session->uri);
+    virDomainPtr domain = anew ? virDomainLookupByUUID(anew, session->uuid) : NULL;
+    gboolean is_gone = domain && virDomainDestroy(domain) == 0;
+    int code = virGetLastErrorCode();
+    /* Between the two calls it can go. */
+    if (code == VIR_ERR_NO_DOMAIN || (domain && code == VIR_ERR_OPERATION_INVALID))
+        is_gone = TRUE;
+    char *why = is_gone ? NULL : g_strdup(virGetLastErrorMessage());
+    if (domain)
+        virDomainFree(domain);
+    if (anew)
+        virConnectClose(anew);
+    return why;
+}
+
+static void
+on_closed(virConnectPtr connection, int reason, void *opaque)
+{
+    Session *session = opaque;
+    const char *why = reason == VIR_CONNECT_CLOSE_REASON_KEEPALIVE ? "it does not answer"
+                                                                   : "it has ended";
+    g_autofree char *left = end_domain_anew(session);
+    if (!left)
+        fail(session, HB_INFRASTRUCTURE, "the connection to libvirt at %s was lost: %s",
+             session->uri, why);
+    else
+        fail(session, HB_INFRASTRUCTURE,
+             "the connection to libvirt at %s was lost: %s; domain %s may run on there, "
+             "since it cannot be ended: %s",
+             session->uri, why, session->name, left);
+    session->ended = TRUE;
+}
+
+/* hostbed wants the host to end. */
+static void
+on_signal(int watch, int fd, int events, void *opaque)
+{
+    Session *session = opaque;
+    session->ended = TRUE;
+}
+
+/* ---- QMP
+ * --------------------------------------------------------------------------------------
+ */
+
+static void
+say(const Session *session, const char *line)
+{
+    for (gsize done = 0, length = strlen(line); done < length;) {
+        ssize_t n = send(session->qmp_fd, line + done, length - done, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return; /* hostbed is gone, and so will be we */
+        done += n > 0 ? (gsize)n : 0;
+    }
+}
+
+static void
+take_command(const char *line, gpointer user_data)
+{
+    Session *session = user_data;
+    g_autoptr(JsonNode) id = NULL;
+    g_autofree char *reply = NULL;
+    g_autofree char *command = domain_qmp_command(line, &id, &reply);
+    char *result = NULL;
+    if (command && session->domain &&
+        virDomainQemuMonitorCommand(session->domain, command, &result, 0) == 0)
+        reply = domain_qmp_reply(result, id);
+    else if (command)
+        reply = domain_qmp_refusal(virGetLastErrorMessage(), id);
+    free(result);
+    say(session, reply);
+}
+
+static void
+on_command(int watch, int fd, int events, void *opaque)
+{
+    Session *session = opaque;
+    if (json_line_read(fd, session->asked, COMMAND_MAX, take_command, session) ==
+        JSON_LINES_GO_ON)
+        return;
+    virEventRemoveHandle(watch);
+    session->ended = TRUE;
+}
+
+static void
+on_event(virConnectPtr connection, virDomainPtr domain, const char *event,
+         long long seconds, unsigned int microseconds, const char *details, void *opaque)
+{
+    g_autofree char *line = domain_qmp_event(event, seconds, microseconds, details);
+    say(opaque, line);
+}
+
+/* ---- the start
+ * -------------------------------------------------------------------------------- */
+
+static char *
+read_all(int fd)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    char bytes[65536];
+    ssize_t n;
+    lseek(fd, 0, SEEK_SET);
+    while ((n = read(fd, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))
+        if (n > 0)
+            g_string_append_len(text, bytes, n);
+    return n == 0 ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
+static gboolean
+refuse(Session *session, HbStatus status, const char *what)
+{
+    const char *reason = virGetLastErrorMessage();
+    fail(session, status, "%s: %s", what, reason);
+    return FALSE;
+}
+
+static gboolean
+connect_to_libvirt(Session *session)
+{
+    g_autofree char *what =
+        g_strdup_printf("libvirt at %s cannot be reached", session->uri);
+    session->connection = virConnectOpen(session->uri);
+    if (!session->connection)
+        return refuse(session, HB_INFRASTRUCTURE, what);
+    const char *type = virConnectGetType(session->connection);
+    if (g_strcmp0(type, "QEMU") != 0) {
+        fail(session, HB_UNSUPPORTED,
+             "libvirt at %s starts no emulators (its driver is %s); name one whose "
+             "driver is QEMU, such as qemu:///session",
+             session->uri, type ? type : "unknown");
+        return FALSE;
+    }
+    /* Not every transport has it. */
+    virConnectSetKeepAlive(session->connection, KEEPALIVE_S, 3);
+    return virConnectRegisterCloseCallback(session->connection, on_closed, session,
+                                           NULL) == 0 ||
+           refuse(session, HB_INFRASTRUCTURE, what);
+}
+
+/* What an error of libvirt's about a domain means to hostbed. */
+static HbStatus
+status_of_error(void)
+{
+    const virError *error = virGetLastError();
+    if (!error)
+        return HB_INFRASTRUCTURE;
+    if (error->code == VIR_ERR_CONFIG_UNSUPPORTED || error->code == VIR_ERR_XML_ERROR)
+        return HB_UNSUPPORTED;
+    return error->message && strstr(error->message, "process exited") ? HB_EMULATOR_DIED
+                                                                      : HB_INFRASTRUCTURE;
+}
+
+static gboolean
+create_domain(Session *session)
+{
+    g_autofree char *xml = read_all(session->xml_fd);
+    if (!xml) {
+        fail(session, HB_USAGE, "there is no domain in descriptor %d", session->xml_fd);
+        return FALSE;
+    }
+    /* Paused, so that no word of its console is lost. */
+    session->domain = virDomainCreateXML(
+        session->connection, xml, VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED);
+    if (!session->domain)
+        return refuse(session, status_of_error(), "libvirt does not start the domain");
+    session->name = g_strdup(virDomainGetName(session->domain));
+    return virDomainGetUUID(session->domain, session->uuid) == 0;
+}
+
+static gboolean
+watch_domain(Session *session)
+{
+    if (virConnectDomainEventRegisterAny(
+            session->connection, session->domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+            VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), session, NULL) >= 0 &&
+        virConnectDomainQemuMonitorEventRegister(session->connection, session->domain,
+                                                 NULL, on_event, session, NULL, 0) >= 0)
+        return TRUE;
+    return refuse(session, HB_INFRASTRUCTURE, "libvirt does not tell of the domain");
+}
+
+static gboolean
+open_streams(Session *session)
+{
+    virStreamPtr agent = virStreamNew(session->connection, VIR_STREAM_NONBLOCK);
+    if (agent && virDomainOpenChannel(session->domain, HB_WIRE_PORT, agent, 0) == 0)
+        session->agent = pump_new(agent, session->agent_fd);
+    if (!session->agent)
+        return refuse(session, HB_INFRASTRUCTURE,
+                      "libvirt does not open the agent's channel");
+    virStreamPtr console = virStreamNew(session->connection, VIR_STREAM_NONBLOCK);
+    if (console && virDomainOpenConsole(session->domain, NULL, console,
+                                        VIR_DOMAIN_CONSOLE_FORCE) == 0)
+        session->console = pump_new(console, session->console_fd);
+    return session->console != NULL ||
+           refuse(session, HB_INFRASTRUCTURE, "libvirt does not open the console");
+}
+
+static gboolean
+let_go(Session *session)
+{
+    g_autofree char *greeting = domain_qmp_greeting();
+    if (virDomainResume(session->domain) != 0)
+        return refuse(session, HB_INFRASTRUCTURE, "libvirt does not start the host");
+    say(session, greeting);
+    return virEventAddHandle(session->qmp_fd, VIR_EVENT_HANDLE_READABLE, on_command,
+                             session, NULL) >= 0;
+}
+
+/* ---- the whole
+ * -------------------------------------------------------------------------------- */
+
+static void
+run(Session *session)
+{
+    if (!connect_to_libvirt(session) || !create_domain(session) ||
+        !watch_domain(session) || !open_streams(session) || !let_go(session))
+        return;
+    while (!session->ended) {
+        if (virEventRunDefaultImpl() < 0)
+            return;
+        if (session->ending >= 0 && pump_ended(session->agent) &&
+            pump_ended(session->console))
+            return;
+    }
+}
+
+static void
+session_end(Session *session)
+{
+    pump_free(session->agent);
+    pump_free(session->console);
+    if (session->domain) {
+        virDomainDestroy(session->domain); /* unless it is gone */
+        virDomainFree(session->domain);
+    }
+    if (session->connection)
+        virConnectClose(session->connection);
+    g_byte_array_unref(session->asked);
+    g_free(session->uri);
+    g_free(session->name);
+    g_free(session->why);
+}
+
+/* libvirt prints its errors otherwise; ours have them. */
+static void
+on_error(void *opaque, virErrorPtr error)
+{
+}
+
+/* Only what libvirt's event loop hears of ends us, once there is one. */
+static int
+open_signals(void)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    return signalfd(-1, &ends, SFD_CLOEXEC);
+}
+
+int
+main(int argc, char **argv)
+{
+    Session session = {.xml_fd = -1,
+                       .qmp_fd = -1,
+                       .agent_fd = -1,
+                       .console_fd = -1,
+                       .ending = -1,
+                       .asked = g_byte_array_new()};
+    const GOptionEntry entries[] = {
+        {"connect", 0, 0, G_OPTION_ARG_STRING, &session.uri, "libvirt's address", "URI"},
+        {"xml-fd", 0, 0, G_OPTION_ARG_INT, &session.xml_fd, "The domain", "FD"},
+        {"qmp-fd", 0, 0, G_OPTION_ARG_INT, &session.qmp_fd, "QMP", "FD"},
+        {"agent-fd", 0, 0, G_OPTION_ARG_INT, &session.agent_fd, "The agent", "FD"},
+        {"console-fd", 0, 0, G_OPTION_ARG_INT, &session.console_fd, "The console", "FD"},
+        G_OPTION_ENTRY_NULL,
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error) || !session.uri) {
+        fprintf(stderr, "this program is started by hostbed: %s\n",
+                error ? error->message : "--connect is missing");
+        return HB_USAGE;
+    }
+    int signals = open_signals();
+    virSetErrorFunc(NULL, on_error);
+    if (virInitialize() == 0 && virEventRegisterDefaultImpl() == 0 &&
+        virEventAddHandle(signals, VIR_EVENT_HANDLE_READABLE, on_signal, &session,
+                          NULL) >= 0)
+        run(&session);
+    else
+        refuse(&session, HB_INFRASTRUCTURE, "libvirt's library does not start");
+    HbStatus status = session.status;
+    if (session.why)
+        fprintf(stderr, "%s\n", session.why);
+    session_end(&session);
+    return (int)status;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A machine that libvirt starts: hostbed-domain takes the emulator's place, with the
+ * emulator's descriptors and the domain in one more.
+ */
+#include "launch-private.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "libexec.h"
+
+#define PROGRAM "hostbed-domain"
+
+static gboolean
+refuse(const MachineOptions *options, const char *what, GError **error)
+{
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "%s:%d: host %s cannot be started by libvirt: %s; leave --connect out",
+                options->plan->pos.file, options->plan->pos.line, options->plan->host_id,
+                what);
+    return FALSE;
+}
+
+/* What the emulator gets from hostbed as descriptors does not go through libvirt. */
+static gboolean
+check(const MachineOptions *options, GError **error)
+{
+    if (options->disk_fds)
+        return refuse(options, "it has an image", error);
+    if (options->port_fds)
+        return refuse(options, "a network joins it with another host, or leads out",
+                      error);
+    if (options->capture)
+        return refuse(options, "what passes on its networks cannot be captured there",
+                      error);
+    if (options->memory_fds || options->clone)
+        return refuse(options, "no template can be made of a host of libvirt's", error);
+    return TRUE;
+}
+
+static int
+put_in_memory(const GString *text, GError **error)
+{
+    int fd = memfd_create("domain", MFD_CLOEXEC);
+    if (fd >= 0 && write(fd, text->str, text->len) == (ssize_t)text->len)
+        return fd;
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "cannot hold the domain: %s",
+                g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static char *
+option_fd(const char *name, int fd)
+{
+    return g_strdup_printf("--%s=%d", name, fd);
+}
+
+GStrv
+machine_domain_argv(const MachineOptions *options, const EmitRuntime *channels,
+                    int *xml_fd, GError **error)
+{
+    g_autofree char *program = libexec_path(PROGRAM);
+    if (!check(options, error))
+        return NULL;
+    if (access(program, X_OK) != 0) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "%s is not there, without which nothing is started by libvirt: "
+                    "hostbed was built without libvirt (Debian: libvirt-dev; Fedora: "
+                    "libvirt-devel)",
+                    program);
+        return NULL;
+    }
+    const EmitDomain start = {
+        .accel = options->accel,
+        .emulator = options->emulator,
+        .kernel = options->kernel,
+        .initrd = options->initrd,
+        .cmdline_extra = options->cmdline_extra,
+        .more_args = options->extra_args,
+    };
+    g_autoptr(GString) xml = g_string_new(NULL);
+    emit_libvirt_domain(options->plan, &start, xml);
+    log_dir_put(options->log_dir, "domain.xml", xml->str, 0600);
+    *xml_fd = put_in_memory(xml, error);
+    if (*xml_fd < 0)
+        return NULL;
+    const char *words[] = {program, "--connect", options->connect, NULL};
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_strv_builder_addv(builder, words);
+    const struct {
+        const char *name;
+        int fd;
+    } fds[] = {{"xml-fd", *xml_fd},
+               {"qmp-fd", channels->qmp_fd},
+               {"agent-fd", channels->agent_fd},
+               {"console-fd", channels->console_fd}};
+    for (gsize i = 0; i < G_N_ELEMENTS(fds); i++) {
+        g_autofree char *word = option_fd(fds[i].name, fds[i].fd);
+        g_strv_builder_add(builder, word);
+    }
+    return g_strv_builder_end(builder);
+}
+
+void
+machine_write_domain_command(const MachineOptions *options)
+{
+    g_autofree char *uri = g_shell_quote(options->connect);
+    g_autofree char *file = g_build_filename(options->log_dir, "domain.xml", NULL);
+    g_autofree char *quoted = g_shell_quote(file);
+    g_autofree char *text =
+        g_strdup_printf("#!/bin/sh\n# the same machine by hand, without an agent's "
+                        "peer\nexec virsh -c %s create %s --console --autodestroy\n",
+                        uri, quoted);
+    log_dir_put(options->log_dir, "command", text, 0700);
+}
+
+/* What libvirt's library asks for. */
+const char *const machine_domain_environment[] = {
+    "USER",
+    "LOGNAME",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+    "SSH_AUTH_SOCK",
+    "KRB5CCNAME",
+    "LIBVIRT_DEBUG",
+    "LIBVIRT_LOG_OUTPUTS",
+    NULL,
+};

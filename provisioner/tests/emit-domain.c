@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The domain that is started, beside the one that is only written (emit.c).
+ */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <libxml/xpath.h>
+#include <libxml/xpathInternals.h>
+#include <string.h>
+
+#include "autoptr.h"
+#include "emit.h"
+#include "plan-fixture.h"
+
+/* Neither XML nor UTF-8. */
+static const char source[] = "<lab>\r\n\xe9 ]]></lab>\n";
+
+static const char *const more_args[] = {"-more", "a<b", NULL};
+static const EmitDomain start = {
+    .accel = "tcg",
+    .emulator = "/the/emulator",
+    .kernel = "/the/kernel",
+    .initrd = "/the/initrd",
+    .cmdline_extra = "extra=1",
+    .more_args = more_args,
+};
+
+static void
+assert_xpath(xmlDoc *document, const char *path, const char *expected)
+{
+    g_autoptr(xmlXPathContext) context = xmlXPathNewContext(document);
+    xmlXPathRegisterNs(context, BAD_CAST "q",
+                       BAD_CAST "http://libvirt.org/schemas/domain/qemu/1.0");
+    xmlXPathRegisterNs(context, BAD_CAST "h", BAD_CAST "urn:hostbed:host:1");
+    g_autoptr(xmlXPathObject) object = xmlXPathEvalExpression(BAD_CAST path, context);
+    assert_non_null(object);
+    g_autoptr(xmlChar) text = xmlXPathCastToString(object);
+    assert_string_equal((const char *)text, expected);
+}
+
+static xmlDoc *
+domain_of(const Plan *plan)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    emit_libvirt_domain(plan, &start, text);
+    xmlDoc *document =
+        xmlReadMemory(text->str, (int)text->len, NULL, NULL, XML_PARSE_NONET);
+    assert_non_null(document);
+    return document;
+}
+
+static void
+it_names_what_is_started(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    g_autoptr(xmlDoc) domain = domain_of(plan);
+    g_autofree char *cmdline = g_strjoin(" ", plan->tcg_cmdline, plan->cmdline,
+                                         plan->direct_cmdline, "extra=1", NULL);
+    assert_xpath(domain, "string(/domain/@type)", "qemu");
+    assert_xpath(domain, "/domain/devices/emulator", "/the/emulator");
+    assert_xpath(domain, "/domain/os/kernel", "/the/kernel");
+    assert_xpath(domain, "/domain/os/initrd", "/the/initrd");
+    assert_xpath(domain, "/domain/os/cmdline", cmdline);
+    assert_xpath(domain, "string(//q:arg[last()]/@value)", "a<b");
+}
+
+static void
+it_has_the_bytes_of_the_lab(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    lab->source = g_bytes_new_static(source, strlen(source));
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    g_autoptr(xmlDoc) domain = domain_of(plan);
+    g_autofree char *text = g_base64_encode((const guchar *)source, strlen(source));
+    assert_xpath(domain, "/domain/metadata/h:host/h:source[@encoding='base64']", text);
+}
+
+/* Without libvirt's networks. */
+static void
+networks_are_the_emulators(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    guint nics = 0;
+    for (guint i = 0; i < plan->functions->len; i++) {
+        PlanFunction *function = plan->functions->pdata[i];
+        if (function->mac && nics++ < 2)
+            function->network = g_strdup("fabric");
+    }
+    g_autoptr(xmlDoc) domain = domain_of(plan);
+    assert_xpath(domain, "count(//interface[@type='user'])", "9");
+    assert_xpath(domain, "count(//interface/source)", "0");
+    assert_xpath(domain, "count(//q:arg[contains(@value,'\"hubport\"')])", "2");
+    assert_xpath(domain, "count(//q:property[@name='netdev'][@type='string'])", "2");
+    assert_xpath(domain, "count(//q:property[@name='netdev'][@type='remove'])", "7");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_names_what_is_started),
+        cmocka_unit_test(it_has_the_bytes_of_the_lab),
+        cmocka_unit_test(networks_are_the_emulators),
+    };
+    return cmocka_run_group_tests_name("emit-domain", tests, fixture_emulator_setup,
+                                       fixture_emulator_teardown);
+}
