@@ -173,7 +173,14 @@
 
 #define MIGRATION_CASES(CASE) \
     CASE(a_guest_goes_on_in_the_other_host) \
-    CASE(a_guest_that_moved_is_gone_where_it_was)
+    CASE(a_guest_that_moved_is_gone_where_it_was) \
+    CASE(a_cancelled_move_leaves_the_guest) \
+    CASE(a_destination_that_dies_leaves_the_guest) \
+    CASE(memory_follows_a_guest_that_went_ahead) \
+    CASE(a_guest_moves_by_tls) \
+    CASE(tls_and_no_tls_are_not_joined) \
+    CASE(a_guest_with_a_nic_is_not_moved) \
+    CASE(a_guest_changes_its_nic_for_the_other_hosts)
 
 #define LIBVIRT_CASES(CASE) \
     CASE(devices_hang_as_asked) \

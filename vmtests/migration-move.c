@@ -55,18 +55,27 @@ guest_has_all(Side *side, Move *move)
  * --------------------------------------------------------------------------------------
  */
 
-void
-move_begin(Side *from, Side *to)
+const char *
+move_address(Side *to)
 {
-    *from->status = *to->status = '\0';
+    static char address[100];
+    *to->status = '\0';
     side_ask(to, "{\"execute\": \"migrate-incoming\", \"arguments\": "
                  "{\"uri\": \"tcp:0.0.0.0:0\"}}");
     side_ask(to, "{\"execute\": \"query-migrate\"}");
     const char *port = side_text(to, "port");
     if (!port)
         fail_msg("the destination listens nowhere: %s", to->answer);
-    side_ask(from, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"tcp:%s:%s\"}}",
-             side_host(to), port);
+    snprintf(address, sizeof address, "tcp:%s:%s", side_host(to), port);
+    return address;
+}
+
+void
+move_begin(Side *from, Side *to)
+{
+    const char *address = move_address(to);
+    *from->status = '\0';
+    side_ask(from, MOVE_COMMAND, address);
 }
 
 static const char *status_wanted;

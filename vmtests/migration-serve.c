@@ -25,6 +25,7 @@
 #define NIC_DEVICE "0x10d3"
 #define ROM_PATH MIGRATION_KEYS "/rom"
 #define KEY_PATH MIGRATION_KEYS "/keys.psk"
+#define PRIME_PATH MIGRATION_KEYS "/dh-params.pem"
 #define SERIAL_FD 3
 #define MONITOR_FD 4
 #define OPTIONS_MAX 60
@@ -127,14 +128,36 @@ read_line(int fd, char *line, size_t size)
     return false;
 }
 
+/* ffdhe2048 of RFC 7919. Without it QEMU 7.2 looks for a prime of its own, which takes a
+ * minute under emulation if luck is bad. */
+static const char prime[] =
+    "-----BEGIN DH PARAMETERS-----\n"
+    "MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz\n"
+    "+8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a\n"
+    "87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7\n"
+    "YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi\n"
+    "7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD\n"
+    "ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==\n"
+    "-----END DH PARAMETERS-----\n";
+
+/* Where that fails the emulator will say that there is none. */
+static void
+write_secret(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        dprintf(fd, "%s\n", text);
+        close(fd);
+    }
+}
+
 static void
 write_key(const char *digits)
 {
-    int fd = open(KEY_PATH, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return; /* the emulator will say that there is none */
-    dprintf(fd, MIGRATION_USER ":%s\n", digits);
-    close(fd);
+    char line[540];
+    snprintf(line, sizeof line, MIGRATION_USER ":%s", digits);
+    write_secret(KEY_PATH, line);
+    write_secret(PRIME_PATH, prime);
 }
 
 static void
@@ -284,6 +307,9 @@ migration_serve_one(int fd, const char *joined)
         run_emulator(&service);
     give_back(&service);
     unlink(KEY_PATH);
+    unlink(PRIME_PATH);
+    unlink(ROM_PATH);
+    rmdir(MIGRATION_KEYS);
 }
 
 /* ---- who answers

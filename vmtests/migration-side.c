@@ -106,6 +106,7 @@ take_line(Side *side, const char *line)
     if (strstr(line, "\"event\": \"MIGRATION\"")) {
         const char *status = strstr(line, "\"status\": \"");
         sscanf(status ? status : "", "\"status\": \"%39[^\"]", side->status);
+        side->has_come_first |= strcmp(side->status, "postcopy-active") == 0;
     }
     side->has_device_gone |=
         strstr(line, "\"event\": \"DEVICE_DELETED\"") && strstr(line, "\"device\": ");

@@ -54,6 +54,7 @@ typedef struct {
     char answer[8192];    /* the last answer of it, "" once that was used */
     char status[40];      /* that of the last event MIGRATION, or "" */
     bool has_device_gone; /* the event DEVICE_DELETED came */
+    bool has_come_first;  /* the guest ran here before all of its memory did */
     long ticks;           /* of the guest */
     int64_t first_tick_ms, last_tick_ms; /* of this clock */
 } Side;
@@ -108,7 +109,10 @@ typedef struct {
 
 /* Has the guest write and check PAGES pages of its memory. */
 void guest_works(Side *side, int pages);
-/* The destination listens, and the source begins to send. */
+/* The destination listens; where, for MOVE_COMMAND. */
+const char *move_address(Side *to);
+#define MOVE_COMMAND "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"%s\"}}"
+/* The same, and the source begins to send. */
 void move_begin(Side *from, Side *to);
 /* The migration's event has come to be STATUS; fails the case if it is another end. */
 void move_await(Side *from, const char *status);
