@@ -135,6 +135,7 @@ with_boot_options(const SessionOptions *options, const char *log_dir, WithBoot u
     BootOptions boot = {
         .plan = options->plan,
         .emulator = options->emulator,
+        .connect = options->connect,
         .accel = options->accel,
         .kernel = options->kernel,
         .modules = (const char *const *)modules,

@@ -148,7 +148,8 @@ struct SessionOptions {
     const char *lab;        /* its name in reports, for the selection */
     const char *manifest;   /* what the host is compared with */
     const SessionDriver *driver;
-    const char *emulator; /* path; this and the next four are as in boot.h */
+    const char *emulator; /* path; this and the next five are as in boot.h */
+    const char *connect;
     Accel accel;
     const char *kernel;
     const char *const *modules;

@@ -32,6 +32,7 @@ test_worker_command(const TestOptions *o, const TestLab *lab, const TestHost *ho
     g_autofree char *filename = g_strconcat(like_option ? "./" : "", lab->filename, NULL);
     g_strv_builder_add_many(argv, "/proc/self/exe", "test", filename, NULL);
     add_option(argv, "emulator", o->machine.emulator);
+    add_option(argv, "connect", o->connect);
     add_option(argv, "accel", o->machine.accel);
     add_option(argv, "kernel", o->machine.kernel);
     add_option(argv, "log-dir", o->log_dir);

@@ -5,6 +5,8 @@
 #include "cmd-test.h"
 
 #include "bind.h"
+#include "cli-connect.h"
+#include "emit.h"
 #include "memory-file.h"
 
 #include <errno.h>
@@ -175,13 +177,18 @@ add_unsupported(GPtrArray *labs, GHashTable *names, const char *filename,
 
 /* NULL: FINDINGS say why not. *PATH, unless NULL: of a file with the same text. */
 static GPtrArray *
-plan_file(const char *filename, const Emulator *emulator, Findings *findings, char **path)
+plan_file(const char *filename, const Emulator *emulator, const char *connect,
+          Findings *findings, char **path)
 {
     g_autoptr(GString) text = lab_read(filename, findings);
     g_autoptr(Lab) lab =
         text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
     g_autoptr(GPtrArray) plans =
-        lab ? cli_plan_lab(lab, emulator, PLAN_FOR_QEMU, findings) : NULL;
+        lab ? cli_plan_lab(lab, emulator, cli_connect_backend(connect), findings) : NULL;
+    for (guint i = 0; plans && connect && i < plans->len; i++)
+        emit_libvirt_check(plans->pdata[i], findings);
+    if (plans && !findings_ok(findings))
+        return NULL;
     if (!plans || !path)
         return g_steal_pointer(&plans);
     cli_check_images(plans, FINDING_ERROR, findings);
@@ -232,8 +239,9 @@ test_plan_labs(const TestOptions *options, const GPtrArray *filenames,
     for (guint i = 0; i < filenames->len; i++) {
         g_autoptr(Findings) findings = findings_new();
         g_autofree char *path = NULL;
-        g_autoptr(GPtrArray) plans = plan_file(filenames->pdata[i], emulator, findings,
-                                               options->list ? NULL : &path);
+        g_autoptr(GPtrArray) plans =
+            plan_file(filenames->pdata[i], emulator, options->connect, findings,
+                      options->list ? NULL : &path);
         if (!plans && g_cancellable_is_cancelled(g_cancellable_get_current()))
             return HB_INTERRUPTED;
         int status = cli_findings(findings);

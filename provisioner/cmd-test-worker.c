@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bind.h"
+#include "cli-connect.h"
 #include "emit.h"
 #include "lab-boot.h"
 #include "log-dir.h"
@@ -107,6 +108,7 @@ test_session_for(const TestOptions *options, const Plan *plan, const char *emula
         .plan = plan,
         .driver = &session_boot_driver,
         .emulator = emulator,
+        .connect = options->connect,
         .accel = options->accel,
         .kernel = options->machine.kernel,
         .modules = (const char *const *)options->modules,
@@ -185,7 +187,7 @@ run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
     session.no_skip = options->no_skip;
     session.even_if_different = options->even_if_different;
     session.isolation = options->isolation;
-    session.cold = options->cold;
+    session.cold = options->cold || options->connect;
     session.check_clones = options->check_clones;
     session.deadline_us = options->deadline_us;
     session.interrupt = interrupt;
@@ -194,6 +196,8 @@ run_host(TestWorker *worker, const Plan *plan, const Plan *machine,
     session.frozen = on_frozen;
     session.results = on_results;
     session.user_data = worker;
+    if (options->connect && list->len > 1)
+        on_frozen(TRUE, "libvirt starts it (--connect)", worker);
     return options->worker_template >= 0 ? test_run_units(worker, &session, error)
                                          : run_session(worker, &session, error);
 }
@@ -212,7 +216,7 @@ plan_of_host(const GPtrArray *plans, const char *host)
 /* Findings were printed by whoever started us. PATH: where to read it, if not in
  * FILENAME. *KEPT, unless NULL: of a file with the text, or -1. */
 static GPtrArray *
-plan_quietly(const char *filename, const char *path, const Emulator *emulator, int *kept,
+plan_quietly(const TestWorker *worker, const char *filename, const char *path, int *kept,
              GError **error)
 {
     g_autoptr(Findings) findings = findings_new();
@@ -222,8 +226,9 @@ plan_quietly(const char *filename, const char *path, const Emulator *emulator, i
         *kept = memory_file_new("lab", text->str, text->len, NULL);
     g_autoptr(Lab) lab =
         text ? lab_parse_text(text->str, text->len, filename, findings) : NULL;
+    PlanBackend backend = cli_connect_backend(worker->options->connect);
     GPtrArray *plans =
-        lab ? plan_lab(lab, emulator, NULL, PLAN_FOR_QEMU, findings) : NULL;
+        lab ? plan_lab(lab, worker->emulator, NULL, backend, findings) : NULL;
     if (!plans) {
         g_autofree char *why = findings_to_text(findings);
         g_set_error(error, HB_ERROR, HB_USAGE, "%s cannot be planned: %s", filename, why);
@@ -237,7 +242,7 @@ run_hosts(TestWorker *worker, const char *filename, GCancellable *interrupt,
 {
     const TestOptions *options = worker->options;
     g_autoptr(GPtrArray) plans =
-        plan_quietly(filename, options->worker_lab, worker->emulator,
+        plan_quietly(worker, filename, options->worker_lab,
                      options->worker_jobs ? &worker->lab_fd : NULL, error);
     g_autoptr(Selection) selection =
         plans ? selection_new((const char *const *)options->patterns, error) : NULL;
@@ -245,7 +250,7 @@ run_hosts(TestWorker *worker, const char *filename, GCancellable *interrupt,
         return HB_INFRASTRUCTURE;
     g_autoptr(GPtrArray) machines = NULL;
     if (options->started_as) {
-        machines = plan_quietly(options->started_as, NULL, worker->emulator, NULL, error);
+        machines = plan_quietly(worker, options->started_as, NULL, NULL, error);
         if (!machines)
             return HB_INFRASTRUCTURE;
     }

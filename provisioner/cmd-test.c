@@ -6,6 +6,7 @@
 #include "cmd-test.h"
 
 #include "bind.h"
+#include "cli-connect.h"
 #include "template-store.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ options_clear(TestOptions *options)
     g_free(options->junit);
     g_free(options->json);
     g_free(options->log_dir);
+    g_free(options->connect);
     g_strfreev(options->suites);
     g_clear_pointer(&options->foreign, g_ptr_array_unref);
     g_strfreev(options->prepare_commands);
@@ -108,6 +110,7 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "Run suites in a host that its manifest's check has failed, too", NULL},
         {"quiet", 'q', 0, G_OPTION_ARG_NONE, &o->quiet, "No progress, no summary", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &o->verbose, "Each step, a line", NULL},
+        CLI_CONNECT_ENTRY(&o->connect),
         CLI_TRACE_ENTRIES(&o->trace),
         {"worker-fd", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_INT, &o->worker_fd, NULL,
          NULL},
@@ -205,6 +208,9 @@ check_options(TestOptions *o, int *status)
 {
     g_autoptr(GError) error = NULL;
     o->accel = cli_accel(&o->machine);
+    /* libvirt has a name for each of its domains but once. */
+    if (o->connect && o->jobs == JOBS_AUTO)
+        o->jobs = 1;
     if (o->repeat < 1 || o->repeat > 1000000)
         *status = cli_fail_with(HB_USAGE, "--repeat %d: 1 or more times", o->repeat);
     else if (o->retry < 0 || o->retry > 1000)
@@ -227,6 +233,10 @@ check_options(TestOptions *o, int *status)
         *status = cli_fail_with(HB_USAGE, "--cold makes no template to --keep");
     else if (o->cold && o->check_clones)
         *status = cli_fail_with(HB_USAGE, "--cold makes no clones for --check-clones");
+    else if (o->connect && (o->keep || o->check_clones))
+        *status = cli_fail_with(HB_USAGE,
+                                "no template can be made of hosts that libvirt starts "
+                                "(--connect), so there is nothing to --keep or to clone");
     else if (o->keep && template_store_maximum(&error) < 0)
         *status = cli_fail(error);
     else if (!parse_isolation(o))

@@ -38,6 +38,7 @@ typedef struct {
     double deadline_seconds; /* 0: none */
     gint64 deadline_us;      /* g_get_monotonic_time(), the same in every process; or 0 */
     char *isolate_text;
+    char *connect; /* the libvirt that starts the hosts; or NULL */
     SessionIsolation isolation;
     gboolean cold, keep, check_clones;
     gboolean list, capture, no_retry, no_skip, even_if_different, quiet, verbose;

@@ -33,7 +33,8 @@ check(const MachineOptions *options, GError **error)
     if (options->port_fds)
         return refuse(options, "a network joins it with another host, or leads out",
                       error);
-    if (options->capture)
+    g_autoptr(GPtrArray) networks = plan_networks(options->plan);
+    if (options->capture && networks->len > 0)
         return refuse(options, "what passes on its networks cannot be captured there",
                       error);
     if (options->memory_fds || options->clone)

@@ -72,6 +72,21 @@ is "which is said, and the next libvirt has ended the domain" "$(cat "$err")" \
     "hostbed: the connection to libvirt at $uri was lost: it has ended; logs: $(find "$XDG_STATE_HOME/hostbed/logs" -name '*smallest-l1*' | sort | tail -n 1)"
 is "so that it has none" "$(virsh list --all --name)" ""
 
+# ---- tests
+hostbed test --accel tcg --connect "$uri" --log-dir "$tap_dir/logs" "$source_dir/topologies/berrange-2017.xml" manifest iommu \
+    >"$tap_dir/tap" 2>"$err"
+is "the article's machine is the one that was asked for" "$? $(grep -c '^not ok' "$tap_dir/tap")" "0 0"
+is "with each of its NICs" "$(grep -cE '^ok .*/manifest/pci 0000:(b[567]|c[9ab]|d[def]):00\.0$' "$tap_dir/tap")" 9
+has "and its groups" "$tap_dir/tap" '^ok .*/iommu/groups_have_their_members$'
+has "that it is no clone is told" "$err" 'berrange-2017/l1 is no clone of a template: libvirt starts it \(--connect\)$'
+is "no domain is left" "$(virsh list --all --name)" ""
+hostbed test --accel tcg --connect "$uri" --keep "$lab" manifest >"$out" 2>"$err"
+is "no template is kept" "$? $(cat "$err")" \
+    "2 hostbed: no template can be made of hosts that libvirt starts (--connect), so there is nothing to --keep or to clone"
+hostbed test --accel tcg --connect "$uri" "$source_dir/topologies/memory-only-cpu-only.xml" >"$out" 2>"$err"
+is "what libvirt has no words for is unsupported" $? 3
+has "and a failure that says why" "$out" '^# unsupported: libvirt gives every cell a memory backend'
+
 # ---- what cannot be
 run --warm "$lab" -- true >"$out" 2>"$err"
 is "no template is made of it" "$? $(cat "$err")" \
