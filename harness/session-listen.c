@@ -16,6 +16,8 @@ listener_requests(const Listener *listener)
         return plugs_requests(listener->plugs);
     if (listener->links)
         return links_requests(listener->links);
+    if (listener->disks)
+        return disks_requests(listener->disks);
     return listener->counts ? counts_requests(listener->counts) : NULL;
 }
 
@@ -193,4 +195,5 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->plugs, plugs_free);
     g_clear_pointer(&listener->counts, counts_free);
     g_clear_pointer(&listener->links, links_free);
+    g_clear_pointer(&listener->disks, disks_free);
 }

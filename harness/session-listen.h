@@ -9,6 +9,7 @@
 
 #include "case-limit.h"
 #include "count.h"
+#include "disks.h"
 #include "links.h"
 #include "plug.h"
 #include "session-private.h"
@@ -31,6 +32,7 @@ typedef struct {
     Plugs *plugs;    /* or NULL */
     Counts *counts;  /* or NULL */
     Links *links;    /* or NULL */
+    Disks *disks;    /* or NULL */
     Limits limits;
     CaseLimit *limit;  /* or NULL */
     guint seen;        /* results and requests */

@@ -159,6 +159,18 @@ prepare_links(Session *session, const Suite *suite, Listener *listener,
     return TRUE;
 }
 
+/* What a suite that disturbs disks gets besides. */
+static void
+prepare_disks(Session *session, Listener *listener, GStrv *environment)
+{
+    const SessionOptions *options = session->options;
+    g_autofree char *disks = disks_environment(options->plan);
+    if (!disks)
+        return;
+    add_word(environment, disks);
+    listener->disks = disks_new(options->plan, options->driver, session->host);
+}
+
 /* ONLY: the case that is to run, or NULL: all. */
 static gboolean
 prepare_program(Session *session, const Suite *suite, const char *only,
@@ -175,6 +187,8 @@ prepare_program(Session *session, const Suite *suite, const char *only,
     *environment = g_environ_setenv(*environment, "HOSTBED_SLOWNESS", slowness, TRUE);
     if (suite->counts)
         prepare_counts(session, listener, environment);
+    if (suite->disturbs)
+        prepare_disks(session, listener, environment);
     g_autofree char *cases = g_strjoinv(" ", listener->cases);
     if (only)
         *environment = g_environ_setenv(*environment, "HOSTBED_CASE", only, TRUE);
@@ -286,7 +300,8 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
     gboolean long_case = listener.limit && case_limit_passed(listener.limit);
     g_clear_pointer(&listener.limit, case_limit_free);
     if (session->host && ((listener.plugs && !plugs_settle(listener.plugs)) ||
-                          (listener.links && !links_settle(listener.links))))
+                          (listener.links && !links_settle(listener.links)) ||
+                          (listener.disks && !disks_settle(listener.disks))))
         session_stop_host(session);
     if (results && session->host && !collect_results(session, suite, &error)) {
         CaseResult *result =

@@ -5,6 +5,7 @@
 
 #include "cases.h"
 #include "compare.h"
+#include "disks.h"
 #include "emit.h"
 #include "error.h"
 
@@ -19,6 +20,7 @@ static const char *const vfio_cases[] = {VFIO_CASES(NAME) NULL};
 static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
 static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
 static const char *const aer_cases[] = {AER_CASES(NAME) NULL};
+static const char *const disk_cases[] = {DISK_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 static const char *const network_cases[] = {NETWORK_CASES(NAME) NULL};
@@ -173,6 +175,14 @@ const Suite suites[] = {
         .case_seconds = 60,
     },
     {
+        .name = "disk",
+        .cases = disk_cases,
+        .summary = "a disk that fails, or does not answer: told, and nothing else harmed",
+        .disturbs = TRUE,
+        .timeout_seconds = 60,
+        .case_seconds = 30,
+    },
+    {
         .name = "hotplug",
         .cases = hotplug_cases,
         .summary =
@@ -286,6 +296,13 @@ is_vf(const PlanFunction *function)
     return function->role == PLAN_VF;
 }
 
+static gboolean
+has_disk(const Plan *plan)
+{
+    g_autofree char *disks = disks_environment(plan);
+    return disks != NULL;
+}
+
 /* ---- other people's
  * ---------------------------------------------------------------------------------- */
 
@@ -394,6 +411,8 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("no NIC of the lab has virtual functions (<nic vfs>)");
     if (suite->plugs && !has_pluggable(plan))
         return g_strdup("no port of the lab is empty and has room for a NIC (<port/>)");
+    if (suite->disturbs && !has_disk(plan))
+        return g_strdup("the lab's host has no disk (<nvme>)");
     if (suite->joins && (!plan->peers || plan->peers->len == 0))
         return g_strdup("no network joins the lab's host with another (<network>)");
     if (plan->node_count < suite->needs_nodes)

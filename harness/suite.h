@@ -67,6 +67,7 @@ typedef struct {
     gboolean needs_nic;    /* a network function that is no virtual one */
     gboolean needs_vfs;    /* virtual functions that are there at start */
     gboolean plugs;        /* it asks for NICs in ports that are empty, and needs one */
+    gboolean disturbs;     /* it asks for disks to fail, and needs one */
     gboolean counts;       /* it asks what frames there were on the lab's networks */
     gboolean joins;        /* it asks for links and losses, and needs hosts joined with
                             * its own, in which its program answers (--serve) */

@@ -138,6 +138,14 @@
     CASE(fatal_errors_reset_the_link) \
     CASE(users_of_vfio_are_told)
 
+#define DISK_CASES(CASE) \
+    CASE(reads_of_a_bad_sector_fail) \
+    CASE(writes_fail_and_reads_do_not) \
+    CASE(flushes_that_fail_are_told) \
+    CASE(a_disk_that_is_mended_works) \
+    CASE(a_suspended_write_ends_when_resumed) \
+    CASE(a_suspended_read_brings_its_data_later)
+
 #define HOTPLUG_CASES(CASE) \
     CASE(a_plugged_function_is_at_its_address) \
     CASE(a_plugged_function_is_on_its_node) \

@@ -68,6 +68,9 @@ needs_are_seen_in_the_plan(void **state)
     PlanFunction *second = g_new0(PlanFunction, 1);
     second->role = PLAN_VF;
     g_ptr_array_add(rich->functions, second);
+    g_autofree char *disk = suite_unmet(suite_find("disk"), rich);
+    assert_non_null(strstr(disk, "no disk"));
+    function->size_bytes = 1 << 26;
     g_autofree char *hotplug = suite_unmet(suite_find("hotplug"), rich);
     assert_non_null(strstr(hotplug, "no port"));
     g_autofree char *alone = suite_unmet(suite_find("network"), rich);
