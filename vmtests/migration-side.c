@@ -312,8 +312,10 @@ side_end(Side *side)
     forget_connection(&side->serial);
     forget_connection(&side->qmp);
     /* What the emulator had is its host's again when the other end is closed. */
+    struct pollfd wait = {.fd = side->control, .events = POLLIN};
     shutdown(side->control, SHUT_WR);
-    while (recv(side->control, rest, sizeof rest, 0) > 0)
+    while (poll(&wait, 1, suite_ms(PATIENCE_MS)) > 0 &&
+           recv(side->control, rest, sizeof rest, 0) > 0)
         ;
     forget_connection(&side->control);
     if (side->where == HERE)
