@@ -136,6 +136,8 @@ case_result_copy(const CaseResult *result)
     copy->name = g_strdup(result->name);
     copy->message = g_strdup(result->message);
     copy->output = g_strdup(result->output);
+    if (result->measures)
+        g_ptr_array_ref(result->measures);
     return copy;
 }
 
@@ -149,6 +151,7 @@ case_result_free(CaseResult *result)
     g_free(result->name);
     g_free(result->message);
     g_free(result->output);
+    g_clear_pointer(&result->measures, g_ptr_array_unref);
     g_free(result);
 }
 

@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "error.h"
+#include "measure.h"
 
 typedef enum {
     OUTCOME_PASS,
@@ -44,8 +45,9 @@ typedef struct {
     char *name;  /* of the case */
     Outcome outcome;
     gboolean flaky;
-    char *message; /* one line: why it failed, was skipped or is flaky; or NULL */
-    char *output;  /* diagnostics, any number of lines, or NULL */
+    char *message;       /* one line: why it failed, was skipped or is flaky; or NULL */
+    char *output;        /* diagnostics, any number of lines, or NULL */
+    GPtrArray *measures; /* Measure, shared by copies, which add nothing; or NULL */
     gint64 duration_us;
     guint order; /* in reports: before those with a greater one; else as they came */
 } CaseResult;

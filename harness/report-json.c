@@ -10,6 +10,24 @@ set_string(JsonObject *object, const char *member, const char *value)
         json_object_set_string_member(object, member, value);
 }
 
+/* As numbers, for who computes with them; they have no more digits than a double has. */
+static JsonArray *
+measures_to_json(const GPtrArray *measures)
+{
+    JsonArray *array = json_array_new();
+    for (guint i = 0; i < measures->len; i++) {
+        const Measure *measure = measures->pdata[i];
+        JsonObject *object = json_object_new();
+        set_string(object, "name", measure->name);
+        json_object_set_double_member(object, "value",
+                                      g_ascii_strtod(measure->value, NULL));
+        set_string(object, "unit", measure->unit);
+        set_string(object, "text", measure->value);
+        json_array_add_object_element(array, object);
+    }
+    return array;
+}
+
 JsonObject *
 report_case_to_json(const CaseResult *result)
 {
@@ -22,6 +40,9 @@ report_case_to_json(const CaseResult *result)
     json_object_set_int_member(object, "duration_us", result->duration_us);
     set_string(object, "message", result->message);
     set_string(object, "output", result->output);
+    if (result->measures)
+        json_object_set_array_member(object, "measures",
+                                     measures_to_json(result->measures));
     return object;
 }
 
@@ -32,6 +53,31 @@ get_string(JsonObject *object, const char *member)
     return node && json_node_get_value_type(node) == G_TYPE_STRING
                ? json_node_get_string(node)
                : NULL;
+}
+
+/* What is none is left out. */
+static GPtrArray *
+measures_from_json(JsonObject *object)
+{
+    JsonNode *node = json_object_get_member(object, "measures");
+    if (!node || !JSON_NODE_HOLDS_ARRAY(node))
+        return NULL;
+    JsonArray *array = json_node_get_array(node);
+    GPtrArray *measures = measures_new();
+    for (guint i = 0; i < MIN(json_array_get_length(array), MEASURES_MAX); i++) {
+        JsonNode *element = json_array_get_element(array, i);
+        JsonObject *one =
+            JSON_NODE_HOLDS_OBJECT(element) ? json_node_get_object(element) : NULL;
+        const char *name = one ? get_string(one, "name") : NULL;
+        const char *value = one ? get_string(one, "text") : NULL;
+        const char *unit = one ? get_string(one, "unit") : NULL;
+        g_autofree char *text = g_strdup_printf("measure %s %s %s", name ? name : "",
+                                                value ? value : "", unit ? unit : "");
+        Measure *measure = measure_parse(text);
+        if (measure)
+            g_ptr_array_add(measures, measure);
+    }
+    return measures;
 }
 
 CaseResult *
@@ -52,6 +98,7 @@ report_case_from_json(JsonObject *object, GError **error)
     if (get_string(object, "message"))
         case_result_set_message(result, "%s", get_string(object, "message"));
     case_result_set_output(result, get_string(object, "output"), -1);
+    result->measures = measures_from_json(object);
     return result;
 }
 

@@ -74,8 +74,21 @@ property(Writer *xml, const char *name, const char *value)
     end(xml);
 }
 
+/* Test cases have no properties in the schema, so their suite has them. */
 static void
-write_properties(Writer *xml, const Report *report)
+write_measures(Writer *xml, const CaseResult *result)
+{
+    for (guint i = 0; result->measures && i < result->measures->len; i++) {
+        const Measure *measure = result->measures->pdata[i];
+        g_autofree char *name =
+            g_strdup_printf("measure:%s:%s", result->name, measure->name);
+        g_autofree char *value = g_strjoin(" ", measure->value, measure->unit, NULL);
+        property(xml, name, value);
+    }
+}
+
+static void
+write_properties(Writer *xml, const Report *report, const GPtrArray *results)
 {
     start(xml, "properties");
     property(xml, "lab", report->lab);
@@ -87,6 +100,8 @@ write_properties(Writer *xml, const Report *report)
     property(xml, "log-dir", report->log_dir);
     property(xml, "tainted", report->tainted ? "true" : "false");
     property(xml, "complete", report->complete ? "true" : "false");
+    for (guint i = 0; i < results->len; i++)
+        write_measures(xml, results->pdata[i]);
     end(xml);
 }
 
@@ -166,7 +181,7 @@ write_suite(Writer *xml, const Report *report, const GPtrArray *results)
     attribute_time(xml, us);
     attribute_timestamp(xml, report->started_us);
     attribute(xml, "hostname", first->host);
-    write_properties(xml, report);
+    write_properties(xml, report, results);
     for (guint i = 0; i < results->len; i++)
         write_case(xml, classname, results->pdata[i]);
     end(xml);

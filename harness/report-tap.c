@@ -29,6 +29,16 @@ append_diagnostics(GString *out, const char *text)
     }
 }
 
+static void
+append_measures(GString *out, const GPtrArray *measures)
+{
+    for (guint i = 0; measures && i < measures->len; i++) {
+        const Measure *measure = measures->pdata[i];
+        g_string_append_printf(out, "#   %-24s %12s %s\n", measure->name, measure->value,
+                               measure->unit);
+    }
+}
+
 void
 report_tap_head(GString *out)
 {
@@ -46,6 +56,7 @@ report_tap_case(const Report *report, const CaseResult *result, guint number,
     if (result->outcome == OUTCOME_SKIP)
         g_string_append_printf(out, " # SKIP %s", result->message ? result->message : "");
     g_string_append_c(out, '\n');
+    append_measures(out, result->measures);
 
     if (result->outcome == OUTCOME_PASS && !result->flaky)
         return;

@@ -18,7 +18,8 @@ struct TapReader {
     GString *after;    /* comments since the last result: they belong to it */
     GString *words;    /* the end of those that were given to it, or too late for it */
     gsize total_output;
-    char *skip_reason; /* of a "# SKIP" comment, for the next skipped result */
+    GPtrArray *measures; /* Measure, for the next result; or NULL */
+    char *skip_reason;   /* of a "# SKIP" comment, for the next skipped result */
     char *last_comment;
     GArray *levels;          /* Level, by depth */
     gboolean subtest_failed; /* one that ended since the last result at the top */

@@ -49,6 +49,7 @@ tap_reader_free(TapReader *reader)
     g_string_free(reader->after, TRUE);
     g_string_free(reader->words, TRUE);
     g_array_unref(reader->levels);
+    g_clear_pointer(&reader->measures, g_ptr_array_unref);
     g_free(reader->skip_reason);
     g_free(reader->last_comment);
     g_free(reader->skip_all);
@@ -225,6 +226,7 @@ add_point(TapReader *reader, const TapPoint *point)
     judge(reader, result, point, cmocka_name);
     if (reader->pending->len > 0)
         case_result_set_output(result, reader->pending->str, -1);
+    result->measures = g_steal_pointer(&reader->measures);
     result->duration_us = reader->clock_us - reader->last_result_us;
     reader->last_result_us = reader->clock_us;
     g_ptr_array_add(reader->cases, result);
@@ -267,11 +269,31 @@ ends_group(const char *text)
     return g_str_has_prefix(text, "ok - ") || g_str_has_prefix(text, "not ok - ");
 }
 
+/* FALSE: it is none, or there are too many. */
+static gboolean
+add_measure(TapReader *reader, const char *text)
+{
+    Measure *measure = measure_parse(text);
+    gboolean has_room = (!reader->measures || reader->measures->len < MEASURES_MAX) &&
+                        reader->total_output + strlen(text) <= TAP_TOTAL_MAX;
+    if (!measure || !has_room) {
+        measure_free(measure);
+        return FALSE;
+    }
+    reader->total_output += strlen(text);
+    if (!reader->measures)
+        reader->measures = measures_new();
+    g_ptr_array_add(reader->measures, measure);
+    return TRUE;
+}
+
 static void
 add_comment(TapReader *reader, const char *line)
 {
     const char *text = line + 1;
     tap_line_skip_blanks(&text);
+    if (add_measure(reader, text))
+        return;
     const char *reason = reason_in(text);
     if (!reason && !ends_group(text))
         keep_output(reader, reader->after, line);

@@ -129,10 +129,14 @@ move_guest(Side *from, Side *to, Move *move)
 }
 
 void
-move_tell(const Move *move, const char *name)
+move_tell(const Move *move)
 {
-    printf("# %-10s total %lld ms, downtime %lld ms, seen from outside %lld ms, by the "
-           "guest's clock %lld ms, %lld KiB, %lld pages asked for\n",
-           name, move->total_ms, move->downtime_ms, move->gap_ms,
-           move->guest_gap_us / 1000, move->bytes / 1024, move->requests);
+    printf("# measure total %lld ms\n", move->total_ms);
+    printf("# measure downtime %lld ms\n", move->downtime_ms);
+    printf("# measure silence-outside %lld ms\n", move->gap_ms);
+    printf("# measure silence-by-guest %lld.%03lld ms\n", move->guest_gap_us / 1000,
+           move->guest_gap_us % 1000);
+    printf("# measure sent %lld.%03lld MiB\n", move->bytes >> 20,
+           (move->bytes & 0xfffff) * 1000 >> 20);
+    printf("# measure pages-asked-for %lld pages\n", move->requests);
 }

@@ -122,8 +122,8 @@ void move_guest(Side *from, Side *to, Move *move);
 void move_measure(Side *from, Side *to, Move *move);
 /* Ends the guest's work: it is to have lost nothing. */
 void guest_has_all(Side *side, Move *move);
-/* Tells the numbers, as a diagnostic. */
-void move_tell(const Move *move, const char *name);
+/* Tells the harness the numbers (harness/measure.h). */
+void move_tell(const Move *move);
 
 #define DECLARE_CASE(name) void name(void **state);
 MIGRATION_CASES(DECLARE_CASE)

@@ -51,7 +51,7 @@ a_guest_goes_on_in_the_other_host(void **state)
     if (suite_has_fault("a_guest_goes_on_in_the_other_host"))
         side_say(to, "!");
     guest_has_all(to, &move);
-    move_tell(&move, "pre-copy");
+    move_tell(&move);
 }
 
 void
@@ -177,7 +177,7 @@ memory_follows_a_guest_that_went_ahead(void **state)
                  "post-copy",
                  move.requests);
     guest_has_all(to, &move);
-    move_tell(&move, "post-copy");
+    move_tell(&move);
 }
 
 /* ---- TLS
@@ -226,7 +226,7 @@ a_guest_moves_by_tls(void **state)
     guest_works(from, FEW_PAGES);
     move_guest(from, to, &move);
     guest_has_all(to, &move);
-    move_tell(&move, "TLS");
+    move_tell(&move);
 }
 
 /* Only one of the two speaks it. */
@@ -339,7 +339,7 @@ a_guest_changes_its_nic_for_the_other_hosts(void **state)
         "\"}}",
         address);
     has_nic(to, second);
-    move_tell(&move, "without NIC");
+    move_tell(&move);
 }
 
 int

@@ -302,6 +302,43 @@ json_goes_both_ways(void **state)
     }
 }
 
+/* In all forms, and back; what says in a report that it is one is read as what a guest
+ * says. */
+static void
+measures_are_told(void **state)
+{
+    g_autoptr(GPtrArray) reports = g_ptr_array_new_with_free_func(free_report);
+    Report *report = report_new("lab");
+    CaseResult *result = add(report, "s", "c", OUTCOME_PASS, NULL);
+    g_ptr_array_add(reports, report);
+    report->complete = TRUE;
+    result->measures = measures_new();
+    g_ptr_array_add(result->measures, measure_parse("measure downtime 33.5 ms"));
+    g_autofree char *tap = write_text("tap", reports);
+    assert_non_null(strstr(tap, "\nok 1 - lab/l1/s/c\n#   downtime          "));
+    assert_non_null(strstr(tap, "        33.5 ms\n"));
+    g_autofree char *junit = write_text("junit", reports);
+    xmlXPathContext *context = parse(junit);
+    assert_xpath(context,
+                 "count(//testsuite/properties/property[@name='measure:c:downtime' and "
+                 "@value='33.5 ms'])",
+                 1);
+    xmlFreeDoc(context->doc);
+    xmlXPathFreeContext(context);
+
+    JsonObject *object = report_case_to_json(result);
+    JsonArray *array = json_object_get_array_member(object, "measures");
+    JsonObject *one = json_array_get_object_element(array, 0);
+    assert_true(json_object_get_double_member(one, "value") == 33.5);
+    json_array_add_null_element(array);
+    json_array_add_object_element(array, json_object_new());
+    g_autoptr(CaseResult) back = report_case_from_json(object, NULL);
+    json_object_unref(object);
+    assert_int_equal(back->measures->len, 1);
+    g_autofree char *text = measure_text(back->measures->pdata[0]);
+    assert_string_equal(text, "measure downtime 33.5 ms");
+}
+
 static void
 json_refuses_what_is_no_result(void **state)
 {
@@ -416,6 +453,7 @@ main(void)
         cmocka_unit_test(junit_of_a_cut_run_is_no_pass),
         cmocka_unit_test(junit_is_xml_whatever_was_printed),
         cmocka_unit_test(json_goes_both_ways),
+        cmocka_unit_test(measures_are_told),
         cmocka_unit_test(json_refuses_what_is_no_result),
         cmocka_unit_test(the_outcome_needs_evidence),
         cmocka_unit_test(saving_replaces),

@@ -119,6 +119,50 @@ gives_what_it_has(void **state)
 }
 
 static void
+assert_measures(const CaseResult *result, const char *expected)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    for (guint i = 0; result->measures && i < result->measures->len; i++) {
+        g_autofree char *one = measure_text(result->measures->pdata[i]);
+        g_string_append_printf(text, "%s\n", one);
+    }
+    assert_string_equal(text->str, expected);
+}
+
+/* They come before their result; what is not quite one is a comment on the last. */
+static void
+reads_measures(void **state)
+{
+    static const char tap[] =
+        "1..3\n# measure downtime 33 ms\n# measure sent -1.25 MiB/s\n"
+        "ok 1 - a\n# measure twice\n# measure x nan ms\n"
+        "# measure x 1e9 ms\n# measure X 1 ms\n# measure x 1 <b>\n"
+        "# measure x 1234567890123456 ms\n# measure x 1 ms \n"
+        "ok 2 - b\n#measure load 99.5 %\nnot ok 3 - c\n";
+    g_autoptr(GPtrArray) results = read_bytes(tap, strlen(tap), 1, 0);
+    const CaseResult *first = results->pdata[0];
+    assert_measures(first, "measure downtime 33 ms\nmeasure sent -1.25 MiB/s\n");
+    assert_string_equal(first->output,
+                        "# measure twice\n# measure x nan ms\n# measure x 1e9 ms\n"
+                        "# measure X 1 ms\n# measure x 1 <b>\n"
+                        "# measure x 1234567890123456 ms\n# measure x 1 ms \n");
+    assert_null(((CaseResult *)results->pdata[1])->measures);
+    assert_measures(results->pdata[2], "measure load 99.5 %\n");
+    g_autoptr(CaseResult) copy = case_result_copy(results->pdata[2]);
+    assert_measures(copy, "measure load 99.5 %\n");
+}
+
+static void
+bounds_measures(void **state)
+{
+    g_autoptr(GString) tap = g_string_new("1..1\nok 1 - a\n");
+    for (int i = 0; i < MEASURES_MAX + 1; i++)
+        g_string_insert(tap, 5, "# measure x 1 ms\n");
+    g_autoptr(GPtrArray) results = read_bytes(tap->str, tap->len, 0, 0);
+    assert_int_equal(((CaseResult *)results->pdata[0])->measures->len, MEASURES_MAX);
+}
+
+static void
 reads_directives(void **state)
 {
     expect("1..4\nok 1 - a # SKIP no kvm\nok 2 - b # skipped: why\nnot ok 3 - c # TODO "
@@ -406,6 +450,8 @@ main(void)
         cmocka_unit_test(reads_plain_tap),
         cmocka_unit_test(a_plain_program_is_its_status),
         cmocka_unit_test(a_program_that_may_be_plain_and_is_not),
+        cmocka_unit_test(reads_measures),
+        cmocka_unit_test(bounds_measures),
         cmocka_unit_test(reads_directives),
         cmocka_unit_test(reads_cmocka),
         cmocka_unit_test(what_is_told_already_is_no_output),
