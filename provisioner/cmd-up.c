@@ -398,15 +398,17 @@ up_file(Up *up, const char *filename)
 {
     int status;
     g_autoptr(GError) error = NULL;
-    gsize length;
-    g_autofree char *text = NULL;
     g_autofree char *file = g_canonicalize_filename(filename, NULL);
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
-    if (!g_file_get_contents(file, &text, &length, &error))
-        return cli_fail_with(HB_USAGE, "%s", error->message);
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(GString) text = lab_read(filename, findings);
+    if (!text)
+        return g_cancellable_is_cancelled(g_cancellable_get_current())
+                   ? HB_INTERRUPTED
+                   : cli_findings(findings);
     up->file = file;
-    up->digest =
-        g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, length);
+    up->digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str,
+                                               (gssize)text->len);
     g_autoptr(Emulator) emulator = cli_emulator(&up->options->machine, &error);
     if (!emulator)
         return cli_fail(error);

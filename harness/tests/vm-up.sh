@@ -17,6 +17,11 @@ hostbed list >"$out" 2>"$err"
 is "nothing is up at first" "$? $(cat "$out")" "0 "
 has "and how to change that is told" "$err" "hostbed up LAB"
 
+up "$tap_dir/nowhere.xml"
+is "a lab that is not there is no lab" "$? $(cat "$err")" "2 $tap_dir/nowhere.xml: error: the lab cannot be read: No such file or directory [file]"
+up "$tap_dir"
+has "nor is a folder" "$err" "error: the lab cannot be read: this is a folder; name a file in it"
+
 up "$source_dir/topologies/two-hosts.xml"
 is "a lab of two hosts comes up" $? 0
 has "and how to get in is told" "$out" "hostbed exec compute1 -- COMMAND"
