@@ -30,14 +30,15 @@ read_kb(int pid, const char *name, const char *field)
     return kb;
 }
 
-/* What the emulator takes of the machine's memory, its part of what is shared counted;
- * -1: it cannot be told. */
+/* What the emulator takes of the machine's memory, EXACT: its part of what is shared
+ * counted; -1: it cannot be told. */
 static gint64
-memory_kb(const LiveLab *lab, const LiveHost *host)
+memory_kb(const LiveLab *lab, const LiveHost *host, gboolean exact)
 {
     if (lab->dead || host->pid <= 0)
         return -1;
-    return read_kb(host->pid, "smaps_rollup", "Pss:");
+    return exact ? read_kb(host->pid, "smaps_rollup", "Pss:")
+                 : read_kb(host->pid, "status", "RssAnon:");
 }
 
 /* More hosts than these are told about with what each has for itself, which the kernel
@@ -47,21 +48,19 @@ memory_kb(const LiveLab *lab, const LiveHost *host)
 static char *
 memory_text(const LiveLab *lab, const LiveHost *host, gboolean exact)
 {
-    gint64 kb = lab->dead || host->pid <= 0 ? -1
-                : exact                     ? memory_kb(lab, host)
-                                            : read_kb(host->pid, "status", "RssAnon:");
+    gint64 kb = memory_kb(lab, host, exact);
     if (kb < 0)
         return g_strdup("-");
     return g_strdup_printf("%s%" G_GINT64_FORMAT " MiB", exact ? "" : ">", kb / 1024);
 }
 
-static guint
-count_hosts(const GPtrArray *labs)
+static gboolean
+is_exact(const GPtrArray *labs)
 {
     guint count = 0;
     for (guint i = 0; i < labs->len; i++)
         count += ((LiveLab *)labs->pdata[i])->hosts->len;
-    return count;
+    return count <= EXACT_HOSTS;
 }
 
 /* ---- for a person
@@ -91,7 +90,7 @@ print_host(const GPtrArray *labs, const LiveLab *lab, const LiveHost *host)
     g_autofree char *whole = g_strconcat(lab->name, "/", host->name, NULL);
     g_autofree char *name = live_name_of(labs, lab, host);
     g_autofree char *since = time_text(host->since_s);
-    g_autofree char *memory = memory_text(lab, host, count_hosts(labs) <= EXACT_HOSTS);
+    g_autofree char *memory = memory_text(lab, host, is_exact(labs));
     const char *state = lab->dead ? "dead" : live_host_state_name(host->state);
     printf("%-28s %-8s  %s  %9s", whole, state, since, memory);
     if (lab->dead)
@@ -128,14 +127,15 @@ print_lab(const GPtrArray *labs, const LiveLab *lab)
  * ----------------------------------------------------------------------------------- */
 
 static void
-add_memory(const LiveLab *lab, JsonNode *node)
+add_memory(const LiveLab *lab, gboolean exact, JsonNode *node)
 {
+    const char *name = exact ? "memory_bytes" : "private_memory_bytes";
     JsonArray *hosts = json_object_get_array_member(json_node_get_object(node), "hosts");
     for (guint i = 0; i < lab->hosts->len; i++) {
-        gint64 kb = memory_kb(lab, lab->hosts->pdata[i]);
+        gint64 kb = memory_kb(lab, lab->hosts->pdata[i], exact);
         if (kb >= 0)
-            json_object_set_int_member(json_array_get_object_element(hosts, i),
-                                       "memory_bytes", kb * 1024);
+            json_object_set_int_member(json_array_get_object_element(hosts, i), name,
+                                       kb * 1024);
     }
 }
 
@@ -145,7 +145,7 @@ print_json(const GPtrArray *labs)
     JsonArray *array = json_array_new();
     for (guint i = 0; i < labs->len; i++) {
         JsonNode *node = live_lab_to_json(labs->pdata[i]);
-        add_memory(labs->pdata[i], node);
+        add_memory(labs->pdata[i], is_exact(labs), node);
         json_array_add_element(array, node);
     }
     JsonObject *object = json_object_new();

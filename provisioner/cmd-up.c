@@ -407,8 +407,8 @@ up_file(Up *up, const char *filename)
                    ? HB_INTERRUPTED
                    : cli_findings(findings);
     up->file = file;
-    up->digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str,
-                                               (gssize)text->len);
+    up->digest =
+        g_compute_checksum_for_string(G_CHECKSUM_SHA256, text->str, (gssize)text->len);
     g_autoptr(Emulator) emulator = cli_emulator(&up->options->machine, &error);
     if (!emulator)
         return cli_fail(error);

@@ -13,7 +13,7 @@ trap 'rm -rf "$dir"' EXIT
 export XDG_STATE_HOME=$dir/state NO_COLOR=1
 
 hostbed() { "$build_dir/hostbed" "$@"; }
-export HOSTBED_LIBEXEC_DIR=$build_dir/vmtests:$build_dir/provisioner:$build_dir/osdb HOSTBED_DATA_DIR=$source_dir/topologies
+export HOSTBED_LIBEXEC_DIR=$build_dir/vmtests:$build_dir/provisioner:$build_dir/osdb:$build_dir/harness HOSTBED_DATA_DIR=$source_dir/topologies
 
 now_us() { local t=${EPOCHREALTIME/[.,]/}; echo "$t"; }
 milliseconds() { # FILE COMMAND…: appends how long the command took
@@ -131,16 +131,19 @@ end_run() { kill "$1" 2>/dev/null; wait "$1" 2>/dev/null; }
 share_of() { # EVENTS: proportional set size of its emulator, in KiB
     awk '/^Pss:/ { print $2 }' "/proc/$(sed -n 's/.* as process \([0-9]*\)$/\1/p' "$1")/smaps_rollup"
 }
+own_templates() { # FOLDER: a cache with no templates but ours; kernels are the user's
+    local each
+    mkdir -p "$1/hostbed"
+    for each in "${XDG_CACHE_HOME:-$HOME/.cache}"/hostbed/*; do
+        [ "${each##*/}" = templates ] || ln -s "$each" "$1/hostbed/"
+    done
+}
 # Fifty cases that get a host each, two at a time, with a template that is kept: the whole of the command.
 compare_jobs() { # EMULATOR
     local at suites=() each
     at=$(mktemp -d "$dir/jobs.XXXXXX")
     for ((i = 0; i < 50; i++)); do suites+=(--suite "true $i"); done
-    # No templates but ours; kernels are the user's.
-    mkdir -p "$at/cache/hostbed"
-    for each in "${XDG_CACHE_HOME:-$HOME/.cache}"/hostbed/*; do
-        [ "${each##*/}" = templates ] || ln -s "$each" "$at/cache/hostbed/"
-    done
+    own_templates "$at/cache"
     fifty() { XDG_CACHE_HOME=$at/cache hostbed test -q --accel tcg --emulator "$1" --keep "${@:2}" "$lab" "${suites[@]}"; }
     fifty "$1" -j 2 >/dev/null 2>"$dir/err" || { tail -n 3 "$dir/err" >&2; return 1; }
     for _ in 1 2 3; do
@@ -151,6 +154,35 @@ compare_jobs() { # EMULATOR
     rm -rf "$at/cache"
 }
 cases_a_minute() { awk "BEGIN { printf \"%.0f\", 50 * 60000 / $(median "$1") }"; }
+# A host that stays, until the first command in it has ended; and what is listed of a hundred.
+compare_lives() { # EMULATOR
+    local at
+    at=$(mktemp -d "$dir/lives.XXXXXX")
+    own_templates "$at/cache"
+    local -x XDG_CACHE_HOME=$at/cache XDG_RUNTIME_DIR=$at
+    to_shell() { hostbed up --accel tcg --emulator "$@" "$lab" && hostbed exec l1 -- true; }
+    to_shell "$1" --warm >/dev/null 2>"$dir/err" || { tail -n 3 "$dir/err" >&2; return 1; }
+    for _ in 1 2 3 4 5; do
+        hostbed down --all >/dev/null 2>&1
+        milliseconds "$at/warm" to_shell "$1" --warm
+        hostbed down --all >/dev/null 2>&1
+        milliseconds "$at/cold" to_shell "$1"
+        milliseconds "$at/run" hostbed run --accel tcg --emulator "$1" "$lab" -- true
+    done
+    hostbed down --all >/dev/null 2>&1
+    ratio "$version: up, to a command's end: run" "$at/cold" "$at/run" "about 1"
+    ratio "$version: up --warm, to a command's end: up" "$at/warm" "$at/cold" "at most 500 ms"
+    for i in {1..100}; do
+        hostbed up --warm --accel tcg --emulator "$1" --name "lab$i" "$source_dir/topologies/smallest.xml" >/dev/null 2>"$dir/err" ||
+            { tail -n 3 "$dir/err" >&2; break; }
+    done
+    [ "$(hostbed list | wc -l)" != 100 ] || for _ in $(seq "$runs"); do
+        milliseconds "$at/list" hostbed list
+        milliseconds "$at/json" hostbed list --json
+    done
+    hostbed down --all >/dev/null 2>&1
+    ratio "$version: list of a hundred labs: as JSON" "$at/list" "$at/json" "at most 50 ms"
+}
 # A guest inside with an assigned NIC, from nothing to its first frame: a suite's case, and a script in the bare emulator's
 # host, of the same image.
 compare_inner() { # EMULATOR
@@ -238,7 +270,7 @@ compare_with() { # WHAT EMULATOR
 compare() { # WHAT: with each emulator
     asked "$1" || return 0
     compare_with "$1" "${HOSTBED_EMULATOR:-$(command -v qemu-system-x86_64)}" &&
-        { [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || [ "$1" = sizes ] || compare_with "$1" "$HOSTBED_SECOND_EMULATOR"; }
+        { [ -z "${HOSTBED_SECOND_EMULATOR:-}" ] || [ "$1" = sizes ] || [ "$1" = lives ] || compare_with "$1" "$HOSTBED_SECOND_EMULATOR"; }
 }
 
 row "median of $runs, milliseconds" "hostbed" "peer" "ratio"
@@ -247,6 +279,7 @@ compare clones || exit 1
 compare sizes || exit 1
 compare memory
 compare jobs || exit 1
+compare lives || exit 1
 compare inner
 compare states
 XDG_CACHE_HOME=${BENCH_CACHE:-$dir/cache} compare image
