@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json-line.h"
+#include "libvirt-alias.h"
 
 char *
 domain_qmp_greeting(void)
@@ -49,6 +50,39 @@ domain_qmp_reply(const char *text, JsonNode *id)
     return with_id(reply, id);
 }
 
+/* Where commands and events name devices, by ids of hostbed's. */
+static const struct {
+    const char *command, *argument;
+    char *(*alias)(const char *id);
+} names[] = {
+    {"device_add", "id", libvirt_alias},
+    {"device_add", "bus", libvirt_alias_of_bus},
+    {"device_del", "id", libvirt_alias},
+    {"set_link", "name", libvirt_alias},
+};
+
+static void
+name_devices(JsonObject *command)
+{
+    JsonObject *arguments = json_line_object(command, "arguments");
+    for (gsize i = 0; arguments && i < G_N_ELEMENTS(names); i++) {
+        const char *id = json_line_string(arguments, names[i].argument);
+        if (!id || g_strcmp0(json_line_string(command, "execute"), names[i].command) != 0)
+            continue;
+        g_autofree char *alias = names[i].alias(id);
+        json_object_set_string_member(arguments, names[i].argument, alias);
+    }
+}
+
+static void
+name_device_of_event(JsonObject *data)
+{
+    const char *alias = json_line_string(data, "device");
+    g_autofree char *id = alias ? libvirt_alias_id(alias) : NULL;
+    if (id)
+        json_object_set_string_member(data, "device", id);
+}
+
 char *
 domain_qmp_command(const char *line, JsonNode **id, char **reply)
 {
@@ -71,6 +105,7 @@ domain_qmp_command(const char *line, JsonNode **id, char **reply)
         *reply = with_id(done, *id);
         return NULL;
     }
+    name_devices(command);
     return json_line(json_object_ref(command));
 }
 
@@ -85,7 +120,9 @@ domain_qmp_event(const char *name, gint64 seconds, guint microseconds,
     json_object_set_int_member(stamp, "microseconds", microseconds);
     json_object_set_object_member(event, "timestamp", stamp);
     json_object_set_string_member(event, "event", name);
-    if (data)
+    if (data) {
+        name_device_of_event(data);
         json_object_set_object_member(event, "data", data);
+    }
     return json_line(event);
 }

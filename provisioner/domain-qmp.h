@@ -2,7 +2,8 @@
  *
  * QMP where libvirt has the emulator's monitor: what hostbed says and hears stays QMP as
  * the emulator speaks it, and here it becomes what libvirt takes and is made of what
- * libvirt gives. Only text; it knows no libvirt.
+ * libvirt gives: ids of commands, and those of devices (libvirt-alias.h). Only text; it
+ * knows no libvirt.
  */
 #pragma once
 

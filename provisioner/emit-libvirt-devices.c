@@ -6,42 +6,17 @@
 
 #include "emit-libvirt.h"
 #include "emit-parts.h"
+#include "libvirt-alias.h"
 #include "wire.h"
 
 /* ---- names
  * --------------------------------------------------------------------------------- */
 
-/* libvirt keeps an alias of ours only if it begins with "ua-" and has no other sign than
- * letters, digits, "-" and "_"; ids may have dots. No two ids get the same alias. */
-static char *
-alias_of(const char *id)
-{
-    GString *alias = g_string_new("ua-");
-    for (const char *p = id; *p; p++) {
-        if (*p == '.')
-            g_string_append_c(alias, '_');
-        else if (*p == '_')
-            g_string_append(alias, "-u");
-        else if (*p == '-')
-            g_string_append(alias, "--");
-        else
-            g_string_append_c(alias, *p);
-    }
-    return g_string_free(alias, FALSE);
-}
-
 static void
 write_alias(xmlNode *node, const char *id)
 {
-    g_autofree char *alias = alias_of(id);
+    g_autofree char *alias = libvirt_alias(id);
     libvirt_attribute(libvirt_element(node, "alias"), "name", alias);
-}
-
-/* The emulator's bus as it is called when libvirt starts it. */
-static char *
-bus_name(const char *bus)
-{
-    return g_str_equal(bus, "pcie.0") ? g_strdup(bus) : alias_of(bus);
 }
 
 static void
@@ -79,7 +54,7 @@ override_of(LibvirtWriter *writer, const char *id)
             xmlNewChild(writer->domain, writer->qemu, BAD_CAST "override", NULL);
     xmlNode *device =
         xmlNewChild(writer->overrides, writer->qemu, BAD_CAST "device", NULL);
-    g_autofree char *alias = alias_of(id);
+    g_autofree char *alias = libvirt_alias(id);
     libvirt_attribute(device, "alias", alias);
     return xmlNewChild(device, writer->qemu, BAD_CAST "frontend", NULL);
 }
@@ -195,8 +170,8 @@ write_raw_device(LibvirtWriter *writer, const PlanFunction *function)
     char addr[8];
     g_snprintf(addr, sizeof addr, "%02x.%x", function->address.slot,
                function->address.function);
-    g_autofree char *alias = alias_of(function->id);
-    g_autofree char *bus = bus_name(function->bus);
+    g_autofree char *alias = libvirt_alias(function->id);
+    g_autofree char *bus = libvirt_alias_of_bus(function->bus);
     JsonObject *device = json_object_new();
     json_object_set_string_member(device, "driver", function->driver);
     json_object_set_string_member(device, "id", alias);

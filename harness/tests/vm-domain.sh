@@ -80,6 +80,9 @@ is "with each of its NICs" "$(grep -cE '^ok .*/manifest/pci 0000:(b[567]|c[9ab]|
 has "and its groups" "$tap_dir/tap" '^ok .*/iommu/groups_have_their_members$'
 has "that it is no clone is told" "$err" 'berrange-2017/l1 is no clone of a template: libvirt starts it \(--connect\)$'
 is "no domain is left" "$(virsh list --all --name)" ""
+hostbed test --accel tcg --connect "$uri" "$source_dir/topologies/hotplug.xml" hotplug/a_plugged_function_is_on_its_node \
+    hotplug/an_unplugged_function_is_gone >"$out" 2>"$err"
+is "functions are plugged and unplugged, whatever libvirt calls them" "$? $(grep -c '^ok .*/hotplug/' "$out")" "0 2"
 hostbed test --accel tcg --connect "$uri" --keep "$lab" manifest >"$out" 2>"$err"
 is "no template is kept" "$? $(cat "$err")" \
     "2 hostbed: no template can be made of hosts that libvirt starts (--connect), so there is nothing to --keep or to clone"

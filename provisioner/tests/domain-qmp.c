@@ -88,6 +88,35 @@ take_event(const char *event, JsonObject *data, gpointer user_data)
                                data ? json_object_get_string_member(data, "reason") : "");
 }
 
+static void
+devices_have_libvirts_names(void **state)
+{
+    static const char *const lines[][2] = {
+        {"{\"execute\":\"device_add\",\"arguments\":{\"id\":\"a.b_c-d\",\"bus\":\"x.y\"}"
+         "}",
+         "{\"execute\":\"device_add\",\"arguments\":{\"id\":\"ua-a_b-uc--d\",\"bus\":"
+         "\"ua-x_"
+         "y\"}}\n"},
+        {"{\"execute\":\"device_add\",\"arguments\":{\"bus\":\"pcie.0\"}}",
+         "{\"execute\":\"device_add\",\"arguments\":{\"bus\":\"pcie.0\"}}\n"},
+        {"{\"execute\":\"device_del\",\"arguments\":{\"id\":\"n.0\"}}",
+         "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"ua-n_0\"}}\n"},
+        {"{\"execute\":\"netdev_del\",\"arguments\":{\"id\":\"n.0\"}}",
+         "{\"execute\":\"netdev_del\",\"arguments\":{\"id\":\"n.0\"}}\n"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(lines); i++) {
+        g_autoptr(JsonNode) id = NULL;
+        g_autofree char *reply = NULL;
+        g_autofree char *command = domain_qmp_command(lines[i][0], &id, &reply);
+        assert_string_equal(command, lines[i][1]);
+    }
+    g_autofree char *ours =
+        domain_qmp_event("DEVICE_DELETED", 1, 2, "{\"device\":\"ua-a_b-uc--d\"}");
+    assert_non_null(strstr(ours, "\"device\":\"a.b_c-d\""));
+    g_autofree char *other = domain_qmp_event("X", 1, 2, "{\"device\":\"net0\"}");
+    assert_non_null(strstr(other, "\"device\":\"net0\""));
+}
+
 static gboolean
 answer(int fd, GIOCondition condition, gpointer user_data)
 {
@@ -130,6 +159,7 @@ main(void)
         cmocka_unit_test(what_has_no_id_gets_none),
         cmocka_unit_test(refusals_keep_their_words),
         cmocka_unit_test(nonsense_is_refused),
+        cmocka_unit_test(devices_have_libvirts_names),
         cmocka_unit_test(a_client_takes_it_for_an_emulator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "libvirt-alias.h"
+
+#define PREFIX "ua-"
+
+char *
+libvirt_alias(const char *id)
+{
+    GString *alias = g_string_new(PREFIX);
+    for (const char *p = id; *p; p++) {
+        if (*p == '.')
+            g_string_append_c(alias, '_');
+        else if (*p == '_')
+            g_string_append(alias, "-u");
+        else if (*p == '-')
+            g_string_append(alias, "--");
+        else
+            g_string_append_c(alias, *p);
+    }
+    return g_string_free(alias, FALSE);
+}
+
+char *
+libvirt_alias_id(const char *alias)
+{
+    if (!g_str_has_prefix(alias, PREFIX))
+        return NULL;
+    GString *id = g_string_new(NULL);
+    for (const char *p = alias + sizeof PREFIX - 1; *p; p++) {
+        if (*p == '_')
+            g_string_append_c(id, '.');
+        else if (*p == '-' && (p[1] == 'u' || p[1] == '-'))
+            g_string_append_c(id, *++p == 'u' ? '_' : '-');
+        else
+            g_string_append_c(id, *p);
+    }
+    return g_string_free(id, FALSE);
+}
+
+char *
+libvirt_alias_of_bus(const char *bus)
+{
+    return g_str_equal(bus, "pcie.0") ? g_strdup(bus) : libvirt_alias(bus);
+}

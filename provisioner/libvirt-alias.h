@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What a device is called where libvirt starts the emulator. libvirt keeps an alias of
+ * ours only if it begins with "ua-" and has no other sign than letters, digits, "-" and
+ * "_"; ids may have dots. No two ids get the same alias.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* Owned by the caller. */
+char *libvirt_alias(const char *id);
+/* The id that ALIAS is of; NULL: it is none of ours. Owned by the caller. */
+char *libvirt_alias_id(const char *alias);
+/* The same of a bus, some of which are the machine's own. */
+char *libvirt_alias_of_bus(const char *bus);
