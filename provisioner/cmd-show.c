@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "cli.h"
+#include "domain-lab.h"
 #include "emit.h"
 
 typedef struct {
-    char *format, *host, *output;
+    char *format, *host, *output, *connect;
     Accel accel; /* as asked */
 } Options;
 
@@ -20,6 +21,7 @@ options_clear(Options *options)
     g_free(options->format);
     g_free(options->host);
     g_free(options->output);
+    g_free(options->connect);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
@@ -72,10 +74,10 @@ select_hosts(const GPtrArray *plans, const EmitFormat *format, const char *host,
 
 /* In place: FILENAME may be a device, a FIFO or a link, which a rename would put away. */
 static int
-write_out(const GString *text, const char *filename)
+write_out(const char *text, gsize length, const char *filename)
 {
     FILE *out = filename ? fopen(filename, "we") : stdout;
-    gboolean is_whole = out && fwrite(text->str, 1, text->len, out) == text->len;
+    gboolean is_whole = out && fwrite(text, 1, length, out) == length;
     if (out && (filename ? fclose(out) : fflush(out)) == 0 && is_whole)
         return HB_OK;
     int reason = errno;
@@ -138,7 +140,7 @@ show_plans(const GPtrArray *plans, const EmitFormat *format, const Emulator *emu
         else
             return cli_fail(error);
     }
-    return write_out(text, options->output);
+    return write_out(text->str, text->len, options->output);
 }
 
 static int
@@ -160,6 +162,25 @@ show_lab(const char *lab, const CliMachine *machine, const Options *options)
     return plans ? show_plans(plans, format, emulator, options) : status;
 }
 
+/* The lab of a domain, as it was read when that was started. */
+static int
+show_domain(const char *name, const Options *options)
+{
+    if (options->format || options->host)
+        return cli_fail_with(HB_USAGE,
+                             "--connect shows the lab of a domain as it was written; its "
+                             "forms are shown of that: hostbed show --connect URI DOMAIN "
+                             "| hostbed show -f FORM -");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
+    g_autoptr(GBytes) lab = domain_lab_ask(options->connect, name, &error);
+    if (!lab)
+        return cli_fail(error);
+    gsize length;
+    const char *text = g_bytes_get_data(lab, &length);
+    return write_out(text, length, options->output);
+}
+
 int
 cmd_show(int argc, char **argv)
 {
@@ -173,6 +194,8 @@ cmd_show(int argc, char **argv)
          "The host to show, where the lab has several", "ID"},
         {"output", 'o', 0, G_OPTION_ARG_FILENAME, &options.output,
          "Write to FILE instead of standard output", "FILE"},
+        {"connect", 0, 0, G_OPTION_ARG_STRING, &options.connect,
+         "Show the lab of a domain of the libvirt at URI, named in place of LAB", "URI"},
         G_OPTION_ENTRY_NULL,
     };
     int status = HB_OK;
@@ -189,5 +212,6 @@ cmd_show(int argc, char **argv)
     };
     if (!cli_check_files(files, G_N_ELEMENTS(files), &status))
         return status;
-    return show_lab(argv[1], &machine, &options);
+    return options.connect ? show_domain(argv[1], &options)
+                           : show_lab(argv[1], &machine, &options);
 }

@@ -12,7 +12,6 @@
 #include "emit-parts.h"
 
 #define QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
-#define HOST_NAMESPACE "urn:hostbed:host:1"
 #define OSINFO_NAMESPACE "http://libosinfo.org/xmlns/libvirt/domain/1.0"
 
 gboolean
@@ -127,7 +126,7 @@ write_metadata(LibvirtWriter *writer)
 {
     xmlNode *metadata = libvirt_element(writer->domain, "metadata");
     xmlNode *host = xmlNewChild(metadata, NULL, BAD_CAST "host", NULL);
-    xmlNs *namespace = xmlNewNs(host, BAD_CAST HOST_NAMESPACE, BAD_CAST "hostbed");
+    xmlNs *namespace = xmlNewNs(host, BAD_CAST EMIT_HOST_NAMESPACE, BAD_CAST "hostbed");
     xmlSetNs(host, namespace);
     libvirt_attribute(host, "id", writer->plan->host_id);
     g_autofree char *cmdline = kernel_command_line(writer);

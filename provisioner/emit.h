@@ -46,6 +46,9 @@ typedef struct {
     const char *const *more_args; /* of the emulator's, after all others; or NULL */
 } EmitDomain;
 
+/* Of what is ours in a domain's metadata. */
+#define EMIT_HOST_NAMESPACE "urn:hostbed:host:1"
+
 /* The domain as libvirt starts it. Networks that join NICs of the host are in the
  * emulator, as without libvirt; and the bytes of the lab are in the metadata. */
 void emit_libvirt_domain(const Plan *plan, const EmitDomain *start, GString *out);

@@ -5,6 +5,9 @@
  * libvirt, hands on what the agent, the console and QMP say by libvirt's connection, so
  * that they work on another machine, too, and ends when the domain does. The domain ends
  * with the connection, and so with this program, however that ends.
+ *
+ * Started without arguments it is a servant (servant.h), which is asked for the text of a
+ * domain.
  */
 #include <errno.h>
 #include <libvirt/libvirt-qemu.h>
@@ -21,6 +24,7 @@
 #include "domain-qmp.h"
 #include "error.h"
 #include "json-line.h"
+#include "servant-side.h"
 #include "wire.h"
 
 #define COMMAND_MAX (16 * 1024 * 1024)
@@ -346,6 +350,40 @@ session_end(Session *session)
     g_free(session->why);
 }
 
+/* ---- a question
+ * ------------------------------------------------------------------------------- */
+
+static JsonObject *
+describe(const ServantSide *side, JsonObject *order, GError **error)
+{
+    const char *uri = json_line_string(order, "connect");
+    const char *name = json_line_string(order, "domain");
+    virConnectPtr connection = uri ? virConnectOpenReadOnly(uri) : NULL;
+    virDomainPtr domain =
+        connection && name ? virDomainLookupByName(connection, name) : NULL;
+    char *xml = domain ? virDomainGetXMLDesc(domain, 0) : NULL;
+    JsonObject *answer = NULL;
+    if (xml) {
+        answer = json_object_new();
+        json_object_set_string_member(answer, "xml", xml);
+    } else if (!connection) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "libvirt at %s cannot be reached: %s", uri, virGetLastErrorMessage());
+    } else {
+        g_set_error(error, HB_ERROR, HB_USAGE, "libvirt at %s: %s", uri,
+                    virGetLastErrorMessage());
+    }
+    free(xml);
+    if (domain)
+        virDomainFree(domain);
+    if (connection)
+        virConnectClose(connection);
+    return answer;
+}
+
+/* ---- the program
+ * ------------------------------------------------------------------------------ */
+
 /* libvirt prints its errors otherwise; ours have them. */
 static void
 on_error(void *opaque, virErrorPtr error)
@@ -380,6 +418,9 @@ main(int argc, char **argv)
         {"console-fd", 0, 0, G_OPTION_ARG_INT, &session.console_fd, "The console", "FD"},
         G_OPTION_ENTRY_NULL,
     };
+    virSetErrorFunc(NULL, on_error);
+    if (argc == 1)
+        return servant_side_run(describe);
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) error = NULL;
     g_option_context_add_main_entries(context, entries, NULL);
@@ -389,7 +430,6 @@ main(int argc, char **argv)
         return HB_USAGE;
     }
     int signals = open_signals();
-    virSetErrorFunc(NULL, on_error);
     if (virInitialize() == 0 && virEventRegisterDefaultImpl() == 0 &&
         virEventAddHandle(signals, VIR_EVENT_HANDLE_READABLE, on_signal, &session,
                           NULL) >= 0)

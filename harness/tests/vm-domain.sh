@@ -35,9 +35,13 @@ virsh dumpxml $domain >"$tap_dir/xml"
 is "libvirt adds no device of its own" \
     "$(xmllint --xpath '//devices/*[not(self::emulator)]/@model | //devices/controller/@type' "$tap_dir/xml" | tr -d '\n')" \
     ' type="pci" model="pcie-root" type="pci" model="pcie-expander-bus" type="pci" model="pcie-root-port" type="virtio-serial" type="usb" model="none" type="sata" model="none" model="isa" model="intel"'
-is "and keeps the lab, byte for byte" \
-    "$(xmllint --xpath '//*[local-name()="source" and @encoding="base64"]/text()' "$tap_dir/xml" | base64 -d | sha256sum)" \
-    "$(sha256sum <"$lab")"
+hostbed show --connect "$uri" $domain >"$tap_dir/lab" 2>"$tap_dir/second"
+is "and keeps the lab, byte for byte" "$? $(cmp "$tap_dir/lab" "$lab" 2>&1)" "0 "
+hostbed show --connect "$uri" -o "$tap_dir/lab.xml" $domain && hostbed show "$tap_dir/lab.xml" >"$tap_dir/tree" 2>&1
+is "which is shown as any" "$? $(hostbed show "$lab" | cmp - "$tap_dir/tree" 2>&1)" "0 "
+hostbed show --connect "$uri" nobody >"$out" 2>"$tap_dir/second"
+is "a domain that is not there is a mistake" $? 2
+has "with libvirt's words" "$tap_dir/second" "^hostbed: libvirt at $uri: .*nobody"
 run "$lab" -- true >"$out" 2>"$tap_dir/second"
 is "a second one of the name is refused" $? 8
 has "with libvirt's words" "$tap_dir/second" "^hostbed: libvirt does not start the domain: .*$domain.* already exists"
@@ -102,6 +106,8 @@ is "a host whose network joins it with others runs without them" $? 0
 for address in nothing:///here 'qemu+unix:///session?socket=/nothing/here'; do
     hostbed run --accel tcg --connect "$address" "$lab" -- true >"$out" 2>"$err"
     is "there is no libvirt at $address" "$? $(wc -l <"$err")" "8 1"
+    hostbed show --connect "$address" $domain >"$out" 2>"$tap_dir/second"
+    is "nor for show" "$? $(sed 's/sock-ro/sock/' "$tap_dir/second")" "8 $(sed 's/; logs: .*//' "$err")"
     has "which is said" "$err" "^hostbed: libvirt at $(printf '%s' "$address" | sed 's/[?+]/\\&/g') cannot be reached: ."
 done
 hostbed run --accel tcg --connect test:///default "$lab" -- true >"$out" 2>"$err"

@@ -13,7 +13,9 @@
 #include <string.h>
 
 #include "autoptr.h"
+#include "domain-lab.h"
 #include "emit.h"
+#include "error.h"
 #include "plan-fixture.h"
 
 /* Neither XML nor UTF-8. */
@@ -78,6 +80,33 @@ it_has_the_bytes_of_the_lab(void **state)
     g_autoptr(xmlDoc) domain = domain_of(plan);
     g_autofree char *text = g_base64_encode((const guchar *)source, strlen(source));
     assert_xpath(domain, "/domain/metadata/h:host/h:source[@encoding='base64']", text);
+
+    g_autoptr(GString) xml = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    emit_libvirt_domain(plan, &start, xml);
+    g_autoptr(GBytes) found = domain_lab_source(xml->str, "d", &error);
+    g_assert_no_error(error);
+    assert_int_equal(g_bytes_compare(found, lab->source), 0);
+}
+
+static void
+other_domains_have_no_lab(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "no XML",
+        "<domain/>",
+        "<domain><metadata/></domain>",
+        "<domain><metadata><host xmlns='urn:hostbed:host:1'><source encoding='base64'/>"
+        "</host></metadata></domain>",
+        "<domain><metadata><host xmlns='urn:other'><source encoding='base64'>QQ=="
+        "</source></host></metadata></domain>"};
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GError) error = NULL;
+        assert_null(domain_lab_source(texts[i], "other", &error));
+        assert_true(g_error_matches(error, HB_ERROR, HB_USAGE));
+        assert_non_null(strstr(error->message, "domain other has no lab"));
+    }
 }
 
 /* Without libvirt's networks. */
@@ -106,6 +135,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_names_what_is_started),
         cmocka_unit_test(it_has_the_bytes_of_the_lab),
+        cmocka_unit_test(other_domains_have_no_lab),
         cmocka_unit_test(networks_are_the_emulators),
     };
     return cmocka_run_group_tests_name("emit-domain", tests, fixture_emulator_setup,
