@@ -2,10 +2,10 @@
 #include "disk-faults.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "error.h"
 #include "nearest.h"
+#include "plan-change.h"
 
 static const char *const request_names[] = {
     [DISK_REQUEST_READ] = "read",   [DISK_REQUEST_WRITE] = "write",
@@ -145,15 +145,6 @@ disk_is_there(const PlanFunction *function)
     return function->size_bytes > 0 || emit_qemu_is_image(function);
 }
 
-static gboolean
-is_called(const PlanFunction *function, const char *name)
-{
-    char address[PCI_ADDRESS_SIZE];
-    pci_address_text(function->address, address);
-    return g_str_equal(function->id, name) || g_str_equal(address, name) ||
-           g_str_equal(address + strlen("0000:"), name);
-}
-
 const PlanFunction *
 disk_find(const Plan *plan, const char *name, GError **error)
 {
@@ -162,7 +153,7 @@ disk_find(const Plan *plan, const char *name, GError **error)
         const PlanFunction *function = plan->functions->pdata[i];
         if (!function->id || !disk_is_there(function))
             continue;
-        if (is_called(function, name))
+        if (plan_change_is_called(function, name))
             return function;
         g_ptr_array_add(names, function->id);
     }

@@ -168,8 +168,8 @@ is_device(const PlanFunction *function)
     return function->role == PLAN_ENDPOINT && function->id && !function->is_own;
 }
 
-static gboolean
-is_called(const PlanFunction *function, const char *name)
+gboolean
+plan_change_is_called(const PlanFunction *function, const char *name)
 {
     char address[PCI_ADDRESS_SIZE];
     pci_address_text(function->address, address);
@@ -219,7 +219,7 @@ plan_change_device(const Plan *plan, const char *name, GError **error)
 {
     for (guint i = 0; i < plan->functions->len; i++) {
         const PlanFunction *function = plan->functions->pdata[i];
-        if (!is_device(function) || !is_called(function, name))
+        if (!is_device(function) || !plan_change_is_called(function, name))
             continue;
         g_autofree char *held = what_holds(function);
         if (!held)

@@ -16,6 +16,8 @@ const PlanFunction *plan_change_port(const Plan *plan, const char *expander,
  * is none, or cannot. Borrowed from PLAN. */
 const PlanFunction *
 plan_change_device(const Plan *plan, const char *name, GError **error);
+/* Whether FUNCTION's id or address is NAME; the domain may be left out. */
+gboolean plan_change_is_called(const PlanFunction *function, const char *name);
 /* Whether NOW is WAS in all but the function ID, which only one of them has. HB_USAGE: it
  * is not, since something follows from that function. */
 gboolean
