@@ -78,6 +78,30 @@ has "a panic is called one" "$err" "panic"
 hostbed down smallest >/dev/null
 clean "and the lab goes down"
 
+# ---- hosts that end by themselves: list, and whoever asks them for something, says how
+# ends NAME COMMAND REASON: what the host is told, by its shell, and what is said then
+ends() {
+    up "$lab"
+    hostbed exec l1 -- sh -c "$2" >/dev/null 2>&1
+    until hostbed list | grep -q '^smallest/l1 *failed '; do :; done
+    hostbed list >"$out"
+    has "a host that $1 is listed as failed, with how, and what helps" "$out" "^smallest/l1 *failed .*  the host$3.*; 'hostbed up .*' starts it again"
+    hostbed exec l1 -- true 2>"$err"
+    is "who runs something in it" $? 1
+    has "is told so, too" "$err" "the host 'l1' is not up any more: the host$3"
+}
+ends "panics" 'echo c >/proc/sysrq-trigger' "'s kernel panicked: Kernel panic - not syncing: sysrq triggered crash"
+ends "switches itself off" 'poweroff -f; sleep 600' " powered itself off; the console said last: .*Power down"
+ends "resets itself" 'reboot -f; sleep 600' " reset itself; the console said last: .*Restarting system"
+up "$lab"
+hostbed exec l1 -- sh -c 'echo 1 >/proc/sys/kernel/unknown_nmi_panic'
+hostbed nmi l1 >/dev/null
+until hostbed list | grep -q '^smallest/l1 *failed '; do :; done
+has "one that panics by an NMI, too" <(hostbed list) "^smallest/l1 *failed .* the host's kernel panicked"
+hostbed down smallest >"$out"
+is "down clears it" "$? $(cat "$out")" "0 smallest is down"
+clean "with nothing left of any of them"
+
 # ---- twice at once
 up "$lab"
 hostbed down smallest >/dev/null
