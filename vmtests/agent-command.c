@@ -65,6 +65,7 @@ request_parse(Request *request, const Frame *frame)
     request->argv = take_strings(&cursor, argc);
     request->env = take_strings(&cursor, envc);
     return !cursor.bad && cursor.left == 0 && argc > 0 &&
+           !(request->tty && (request->waits || request->goes_on)) &&
            !(flags &
              ~(uint32_t)(HB_RUN_TTY | HB_RUN_CORES | HB_RUN_WAITS | HB_RUN_GOES_ON));
 }
@@ -398,6 +399,13 @@ command_stdin(Agent *agent, Channel *channel, const Frame *frame)
     command_pump_stdin(agent, channel);
 }
 
+/* What waits is told by it, later, why it may go on. */
+bool
+command_closes_stdin(const Channel *channel)
+{
+    return channel->stdin_ended && !channel->may_wait;
+}
+
 void
 command_pump_stdin(Agent *agent, Channel *channel)
 {
@@ -415,8 +423,7 @@ command_pump_stdin(Agent *agent, Channel *channel)
             channel_credit(agent, channel, HB_FRAME_STDIN, (size_t)count);
         }
     }
-    /* What waits is told by it, later, why it may go on. */
-    if (channel->stdin_length > 0 || !channel->stdin_ended || channel->may_wait)
+    if (channel->stdin_length > 0 || !command_closes_stdin(channel))
         return;
     /* A terminal has no end of file, only a key for it. */
     if (channel->tty && write(channel->stdin_fd, "\004", 1) < 0 && errno == EAGAIN)
@@ -433,6 +440,8 @@ command_signal(Channel *channel, int number)
 {
     if (channel->pid <= 0 || channel->exited)
         return;
+    if (number == SIGCONT)
+        channel->stopped = false;
     /* Between fork() and setsid() there is no group yet. */
     if (kill(-channel->pid, number) < 0 && errno == ESRCH)
         kill(channel->pid, number);

@@ -367,7 +367,7 @@ fill_channel(const Channel *channel, bool can_pump, struct pollfd *polls)
         polls[i] = (struct pollfd){.fd = wanted ? stream->fd : -1, .events = POLLIN};
     }
     bool feeding = channel->kind == CHANNEL_COMMAND &&
-                   (channel->stdin_length > 0 || channel->stdin_ended);
+                   (channel->stdin_length > 0 || command_closes_stdin(channel));
     polls[2] = (struct pollfd){.fd = feeding ? channel->stdin_fd : -1, .events = POLLOUT};
 }
 
@@ -403,6 +403,7 @@ pump_channel(Agent *agent, Channel *channel, const struct pollfd *polls)
     for (int i = 0; i < 2; i++)
         if (polls[i].revents || channel->exited)
             command_pump_output(agent, channel, &channel->streams[i]);
+    command_wait(agent, channel);
     command_finish(agent, channel);
 }
 

@@ -10,19 +10,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* What it said before it stopped is in its pipes. */
-static void
-pump_all(Agent *agent, Channel *channel)
+/* What it said before it stopped is in its pipes until the harness takes it; later it
+ * would be taken for the words of the next one. */
+static bool
+was_heard(const Channel *channel)
 {
+    bool heard = true;
     for (int i = 0; i < 2; i++) {
-        int waiting = 0, before = 0;
-        while (channel->streams[i].fd >= 0 &&
-               ioctl(channel->streams[i].fd, FIONREAD, &waiting) == 0 && waiting > 0 &&
-               waiting != before) {
-            before = waiting;
-            command_pump_output(agent, channel, &channel->streams[i]);
-        }
+        int waiting = 0;
+        if (channel->streams[i].fd >= 0 &&
+            ioctl(channel->streams[i].fd, FIONREAD, &waiting) == 0 && waiting > 0)
+            heard = false;
     }
+    return heard;
 }
 
 static Channel *
@@ -35,16 +35,30 @@ find_waiting(Agent *agent)
 }
 
 void
+command_end_waiting(Agent *agent)
+{
+    Channel *channel = find_waiting(agent);
+    if (channel)
+        channel_free(channel);
+}
+
+void
 command_stopped(Agent *agent, Channel *channel)
 {
-    static const uint8_t well[8] = {0};
     if (channel->kind != CHANNEL_COMMAND || !channel->may_wait)
         return;
-    pump_all(agent, channel);
+    channel->stopped = true;
+    command_wait(agent, channel);
+}
+
+void
+command_wait(Agent *agent, Channel *channel)
+{
+    static const uint8_t well[8] = {0};
+    if (!channel->stopped || channel->exited || !was_heard(channel))
+        return;
     wire_send(&agent->wire, HB_FRAME_EXIT, channel->id, well, sizeof well);
-    Channel *former = find_waiting(agent);
-    if (former)
-        channel_free(former);
+    command_end_waiting(agent);
     channel->kind = CHANNEL_WAITING;
     channel->streams[0].credit = channel->streams[1].credit = 0;
 }

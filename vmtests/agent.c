@@ -109,6 +109,7 @@ serve_socket(Agent *agent, int fd)
     serve_begin(agent);
     serve(agent);
     serve_end(agent);
+    command_end_waiting(agent);
     return agent->broken ? 1 : 0;
 }
 
@@ -154,6 +155,7 @@ be_service(Agent *agent)
     service_machine(agent);
     take_signals(agent);
     serve_harnesses(agent, port);
+    command_end_waiting(agent);
     close(port);
     close(agent->signal_fd);
     free(agent);

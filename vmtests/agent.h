@@ -109,6 +109,8 @@ typedef struct {
     /* COMMAND and OBSERVE */
     pid_t pid;
     bool exited, tty, may_wait;
+    bool
+        stopped; /* it may wait, and has stopped itself; what it said may be on its way */
     int wait_status;
     Stream streams[2];
     int stdin_fd; /* -1: closed, or its reader is gone */
@@ -194,18 +196,24 @@ void command_exited(Channel *channel, int wait_status);
 /* Moves what can be moved without waiting; frees the channel when all is told. */
 void command_pump_output(Agent *agent, Channel *channel, Stream *stream);
 void command_pump_stdin(Agent *agent, Channel *channel);
+/* Its standard input ends once it has all that was sent. */
+bool command_closes_stdin(const Channel *channel);
 void command_finish(Agent *agent, Channel *channel);
 
 /* ---- agent-wait.c
  * --------------------------------------------------------------------------------- */
 
-/* The process of CHANNEL has stopped. If it may wait it does from now on, in place of the
- * one that did before. */
+/* The process of CHANNEL has stopped. If it may wait it does once all is heard that it
+ * said, in place of the one that did before. */
 void command_stopped(Agent *agent, Channel *channel);
+/* The same later, when more was heard. */
+void command_wait(Agent *agent, Channel *channel);
+/* Kills what waits. */
+void command_end_waiting(Agent *agent);
 /* The command called NAME that waits; NULL: none does. */
 Channel *command_waiting(Agent *agent, const char *name);
 /* Lets it go on, told ENV, strings that lie one behind the other and end with NULL.
- * FALSE: it takes no word, and is as before. */
+ * FALSE: it does not take them all, and is of no use any more. */
 bool command_go_on(Channel *channel, char *const *env);
 
 /* ---- agent-file.c

@@ -5,9 +5,9 @@
  *
  *   linux RELEASE        the kernel has come this far
  *   nic DRIVER MAC       a function was taken by its driver; its interface goes up
- *   link MAC             it has a carrier; from now on each frame that has the host's
- * text is answered by one to all, "guest hears MAC": whom it came from gone MAC it is
- * there no more
+ *   link MAC             it has a carrier; from now on it answers each frame that has the
+ *                        host's text by one to all, "guest hears MAC": whom it came from
+ *   gone MAC             it is there no more
  *
  * Every byte leaves the guest, which takes a millisecond and more under emulation within
  * emulation; a driver for the port would need several for each. Plain emulation refuses

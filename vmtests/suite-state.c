@@ -29,6 +29,7 @@ static int
 reach_asked(const SuiteState *states)
 {
     const char *name = getenv("HOSTBED_STATE");
+    is_reached = false;
     for (asked = states; asked->name && strcmp(asked->name, name) != 0;)
         asked++;
     if (!asked->name) {
@@ -57,14 +58,11 @@ static void
 forget_environment(void)
 {
     static const char ours[] = "HOSTBED_";
-    for (char **each = environ; *each;) {
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(*each, "="), *each);
-        if (strncmp(*each, ours, sizeof ours - 1) == 0 && unsetenv(name) == 0)
-            each = environ;
-        else
-            each++;
-    }
+    char **kept = environ;
+    for (char **each = environ; *each; each++)
+        if (strncmp(*each, ours, sizeof ours - 1) != 0)
+            *kept++ = *each;
+    *kept = NULL;
 }
 
 /* What the next one is asked for, as wire.h has it (HB_RUN_GOES_ON). */
@@ -75,11 +73,20 @@ take_environment(void)
     if (!read_whole(&length, sizeof length) || length > HB_WIRE_MAX)
         return false;
     char *strings = calloc(1, length + 1);
-    if (!strings || !read_whole(strings, length))
+    if (!strings || !read_whole(strings, length)) {
+        free(strings);
         return false;
+    }
     forget_environment();
-    for (char *each = strings; each < strings + length; each = strchr(each, '\0') + 1)
-        putenv(each);
+    for (char *each = strings, *next; each < strings + length; each = next) {
+        char *value = strchr(each, '=');
+        next = strchr(each, '\0') + 1;
+        if (value) {
+            *value = '\0';
+            setenv(each, value + 1, 1);
+        }
+    }
+    free(strings);
     return true;
 }
 

@@ -206,14 +206,20 @@ suite_at_end(void (*undo)(long number), long number)
 }
 
 static void
+forget_saved(long number)
+{
+    free(at_end.saved[number].path);
+    free(at_end.saved[number].value);
+    at_end.saved_count = (int)number;
+}
+
+static void
 write_again(long number)
 {
     if (write_file(at_end.saved[number].path, at_end.saved[number].value) != 0)
         print_message("%s is not again %s: %s\n", at_end.saved[number].path,
                       at_end.saved[number].value, strerror(errno));
-    free(at_end.saved[number].path);
-    free(at_end.saved[number].value);
-    at_end.saved_count = (int)number;
+    forget_saved(number);
 }
 
 void
@@ -254,6 +260,8 @@ suite_undo_after(int count)
 void
 suite_forget_undo(void)
 {
+    while (at_end.saved_count > 0)
+        forget_saved(at_end.saved_count - 1);
     at_end.count = 0;
 }
 

@@ -83,11 +83,13 @@ typedef enum {
 typedef enum {
     HB_RUN_TTY = 1, /* give the command a pseudo-terminal; stdout and stderr are then one */
     HB_RUN_CORES = 2, /* let it leave core dumps of any size */
-    HB_RUN_WAITS = 4, /* when it stops itself (SIGSTOP) it waits; that is told as EXIT with status 0.
-                       * It is nobody's then, and no HELLO ends it */
+    HB_RUN_WAITS = 4, /* when it stops itself (SIGSTOP) it waits; that is told as EXIT with status 0,
+                       * without ends of file. It is nobody's then, and no HELLO ends it, but the next
+                       * one that waits. Its standard input has no end. Not with a terminal */
     HB_RUN_GOES_ON = 8, /* if a command of this name (argv[0]) waits, there or in what the host is
                          * a copy of, it is this one: it goes on (SIGCONT), and its standard input begins with
-                         * u32 the length of what follows, strings env…. If none waits it is started */
+                         * u32 the length of what follows, strings env…. All else (arguments, folder, core dumps) is as it was
+                         * started. If none waits it is started. Not with a terminal */
 } HbRunFlags;
 
 /* Words of HELLO:

@@ -88,6 +88,7 @@ reach(Host *host, const char *state, const GuestCommand *command, GuestExit *res
 {
     Play *play = host->play;
     g_string_append_printf(play->log, "reach %s in %s\n", state, host->past);
+    assert_true(command->may_wait && command->may_go_on);
     if (g_strcmp0(play->unreachable, state) == 0) {
         result->status = 1;
         return say(command, "no IOMMU today\n");
@@ -105,6 +106,7 @@ run(void *data, const GuestCommand *command, GuestExit *result, GError **error)
     const char *state = g_environ_getenv(env, "HOSTBED_STATE");
     if (state)
         return reach(host, state, command, result);
+    assert_false(command->may_wait);
     if (g_str_equal(command->argv[0], "prepares")) {
         g_autofree char *words = g_strjoinv(" ", (char **)command->argv);
         result->status = g_strcmp0(words, play->prepares_badly) == 0;
@@ -115,6 +117,8 @@ run(void *data, const GuestCommand *command, GuestExit *result, GError **error)
     const char *only = g_environ_getenv(env, "HOSTBED_CASE");
     g_autofree char *name = g_path_get_basename(command->argv[0]);
     g_string_append_printf(play->log, "run %s in %s\n", only ? only : name, host->past);
+    assert_true(command->may_go_on ==
+                g_str_has_prefix(command->argv[0], SUITE_PROGRAMS_PATH));
     gboolean fails = only && g_strcmp0(play->fails, only) == 0;
     if (fails)
         play->fails = NULL;

@@ -68,6 +68,15 @@ refuses_a_run_that_lies(void **state)
 }
 
 static void
+refuses_a_terminal_that_waits(void **state)
+{
+    Peer *peer = *state;
+    peer_hello(peer);
+    peer_run(peer, HB_RUN_TTY | HB_RUN_WAITS, "true");
+    assert_broken(peer, "RUN");
+}
+
+static void
 refuses_a_channel_in_use(void **state)
 {
     Peer *peer = *state;
@@ -182,10 +191,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(refuses_a_long_frame),          CASE(refuses_an_unknown_type),
-        CASE(refuses_a_run_that_lies),       CASE(refuses_a_channel_in_use),
-        CASE(refuses_input_without_credit),  CASE(refuses_a_short_ping),
-        cmocka_unit_test(survives_anything),
+        CASE(refuses_a_long_frame),     CASE(refuses_an_unknown_type),
+        CASE(refuses_a_run_that_lies),  CASE(refuses_a_terminal_that_waits),
+        CASE(refuses_a_channel_in_use), CASE(refuses_input_without_credit),
+        CASE(refuses_a_short_ping),     cmocka_unit_test(survives_anything),
     };
     peer_prepare();
     return cmocka_run_group_tests_name("agent-lies", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent-peer.h"
@@ -23,7 +24,10 @@
 static pid_t
 start_waiting(Peer *peer)
 {
-    Outcome outcome = peer_finish(peer, peer_run(peer, HB_RUN_WAITS, WAITS));
+    uint16_t channel = peer_run(peer, HB_RUN_WAITS, WAITS);
+    peer_send(peer, HB_FRAME_STDIN, channel, NULL,
+              0); /* what is told later comes still */
+    Outcome outcome = peer_finish(peer, channel);
     assert_int_equal(outcome.status, 0);
     assert_int_equal(outcome.signal_number, 0);
     pid_t pid = (pid_t)atoi(outcome.text[0]);
@@ -42,6 +46,7 @@ it_goes_on_after_another_hello(void **state)
     start_waiting(peer);
     peer_send(peer, HB_FRAME_HELLO, 0, "\1\0\0\0", 4);
     peer_hello(peer);
+    peer->last_channel = 0; /* as who begins anew numbers them */
     uint16_t channel = peer_run_argv(peer, HB_RUN_GOES_ON, "", "WORD=a=b", argv);
     peer_send(peer, HB_FRAME_STDIN, channel, "more", 4);
     peer_send(peer, HB_FRAME_STDIN, channel, NULL, 0);
@@ -117,6 +122,78 @@ one_that_was_killed_is_started_anew(void **state)
     assert_string_equal(outcome.text[0], "anew\n");
 }
 
+/* Nothing is left of a host that is no machine of its own. */
+static void
+what_waits_ends_with_the_agent(void **state)
+{
+    Peer *peer = *state;
+    peer_hello(peer);
+    pid_t pid = start_waiting(peer);
+    assert_int_equal(peer_leave(peer), 0);
+    assert_gone(pid);
+}
+
+static size_t
+output_of_pong(Peer *peer)
+{
+    size_t got = 0;
+    peer_send(peer, HB_FRAME_PING, 0, "12345678", 8);
+    while (peer_receive(peer)->type != HB_FRAME_PONG) {
+        assert_int_equal(peer->frame.type, HB_FRAME_STDOUT);
+        got += peer->frame.length;
+    }
+    return got;
+}
+
+/* Else the next one would be thought to have said it. */
+static void
+it_waits_when_all_is_heard(void **state)
+{
+    static const char script[] = "head -c 300000 /dev/zero; kill -STOP $$; echo again";
+    Peer *peer = *state;
+    size_t got = 0;
+    peer_hello(peer);
+    uint16_t channel = peer_run(peer, HB_RUN_WAITS, script);
+    while (got < HB_WIRE_WINDOW) {
+        assert_int_equal(peer_receive(peer)->type, HB_FRAME_STDOUT);
+        got += peer->frame.length;
+    }
+    /* It has stopped before long, and that is not told. */
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(output_of_pong(peer), 0);
+        usleep(10000);
+    }
+    peer_credit(peer, channel, HB_FRAME_STDOUT, (uint32_t)got);
+    Outcome outcome = peer_finish(peer, channel);
+    assert_int_equal(got + outcome.lengths[0], 300000);
+    outcome = peer_finish(peer, peer_run(peer, HB_RUN_GOES_ON, IS_ANEW));
+    assert_string_equal(outcome.text[0], "again\n");
+}
+
+static int64_t
+used_us(clockid_t clock)
+{
+    struct timespec used;
+    assert_int_equal(clock_gettime(clock, &used), 0);
+    return used.tv_sec * INT64_C(1000000) + used.tv_nsec / 1000;
+}
+
+/* The agent has one CPU with those it starts, maybe. */
+static void
+the_agent_rests_until_it_waits(void **state)
+{
+    Peer *peer = *state;
+    clockid_t clock;
+    peer_hello(peer);
+    uint16_t channel = peer_run(peer, HB_RUN_WAITS, "sleep 1; kill -STOP $$");
+    peer_send(peer, HB_FRAME_STDIN, channel, NULL, 0);
+    assert_peer_alive(peer);
+    assert_int_equal(clock_getcpuclockid(peer->pid, &clock), 0);
+    int64_t before = used_us(clock);
+    peer_finish(peer, channel);
+    assert_in_range(used_us(clock) - before, 0, 50000);
+}
+
 /* It is only one that was stopped, and goes on when it is told by a signal: the first may
  * come before it has stopped. */
 static void
@@ -151,6 +228,9 @@ main(void)
         CASE(none_of_another_name_goes_on),
         CASE(one_waits_at_a_time),
         CASE(one_that_was_killed_is_started_anew),
+        CASE(what_waits_ends_with_the_agent),
+        CASE(it_waits_when_all_is_heard),
+        CASE(the_agent_rests_until_it_waits),
         CASE(who_may_not_wait_is_not_told_as_ended),
     };
     peer_prepare();
