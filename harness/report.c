@@ -10,6 +10,7 @@ const ReportFormat report_formats[] = {
     {"tap", report_write_tap},
     {"junit", report_write_junit},
     {"json", report_write_json},
+    {"html", report_write_html},
     {NULL, NULL},
 };
 

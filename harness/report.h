@@ -58,7 +58,7 @@ const char *report_case_details(const CaseResult *result);
 char *report_case_reason(const CaseResult *result, const char **more);
 
 typedef struct {
-    const char *name; /* "tap", "junit", "json" */
+    const char *name; /* "tap", "junit", "json", "html" */
     void (*write)(const GPtrArray *reports /* Report, one per lab */, GString *out);
 } ReportFormat;
 
@@ -68,6 +68,7 @@ const ReportFormat *report_format(const char *name); /* NULL if unknown */
 void report_write_tap(const GPtrArray *reports, GString *out);
 void report_write_junit(const GPtrArray *reports, GString *out);
 void report_write_json(const GPtrArray *reports, GString *out);
+void report_write_html(const GPtrArray *reports, GString *out);
 
 /* TAP in pieces, for a stream: the head; each case with its number from 1; the end. The
  * end of a run that was not complete is "Bail out!". */

@@ -144,6 +144,7 @@ run_save_reports(Run *run, gboolean is_end)
 {
     save_to(run, "junit", run->options->junit, is_end);
     save_to(run, "json", run->options->json, is_end);
+    save_to(run, "html", run->options->html, is_end);
 }
 
 void

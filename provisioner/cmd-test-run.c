@@ -400,7 +400,7 @@ set_up(Run *run)
     g_autoptr(Resources) resources = resources_read("");
     run->started_us = g_get_monotonic_time();
     run->deadline_us = options->deadline_us;
-    run->tap = g_strcmp0(options->junit, "-") != 0 && g_strcmp0(options->json, "-") != 0;
+    run->tap = test_streams(options) == 0;
     run->status_line = cli_rewrites_lines(STDERR_FILENO) && !options->quiet &&
                        !options->verbose && !cli_trace_is_on_terminal(&options->trace);
     run->colour = cli_colour(STDERR_FILENO);

@@ -29,6 +29,7 @@ options_clear(TestOptions *options)
     g_strfreev(options->patterns);
     g_free(options->junit);
     g_free(options->json);
+    g_free(options->html);
     g_free(options->log_dir);
     g_free(options->connect);
     g_strfreev(options->suites);
@@ -78,6 +79,8 @@ parse_options(TestOptions *o, int argc, char **argv, int *status)
          "Write JUnit XML; '-': to stdout", "FILE"},
         {"json", 0, 0, G_OPTION_ARG_FILENAME, &o->json, "Write JSON; '-': to stdout",
          "FILE"},
+        {"html", 0, 0, G_OPTION_ARG_FILENAME, &o->html,
+         "Write a page with what was measured as bars; '-': to stdout", "FILE"},
         {"log-dir", 0, 0, G_OPTION_ARG_FILENAME, &o->log_dir,
          "Put each host's logs into a folder of its own in DIR", "DIR"},
         {"module", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o->modules,
@@ -202,6 +205,14 @@ parse_isolation(TestOptions *o)
     return FALSE;
 }
 
+guint
+test_streams(const TestOptions *options)
+{
+    return (guint)((g_strcmp0(options->junit, "-") == 0) +
+                   (g_strcmp0(options->json, "-") == 0) +
+                   (g_strcmp0(options->html, "-") == 0));
+}
+
 /* FALSE: *STATUS is set, and the reason printed. */
 static gboolean
 check_options(TestOptions *o, int *status)
@@ -227,7 +238,7 @@ check_options(TestOptions *o, int *status)
                                 o->jobs);
     else if (!(o->deadline_seconds >= 0 && o->deadline_seconds <= 1e9))
         *status = cli_fail_with(HB_USAGE, "--deadline: a number of seconds from now");
-    else if (g_strcmp0(o->junit, "-") == 0 && g_strcmp0(o->json, "-") == 0)
+    else if (test_streams(o) > 1)
         *status = cli_fail_with(HB_USAGE, "only one report can go to standard output");
     else if (o->cold && o->keep)
         *status = cli_fail_with(HB_USAGE, "--cold makes no template to --keep");
@@ -290,6 +301,7 @@ check_files(const TestOptions *o, const GPtrArray *filenames, int *status)
         {"--kernel", o->machine.kernel, FALSE},
         {"--junit", o->junit, TRUE},
         {"--json", o->json, TRUE},
+        {"--html", o->html, TRUE},
         {"--trace-qmp", o->trace.file, TRUE},
     };
     g_array_append_vals(files, others, G_N_ELEMENTS(others));

@@ -18,9 +18,9 @@
 typedef struct {
     CliMachine machine;
     Accel accel;
-    char **arguments;   /* labs and patterns, as given */
-    char **patterns;    /* --select, and the arguments that are no labs */
-    char *junit, *json; /* files, "-": standard output; or NULL */
+    char **arguments;          /* labs and patterns, as given */
+    char **patterns;           /* --select, and the arguments that are no labs */
+    char *junit, *json, *html; /* files, "-": standard output; or NULL */
     char *log_dir;
     char **suites;           /* --suite: command lines of other people's programs */
     double suite_timeout;    /* seconds, of each of them */
@@ -54,6 +54,9 @@ typedef struct {
     char *started_as;     /* lab whose machine is started in place of this one's */
     char **extra_args;
 } TestOptions;
+
+/* How many reports go to standard output, in place of TAP. */
+guint test_streams(const TestOptions *options);
 
 /* One host of a lab: a process and a part of the lab's report. */
 typedef struct {

@@ -96,7 +96,12 @@ refused "two reports in a new file" "--junit and --json would both write" \
     test --junit "$tap_dir/new" --json "$tap_dir/there/new" "$labs/smallest.xml"
 is "the lab is as it was" "$(cat "$tap_dir/mine.xml")" "$(cat "$labs/smallest.xml")"
 is "and nothing was written" "$(ls "$tap_dir/new" 2>/dev/null)" ""
-status "two reports on one stream" 2 --junit - --json - "$labs/smallest.xml"
+for two in "--junit - --json -" "--html - --json -" "--junit - --html -"; do
+    # shellcheck disable=SC2086 # words
+    status "two reports on one stream: $two" 2 $two "$labs/smallest.xml"
+done
+refused "two reports in one file" "--json and --html would both write" \
+    test --json "$tap_dir/new" --html "$tap_dir/new" "$labs/smallest.xml"
 status "a report that cannot be written" 8 --junit /nonexistent/r.xml "$labs/smallest.xml"
 is "nothing was started for it" "$(cat "$tap_dir/out")" ""
 
@@ -168,7 +173,10 @@ status "a device that the emulator has not" 3 "$tap_dir/unknown.xml"
 has "it is named, and why" "$tap_dir/out" '^# unsupported: .*no-such-device'
 is "and is said once" "$(grep -c no-such-device "$tap_dir/out")" 1
 is "and is called nothing else" "$(grep -c infrastructure "$tap_dir/out")" 0
-status "the same in reports" 3 -q --json "$tap_dir/r.json" --junit "$tap_dir/r.xml" "$tap_dir/unknown.xml"
+status "the same in reports" 3 -q --json "$tap_dir/r.json" --junit "$tap_dir/r.xml" --html "$tap_dir/r.html" "$tap_dir/unknown.xml"
+has "and on a page" "$tap_dir/r.html" "<h1>0 passed, 1 failed, 0 skipped</h1>"
+status "which can go to standard output" 3 -q --html - "$tap_dir/unknown.xml"
+has "alone" "$tap_dir/out" "^<!DOCTYPE html>$"
 has "JSON has the outcome" "$tap_dir/r.json" '"outcome" : "unsupported"'
 has "JUnit has the outcome" "$tap_dir/r.xml" '<error type="unsupported"'
 is "and neither has another" "$(cat "$tap_dir/r.json" "$tap_dir/r.xml" | grep -c infrastructure)" 0

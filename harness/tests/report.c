@@ -64,6 +64,61 @@ write_text(const char *format, const GPtrArray *reports)
 }
 
 static void
+assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is not in:\n%s", part, text);
+}
+
+/* What goes for XML has its tags in order, and nothing of a guest is one of them. */
+static void
+html_is_well_formed(void **state)
+{
+    g_autoptr(GPtrArray) reports = sample();
+    CaseResult *hostile = add(reports->pdata[0], "numa", "<script>", OUTCOME_FAIL,
+                              "</td><script src='x'>&amp;\001");
+    case_result_set_output(hostile, "</pre></body>]]>", -1);
+    g_autofree char *text = write_text("html", reports);
+    g_autoptr(xmlDoc) page =
+        xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET);
+    assert_non_null(page);
+    assert_null(strstr(text, "<script"));
+    assert_has(text, "<h1>2 passed, 3 failed, 1 skipped</h1>");
+    assert_has(text, "&lt;/td&gt;&lt;script src='x'&gt;&amp;amp;\357\277\275");
+    assert_has(text, "<td class=\"flaky\">flaky</td>"
+                     "<td>berrange-2017/l1/numa/shaky</td><td>1234.567 s</td>"
+                     "<td>failed first: 1 != 2</td>");
+    /* What failed comes first, whatever came first. */
+    assert_true(strstr(text, "node 1</td>") < strstr(text, "node 0</td>"));
+    assert_null(strstr(text, "<svg"));
+}
+
+static void
+html_draws_each_unit_on_its_scale(void **state)
+{
+    static const char *const measures[] = {"downtime 20.0 ms", "total 80 ms",
+                                           "memory 3 MiB", "none 0 pages"};
+    g_autoptr(GPtrArray) reports = sample();
+    CaseResult *result = add(reports->pdata[0], "numa", "moves", OUTCOME_PASS, NULL);
+    result->measures = measures_new();
+    for (guint i = 0; i < G_N_ELEMENTS(measures); i++) {
+        g_autofree char *words = g_strconcat("measure ", measures[i], NULL);
+        g_ptr_array_add(result->measures, measure_parse(words));
+    }
+    g_autofree char *text = write_text("html", reports);
+    assert_has(text, "<figcaption>ms</figcaption><svg role=\"img\" width=\"900\" "
+                     "height=\"40\"");
+    assert_has(text, "moves: downtime</text>"
+                     "<rect x=\"430.0\" y=\"3.0\" width=\"82.5\" height=\"14.0\">");
+    assert_has(text, "moves: total</text>"
+                     "<rect x=\"430.0\" y=\"23.0\" width=\"330.0\" height=\"14.0\">");
+    assert_has(text, "width=\"330.0\" height=\"14.0\"></rect>"
+                     "<text x=\"768.0\" y=\"14.0\">3 MiB</text>");
+    assert_has(text, "width=\"0.0\" height=\"14.0\"></rect>"
+                     "<text x=\"438.0\" y=\"14.0\">0 pages</text>");
+}
+
+static void
 tap_is_flat(void **state)
 {
     g_autoptr(GPtrArray) reports = sample();
@@ -452,6 +507,8 @@ main(void)
         cmocka_unit_test(junit_counts_and_classifies),
         cmocka_unit_test(junit_of_a_cut_run_is_no_pass),
         cmocka_unit_test(junit_is_xml_whatever_was_printed),
+        cmocka_unit_test(html_is_well_formed),
+        cmocka_unit_test(html_draws_each_unit_on_its_scale),
         cmocka_unit_test(json_goes_both_ways),
         cmocka_unit_test(measures_are_told),
         cmocka_unit_test(json_refuses_what_is_no_result),
