@@ -87,7 +87,7 @@ take_nic(Service *service)
     char mac[MAC_TEXT];
     suite_list(consider, service, DEVICES);
     if (!*service->nic || !net_of_function(service->nic, &interface)) {
-        dprintf(service->control, "refused no e1000e with an interface is to spare\n");
+        dprintf(service->control, "none\n");
         *service->nic = '\0';
         return;
     }

@@ -408,6 +408,12 @@ side_take_nic(Side *side, char address[32], char mac[20])
     char line[300];
     request(side, "nic");
     read_reply(side, line, sizeof line);
+    if (strncmp(line, "none", 4) == 0) {
+        print_message("%s has no e1000e to give away: none, or all are on networks that "
+                      "join hosts\n",
+                      name_of(side));
+        skip();
+    }
     if (sscanf(line, "nic %31s %19s", address, mac) != 2)
         fail_msg("%s has no NIC to give away: %s", name_of(side), line);
 }

@@ -21,7 +21,7 @@
  *     option WORD     for the emulator's command line
  *     key DIGITS      the key of TLS, which "dir=" MIGRATION_KEYS finds then
  *     nic             gives vfio-pci a NIC of the host's until the end, and answers
- *                     "nic ADDRESS MAC"
+ *                     "nic ADDRESS MAC", or "none" where none is to spare
  *     start           answers "port NUMBER": two connections to it, one after the other,
  *                     are the guest's serial line and the emulator's QMP
  *
