@@ -229,6 +229,7 @@ live_host_boot_options(Host *host)
     return (BootOptions){
         .plan = host->plan,
         .emulator = options->emulator,
+        .connect = options->connect,
         .accel = options->accel,
         .kernel = options->kernel,
         .programs = options->programs,
@@ -259,6 +260,14 @@ is_warm(const Host *host)
     return host->server->options->warm && !live_host_is_joined(host) && !host->disk_fds;
 }
 
+/* What libvirt starts is nobody's process here. */
+static void
+tell_pid(Host *host)
+{
+    const LiveServeOptions *options = host->server->options;
+    host->told->pid = options->connect ? 0 : machine_pid(host->boot->machine);
+}
+
 static gboolean
 begin(Host *host, GError **error)
 {
@@ -272,7 +281,7 @@ begin(Host *host, GError **error)
                                 : boot_begin(&options, error);
     if (!host->boot)
         return FALSE;
-    host->told->pid = machine_pid(host->boot->machine);
+    tell_pid(host);
     return TRUE;
 }
 
@@ -283,7 +292,7 @@ meet(Host *host, GError **error)
     const char *trouble;
     if (!host->is_clone && !boot_meet(host->boot, &options, error))
         return FALSE;
-    host->told->pid = machine_pid(host->boot->machine);
+    tell_pid(host);
     g_free(host->told->logs);
     host->told->logs = g_strdup(host->boot->log_dir);
     if (host->boot->retried) {
@@ -396,7 +405,7 @@ live_host_came(Host *host)
 {
     host->was_up = TRUE;
     live_host_set(host->told, LIVE_UP, NULL);
-    host->told->pid = machine_pid(host->boot->machine);
+    tell_pid(host);
     g_clear_pointer(&host->disk_fds, g_array_unref); /* its boot has it now */
     live_request_listen(host);
     machine_set_listener(host->boot->machine, on_event, host);

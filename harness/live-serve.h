@@ -21,6 +21,7 @@ typedef struct {
     const char *dir;  /* of all labs */
     const char *logs; /* a folder, ours alone */
     const char *emulator;
+    const char *connect; /* as in BootOptions */
     Accel accel;
     const char *kernel; /* this and the next three as in BootOptions */
     const char *const *programs;

@@ -11,6 +11,15 @@ cli_connect_backend(const char *connect)
 }
 
 gboolean
+cli_connect_is_cold(const char *connect, int *status)
+{
+    if (connect)
+        *status = cli_fail_with(HB_USAGE, "--warm needs a template, and none can be made "
+                                          "of a host that libvirt starts (--connect)");
+    return !connect;
+}
+
+gboolean
 cli_connect_check(const char *connect, const Plan *plan, int *status)
 {
     g_autoptr(Findings) findings = findings_new();

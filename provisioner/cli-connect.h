@@ -15,6 +15,11 @@
 /* For whom to plan; CONNECT may be NULL: not for libvirt. */
 PlanBackend cli_connect_backend(const char *connect);
 
+/* FALSE, and *STATUS and what is wrong on standard error: with CONNECT there is no
+ * --warm.
+ */
+gboolean cli_connect_is_cold(const char *connect, int *status);
+
 /* FALSE, and *STATUS and what is wrong on standard error: libvirt has no words for PLAN.
  */
 gboolean cli_connect_check(const char *connect, const Plan *plan, int *status);

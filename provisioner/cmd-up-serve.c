@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli-connect.h"
 #include "cmd-live.h"
 #include "json-line.h"
 #include "live-dir.h"
@@ -83,6 +84,7 @@ is_of_interest(const char *logs)
 typedef struct {
     Lab *lab;
     Emulator *emulator;
+    const char *connect; /* as in LiveServeOptions */
     GPtrArray *plans;
 } Served;
 
@@ -97,13 +99,15 @@ served_clear(Served *served)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Served, served_clear)
 
 static GPtrArray *
-plan_again(const Lab *lab, Findings *findings, gpointer emulator)
+plan_again(const Lab *lab, Findings *findings, gpointer plan_data)
 {
-    return cli_plan_lab(lab, emulator, PLAN_FOR_QEMU, findings);
+    const Served *served = plan_data;
+    return cli_plan_lab(lab, served->emulator, cli_connect_backend(served->connect),
+                        findings);
 }
 
 static int
-serve(JsonObject *order, const Served *served, const char *dir, LogDir *logs)
+serve(JsonObject *order, Served *served, const char *dir, LogDir *logs)
 {
     g_auto(GStrv) hosts = strings_of(order, "hosts");
     g_auto(GStrv) with = strings_of(order, "with");
@@ -118,10 +122,11 @@ serve(JsonObject *order, const Served *served, const char *dir, LogDir *logs)
         .plans = served->plans,
         .lab = served->lab,
         .plan_again = plan_again,
-        .plan_data = served->emulator,
+        .plan_data = served,
         .dir = dir,
         .logs = log_dir_path(logs),
         .emulator = json_line_string(order, "emulator"),
+        .connect = served->connect,
         .accel = cli_accel(&machine),
         .kernel = json_line_string(order, "kernel"),
         .programs = (const char *const *)with,
@@ -179,9 +184,9 @@ plan(JsonObject *order, Served *served, int *status)
         return FALSE;
     }
     served->lab = lab_parse_text(text, length, json_line_string(order, "file"), findings);
+    served->connect = json_line_string(order, "connect");
     if (served->lab)
-        served->plans =
-            cli_plan_lab(served->lab, served->emulator, PLAN_FOR_QEMU, findings);
+        served->plans = plan_again(served->lab, findings, served);
     cli_findings(findings);
     if (served->plans)
         return TRUE;

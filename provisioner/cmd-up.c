@@ -17,6 +17,7 @@
 #include "json-line.h"
 #include "live-dir.h"
 #include "live-serve.h"
+#include "cli-connect.h"
 #include "log-dir.h"
 #include "template-store.h"
 
@@ -28,7 +29,7 @@
 typedef struct {
     CliMachine machine;
     CliTrace trace;
-    char *name, *log_dir;
+    char *name, *log_dir, *connect;
     GStrv with, copies, modules;
     gboolean warm, even_if_different, verbose;
 } UpOptions;
@@ -40,6 +41,7 @@ options_clear(UpOptions *options)
     cli_trace_clear(&options->trace);
     g_free(options->name);
     g_free(options->log_dir);
+    g_free(options->connect);
     g_strfreev(options->with);
     g_strfreev(options->copies);
     g_strfreev(options->modules);
@@ -82,10 +84,13 @@ parse(int *argc, char ***argv, UpOptions *options, int *status)
          "Bring hosts up that differ from what was asked for, too", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
          "Tell on standard error what is being done", NULL},
+        CLI_CONNECT_ENTRY(&options->connect),
         CLI_TRACE_ENTRIES(&options->trace),
         G_OPTION_ENTRY_NULL,
     };
-    return cli_parse("up", argc, argv, entries, &options->machine, status);
+    if (!cli_parse("up", argc, argv, entries, &options->machine, status))
+        return FALSE;
+    return !options->warm || cli_connect_is_cold(options->connect, status);
 }
 
 /* ---- the order
@@ -138,6 +143,8 @@ make_order(const Up *up)
     json_object_set_string_member(order, "emulator", up->emulator);
     if (options->machine.accel)
         json_object_set_string_member(order, "accel", options->machine.accel);
+    if (options->connect)
+        json_object_set_string_member(order, "connect", options->connect);
     set_path(order, "kernel", options->machine.kernel);
     set_path(order, "log-dir", options->log_dir);
     set_strings(order, "with", (const char *const *)options->with, absolute_program);
@@ -375,6 +382,9 @@ bring_up(Up *up, const GPtrArray *plans)
                              up->name);
     if (!check_hosts(up, plans, &status))
         return status;
+    for (guint i = 0; i < plans->len; i++)
+        if (!cli_connect_check(up->options->connect, plans->pdata[i], &status))
+            return status;
     up->dir = live_dir(TRUE, &error);
     g_autoptr(Findings) findings = findings_new();
     /* What is up needs them no more. */
@@ -413,7 +423,8 @@ up_file(Up *up, const char *filename)
     if (!emulator)
         return cli_fail(error);
     up->emulator = absolute_program(emulator->binary);
-    g_autoptr(GPtrArray) plans = cli_plan(filename, emulator, PLAN_FOR_QEMU, &status);
+    g_autoptr(GPtrArray) plans =
+        cli_plan(filename, emulator, cli_connect_backend(up->options->connect), &status);
     status = plans ? bring_up(up, plans) : status;
     up->file = NULL;
     return status;

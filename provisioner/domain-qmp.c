@@ -59,6 +59,9 @@ static const struct {
     {"device_add", "bus", libvirt_alias_of_bus},
     {"device_del", "id", libvirt_alias},
     {"set_link", "name", libvirt_alias},
+    {"qom-list", "path", libvirt_alias_of_path},
+    {"qom-get", "path", libvirt_alias_of_path},
+    {"qom-set", "path", libvirt_alias_of_path},
 };
 
 static void

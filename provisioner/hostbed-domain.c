@@ -32,6 +32,9 @@
 #define DRAIN_MS 1000
 /* Of a connection that says nothing; three times. */
 #define KEEPALIVE_S 5
+/* To have the next libvirt end a domain. */
+#define END_TRIES 30
+#define END_AFTER_US 100000
 
 typedef struct {
     char *uri;
@@ -100,11 +103,9 @@ on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event, int detai
     return 0;
 }
 
-/* The emulator outlives a libvirt that was killed. The next one knows it, and ends it, by
- * itself or since it is asked to. NULL: it has ended; else why not, owned by the caller.
- */
+/* NULL: the domain has ended; else why not, owned by the caller. */
 static char *
-end_domain_anew(const Session *session)
+try_to_end_domain(const Session *session)
 {
     virConnectPtr anew = virConnectOpen(session->uri);
     virDomainPtr domain = anew ? virDomainLookupByUUID(anew, session->uuid) : NULL;
@@ -118,6 +119,21 @@ end_domain_anew(const Session *session)
         virDomainFree(domain);
     if (anew)
         virConnectClose(anew);
+    return why;
+}
+
+/* The emulator outlives a libvirt that was killed. The next one knows it, and ends it, by
+ * itself or since it is asked to; but one that dies may still take the connection, and
+ * drop it. As above. */
+static char *
+end_domain_anew(const Session *session)
+{
+    char *why = try_to_end_domain(session);
+    for (int i = 1; why && i < END_TRIES; i++) {
+        g_free(why);
+        g_usleep(END_AFTER_US);
+        why = try_to_end_domain(session);
+    }
     return why;
 }
 
@@ -222,9 +238,24 @@ refuse(Session *session, HbStatus status, const char *what)
     return FALSE;
 }
 
+/* Of libvirt within this process nobody would be left to end the domains. */
+static gboolean
+is_embedded(const char *address)
+{
+    g_autoptr(GUri) uri = g_uri_parse(address, G_URI_FLAGS_NONE, NULL);
+    return uri && g_str_equal(g_uri_get_path(uri), "/embed");
+}
+
 static gboolean
 connect_to_libvirt(Session *session)
 {
+    if (is_embedded(session->uri)) {
+        fail(session, HB_UNSUPPORTED,
+             "libvirt at %s is this program's own, and ends with it, but its domains do "
+             "not; name one that is a process, such as qemu:///session",
+             session->uri);
+        return FALSE;
+    }
     g_autofree char *what =
         g_strdup_printf("libvirt at %s cannot be reached", session->uri);
     session->connection = virConnectOpen(session->uri);

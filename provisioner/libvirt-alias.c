@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "libvirt-alias.h"
 
+#include <string.h>
+
 #define PREFIX "ua-"
 
 char *
@@ -41,4 +43,17 @@ char *
 libvirt_alias_of_bus(const char *bus)
 {
     return g_str_equal(bus, "pcie.0") ? g_strdup(bus) : libvirt_alias(bus);
+}
+
+char *
+libvirt_alias_of_path(const char *path)
+{
+    static const char list[] = "/machine/peripheral/";
+    if (!g_str_has_prefix(path, list))
+        return g_strdup(path);
+    const char *id = path + sizeof list - 1;
+    const gsize length = strcspn(id, "/");
+    g_autofree char *name = g_strndup(id, length);
+    g_autofree char *alias = length > 0 ? libvirt_alias(name) : g_strdup("");
+    return g_strconcat(list, alias, id + length, NULL);
 }

@@ -14,3 +14,6 @@ char *libvirt_alias(const char *id);
 char *libvirt_alias_id(const char *alias);
 /* The same of a bus, some of which are the machine's own. */
 char *libvirt_alias_of_bus(const char *bus);
+/* The same of a path to an object (QOM), where it leads to a device of ours or what that
+ * has. */
+char *libvirt_alias_of_path(const char *path);

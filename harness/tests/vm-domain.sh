@@ -77,14 +77,25 @@ is "which is said, and the next libvirt has ended the domain" "$(cat "$err")" \
 is "so that it has none" "$(virsh list --all --name)" ""
 
 # ---- tests
-hostbed test --accel tcg --connect "$uri" --log-dir "$tap_dir/logs" "$source_dir/topologies/berrange-2017.xml" manifest iommu \
+# The emulator that libvirt starts does not always live with several CPUs under emulation (docs/facts.rst), which is not tried
+# here: so the article's host is tried again, and others have one.
+hostbed test --accel tcg --connect "$uri" --retry 3 --log-dir "$tap_dir/logs" "$source_dir/topologies/berrange-2017.xml" manifest iommu \
     >"$tap_dir/tap" 2>"$err"
 is "the article's machine is the one that was asked for" "$? $(grep -c '^not ok' "$tap_dir/tap")" "0 0"
 is "with each of its NICs" "$(grep -cE '^ok .*/manifest/pci 0000:(b[567]|c[9ab]|d[def]):00\.0$' "$tap_dir/tap")" 9
 has "and its groups" "$tap_dir/tap" '^ok .*/iommu/groups_have_their_members$'
 has "that it is no clone is told" "$err" 'berrange-2017/l1 is no clone of a template: libvirt starts it \(--connect\)$'
 is "no domain is left" "$(virsh list --all --name)" ""
-hostbed test --accel tcg --connect "$uri" "$source_dir/topologies/hotplug.xml" hotplug/a_plugged_function_is_on_its_node \
+pluggable="$tap_dir/pluggable.xml"
+cat >"$pluggable" <<'LAB'
+<lab xmlns="urn:hostbed:lab:1" name="pluggable">
+  <host name="l1">
+    <iommu model="intel"/>
+    <cell cpus="0" memory="512 MiB"><expander><port hotplug="on"/><port><nic/></port></expander></cell>
+  </host>
+</lab>
+LAB
+hostbed test --accel tcg --connect "$uri" "$pluggable" hotplug/a_plugged_function_is_on_its_node \
     hotplug/an_unplugged_function_is_gone >"$out" 2>"$err"
 is "functions are plugged and unplugged, whatever libvirt calls them" "$? $(grep -c '^ok .*/hotplug/' "$out")" "0 2"
 hostbed test --accel tcg --connect "$uri" --keep "$lab" manifest >"$out" 2>"$err"
@@ -93,6 +104,46 @@ is "no template is kept" "$? $(cat "$err")" \
 hostbed test --accel tcg --connect "$uri" "$source_dir/topologies/memory-only-cpu-only.xml" >"$out" 2>"$err"
 is "what libvirt has no words for is unsupported" $? 3
 has "and a failure that says why" "$out" '^# unsupported: libvirt gives every cell a memory backend'
+
+# ---- hosts that stay
+up() { hostbed up --accel tcg --connect "$uri" "$@" >"$out" 2>"$err"; }
+up "$lab"
+is "a host comes up" "$? $(virsh domstate $domain)" "0 running"
+is "and is as others to who is in it" "$(echo word | hostbed exec l1 -- sh -c 'read -r word; echo "$word"; exit 7' 2>&1; echo $?)" "word
+7"
+has "what it takes is not told" <(hostbed list) '^smallest/l1  *up .*  -  hostbed exec'
+hostbed verify l1 >"$out" 2>"$err"
+is "it is the machine that was asked for" $? 0
+hostbed pause l1 >"$out" && hostbed list >"$out" && hostbed resume l1 >"$tap_dir/second"
+is "it stands still and goes on" "$? $(grep -c '^smallest/l1  *paused ' "$out") $(hostbed exec l1 -- echo well)" "0 1 well"
+hostbed save l1 here >"$out" 2>"$err"
+is "it is not saved" "$? $(cat "$err")" "3 hostbed: libvirt started l1 (--connect), and what it is cannot be had through that"
+hostbed power l1 off >"$out" 2>"$err"
+is "without power there is no domain" "$? $(virsh list --all --name)" "0 "
+hostbed power l1 on >"$out" 2>"$err"
+is "and with it, one" "$? $(virsh domstate $domain)" "0 running"
+virsh destroy $domain
+for _ in $(seq 100); do hostbed list >"$out"; grep -q ' failed ' "$out" && break; sleep 0.1; done
+has "somebody destroys it, and it is listed" "$out" "^smallest/l1  *failed .* domain $domain was destroyed; "
+up "$lab"
+is "it comes up anew" "$? $(virsh domstate $domain)" "0 running"
+kill -9 "$(hostbed list --json | sed -n 's/^ *"pid" : \([0-9]*\).*/\1/p')"
+gone_in_time $domain
+is "its supervisor is killed, and the domain is gone" "$? $(hostbed list | grep -c ' dead ')" "0 1"
+hostbed down smallest >"$out" 2>"$err"
+is "which down clears" "$? $(hostbed list 2>/dev/null)" "0 "
+up "$pluggable"
+hostbed plug l1 nic id=plugged >"$out" 2>"$err"
+is "a NIC is plugged" "$? $(hostbed exec l1 -- cat /sys/bus/pci/devices/0000:21:00.0/vendor)" "0 0x8086"
+hostbed unplug l1 plugged >"$out" 2>"$err"
+is "and given back" "$? $(cat "$err")" "0 "
+hostbed down --all >"$out" 2>"$err"
+is "all go down, and no domain is left" "$? $(virsh list --all --name)" "0 "
+up "$source_dir/topologies/two-hosts.xml"
+is "hosts that a network joins do not come up" "$? $(hostbed list 2>/dev/null)" "3 "
+has "which is said with the line of the lab" "$err" "two-hosts.xml:[0-9]*: host compute[01] cannot be started by libvirt: a network joins it"
+up --warm "$lab"
+is "nor clones" "$? $(cut -d, -f1 "$err")" "2 hostbed: --warm needs a template"
 
 # ---- what cannot be
 run --warm "$lab" -- true >"$out" 2>"$err"
@@ -113,4 +164,7 @@ done
 hostbed run --accel tcg --connect test:///default "$lab" -- true >"$out" 2>"$err"
 is "one that is not QEMU's is refused" $? 3
 has "with what would be right" "$err" "^hostbed: libvirt at test:///default starts no emulators .* such as qemu:///session"
+mkdir "$tap_dir/embedded"
+hostbed run --accel tcg --connect "qemu:///embed?root=$tap_dir/embedded" "$lab" -- true >"$out" 2>"$err"
+is "nor is one that is no process taken" "$? $(cut -d, -f1 "$err")" "3 hostbed: libvirt at qemu:///embed?root=$tap_dir/embedded is this program's own"
 done_testing

@@ -101,6 +101,15 @@ devices_have_libvirts_names(void **state)
          "{\"execute\":\"device_add\",\"arguments\":{\"bus\":\"pcie.0\"}}\n"},
         {"{\"execute\":\"device_del\",\"arguments\":{\"id\":\"n.0\"}}",
          "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"ua-n_0\"}}\n"},
+        {"{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/n.0/"
+         "x.y\"}}",
+         "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/ua-n_0/"
+         "x.y\"}}\n"},
+        {"{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/n.0\"}}",
+         "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/n.0\"}}\n"},
+        {"{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/\"}}",
+         "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/"
+         "\"}}\n"},
         {"{\"execute\":\"netdev_del\",\"arguments\":{\"id\":\"n.0\"}}",
          "{\"execute\":\"netdev_del\",\"arguments\":{\"id\":\"n.0\"}}\n"},
     };
