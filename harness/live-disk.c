@@ -220,6 +220,8 @@ JsonObject *
 live_disk(Host *host, JsonObject *request, GError **error)
 {
     const char *name = json_line_string(request, "device");
+    if (!live_emulator_is_ours(host, error))
+        return NULL;
     const PlanFunction *function = name ? disk_find(host->plan, name, error) : NULL;
     if (!name)
         return list(host);

@@ -2,10 +2,22 @@
  *
  * What is asked of the emulator of a host that is up, and waited for.
  */
+#include "error.h"
 #include "live-private.h"
 
 /* No command of the monitor waits for the guest; a busy machine is slow. */
 #define COMMAND_MS 30000
+
+gboolean
+live_emulator_is_ours(const Host *host, GError **error)
+{
+    if (!host->server->options->connect)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "libvirt started %s (--connect), which has no way for this",
+                host->plan->host_id);
+    return FALSE;
+}
 
 JsonNode *
 live_emulator_ask(Host *host, const char *name, JsonObject *arguments, GError **error)

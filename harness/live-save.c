@@ -109,18 +109,6 @@ check_devices(const Host *host, GError **error)
 }
 
 static gboolean
-check_owner(const Host *host, GError **error)
-{
-    if (!host->server->options->connect)
-        return TRUE;
-    g_set_error(
-        error, HB_ERROR, HB_UNSUPPORTED,
-        "libvirt started %s (--connect), and what it is cannot be had through that",
-        host->plan->host_id);
-    return FALSE;
-}
-
-static gboolean
 is_idle(const Host *host, const char *unused)
 {
     return !guest_is_shared(host->boot->guest);
@@ -158,7 +146,7 @@ JsonObject *
 live_save(Host *host, JsonObject *request, GError **error)
 {
     const char *name = json_line_string(request, "name");
-    if (!check_owner(host, error) || !check_new_name(host, name, error) ||
+    if (!live_emulator_is_ours(host, error) || !check_new_name(host, name, error) ||
         !check_devices(host, error) || !live_disk_flows(host, NULL, error))
         return NULL;
     Template *state = save(host, error);
