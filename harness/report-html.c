@@ -122,8 +122,8 @@ write_bar(Writer *xml, const Bar *bar, guint row, double largest)
 {
     const double y = (double)row * ROW_HEIGHT;
     const double width = largest > 0 ? bar->value / largest * BARS_WIDTH : 0;
-    g_autofree char *label =
-        g_strdup_printf("%s: %s", bar->result->name, bar->measure->name);
+    g_autofree char *label = g_strdup_printf("%s/%s: %s", bar->result->host,
+                                             bar->result->name, bar->measure->name);
     g_autofree char *value =
         g_strjoin(" ", bar->measure->value, bar->measure->unit, NULL);
     svg_text(xml, 0, y + 14, label);

@@ -137,8 +137,16 @@ cache_writer_new(const char *kind, const char *name, GError **error)
     return writer;
 }
 
-char *
-cache_writer_commit(CacheWriter *writer, GError **error)
+static gboolean
+put_first(const CacheWriter *writer)
+{
+    struct stat st;
+    return link(writer->temporary, writer->path) == 0 ||
+           (errno == EEXIST && lstat(writer->path, &st) == 0 && is_whole(&st));
+}
+
+static char *
+commit(CacheWriter *writer, gboolean first_stays, GError **error)
 {
     struct stat st;
     if (fsync(writer->fd) != 0 || fstat(writer->fd, &st) != 0) {
@@ -146,13 +154,27 @@ cache_writer_commit(CacheWriter *writer, GError **error)
         return NULL;
     }
     const struct timespec marks[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = st.st_size}};
-    if (futimens(writer->fd, marks) != 0 ||
-        rename(writer->temporary, writer->path) != 0) {
+    gboolean marked = futimens(writer->fd, marks) == 0;
+    if (marked && first_stays && put_first(writer))
+        return g_strdup(writer->path);
+    if (!marked || rename(writer->temporary, writer->path) != 0) {
         fail_errno(error, errno, "cannot make", writer->path);
         return NULL;
     }
     g_clear_pointer(&writer->temporary, g_free);
     return g_strdup(writer->path);
+}
+
+char *
+cache_writer_commit(CacheWriter *writer, GError **error)
+{
+    return commit(writer, FALSE, error);
+}
+
+char *
+cache_writer_commit_first(CacheWriter *writer, GError **error)
+{
+    return commit(writer, TRUE, error);
 }
 
 void

@@ -28,6 +28,9 @@ typedef struct {
 CacheWriter *cache_writer_new(const char *kind, const char *name, GError **error);
 /* Makes the entry, in the place of one that had the name; its path. */
 char *cache_writer_commit(CacheWriter *writer, GError **error);
+/* The same where the name says what is in it: a whole one that somebody made meanwhile
+ * stays, so that who reads that does not find another file by its name. */
+char *cache_writer_commit_first(CacheWriter *writer, GError **error);
 /* What was not committed is gone. */
 void cache_writer_free(CacheWriter *writer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(CacheWriter, cache_writer_free)

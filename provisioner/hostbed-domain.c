@@ -259,6 +259,13 @@ connect_to_libvirt(Session *session)
     g_autofree char *what =
         g_strdup_printf("libvirt at %s cannot be reached", session->uri);
     session->connection = virConnectOpen(session->uri);
+    if (!session->connection && geteuid() == 0 && strstr(session->uri, "///session")) {
+        fail(session, HB_INFRASTRUCTURE,
+             "%s: %s; root's session is the machine's own libvirt, and other users have "
+             "one each",
+             what, virGetLastErrorMessage());
+        return FALSE;
+    }
     if (!session->connection)
         return refuse(session, HB_INFRASTRUCTURE, what);
     const char *type = virConnectGetType(session->connection);

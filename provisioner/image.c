@@ -391,7 +391,7 @@ image_store(const Initramfs *image, const Kernel *kernel, GError **error)
     g_autofree char *folder = writer ? g_path_get_dirname(writer->path) : NULL;
     if (!writer || !initramfs_write(image, writer->fd, folder, error))
         return NULL;
-    char *path = cache_writer_commit(writer, error);
+    char *path = cache_writer_commit_first(writer, error);
     cache_prune(KIND, MAXIMUM_CACHE);
     return path;
 }

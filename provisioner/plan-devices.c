@@ -248,11 +248,22 @@ plan_nic(Planning *planning, PlanFunction *function, const LabNode *node)
     }
 }
 
+/* Linux refuses the second of two controllers of one serial number, so that an id that is
+ * too long for one is not only cut. */
+static char *
+nvme_serial(const LabNode *node)
+{
+    if (node->serial || strlen(node->id) <= NVME_SERIAL_LENGTH)
+        return g_strndup(node->serial ? node->serial : node->id, NVME_SERIAL_LENGTH);
+    g_autofree char *digest =
+        g_compute_checksum_for_string(G_CHECKSUM_SHA256, node->id, -1);
+    return g_strdup_printf("%.11s-%.8s", node->id, digest);
+}
+
 static void
 plan_nvme(PlanFunction *function, const LabNode *node)
 {
-    g_autofree char *serial =
-        g_strndup(node->serial != NULL ? node->serial : node->id, NVME_SERIAL_LENGTH);
+    g_autofree char *serial = nvme_serial(node);
     plan_property_string(function->properties, "serial", serial);
     function->size_bytes =
         node->size_bytes != LAB_AUTO ? node->size_bytes : NVME_DEFAULT_BYTES;

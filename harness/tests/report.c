@@ -108,9 +108,9 @@ html_draws_each_unit_on_its_scale(void **state)
     g_autofree char *text = write_text("html", reports);
     assert_has(text, "<figcaption>ms</figcaption><svg role=\"img\" width=\"900\" "
                      "height=\"40\"");
-    assert_has(text, "moves: downtime</text>"
+    assert_has(text, "l1/moves: downtime</text>"
                      "<rect x=\"430.0\" y=\"3.0\" width=\"82.5\" height=\"14.0\">");
-    assert_has(text, "moves: total</text>"
+    assert_has(text, "l1/moves: total</text>"
                      "<rect x=\"430.0\" y=\"23.0\" width=\"330.0\" height=\"14.0\">");
     assert_has(text, "width=\"330.0\" height=\"14.0\"></rect>"
                      "<text x=\"768.0\" y=\"14.0\">3 MiB</text>");

@@ -47,6 +47,30 @@ an_entry_is_found_once_it_is_whole(void **state)
     assert_string_equal(made, found);
 }
 
+/* Two make the same: who was first is who is found, but for what is not whole. */
+static void
+the_first_stays_where_names_say_all(void **state)
+{
+    g_autoptr(CacheWriter) first = cache_writer_new("first", "a", NULL);
+    g_autoptr(CacheWriter) second = cache_writer_new("first", "a", NULL);
+    struct stat before, after;
+    assert_int_equal(write(first->fd, "text", 4), 4);
+    assert_int_equal(write(second->fd, "text", 4), 4);
+    g_autofree char *path = cache_writer_commit_first(first, NULL);
+    assert_int_equal(stat(path, &before), 0);
+    g_autofree char *same = cache_writer_commit_first(second, NULL);
+    assert_string_equal(same, path);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+    g_autoptr(CacheWriter) third = cache_writer_new("first", "a", NULL);
+    assert_int_equal(write(third->fd, "text", 4), 4);
+    assert_int_equal(truncate(path, 3), 0);
+    g_free(cache_writer_commit_first(third, NULL));
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_not_equal(after.st_ino, before.st_ino);
+    assert_int_equal(after.st_size, 4);
+}
+
 static void
 what_is_not_committed_leaves_nothing(void **state)
 {
@@ -205,6 +229,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_is_found_once_it_is_whole),
+        cmocka_unit_test(the_first_stays_where_names_say_all),
         cmocka_unit_test(what_is_not_committed_leaves_nothing),
         cmocka_unit_test(damage_is_noticed_and_repaired),
         cmocka_unit_test(a_link_is_no_entry),

@@ -50,6 +50,38 @@ free_expanders_get_round_numbers(void **state)
     fixture_assert_address(plan, "b.n0", "0000:41:00.0");
 }
 
+static const char *
+serial_of(const Plan *plan, const char *id)
+{
+    const GPtrArray *properties = plan_function(plan, id)->properties;
+    for (guint i = 0; i < properties->len; i++) {
+        const PlanProperty *property = properties->pdata[i];
+        if (g_str_equal(property->name, "serial"))
+            return json_node_get_string(property->value);
+    }
+    fail_msg("%s has no serial number", id);
+    return NULL;
+}
+
+/* Linux takes one disk of two with the same. */
+static void
+disks_have_serials_of_their_own(void **state)
+{
+    static const char *const ids[] = {"cell0.expander0.port1.nvme0",
+                                      "cell0.expander0.port2.nvme0", "short"};
+    Fixture *fixture = *state;
+    LabNode *expander = add_expander(fixture, "a", LAB_AUTO);
+    for (gsize i = 0; i < G_N_ELEMENTS(ids); i++) {
+        g_autofree char *port = g_strdup_printf("p%zu", i);
+        fixture_node(fixture_node(expander, LAB_PORT, port), LAB_NVME, ids[i]);
+    }
+    g_autoptr(Plan) plan = fixture_plan(fixture->lab, fixture->emulator);
+
+    assert_string_not_equal(serial_of(plan, ids[0]), serial_of(plan, ids[1]));
+    assert_int_equal(strlen(serial_of(plan, ids[0])), 20);
+    assert_string_equal(serial_of(plan, "short"), "short");
+}
+
 static void
 free_expanders_go_around_written_ones(void **state)
 {
@@ -487,6 +519,7 @@ main(void)
         TEST(an_expander_inside_anothers_range),
         TEST(the_root_bus_needs_numbers_too),
         TEST(nothing_fits_behind_255),
+        TEST(disks_have_serials_of_their_own),
         TEST(a_lone_expander_that_finds_no_room),
         TEST(ranges_end_at_255),
         TEST(expanders_have_a_limit),
