@@ -182,6 +182,7 @@
 #define MIGRATION_CASES(CASE) \
     CASE(a_guest_goes_on_in_the_other_host) \
     CASE(a_guest_that_moved_is_gone_where_it_was) \
+    CASE(a_guest_moves_to_a_host_that_has_one) \
     CASE(a_cancelled_move_leaves_the_guest) \
     CASE(a_destination_that_dies_leaves_the_guest) \
     CASE(memory_follows_a_guest_that_went_ahead) \

@@ -20,8 +20,10 @@
     {                                                                                    \
         .where = (place), .control = -1, .serial = -1, .qmp = -1                         \
     }
-static Side sides[] = {NO_SIDE(HERE), NO_SIDE(THERE)};
-static pid_t helper; /* of the side that is here */
+static Side sides[] = {NO_SIDE(HERE), NO_SIDE(THERE), NO_SIDE(BESIDE)};
+#define STREAMS                                                                          \
+    (2 * (int)(sizeof sides / sizeof sides[0])) /* a serial line and QMP each */
+static pid_t helper;                            /* of the side that is here */
 static const Joined *other_host;
 
 static void
@@ -148,13 +150,13 @@ hear_from(Side *side, int *fd, void (*hear)(Side *side, const char *bytes, ssize
 static void
 hear_all(int64_t end)
 {
-    struct pollfd wait[4];
+    struct pollfd wait[STREAMS];
     const int64_t left = end - now_ms();
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < STREAMS; i++)
         wait[i] = (struct pollfd){.fd = i % 2 ? sides[i / 2].qmp : sides[i / 2].serial,
                                   .events = POLLIN};
-    poll(wait, 4, left > 0 ? (int)left : 0);
-    for (int i = 0; i < 4; i++) {
+    poll(wait, STREAMS, left > 0 ? (int)left : 0);
+    for (int i = 0; i < STREAMS; i++) {
         Side *side = &sides[i / 2];
         if (wait[i].fd >= 0 && wait[i].revents)
             hear_from(side, i % 2 ? &side->qmp : &side->serial,

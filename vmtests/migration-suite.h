@@ -40,7 +40,8 @@ void migration_serve_one(int fd, const char *joined);
 
 typedef enum {
     HERE,
-    THERE
+    THERE, /* the other host */
+    BESIDE /* the other host, too */
 } Where;
 
 /* An emulator with a guest. */
@@ -65,7 +66,7 @@ void needs_two_hosts(void);
 /* Where its host is found by the other one. */
 const char *side_host(const Side *side);
 
-/* Something that will be an emulator, and ends with the case. One in each place. */
+/* Something that will be an emulator, and ends with the case. One of each Where. */
 Side *side_open(Where where);
 void
 side_option(Side *side, const char *format, ...) __attribute__((format(printf, 2, 3)));

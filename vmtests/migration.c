@@ -74,6 +74,27 @@ a_guest_that_moved_is_gone_where_it_was(void **state)
         fail_msg("the emulator that had the guest says %s", from->answer);
 }
 
+/* The guest that is there already takes no notice. */
+void
+a_guest_moves_to_a_host_that_has_one(void **state)
+{
+    Side *from, *to, *other;
+    Move move, none;
+    open_both(&from, &to);
+    other = side_open(BESIDE);
+    start_both(from, to);
+    side_start(other, false);
+    guest_works(other, FEW_PAGES);
+    guest_works(from, FEW_PAGES);
+    move_guest(from, to, &move);
+    side_await_ticks(other, 10);
+    if (suite_has_fault("a_guest_moves_to_a_host_that_has_one"))
+        side_say(other, "!");
+    guest_has_all(other, &none);
+    guest_has_all(to, &move);
+    move_tell(&move);
+}
+
 /* ---- moves that come to nothing
  * --------------------------------------------------------------------- */
 

@@ -224,6 +224,26 @@ compare_states() { # EMULATOR
     done
     ratio "$version: a clone with a guest inside, its first frame: cold" "$at/clone" "$at/cold" "at most 0.02, and 400 ms"
 }
+# What a program and all below it have of the machine's memory now, in MiB: each page shared by several counts in parts.
+memory_below() { # PID
+    ps -e -o pid=,ppid= | awk -v top="$1" '{ above[$1] = $2 }
+        END { for (pid in above) { at = pid; while (at > 1 && at != top) at = above[at]; if (at == top) print "/proc/" pid "/smaps_rollup" } }' |
+        xargs cat 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum / 1024 }'
+}
+# Two hosts, each with a guest inside that works, of which one moves to the other host.
+compare_moves() { # EMULATOR
+    local at pid
+    at=$(mktemp -d "$dir/moves.XXXXXX")
+    "$build_dir/hostbed" test -q --no-skip --accel tcg --emulator "$1" --json "$at/json" "$source_dir/topologies/migration.xml" \
+        -s migration/a_guest_moves_to_a_host_that_has_one >"$at/out" 2>&1 &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        memory_below "$pid" >>"$at/memory"
+        sleep 0.3
+    done
+    wait "$pid" || { tail -n 3 "$at/out" >&2; return; }
+    row "$version: MiB, two hosts with guests, one of which moves" "$(sort -n "$at/memory" | tail -n 1)" - "at most 6144"
+}
 # One step: the same files into the same root, by hostbed (which also inspects, and takes the kernel out), by one start
 # of libguestfs alone, and by virt-customize.
 compare_image() { # EMULATOR
@@ -282,6 +302,7 @@ compare jobs || exit 1
 compare lives || exit 1
 compare inner
 compare states
+compare moves
 XDG_CACHE_HOME=${BENCH_CACHE:-$dir/cache} compare image
 [ -z "${BENCH_ONLY:-}" ] || exit 0
 

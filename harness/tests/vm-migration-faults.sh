@@ -11,6 +11,7 @@ make_wrapper "$emulator"
 host=compute0
 fault migration/a_guest_goes_on_in_the_other_host migration "page 0 of the guest's memory is not what it wrote in turn"
 fault migration/a_guest_that_moved_is_gone_where_it_was migration 'the guest runs in both hosts'
+fault migration/a_guest_moves_to_a_host_that_has_one migration "page 0 of the guest's memory is not what it wrote in turn"
 fault migration/a_cancelled_move_leaves_the_guest migration 'the migration is completed, asked was cancelled'
 fault migration/a_destination_that_dies_leaves_the_guest migration 'the migration is completed, asked was failed'
 fault migration/memory_follows_a_guest_that_went_ahead migration 'the guest asked for 0 pages after it had gone ahead'

@@ -11,6 +11,7 @@ host=compute0
 for emulator in $(emulators); do
     make_wrapper "$emulator"
     passes migration migration a_guest_goes_on_in_the_other_host a_guest_that_moved_is_gone_where_it_was \
+        a_guest_moves_to_a_host_that_has_one \
         a_cancelled_move_leaves_the_guest a_destination_that_dies_leaves_the_guest memory_follows_a_guest_that_went_ahead \
         a_guest_moves_by_tls tls_and_no_tls_are_not_joined a_guest_with_a_nic_is_not_moved \
         a_guest_changes_its_nic_for_the_other_hosts
