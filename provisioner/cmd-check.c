@@ -8,6 +8,7 @@
 #include "cli.h"
 #include "resources.h"
 #include "schedule.h"
+#include "units.h"
 
 /* One lab, looked at. */
 typedef struct {
@@ -96,6 +97,19 @@ check_lab(const char *filename, const Emulator *emulator, Accel asked)
 /* ---- and how it is told --------------------------------------------------------------
  */
 
+/* Memory that may be plugged into them while they are up. */
+static guint64
+more_bytes(const GPtrArray *plans)
+{
+    guint64 more = 0;
+    for (guint i = 0; i < plans->len; i++) {
+        const Plan *plan = g_ptr_array_index(plans, i);
+        if (plan->memory_slots > 0)
+            more += (guint64)(plan->max_memory_bytes - plan->memory_bytes);
+    }
+    return more;
+}
+
 /* Memory that all hosts take together, and their CPUs. That of 4096 hosts of the largest
  * kind still fits. */
 static guint64
@@ -119,8 +133,12 @@ print_needs(const char *lab, const GPtrArray *plans)
         g_format_size_full(needs(plans, &cpus), G_FORMAT_SIZE_IEC_UNITS);
     g_auto(GStrv) words = g_strsplit(memory, "\302\240", -1); /* no-break spaces */
     g_autofree char *plain = g_strjoinv(" ", words);
-    printf("%s: ok, %u host%s with %u CPU%s, needs %s of memory\n", lab, plans->len,
+    printf("%s: ok, %u host%s with %u CPU%s, needs %s of memory", lab, plans->len,
            plans->len == 1 ? "" : "s", cpus, cpus == 1 ? "" : "s", plain);
+    g_autofree char *more = units_about_text(more_bytes(plans));
+    if (more_bytes(plans) > 0)
+        printf(", and for its slots up to %s more", more);
+    putchar('\n');
 }
 
 static void
@@ -172,6 +190,9 @@ checked_to_json(const Checked *checked)
         json_object_set_int_member(object, "hosts", checked->plans->len);
         json_object_set_int_member(object, "cpus", cpus);
         json_object_set_int_member(object, "memory_bytes", (gint64)memory);
+        if (more_bytes(checked->plans) > 0)
+            json_object_set_int_member(object, "slots_bytes",
+                                       (gint64)more_bytes(checked->plans));
     }
     json_object_set_array_member(object, "findings", findings);
     return object;

@@ -203,6 +203,12 @@ write_domain(LibvirtWriter *writer)
                       libvirt_is_emulation(writer) ? "qemu" : "kvm");
     libvirt_element_text(writer->domain, "name", name);
     write_metadata(writer);
+    if (plan->memory_slots > 0) {
+        xmlNode *maximum = libvirt_element_int(writer->domain, "maxMemory",
+                                               plan->max_memory_bytes / 1024);
+        libvirt_attribute_int(maximum, "slots", plan->memory_slots);
+        libvirt_attribute(maximum, "unit", "KiB");
+    }
     xmlNode *memory =
         libvirt_element_int(writer->domain, "memory", (plan->memory_bytes + 1023) / 1024);
     libvirt_attribute(memory, "unit", "KiB");

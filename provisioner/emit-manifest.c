@@ -109,9 +109,10 @@ node_facts(const Plan *plan, const PlanCell *cell, GPtrArray *facts)
     const gint64 mib = 1024 * 1024;
     g_autofree char *cpus = emit_cpu_list(cell->cpus);
     fact(facts, "node %d cpus %s", cell->node, cpus);
-    if (cell->memory_bytes > 0)
+    const gint64 bytes = plan_cell_memory(plan, cell);
+    if (bytes > 0)
         fact(facts, "node %d memory %" G_GINT64_FORMAT " MiB", cell->node,
-             (cell->memory_bytes + mib - 1) / mib);
+             (bytes + mib - 1) / mib);
     distance_facts(plan, cell, facts);
     for (guint i = 0; i < cell->hugepages->len; i++) {
         const PlanHugepages *pages = &g_array_index(cell->hugepages, PlanHugepages, i);

@@ -5,16 +5,27 @@
 #include "emit-parts.h"
 #include "emit-qemu.h"
 
+static void
+write_size(QemuWriter *writer)
+{
+    const Plan *plan = writer->plan;
+    g_autoptr(GString) size = g_string_new(NULL);
+    if (plan->memory_bytes % 1024 == 0)
+        g_string_printf(size, "size=%" G_GINT64_FORMAT "k", plan->memory_bytes / 1024);
+    else
+        g_string_printf(size, "size=%" G_GINT64_FORMAT "b", plan->memory_bytes);
+    if (plan->memory_slots > 0)
+        g_string_append_printf(size, ",slots=%d,maxmem=%" G_GINT64_FORMAT "k",
+                               plan->memory_slots, plan->max_memory_bytes / 1024);
+    qemu_add(writer, "-m", size->str);
+}
+
 void
 qemu_write_memory(QemuWriter *writer)
 {
     const Plan *plan = writer->plan;
     guint with_memory = 0;
-    if (plan->memory_bytes % 1024 == 0)
-        qemu_add_printf(writer, "-m", "size=%" G_GINT64_FORMAT "k",
-                        plan->memory_bytes / 1024);
-    else
-        qemu_add_printf(writer, "-m", "size=%" G_GINT64_FORMAT "b", plan->memory_bytes);
+    write_size(writer);
     for (guint i = 0; i < plan->cells->len; i++) {
         const PlanCell *cell = g_ptr_array_index(plan->cells, i);
         if (!cell->backend)

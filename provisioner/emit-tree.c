@@ -266,6 +266,17 @@ append_iommu(GString *out, const PlanIommu *iommu)
 }
 
 static void
+append_slots(GString *out, const Plan *plan)
+{
+    if (plan->memory_slots > 0) {
+        g_autofree char *maximum = emit_size_text(plan->max_memory_bytes);
+        g_autofree char *slots = emit_counted((guint)plan->memory_slots, "slot");
+        g_string_append_printf(out, ", up to %s by %s", maximum, slots);
+    }
+    g_string_append_c(out, '\n');
+}
+
+static void
 append_title(GString *out, const Plan *plan)
 {
     g_autofree char *lab = shown(plan->lab_name);
@@ -282,7 +293,8 @@ append_title(GString *out, const Plan *plan)
         g_string_append_printf(out, "  system    %s\n", os);
     }
     append_cpus(out, plan);
-    g_string_append_printf(out, "  memory    %s in %s\n", memory, cells);
+    g_string_append_printf(out, "  memory    %s in %s", memory, cells);
+    append_slots(out, plan);
     append_iommu(out, &plan->iommu);
     if (plan->groups->len > 0)
         g_string_append_printf(out,

@@ -226,6 +226,31 @@ check_any_memory(LabCheck *check)
                       "memory='1 GiB'");
 }
 
+/* Linux takes memory in blocks of this size (arch/x86, MIN_MEMORY_BLOCK_SIZE). */
+#define BLOCK_BYTES (128 << 20)
+#define MIB (1 << 20)
+
+static void
+check_max_memory(LabCheck *check)
+{
+    const LabHost *host = check->host;
+    const gint64 maximum = host->max_memory_bytes;
+    gint64 sum = 0;
+    if (host->memory_slots == 0)
+        return;
+    for (guint i = 0; i < host->cells->len && sum <= maximum; i++)
+        sum += lab_check_cell(check, i)->memory_bytes;
+    g_autofree char *size = units_size_text(maximum);
+    if (maximum % MIB != 0)
+        lab_check_say(check, host->max_memory_pos,
+                      "size of %s is not a whole number of MiB; round it", size);
+    else if (maximum - sum < BLOCK_BYTES)
+        lab_check_say(check, host->max_memory_pos,
+                      "with the memory of the cells a host of at most %s has no room for "
+                      "more, which comes in blocks of 128 MiB; make size larger",
+                      size);
+}
+
 static void
 check_hugepages_of(LabCheck *check, const LabCell *cell)
 {
@@ -357,6 +382,7 @@ const LabCheckRow lab_checks_cells[] = {
     {"cpu-feature", check_features, LAB_PART_CPU},
     {"memory", check_memory, 0, LAB_PART_CELLS},
     {"memory", check_any_memory, LAB_CHECK_CELLS, LAB_PART_CELLS},
+    {"max-memory", check_max_memory, LAB_CHECK_CELLS, LAB_PART_CELLS},
     {"hugepages", check_hugepages, LAB_CHECK_CELLS | LAB_PART_HUGEPAGES,
      LAB_PART_HUGEPAGES},
     {"distance", check_distances, LAB_CHECK_CELLS | LAB_PART_DISTANCES,

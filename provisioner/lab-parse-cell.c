@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Cells: CPUs, memory, huge pages, distances, caches; and the interconnects between
- * cells.
+ * Cells: CPUs, memory, huge pages, distances, caches; the slots of the host for more
+ * memory; and the interconnects between cells.
  */
 #include <string.h>
 
@@ -236,6 +236,20 @@ lab_parse_cell(LabParser *parser, LabXml *element, gpointer data)
     read_cpus(parser, element, cell);
     lab_attr_size_unit(parser, element, "memory", &cell->memory_bytes);
     lab_children(parser, element, children, cell);
+}
+
+/* ---- slots ---------------------------------------------------------------------- */
+
+void
+lab_parse_max_memory(LabParser *parser, LabXml *element, gpointer data)
+{
+    LabHost *host = data;
+    host->max_memory_pos = element->pos;
+    if (lab_attr_needed(parser, element, "slots"))
+        lab_attr_int(parser, element, "slots", 1, G_MAXINT32, &host->memory_slots);
+    if (lab_attr_needed(parser, element, "size"))
+        lab_attr_size(parser, element, "size", &host->max_memory_bytes);
+    lab_no_children(parser, element);
 }
 
 /* ---- interconnects -------------------------------------------------------------- */

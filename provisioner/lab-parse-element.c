@@ -96,6 +96,7 @@ static const struct {
     {"ssh-key", "<image>"},
     {"iommu", "<host>"},
     {"cell", "<host>"},
+    {"maxMemory", "<host>"},
     {"interconnects", "<host>"},
     {"qemu", "<host>"},
     {"arg", "<qemu>"},

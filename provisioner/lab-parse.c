@@ -195,6 +195,7 @@ static const LabChild host_children[] = {
     {"machine", parse_machine, .once = TRUE, .part = LAB_PART_BOOT},
     {"image", lab_parse_image, .once = TRUE, .part = LAB_PART_IMAGE},
     {"iommu", parse_iommu, .once = TRUE, .part = LAB_PART_IOMMU},
+    {"maxMemory", lab_parse_max_memory, .once = TRUE, .part = LAB_PART_CELLS},
     {"cell", lab_parse_cell, .counted = TRUE, .part = LAB_PART_CELLS},
     {"interconnects", lab_parse_interconnects, .once = TRUE, .part = LAB_PART_ATTRIBUTES},
     {"expander", parse_host_node, .counted = TRUE, .part = LAB_PART_NODES},

@@ -121,6 +121,7 @@ char *lab_path_beside(const char *file, const char *path);
 void lab_parse_network(LabParser *parser, LabXml *element, gpointer lab);
 void lab_parse_image(LabParser *parser, LabXml *element, gpointer host);
 void lab_parse_cell(LabParser *parser, LabXml *element, gpointer host);
+void lab_parse_max_memory(LabParser *parser, LabXml *element, gpointer host);
 void lab_parse_interconnects(LabParser *parser, LabXml *element, gpointer host);
 void lab_resolve_cells(LabParser *parser, LabHost *host);
 

@@ -261,6 +261,13 @@ lab_cell_free(LabCell *cell)
     g_free(cell);
 }
 
+void
+lab_memory_free(LabMemory *memory)
+{
+    g_free(memory->id);
+    g_free(memory);
+}
+
 LabHost *
 lab_host_new(const char *id)
 {
@@ -271,6 +278,7 @@ lab_host_new(const char *id)
     host->iommu.aw_bits = LAB_AUTO;
     host->iommu.properties = g_ptr_array_new_with_free_func(free_property);
     host->cells = g_ptr_array_new_with_free_func(free_cell);
+    host->memory = g_ptr_array_new_with_free_func((GDestroyNotify)lab_memory_free);
     host->interconnects = g_ptr_array_new_with_free_func(free_interconnect);
     host->nodes = g_ptr_array_new_with_free_func(free_node);
     host->qemu_args = g_ptr_array_new_with_free_func(free_property);
@@ -290,6 +298,7 @@ lab_host_free(LabHost *host)
     g_free(host->machine);
     g_clear_pointer(&host->image, lab_image_unref);
     g_ptr_array_unref(host->cells);
+    g_ptr_array_unref(host->memory);
     g_ptr_array_unref(host->interconnects);
     g_ptr_array_unref(host->nodes);
     g_ptr_array_unref(host->qemu_args);

@@ -227,6 +227,13 @@ typedef enum {
     LAB_FIRMWARE_EFI,  /* OVMF */
 } LabFirmware;
 
+/* Memory that was plugged into a host that is up (lab-change.h); a file has none. */
+typedef struct {
+    char *id;
+    int cell; /* index of the cell */
+    gint64 size_bytes;
+} LabMemory;
+
 typedef struct {
     FilePos pos;
     guint faulty; /* LabPart: where reading found something wrong */
@@ -245,6 +252,10 @@ typedef struct {
     char *machine;            /* emulator machine type, or NULL: the planner's */
     LabImage *image;          /* NULL: the micro image */
     GPtrArray *cells;         /* LabCell; index is the cell's number */
+    int memory_slots;         /* for memory that is plugged, or 0 */
+    gint64 max_memory_bytes;  /* all cells with what is plugged; 0: no slots */
+    FilePos max_memory_pos;   /* of <maxMemory> */
+    GPtrArray *memory;        /* LabMemory */
     GPtrArray *interconnects; /* LabInterconnect */
     GPtrArray *nodes;         /* LabNode that belong to no cell */
     GPtrArray *qemu_args; /* LabProperty with name = the argument; raw, taint the host */
@@ -298,6 +309,8 @@ LabNode *lab_node_new(LabKind kind, const char *id);
 void lab_host_free(LabHost *host);
 void lab_cell_free(LabCell *cell);
 void lab_node_free(LabNode *node); /* and its children */
+void lab_memory_free(LabMemory *memory);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabMemory, lab_memory_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabNode, lab_node_free)
 LabProperty *lab_property_new(const char *name, const char *value, FilePos pos);
 void lab_property_free(LabProperty *property);

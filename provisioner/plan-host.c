@@ -164,6 +164,9 @@ plan_cmdline(Planning *planning)
     if (plan->iommu.model == LAB_IOMMU_INTEL && plan->iommu.scalable == LAB_ON)
         g_string_append(words, ",sm_on");
 
+    /* What is plugged is used at once, and only for what can be moved away again. */
+    if (plan->memory_slots > 0)
+        g_string_append(words, " memhp_default_state=online_movable");
     add_hugepages(plan, words, TRUE, " hugepagesz=1G hugepages=");
     add_hugepages(plan, words, FALSE, " hostbed.hugepages=");
     add_vfs(plan, words);
@@ -186,6 +189,7 @@ static const struct {
     {plan_machine, LAB_PART_BOOT},
     {plan_cpu_model, LAB_PART_CPU},
     {plan_cells, LAB_PART_CELLS | LAB_PART_CPU | LAB_PART_DISTANCES},
+    {plan_slots, LAB_PART_CELLS},
     {plan_iommu, LAB_PART_IOMMU},
     {plan_pci, LAB_PART_NODES},
     {plan_buses, LAB_PART_NODES},

@@ -32,6 +32,7 @@ const PlanLimit plan_limits[] = {
      "larger ones need x2APIC, and for that the IOMMU's extended interrupt mode"},
     {"least-memory", TRUE, 128, "MiB",
      "with 96 Linux 6.1 and the image run out of memory before the host is up"},
+    {"memory-slots", FALSE, 256, "slots", "the emulator's ACPI_MAX_RAM_SLOTS"},
     {"total-memory", FALSE, 4096, "TiB", "the physical addresses of x86 have 52 bits"},
     {"command-line", FALSE, 2047, "bytes",
      "what is behind them Linux cuts off on x86 without a word, by its "

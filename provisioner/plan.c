@@ -199,6 +199,7 @@ plan_new(const Lab *lab, const LabHost *host, PlanBackend backend)
         g_ptr_array_new_with_free_func((GDestroyNotify)lab_cpu_feature_free);
     plan->iommu.properties = g_ptr_array_new_with_free_func(plan_property_free);
     plan->cells = g_ptr_array_new_with_free_func(plan_cell_free);
+    plan->memory = g_ptr_array_new_with_free_func((GDestroyNotify)plan_memory_free);
     plan->interconnects =
         g_ptr_array_new_with_free_func((GDestroyNotify)lab_interconnect_free);
     plan->functions = g_ptr_array_new_with_free_func(plan_function_free);
@@ -234,6 +235,7 @@ plan_free(Plan *plan)
     g_free(plan->iommu.driver);
     g_ptr_array_unref(plan->iommu.properties);
     g_ptr_array_unref(plan->cells);
+    g_clear_pointer(&plan->memory, g_ptr_array_unref);
     g_ptr_array_unref(plan->interconnects);
     g_ptr_array_unref(plan->roots);
     g_ptr_array_unref(plan->groups);
@@ -375,7 +377,10 @@ plan_function(const Plan *plan, const char *id)
 gint64
 plan_memory_needed(const Plan *plan)
 {
-    return plan->memory_bytes + NEEDED_BY_MACHINE +
+    gint64 plugged_bytes = 0;
+    for (guint i = 0; i < plan->memory->len; i++)
+        plugged_bytes += ((const PlanMemory *)plan->memory->pdata[i])->size_bytes;
+    return plan->memory_bytes + plugged_bytes + NEEDED_BY_MACHINE +
            NEEDED_BY_CPU * (gint64)plan->cpu_count +
            NEEDED_BY_FUNCTION * (gint64)plan->functions->len;
 }

@@ -125,6 +125,14 @@ typedef struct {
     char *generic_initiator; /* id of the function that makes the node exist, or NULL */
 } PlanCell;
 
+/* Memory that was plugged into a host that is up. */
+typedef struct {
+    char *id;      /* of the emulator's device, too */
+    char *backend; /* id of its memory backend */
+    int cell, node;
+    gint64 size_bytes;
+} PlanMemory;
+
 typedef struct {
     LabIommuModel model;
     /* never LAB_UNSET */
@@ -196,9 +204,12 @@ struct Plan {
     GPtrArray *cpu_features;      /* LabCpuFeature */
     int sockets, dies, cores, threads;
     guint cpu_count;
-    gint64 memory_bytes;
-    LabFirmware firmware; /* never AUTO */
-    char *kernel;         /* asked for by the lab, or NULL */
+    gint64 memory_bytes;     /* of the cells, at the start */
+    int memory_slots;        /* for memory that is plugged, or 0 */
+    gint64 max_memory_bytes; /* with what is plugged; 0: no slots */
+    GPtrArray *memory;       /* PlanMemory: what was plugged */
+    LabFirmware firmware;    /* never AUTO */
+    char *kernel;            /* asked for by the lab, or NULL */
     LabImage *image; /* what it boots instead of the micro image, the lab's own; or NULL.
                       * Its disk is among the functions */
     char *
@@ -250,6 +261,12 @@ GPtrArray *plan_checked_lab(const Lab *lab, const Emulator *emulator, GHashTable
 
 /* The function with this id, or NULL. */
 const PlanFunction *plan_function(const Plan *plan, const char *id);
+
+/* What was plugged by this id, or NULL; and what CELL has, its own and plugged. */
+const PlanMemory *plan_memory(const Plan *plan, const char *id);
+gint64 plan_cell_memory(const Plan *plan, const PlanCell *cell);
+/* What can be plugged is a multiple of this. */
+gint64 plan_memory_block(const Plan *plan);
 
 /* The NICs that plan->filled has and PLAN has not, by address; borrowed from there. Each
  * fills its .parent. */
