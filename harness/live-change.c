@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Devices that are plugged into a host that is up, and taken out. The lab that it was
- * made of is changed and planned anew; what that plan says of the device is done to the
- * host, and from then on it is the plan that the host is compared with.
+ * Devices that are plugged into a host that is up, and taken out (memory: live-memory.c).
+ * The lab that it was made of is changed and planned anew; what that plan says of the
+ * device is done to the host, and from then on it is the plan that the host is compared
+ * with.
  */
 #include <string.h>
 
@@ -23,8 +24,8 @@
  * ------------------------------------------------------------------------------------------
  */
 
-static LabHost *
-lab_host(const Host *host)
+LabHost *
+live_change_lab(const Host *host)
 {
     const Lab *lab = host->server->options->lab;
     for (guint i = 0; i < lab->hosts->len; i++) {
@@ -46,9 +47,8 @@ steal_plan(GPtrArray *plans, const char *host)
     return NULL;
 }
 
-/* The host as the lab has it now, which differs by the device ID. */
-static Plan *
-replan(const Host *host, const char *id, GError **error)
+Plan *
+live_change_plan(const Host *host, const char *id, GError **error)
 {
     const LiveServeOptions *options = host->server->options;
     g_autoptr(Findings) findings = findings_new();
@@ -71,9 +71,8 @@ replan(const Host *host, const char *id, GError **error)
     return NULL;
 }
 
-/* Takes PLAN. */
-static void
-set_plan(Host *host, Plan *plan)
+void
+live_change_set_plan(Host *host, Plan *plan)
 {
     g_clear_pointer(&host->changed, plan_free);
     host->changed = plan;
@@ -83,12 +82,14 @@ set_plan(Host *host, Plan *plan)
 void
 live_change_forget(Host *host)
 {
-    LabHost *now = lab_host(host);
+    LabHost *now = live_change_lab(host);
     const Lab *lab = host->server->options->lab;
     host->plugged = FALSE;
     g_hash_table_remove_all(host->deleted);
     g_hash_table_remove_all(host->leaving);
     g_hash_table_remove_all(host->out);
+    g_hash_table_remove_all(host->accepted);
+    g_hash_table_remove_all(host->refused);
     g_hash_table_remove_all(host->unlinked);
     g_hash_table_remove_all(host->disk_faults);
     if (!host->changed)
@@ -238,14 +239,14 @@ check_network(const Plan *plan, const PlanFunction *function, GError **error)
 static gboolean
 follow_plug(Host *host, const char *id, GError **error)
 {
-    g_autoptr(Plan) plan = replan(host, id, error);
+    g_autoptr(Plan) plan = live_change_plan(host, id, error);
     const PlanFunction *function = plan ? plan_function(plan, id) : NULL;
     if (!function || !check_network(plan, function, error) ||
         !live_modules_load(host, plan, error) || !plug_in(host, function, error))
         return FALSE;
     g_hash_table_remove(host->out, id);
     host->plugged = TRUE;
-    set_plan(host, g_steal_pointer(&plan));
+    live_change_set_plan(host, g_steal_pointer(&plan));
     return TRUE;
 }
 
@@ -282,8 +283,13 @@ conclude(Host *host, const char *id, gboolean already, GError **error)
 static gboolean
 is_there(const Host *host, const LabNode *node, GError **error)
 {
-    const LabHost *lab = lab_host(host);
+    const LabHost *lab = live_change_lab(host);
     const PlanFunction *function = node->id ? plan_function(host->plan, node->id) : NULL;
+    if (node->id && lab_change_find_memory(lab, node->id)) {
+        g_set_error(error, HB_ERROR, HB_USAGE,
+                    "the host has memory of that name already: %s", node->id);
+        return FALSE;
+    }
     if (!function)
         return FALSE;
     LabNode *there = lab_change_find(lab, node->id);
@@ -299,6 +305,8 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
 {
     g_autoptr(GError) failure = NULL;
     g_auto(GStrv) words = live_request_strings(request, "device");
+    if (lab_change_is_memory((const char *const *)words))
+        return live_memory_plug(host, (const char *const *)words, request, error);
     g_autoptr(LabNode) node = lab_change_device((const char *const *)words, error);
     if (!node)
         return NULL;
@@ -313,11 +321,11 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
         return NULL;
     }
     const LabNode *plugged = node;
-    lab_change_plug(lab_host(host), port->id, g_steal_pointer(&node));
+    lab_change_plug(live_change_lab(host), port->id, g_steal_pointer(&node));
     g_autofree char *id = g_strdup(plugged->id);
     if (follow_plug(host, id, error))
         return conclude(host, id, FALSE, error);
-    lab_node_free(lab_change_unplug(lab_host(host), id, NULL));
+    lab_node_free(lab_change_unplug(live_change_lab(host), id, NULL));
     return NULL;
 }
 
@@ -334,7 +342,7 @@ follow_unplug(Host *host, const char *id, Plan *plan)
     g_hash_table_remove(host->unlinked, id);
     g_hash_table_remove(host->disk_faults, id);
     g_hash_table_add(host->out, g_strdup(id));
-    set_plan(host, plan);
+    live_change_set_plan(host, plan);
     return TRUE;
 }
 
@@ -342,16 +350,16 @@ static gboolean
 unplug(Host *host, const char *id, GError **error)
 {
     const char *port;
-    LabNode *node = lab_change_unplug(lab_host(host), id, &port);
+    LabNode *node = lab_change_unplug(live_change_lab(host), id, &port);
     g_autofree char *back = g_strdup(node ? port : NULL);
-    Plan *plan = node ? replan(host, id, error) : NULL;
+    Plan *plan = node ? live_change_plan(host, id, error) : NULL;
     if (plan && take_out(host, id, error)) {
         lab_node_free(node);
         return follow_unplug(host, id, plan);
     }
     plan_free(plan);
     if (node)
-        lab_change_plug(lab_host(host), back, node);
+        lab_change_plug(live_change_lab(host), back, node);
     else
         g_set_error(error, HB_ERROR, HB_USAGE, "no port of the lab has %s", id);
     return FALSE;
@@ -365,7 +373,11 @@ settle(Host *host)
     g_autofree gpointer *ids = g_hash_table_get_keys_as_array(host->leaving, &count);
     for (guint i = 0; i < count; i++) {
         g_autofree char *id = g_strdup(ids[i]);
-        if (g_hash_table_contains(host->deleted, id))
+        if (!g_hash_table_contains(host->deleted, id))
+            continue;
+        if (lab_change_find_memory(live_change_lab(host), id))
+            live_memory_out(host, id, NULL);
+        else
             unplug(host, id, NULL);
     }
 }
@@ -381,6 +393,8 @@ JsonObject *
 live_change_unplug(Host *host, JsonObject *request, GError **error)
 {
     const char *name = json_line_string(request, "device");
+    if (name && lab_change_find_memory(live_change_lab(host), name))
+        return live_memory_unplug(host, name, error);
     if (name && g_hash_table_contains(host->out, name) &&
         !plan_function(host->plan, name))
         return conclude(host, name, TRUE, error);

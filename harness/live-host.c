@@ -169,6 +169,8 @@ live_host_drop(Host *host)
     g_hash_table_unref(host->deleted);
     g_hash_table_unref(host->leaving);
     g_hash_table_unref(host->out);
+    g_hash_table_unref(host->accepted);
+    g_hash_table_unref(host->refused);
     g_hash_table_unref(host->unlinked);
     g_hash_table_unref(host->disk_faults);
     g_clear_pointer(&host->disk_fds, g_array_unref);
@@ -343,15 +345,21 @@ do_all(const GPtrArray *hosts, gboolean (*step)(Host *, GError **), GError **err
     return TRUE;
 }
 
+gboolean
+live_host_check_room(const char *name, gint64 bytes, GError **error)
+{
+    g_autoptr(Resources) resources = resources_read("");
+    const Schedule schedule = {.memory_bytes = resources->usable_bytes};
+    return schedule_admit(&schedule, name, bytes, error);
+}
+
 static gboolean
 check_memory(const LiveServer *server, const GPtrArray *hosts, GError **error)
 {
     gint64 needed = 0;
-    g_autoptr(Resources) resources = resources_read("");
-    const Schedule schedule = {.memory_bytes = resources->usable_bytes};
     for (guint i = 0; i < hosts->len; i++)
         needed += plan_memory_needed(((Host *)hosts->pdata[i])->plan);
-    return schedule_admit(&schedule, server->options->name, needed, error);
+    return live_host_check_room(server->options->name, needed, error);
 }
 
 gboolean
@@ -397,6 +405,7 @@ static void
 on_event(const char *event, JsonObject *data, gpointer user_data)
 {
     live_change_event(user_data, event, data);
+    live_memory_event(user_data, event, data);
     live_power_event(user_data, event);
 }
 

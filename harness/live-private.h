@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What live-serve.c (the lab), live-host.c, live-emulator.c, live-check.c, live-change.c,
- * live-disk.c, live-link.c, live-power.c, live-save.c, live-warm.c and live-modules.c
- * (its hosts), live-client.c (who is connected), live-request.c and live-work.c (what
- * they ask for) share.
+ * live-memory.c, live-disk.c, live-link.c, live-power.c, live-save.c, live-warm.c and
+ * live-modules.c (its hosts), live-client.c (who is connected), live-request.c and
+ * live-work.c (what they ask for) share.
  */
 #pragma once
 
@@ -26,6 +26,9 @@ typedef struct {
     GHashTable *deleted; /* set of char *: ids of devices that the emulator has deleted */
     GHashTable *leaving; /* those that the host was asked to give back */
     GHashTable *out;     /* those that were taken out */
+    GHashTable *accepted; /* ids of memory that the host's kernel uses */
+    GHashTable
+        *refused; /* ids of memory → char *: why it does not take it, or keeps it */
     GHashTable *unlinked;    /* set of char *: ids of NICs whose link is down */
     GHashTable *disk_faults; /* ids of disks → DiskFaults (disk-faults.h) */
     GPtrArray *saved;        /* LiveSaved */
@@ -107,6 +110,8 @@ gboolean live_host_let_in(const LiveServer *server, GError **error);
 gboolean live_host_is_joined(const Host *host);
 /* Whether there is memory for it beside those that run. */
 gboolean live_host_check_memory(Host *host, GError **error);
+/* The same for BYTES more, of which NAME is told. */
+gboolean live_host_check_room(const char *name, gint64 bytes, GError **error);
 /* A new folder for the logs of its next start; and what that takes. */
 gboolean live_host_make_log_dir(Host *host, GError **error);
 BootOptions live_host_boot_options(Host *host);
@@ -156,11 +161,27 @@ JsonObject *live_check_answer(const GPtrArray *results);
 
 JsonObject *live_change_plug(Host *host, JsonObject *request, GError **error);
 JsonObject *live_change_unplug(Host *host, JsonObject *request, GError **error);
+/* The host's part of the lab as it is now. */
+LabHost *live_change_lab(const Host *host);
+/* The host as the lab has it now, which differs by what is called ID. */
+Plan *live_change_plan(const Host *host, const char *id, GError **error);
+/* Takes PLAN, which the host is to be like from now on. */
+void live_change_set_plan(Host *host, Plan *plan);
 /* Before anything is asked of the host's plan. */
 void live_change_settle(Host *host);
 /* It ends: the next start will be as the lab is written. */
 void live_change_forget(Host *host);
 void live_change_event(Host *host, const char *event, JsonObject *data);
+
+/* ---- live-memory.c: the same of memory; WORDS are those of the request */
+
+JsonObject *live_memory_plug(Host *host, const char *const *words, JsonObject *request,
+                             GError **error);
+/* NAME is memory that the host has. */
+JsonObject *live_memory_unplug(Host *host, const char *name, GError **error);
+/* The same without looking what the host is like then. */
+gboolean live_memory_out(Host *host, const char *id, GError **error);
+void live_memory_event(Host *host, const char *event, JsonObject *data);
 
 /* ---- live-link.c: as in live-work.c */
 

@@ -102,8 +102,8 @@ check_devices(const Host *host, GError **error)
         return TRUE;
     g_set_error(
         error, HB_ERROR, HB_UNSUPPORTED,
-        "devices came to %s or left it since it was started, and a saved state "
-        "has those of the lab; 'hostbed reset %s' starts it as the lab is written",
+        "devices or memory came to %s or left it since it was started, and a saved "
+        "state has those of the lab; 'hostbed reset %s' starts it as the lab is written",
         host->plan->host_id, host->plan->host_id);
     return FALSE;
 }

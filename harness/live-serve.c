@@ -62,6 +62,8 @@ add_hosts(LiveServer *server)
         host->disk_faults = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                                   (GDestroyNotify)disk_faults_free);
         host->out = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->accepted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->refused = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         host->saved = g_ptr_array_new_with_free_func((GDestroyNotify)live_saved_free);
         g_ptr_array_add(server->hosts, host);
     }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * hostbed plug, hostbed unplug: a device comes into a host that is up, or leaves it; and
- * the host is compared with what it is to be then.
+ * hostbed plug, hostbed unplug: a device or memory comes into a host that is up, or
+ * leaves it; and the host is compared with what it is to be then.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd-live.h"
 #include "json-line.h"
+#include "units.h"
 
 static gboolean
 was_already(JsonObject *answer)
@@ -33,6 +34,14 @@ print_plugged(const LiveName *name, JsonObject *answer)
     g_autofree char *where = node < 0
                                  ? g_strdup("on no node")
                                  : g_strdup_printf("on node %" G_GINT64_FORMAT, node);
+    gint64 memory_bytes = json_line_int(answer, "memory_bytes", 0);
+    if (memory_bytes > 0) {
+        g_autofree char *size = units_size_text(memory_bytes);
+        printf("%s: %s %s %s, %s %s\n", name->host->name, string_of(answer, "device"),
+               was_already(answer) ? "is already in" : "is in", string_of(answer, "cell"),
+               size, where);
+        return;
+    }
     printf("%s: %s %s %s, at %s %s\n", name->host->name, string_of(answer, "device"),
            was_already(answer) ? "is already in" : "is in", string_of(answer, "port"),
            string_of(answer, "address"), where);
@@ -73,7 +82,8 @@ cmd_plug(int argc, char **argv)
         return cli_fail_with(HB_USAGE,
                              "name a host that is up, and what comes into it: hostbed "
                              "plug HOST nic [model=MODEL] [mac=MAC] [network=NAME] "
-                             "[id=NAME]");
+                             "[id=NAME], or hostbed plug HOST memory size=SIZE "
+                             "[cell=NAME] [id=NAME]");
     return cmd_live_change(argv[1], json_object_ref(request), print_plugged);
 }
 

@@ -124,7 +124,10 @@ domain_qmp_event(const char *name, gint64 seconds, guint microseconds,
     json_object_set_object_member(event, "timestamp", stamp);
     json_object_set_string_member(event, "event", name);
     if (data) {
+        JsonObject *about = json_line_object(data, "info"); /* of ACPI_DEVICE_OST */
         name_device_of_event(data);
+        if (about)
+            name_device_of_event(about);
         json_object_set_object_member(event, "data", data);
     }
     return json_line(event);

@@ -244,6 +244,30 @@ emit_qemu_clear(const PlanFunction *function)
     return commands;
 }
 
+GPtrArray *
+emit_qemu_plug_memory(const PlanMemory *memory)
+{
+    GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
+    JsonObject *backend =
+        qemu_object_new("qom-type", "memory-backend-ram", "id", memory->backend);
+    json_object_set_int_member(backend, "size", memory->size_bytes);
+    JsonObject *module = qemu_object_new("driver", "pc-dimm", "id", memory->id);
+    json_object_set_string_member(module, "memdev", memory->backend);
+    json_object_set_int_member(module, "node", memory->cell);
+    add_command(commands, "object-add", backend);
+    add_command(commands, "device_add", module);
+    return commands;
+}
+
+GPtrArray *
+emit_qemu_clear_memory(const PlanMemory *memory)
+{
+    GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
+    add_command(commands, "object-del",
+                qemu_object_new("id", memory->backend, NULL, NULL));
+    return commands;
+}
+
 static void
 write_agent_port(QemuWriter *writer, const PlanFunction *function)
 {

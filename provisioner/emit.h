@@ -107,6 +107,10 @@ GPtrArray *emit_qemu_plug(const PlanFunction *function, guint hub);
 /* What takes away, when the device is gone, what stood behind it. */
 GPtrArray *emit_qemu_clear(const PlanFunction *function);
 
+/* The same of MEMORY that is plugged, and of what is left when the module is gone. */
+GPtrArray *emit_qemu_plug_memory(const PlanMemory *memory);
+GPtrArray *emit_qemu_clear_memory(const PlanMemory *memory);
+
 /* Whether it is the disk of the image that the host boots. */
 gboolean emit_qemu_is_image(const PlanFunction *function);
 /* The block node that is the disk of FUNCTION; that of an image consists of FILES files.

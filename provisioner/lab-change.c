@@ -31,13 +31,13 @@ fail(GError **error, const char *format, ...)
 static gboolean
 check_kind(const char *kind, GError **error)
 {
-    static const char *const kinds[] = {"nic", "nvme", "device", NULL};
-    if (kind && g_strv_contains(kinds, kind))
+    static const char *const kinds[] = {"nic", "nvme", "device", "memory", NULL};
+    if (kind && g_strv_contains(kinds, kind) && !g_str_equal(kind, "memory"))
         return TRUE;
     if (!kind)
-        return fail(error, "say what is to be plugged: nic, nvme or device");
+        return fail(error, "say what is to be plugged: nic, nvme, device or memory");
     g_autofree char *hint =
-        nearest_hint(nearest_name(kind, kinds), "there are nic, nvme and device");
+        nearest_hint(nearest_name(kind, kinds), "there are nic, nvme, device and memory");
     return fail(error, "'%s' is nothing that can be plugged; %s", kind, hint);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A lab that changes while it is up: what is plugged into a port of a host, and what is
- * taken out. For the one who owns the Lab, and has planned what follows from it; all
- * others find it as it was parsed. Pure.
+ * A lab that changes while it is up: what is plugged into a port of a host or a slot for
+ * memory, and what is taken out. For the one who owns the Lab, and has planned what
+ * follows from it; all others find it as it was parsed. Pure.
  */
 #pragma once
 
@@ -12,6 +12,18 @@
  * "model=igb". Its id is NULL where none was given. Owned by the caller. HB_USAGE: they
  * mean none. */
 LabNode *lab_change_device(const char *const *words, GError **error);
+
+/* The memory for HOST that WORDS ask for: "memory", "size=256 MiB", "cell=1"; the cell
+ * of the memory of that name that is there, or the first one that has CPUs or memory, and
+ * the first name of "memory0", "memory1" … that is free, where they say none. HB_USAGE:
+ * they mean none. lab-change-memory.c. */
+gboolean lab_change_is_memory(const char *const *words);
+LabMemory *
+lab_change_memory(const LabHost *host, const char *const *words, GError **error);
+/* The memory of this id that was plugged into HOST, or NULL; the other takes it out, for
+ * the caller. */
+LabMemory *lab_change_find_memory(const LabHost *host, const char *id);
+LabMemory *lab_change_unplug_memory(LabHost *host, const char *id);
 
 /* The port of this id gets NODE (taken), whose id becomes one below that of the port
  * where it has none. */

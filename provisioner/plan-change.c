@@ -205,6 +205,8 @@ tell_unknown_device(const Plan *plan, const char *name, GError **error)
         if (is_device(function) && !held)
             g_ptr_array_add(names, function->id);
     }
+    for (guint i = 0; i < plan->memory->len; i++)
+        g_ptr_array_add(names, ((const PlanMemory *)plan->memory->pdata[i])->id);
     g_ptr_array_add(names, NULL);
     const char *const *known = (const char *const *)names->pdata;
     g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);

@@ -91,6 +91,7 @@ cat >"$pluggable" <<'LAB'
 <lab xmlns="urn:hostbed:lab:1" name="pluggable">
   <host name="l1">
     <iommu model="intel"/>
+    <maxMemory slots="1" size="1 GiB"/>
     <cell cpus="0" memory="512 MiB"><expander><port hotplug="on"/><port><nic/></port></expander></cell>
   </host>
 </lab>
@@ -139,6 +140,10 @@ hostbed plug l1 nic id=plugged >"$out" 2>"$err"
 is "a NIC is plugged" "$? $(hostbed exec l1 -- cat /sys/bus/pci/devices/0000:21:00.0/vendor)" "0 0x8086"
 hostbed unplug l1 plugged >"$out" 2>"$err"
 is "and given back" "$? $(cat "$err")" "0 "
+hostbed plug l1 memory size=128MiB >"$out" 2>"$err"
+is "so is memory" "$? $(cat "$out" "$err")" "0 l1: memory0 is in cell0, 128 MiB on node 0"
+hostbed unplug l1 memory0 >"$out" 2>"$err"
+is "which is given back, too" "$? $(cat "$err")" "0 "
 hostbed down --all >"$out" 2>"$err"
 is "all go down, and no domain is left" "$? $(virsh list --all --name)" "0 "
 up "$source_dir/topologies/two-hosts.xml"

@@ -75,10 +75,11 @@ devices_are_asked_for_in_the_words_of_a_lab(void **state)
 static void
 what_is_no_device_is_refused(void **state)
 {
-    assert_no_device("", "say what is to be plugged: nic, nvme or device");
+    assert_no_device("", "say what is to be plugged: nic, nvme, device or memory");
     assert_no_device("nik", "'nik' is nothing that can be plugged; did you mean nic?");
-    assert_no_device("port", "'port' is nothing that can be plugged; there are nic, nvme "
-                             "and device");
+    assert_no_device("port",
+                     "'port' is nothing that can be plugged; there are nic, nvme, "
+                     "device and memory");
     assert_no_device("nic|igb", "'igb' is no attribute with its value, as in model=igb");
     assert_no_device("nic|a b=c", "'a b=c' is no attribute with its value, as in "
                                   "model=igb");
@@ -228,21 +229,6 @@ devices_are_found_by_name_and_address(void **state)
 /* ---- what the emulator is told
  * ------------------------------------------------------------------------------------ */
 
-static char *
-commands_text(GPtrArray *commands)
-{
-    GString *text = g_string_new(NULL);
-    for (guint i = 0; i < commands->len; i++) {
-        const EmitCommand *command = commands->pdata[i];
-        g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
-        json_node_set_object(node, command->arguments);
-        g_autofree char *arguments = json_to_string(node, FALSE);
-        g_string_append_printf(text, "%s %s\n", command->name, arguments);
-    }
-    g_ptr_array_unref(commands);
-    return g_string_free(text, FALSE);
-}
-
 static void
 what_stands_behind_a_device_comes_first(void **state)
 {
@@ -250,8 +236,10 @@ what_stands_behind_a_device_comes_first(void **state)
     lab_change_plug(fixture->host, "free",
                     device("nvme|id=disk|size=1 MiB|serial=s", NULL));
     g_autoptr(Plan) plan = plan_of(fixture);
-    g_autofree char *plug = commands_text(emit_qemu_plug(plan_function(plan, "disk"), 0));
-    g_autofree char *clear = commands_text(emit_qemu_clear(plan_function(plan, "disk")));
+    g_autofree char *plug =
+        fixture_commands(emit_qemu_plug(plan_function(plan, "disk"), 0));
+    g_autofree char *clear =
+        fixture_commands(emit_qemu_clear(plan_function(plan, "disk")));
     assert_string_equal(
         plug, "blockdev-add {\"driver\":\"null-co\",\"node-name\":\"disk-disk\","
               "\"read-zeroes\":true,\"size\":1048576}\n"

@@ -122,6 +122,9 @@ devices_have_libvirts_names(void **state)
     g_autofree char *ours =
         domain_qmp_event("DEVICE_DELETED", 1, 2, "{\"device\":\"ua-a_b-uc--d\"}");
     assert_non_null(strstr(ours, "\"device\":\"a.b_c-d\""));
+    g_autofree char *inner = domain_qmp_event(
+        "ACPI_DEVICE_OST", 1, 2, "{\"info\":{\"device\":\"ua-a_b\",\"status\":0}}");
+    assert_non_null(strstr(inner, "\"device\":\"a.b\""));
     g_autofree char *other = domain_qmp_event("X", 1, 2, "{\"device\":\"net0\"}");
     assert_non_null(strstr(other, "\"device\":\"net0\""));
 }

@@ -348,3 +348,18 @@ fixture_text(const Plan *plan, const char *name)
     emit_format(name)->write(plan, text);
     return g_string_free(text, FALSE);
 }
+
+char *
+fixture_commands(GPtrArray *commands)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < commands->len; i++) {
+        const EmitCommand *command = commands->pdata[i];
+        g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
+        json_node_set_object(node, command->arguments);
+        g_autofree char *arguments = json_to_string(node, FALSE);
+        g_string_append_printf(text, "%s %s\n", command->name, arguments);
+    }
+    g_ptr_array_unref(commands);
+    return g_string_free(text, FALSE);
+}

@@ -55,3 +55,6 @@ void fixture_assert_address(const Plan *plan, const char *id, const char *addres
 void fixture_assert_group(const Plan *plan, const char *id, const char *members);
 /* PLAN in the form NAME ("tree"); owned by the caller. */
 char *fixture_text(const Plan *plan, const char *name);
+/* COMMANDS (GPtrArray of EmitCommand, taken), a line each: "device_del {…}"; owned by the
+ * caller. */
+char *fixture_commands(GPtrArray *commands);
