@@ -171,6 +171,11 @@ show_domain(const char *name, const Options *options)
                              "--connect shows the lab of a domain as it was written; its "
                              "forms are shown of that: hostbed show --connect URI DOMAIN "
                              "| hostbed show -f FORM -");
+    if (strchr(name, '/') || g_str_has_suffix(name, ".xml"))
+        return cli_fail_with(HB_USAGE,
+                             "--connect shows the lab of a domain, by the domain's name; "
+                             "'%s' is a file",
+                             name);
     g_autoptr(GError) error = NULL;
     g_autoptr(CliInterrupt) interrupt = cli_interrupt_new();
     g_autoptr(GBytes) lab = domain_lab_ask(options->connect, name, &error);

@@ -42,6 +42,8 @@ is "which is shown as any" "$? $(hostbed show "$lab" | cmp - "$tap_dir/tree" 2>&
 hostbed show --connect "$uri" nobody >"$out" 2>"$tap_dir/second"
 is "a domain that is not there is a mistake" $? 2
 has "with libvirt's words" "$tap_dir/second" "^hostbed: libvirt at $uri: .*nobody"
+hostbed show --connect "$uri" "$lab" >"$out" 2>"$tap_dir/second"
+is "nor is a file a domain" "$? $(cut -d';' -f1 "$tap_dir/second")" "2 hostbed: --connect shows the lab of a domain, by the domain's name"
 run "$lab" -- true >"$out" 2>"$tap_dir/second"
 is "a second one of the name is refused" $? 8
 has "with libvirt's words" "$tap_dir/second" "^hostbed: libvirt does not start the domain: .*$domain.* already exists"
