@@ -20,11 +20,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "domain-describe.h"
+#include "domain-elsewhere.h"
+#include "domain-place.h"
 #include "domain-pump.h"
 #include "domain-qmp.h"
 #include "error.h"
 #include "json-line.h"
-#include "servant-side.h"
 #include "wire.h"
 
 #define COMMAND_MAX (16 * 1024 * 1024)
@@ -296,14 +298,35 @@ status_of_error(void)
                                                                       : HB_INFRASTRUCTURE;
 }
 
-static gboolean
-create_domain(Session *session)
+/* The domain as this libvirt starts it. */
+static char *
+read_domain(Session *session)
 {
     g_autofree char *xml = read_all(session->xml_fd);
     if (!xml) {
         fail(session, HB_USAGE, "there is no domain in descriptor %d", session->xml_fd);
-        return FALSE;
+        return NULL;
     }
+    /* Which may have been called by another name. */
+    char *uri = virConnectGetURI(session->connection);
+    gboolean is_own = uri && domain_place_is_own(uri);
+    free(uri);
+    if (is_own)
+        return g_steal_pointer(&xml);
+    g_autoptr(GError) error = NULL;
+    char *placed = domain_elsewhere(session->connection, xml, &error);
+    if (!placed)
+        fail(session, hb_error_status(error), "libvirt at %s: %s", session->uri,
+             error->message);
+    return placed;
+}
+
+static gboolean
+create_domain(Session *session)
+{
+    g_autofree char *xml = read_domain(session);
+    if (!xml)
+        return FALSE;
     /* Paused, so that no word of its console is lost. */
     session->domain = virDomainCreateXML(
         session->connection, xml, VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED);
@@ -388,37 +411,6 @@ session_end(Session *session)
     g_free(session->why);
 }
 
-/* ---- a question
- * ------------------------------------------------------------------------------- */
-
-static JsonObject *
-describe(const ServantSide *side, JsonObject *order, GError **error)
-{
-    const char *uri = json_line_string(order, "connect");
-    const char *name = json_line_string(order, "domain");
-    virConnectPtr connection = uri ? virConnectOpenReadOnly(uri) : NULL;
-    virDomainPtr domain =
-        connection && name ? virDomainLookupByName(connection, name) : NULL;
-    char *xml = domain ? virDomainGetXMLDesc(domain, 0) : NULL;
-    JsonObject *answer = NULL;
-    if (xml) {
-        answer = json_object_new();
-        json_object_set_string_member(answer, "xml", xml);
-    } else if (!connection) {
-        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
-                    "libvirt at %s cannot be reached: %s", uri, virGetLastErrorMessage());
-    } else {
-        g_set_error(error, HB_ERROR, HB_USAGE, "libvirt at %s: %s", uri,
-                    virGetLastErrorMessage());
-    }
-    free(xml);
-    if (domain)
-        virDomainFree(domain);
-    if (connection)
-        virConnectClose(connection);
-    return answer;
-}
-
 /* ---- the program
  * ------------------------------------------------------------------------------ */
 
@@ -458,7 +450,7 @@ main(int argc, char **argv)
     };
     virSetErrorFunc(NULL, on_error);
     if (argc == 1)
-        return servant_side_run(describe);
+        return servant_side_run(domain_describe);
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) error = NULL;
     g_option_context_add_main_entries(context, entries, NULL);

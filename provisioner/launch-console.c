@@ -12,7 +12,7 @@
 
 #define LINES_KEPT 32
 #define LINE_MAX_BYTES 1024
-#define MESSAGE_MAX_BYTES 200
+#define MESSAGE_MAX_BYTES 200 /* of a line in a message */
 #define READS_PER_TURN 16
 
 struct Console {
@@ -24,6 +24,7 @@ struct Console {
     char *last;    /* console_last_line()'s answer */
     char *panic;
     guint64 bytes;
+    gsize most; /* of a line in a message */
     ConsoleCame came;
     gpointer user_data;
     ConsoleListener listener; /* or NULL */
@@ -33,7 +34,7 @@ struct Console {
 static void
 keep_line(Console *console)
 {
-    char *text = printable(console->line->str, console->line->len, MESSAGE_MAX_BYTES);
+    char *text = printable(console->line->str, console->line->len, console->most);
     g_string_truncate(console->line, 0);
     if (*text == '\0') {
         g_free(text);
@@ -117,12 +118,18 @@ console_bytes(const Console *console)
     return console->bytes;
 }
 
+void
+console_trust(Console *console)
+{
+    console->most = LINE_MAX_BYTES;
+}
+
 const char *
 console_last_line(const Console *console)
 {
     Console *own = (Console *)console; /* only the cache of the answer changes */
     g_clear_pointer(&own->last, g_free);
-    own->last = printable(console->line->str, console->line->len, MESSAGE_MAX_BYTES);
+    own->last = printable(console->line->str, console->line->len, console->most);
     if (*own->last != '\0')
         return own->last;
     return g_queue_peek_tail(&own->lines);
@@ -147,7 +154,7 @@ console_tail(const Console *console, guint lines)
         g_string_append_printf(text, "%s%s", text->len > 0 ? "; " : "",
                                (const char *)kept->pdata[i]);
     g_autofree char *rest =
-        printable(console->line->str, console->line->len, MESSAGE_MAX_BYTES);
+        printable(console->line->str, console->line->len, console->most);
     if (*rest != '\0')
         g_string_append_printf(text, "%s%s", text->len > 0 ? "; " : "", rest);
     return g_string_free(text, FALSE);
@@ -167,6 +174,7 @@ console_new(int fd, LogFile *log, ConsoleCame came, gpointer user_data)
     console->fd = fd;
     console->log = log;
     console->line = g_string_new(NULL);
+    console->most = MESSAGE_MAX_BYTES;
     g_queue_init(&console->lines);
     console->came = came;
     console->user_data = user_data;

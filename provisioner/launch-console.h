@@ -29,6 +29,8 @@ void console_type(Console *console, const void *bytes, gsize length);
 gboolean console_ended(const Console *console);
 /* Of everything that came. */
 guint64 console_bytes(const Console *console);
+/* Its lines are hostbed's own, and not cut short in messages. */
+void console_trust(Console *console);
 /* The last line that is not empty, made printable; NULL if none. Owned by the console. */
 const char *console_last_line(const Console *console);
 /* The last LINES lines that are no harmless warnings, made printable, joined by "; ".

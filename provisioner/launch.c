@@ -16,6 +16,9 @@
 /* Devices are made before the emulator greets: 0.1 s for a few, seconds for hundreds on a
  * busy machine. */
 #define GREETING_MS 60000
+/* What the host boots may have a slow way to libvirt; and who does not answer on it is
+ * found out by the connection itself. */
+#define LIBVIRT_GREETING_MS 900000
 /* libvirt gives an emulator 15 s after SIGTERM. */
 #define DOMAIN_END_MS 20000
 #define LOG_MAX_BYTES (16 * 1024 * 1024)
@@ -269,6 +272,8 @@ attach(Machine *machine, Channels *channels, LogFile *console, LogFile *errors)
                                    machine_console_came, machine);
     machine->errors =
         console_new(take_fd(&channels->errors[0]), errors, machine_errors_came, machine);
+    if (machine->is_told)
+        console_trust(machine->errors);
     machine_watch(machine);
 }
 
@@ -299,7 +304,8 @@ machine_start(const MachineOptions *options, GError **error)
     attach(machine, &channels, g_steal_pointer(&console), g_steal_pointer(&errors));
 
     g_autoptr(GError) reason = NULL;
-    if (!qmp_connect(machine->qmp, GREETING_MS, &reason)) {
+    if (!qmp_connect(machine->qmp, machine->is_told ? LIBVIRT_GREETING_MS : GREETING_MS,
+                     &reason)) {
         g_propagate_error(error, machine_start_error(machine, reason));
         return NULL;
     }

@@ -154,6 +154,16 @@ has "which is said with the line of the lab" "$err" "two-hosts.xml:[0-9]*: host 
 up --warm "$lab"
 is "nor clones" "$? $(cut -d, -f1 "$err")" "2 hostbed: --warm needs a template"
 
+# ---- by a socket, which may lead anywhere
+socket="qemu+unix:///session?socket=$XDG_RUNTIME_DIR/libvirt/libvirt-sock"
+hostbed run --accel tcg --connect "$socket" "$lab" -- true >"$out" 2>"$err"
+is "a session of which it is not known where its files are needs a pool" $? 8
+has "which is said" "$err" "has no pool of files .* virsh pool-create-as hostbed dir"
+mkdir "$tap_dir/pool"
+virsh pool-create-as hostbed dir --target "$tap_dir/pool"
+hostbed run --accel tcg --connect "$socket" "$lab" -- echo well >"$out" 2>&1
+is "with one it starts hosts" "$? $(cat "$out") $(virsh vol-list hostbed | wc -l)" "0 well 2"
+
 # ---- what cannot be
 run --warm "$lab" -- true >"$out" 2>"$err"
 is "no template is made of it" "$? $(cat "$err")" \

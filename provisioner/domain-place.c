@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain-place.h"
+
+#include <libxml/xpath.h>
+#include <string.h>
+
+#include "autoptr.h"
+#include "error.h"
+
+#define PREFIX "hostbed-"
+#define DIGEST_LENGTH 64
+/* A kernel and an initramfs each of that many kinds of hosts, and no more of them than
+ * were in use of late. */
+#define FILES_MAX 16
+#define NEW_S 3600.0
+#define OLD_S (30 * 86400.0)
+
+gboolean
+domain_place_is_own(const char *address)
+{
+    g_autoptr(GUri) uri = g_uri_parse(address, G_URI_FLAGS_NONE, NULL);
+    if (!uri || !g_str_equal(g_uri_get_path(uri), "/session"))
+        return FALSE;
+    const char *scheme = g_uri_get_scheme(uri);
+    const char *host = g_uri_get_host(uri);
+    const char *query = g_uri_get_query(uri);
+    /* A socket elsewhere can lead anywhere. */
+    return (g_str_equal(scheme, "qemu") || g_str_equal(scheme, "qemu+unix")) &&
+           (!host || !*host) && !(query && strstr(query, "socket="));
+}
+
+static xmlDoc *
+parse(const char *xml, GError **error)
+{
+    xmlDoc *document =
+        xmlReadMemory(xml, (int)strlen(xml), NULL, NULL,
+                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    if (!document)
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "the domain is no XML");
+    return document;
+}
+
+static char *
+text_at(xmlDoc *document, const char *path)
+{
+    g_autoptr(xmlXPathContext) context = xmlXPathNewContext(document);
+    g_autoptr(xmlXPathObject) found =
+        context ? xmlXPathEvalExpression(BAD_CAST path, context) : NULL;
+    if (!found || !found->nodesetval || found->nodesetval->nodeNr < 1)
+        return NULL;
+    g_autoptr(xmlChar) text = xmlNodeGetContent(found->nodesetval->nodeTab[0]);
+    return g_strdup((const char *)text);
+}
+
+/* ---- what it boots from */
+
+static gboolean
+place_file(xmlNode *node, DomainPut put, gpointer user_data, GError **error)
+{
+    g_autoptr(xmlChar) file = xmlNodeGetContent(node);
+    g_autofree char *path = put((const char *)file, user_data, error);
+    if (!path)
+        return FALSE;
+    xmlNodeSetContent(node, BAD_CAST ""); /* which would be taken for markup */
+    xmlNodeAddContent(node, BAD_CAST path);
+    return TRUE;
+}
+
+char *
+domain_place_files(const char *xml, DomainPut put, gpointer user_data, GError **error)
+{
+    g_autoptr(xmlDoc) document = parse(xml, error);
+    g_autoptr(xmlXPathContext) context = document ? xmlXPathNewContext(document) : NULL;
+    if (!context)
+        return NULL;
+    g_autoptr(xmlXPathObject) found =
+        xmlXPathEvalExpression(BAD_CAST "/domain/os/kernel | /domain/os/initrd", context);
+    for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++)
+        if (!place_file(found->nodesetval->nodeTab[i], put, user_data, error))
+            return NULL;
+    g_autoptr(xmlBuffer) buffer = xmlBufferCreate();
+    xmlNodeDump(buffer, document, xmlDocGetRootElement(document), 0, 0);
+    return g_strndup((const char *)xmlBufferContent(buffer),
+                     (gsize)xmlBufferLength(buffer));
+}
+
+/* ---- what it needs */
+
+DomainNeeds *
+domain_needs_new(const char *xml, GError **error)
+{
+    g_autoptr(xmlDoc) document = parse(xml, error);
+    if (!document)
+        return NULL;
+    DomainNeeds *needs = g_new0(DomainNeeds, 1);
+    needs->type = text_at(document, "/domain/@type");
+    needs->emulator = text_at(document, "/domain/devices/emulator");
+    needs->machine = text_at(document, "/domain/os/type/@machine");
+    return needs;
+}
+
+void
+domain_needs_free(DomainNeeds *needs)
+{
+    if (!needs)
+        return;
+    g_free(needs->type);
+    g_free(needs->emulator);
+    g_free(needs->machine);
+    g_free(needs);
+}
+
+/* ---- files that are kept there */
+
+void
+domain_file_free(DomainFile *file)
+{
+    g_free(file->name);
+    g_free(file);
+}
+
+char *
+domain_file_name(const char *digest)
+{
+    return g_strconcat(PREFIX, digest, NULL);
+}
+
+static gboolean
+is_ours(const char *name)
+{
+    if (!g_str_has_prefix(name, PREFIX))
+        return FALSE;
+    const char *digest = name + strlen(PREFIX);
+    return strlen(digest) == DIGEST_LENGTH &&
+           strspn(digest, "0123456789abcdef") == DIGEST_LENGTH;
+}
+
+DomainFile *
+domain_file_of_volume(const char *xml)
+{
+    g_autoptr(xmlDoc) document = parse(xml, NULL);
+    if (!document)
+        return NULL;
+    g_autofree char *name = text_at(document, "/volume/name");
+    g_autofree char *used = text_at(document, "/volume/target/timestamps/mtime");
+    if (!name || !used || !is_ours(name))
+        return NULL;
+    DomainFile *file = g_new0(DomainFile, 1);
+    file->name = g_steal_pointer(&name);
+    file->used_s = g_ascii_strtod(used, NULL);
+    return file;
+}
+
+static int
+newest_first(gconstpointer a, gconstpointer b)
+{
+    const DomainFile *one = *(const DomainFile *const *)a;
+    const DomainFile *other = *(const DomainFile *const *)b;
+    return (other->used_s > one->used_s) - (other->used_s < one->used_s);
+}
+
+guint
+domain_files_to_keep(GPtrArray *files)
+{
+    g_ptr_array_sort(files, newest_first);
+    for (guint i = 1; i < files->len; i++) {
+        const DomainFile *newest = files->pdata[0];
+        const DomainFile *file = files->pdata[i];
+        double age_s = newest->used_s - file->used_s;
+        if (age_s > OLD_S || (i >= FILES_MAX && age_s > NEW_S))
+            return i;
+    }
+    return files->len;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Where a domain is started: by the user's own libvirt on this machine, whose emulators
+ * read the user's files, or by another, which needs what the host boots in a place of its
+ * own. Only text; it knows no libvirt.
+ */
+#pragma once
+
+#include <glib.h>
+
+/* Whether the libvirt at URI is the user's own on this machine. */
+gboolean domain_place_is_own(const char *uri);
+
+/* The path where libvirt will find FILE; owned by the caller. */
+typedef char *(*DomainPut)(const char *file, gpointer user_data, GError **error);
+
+/* XML, a domain, with what PUT says of each file that it boots from; owned by the caller.
+ */
+char *
+domain_place_files(const char *xml, DomainPut put, gpointer user_data, GError **error);
+
+/* What a domain asks of whoever starts it; owned by the caller. */
+typedef struct {
+    char *type, *emulator, *machine;
+} DomainNeeds;
+
+DomainNeeds *domain_needs_new(const char *xml, GError **error);
+void domain_needs_free(DomainNeeds *needs);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainNeeds, domain_needs_free)
+
+/* A file that hostbed put into a place. */
+typedef struct {
+    char *name;
+    double used_s; /* when it was used last, by the clock there */
+} DomainFile;
+
+void domain_file_free(DomainFile *file);
+
+/* What a file is called, of the digest (SHA-256) of what is in it; owned by the caller.
+ */
+char *domain_file_name(const char *digest);
+
+/* FILE for the volume that libvirt describes in XML; NULL: it is none that hostbed put
+ * there. */
+DomainFile *domain_file_of_volume(const char *xml);
+
+/* Puts those last of FILES, of DomainFile, that are to go; the number of those that stay.
+ * What was used last of all tells what time it is. */
+guint domain_files_to_keep(GPtrArray *files);

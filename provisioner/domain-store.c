@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "domain-store.h"
+
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain-place.h"
+#include "error.h"
+
+#define POOL "hostbed"
+#define OTHER_POOL "default"
+#define FOLDER "/var/lib/libvirt/hostbed"
+/* What is written last. */
+#define HEAD 65536
+/* Of what libvirt sends and takes at once. */
+#define CHUNK 65536
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStoragePool, virStoragePoolFree)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStorageVol, virStorageVolFree)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStream, virStreamFree)
+
+struct DomainStore {
+    virConnectPtr connection;
+    virStoragePool *pool;
+};
+
+static gpointer
+refuse(GError **error, const char *what)
+{
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "%s: %s", what,
+                virGetLastErrorMessage());
+    return NULL;
+}
+
+/* ---- the pool
+ * ---------------------------------------------------------------------------------- */
+
+/* Those of other kinds have no files that an emulator could boot from. */
+static gboolean
+has_files(virStoragePool *pool)
+{
+    char *xml = virStoragePoolGetXMLDesc(pool, 0);
+    gboolean has =
+        xml && (strstr(xml, "<pool type='dir'") || strstr(xml, "<pool type='fs'") ||
+                strstr(xml, "<pool type='netfs'"));
+    free(xml);
+    return has;
+}
+
+/* NULL: there is none. */
+static virStoragePool *
+find_pool(virConnectPtr connection, const char *name)
+{
+    g_autoptr(virStoragePool) pool = virStoragePoolLookupByName(connection, name);
+    if (!pool || !has_files(pool))
+        return NULL;
+    if (virStoragePoolIsActive(pool) != 1 && virStoragePoolCreate(pool, 0) != 0)
+        return NULL;
+    return g_steal_pointer(&pool);
+}
+
+/* It is there until libvirt is started again; what is in its folder stays. */
+static virStoragePool *
+make_pool(virConnectPtr connection, GError **error)
+{
+    static const char *const xml = "<pool type='dir'><name>" POOL "</name>"
+                                   "<target><path>" FOLDER "</path>"
+                                   "<permissions><mode>0711</mode></permissions>"
+                                   "</target></pool>";
+    virStoragePool *pool =
+        virStoragePoolCreateXML(connection, xml, VIR_STORAGE_POOL_CREATE_WITH_BUILD);
+    g_autofree char *why = pool ? NULL : g_strdup(virGetLastErrorMessage());
+    /* Somebody else may have made it meanwhile. */
+    if (!pool)
+        pool = find_pool(connection, POOL);
+    if (!pool)
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "libvirt makes no pool for what its emulators boot: %s", why);
+    return pool;
+}
+
+/* Of a session it is not known where its user's files are. */
+static gboolean
+has_folder(virConnectPtr connection)
+{
+    char *text = virConnectGetURI(connection);
+    g_autoptr(GUri) uri = text ? g_uri_parse(text, G_URI_FLAGS_NONE, NULL) : NULL;
+    free(text);
+    return uri && g_str_equal(g_uri_get_path(uri), "/system");
+}
+
+DomainStore *
+domain_store_open(virConnectPtr connection, GError **error)
+{
+    g_autoptr(virStoragePool) pool = find_pool(connection, POOL);
+    if (!pool)
+        pool = find_pool(connection, OTHER_POOL);
+    if (!pool && has_folder(connection)) {
+        pool = make_pool(connection, error);
+    } else if (!pool) {
+        g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE,
+                    "that libvirt has no pool of files for what its emulators boot; make "
+                    "one there: virsh pool-create-as " POOL " dir --target FOLDER");
+    }
+    if (!pool)
+        return NULL;
+    DomainStore *store = g_new0(DomainStore, 1);
+    store->connection = connection;
+    store->pool = g_steal_pointer(&pool);
+    return store;
+}
+
+void
+domain_store_free(DomainStore *store)
+{
+    if (!store)
+        return;
+    virStoragePoolFree(store->pool);
+    g_free(store);
+}
+
+/* ---- a volume
+ * ---------------------------------------------------------------------------------- */
+
+static virStorageVol *
+make_volume(const DomainStore *store, const char *name, gsize length, GError **error)
+{
+    g_autofree char *xml = g_strdup_printf(
+        "<volume><name>%s</name><capacity unit='bytes'>%" G_GSIZE_FORMAT "</capacity>"
+        "<allocation>0</allocation><target><format type='raw'/></target></volume>",
+        name, length);
+    virStorageVol *volume = virStorageVolLookupByName(store->pool, name);
+    if (!volume)
+        volume = virStorageVolCreateXML(store->pool, xml, 0);
+    if (!volume && virGetLastErrorCode() == VIR_ERR_STORAGE_VOL_EXIST)
+        volume = virStorageVolLookupByName(store->pool, name);
+    return volume ? volume : refuse(error, "libvirt makes no volume for the host");
+}
+
+/* Whether the first LENGTH bytes of VOLUME are BYTES. */
+static gboolean
+begins_with(const DomainStore *store, virStorageVol *volume, const char *bytes,
+            gsize length)
+{
+    g_autoptr(virStream) stream = virStreamNew(store->connection, 0);
+    g_autofree char *there = g_malloc(length);
+    gsize got = 0;
+    int n = -1;
+    if (!stream || virStorageVolDownload(volume, stream, 0, length, 0) != 0)
+        return FALSE;
+    while (got < length && (n = virStreamRecv(stream, there + got, length - got)) > 0)
+        got += (gsize)n;
+    if (got < length || virStreamFinish(stream) != 0) {
+        virStreamAbort(stream);
+        return FALSE;
+    }
+    return memcmp(there, bytes, length) == 0;
+}
+
+/* When this returns, they are on its disk. */
+static gboolean
+write_part(const DomainStore *store, virStorageVol *volume, const char *bytes,
+           gsize offset, gsize length)
+{
+    g_autoptr(virStream) stream = virStreamNew(store->connection, 0);
+    if (!stream || virStorageVolUpload(volume, stream, offset, length, 0) != 0)
+        return FALSE;
+    for (gsize done = 0; done < length;) {
+        int n = virStreamSend(stream, bytes + offset + done, MIN(length - done, CHUNK));
+        if (n < 0) {
+            virStreamAbort(stream);
+            return FALSE;
+        }
+        done += (gsize)n;
+    }
+    return virStreamFinish(stream) == 0;
+}
+
+/* The first bytes are written in any case: that is how it is known when the volume was
+ * used last. */
+static gboolean
+fill(const DomainStore *store, virStorageVol *volume, const char *bytes, gsize length,
+     GError **error)
+{
+    gsize head = MIN(length, HEAD);
+    if ((begins_with(store, volume, bytes, head) || length == head ||
+         write_part(store, volume, bytes, head, length - head)) &&
+        write_part(store, volume, bytes, 0, head))
+        return TRUE;
+    refuse(error, "libvirt does not take what the host boots");
+    return FALSE;
+}
+
+char *
+domain_store_put(DomainStore *store, const char *file, GError **error)
+{
+    g_autoptr(GMappedFile) mapped = g_mapped_file_new(file, FALSE, error);
+    g_autoptr(GBytes) all = mapped ? g_mapped_file_get_bytes(mapped) : NULL;
+    gsize length = 0;
+    const char *bytes = all ? g_bytes_get_data(all, &length) : NULL;
+    if (!all)
+        return NULL;
+    g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, all);
+    g_autofree char *name = domain_file_name(digest);
+    g_autoptr(virStorageVol) volume = make_volume(store, name, length, error);
+    if (!volume || !fill(store, volume, bytes, length, error))
+        return NULL;
+    char *path = virStorageVolGetPath(volume);
+    char *own = path ? g_strdup(path) : refuse(error, "libvirt names no volume");
+    free(path);
+    return own;
+}
+
+/* ---- the end of volumes
+ * ------------------------------------------------------------------------ */
+
+static void
+end_volume(const DomainStore *store, const char *name)
+{
+    g_autoptr(virStorageVol) volume = virStorageVolLookupByName(store->pool, name);
+    if (volume)
+        virStorageVolDelete(volume, 0);
+}
+
+void
+domain_store_tidy(DomainStore *store)
+{
+    g_autoptr(GPtrArray) files =
+        g_ptr_array_new_with_free_func((GDestroyNotify)domain_file_free);
+    virStorageVolPtr *volumes = NULL;
+    int count = virStoragePoolListAllVolumes(store->pool, &volumes, 0);
+    for (int i = 0; i < count; i++) {
+        char *xml = virStorageVolGetXMLDesc(volumes[i], 0);
+        DomainFile *file = xml ? domain_file_of_volume(xml) : NULL;
+        if (file)
+            g_ptr_array_add(files, file);
+        free(xml);
+        virStorageVolFree(volumes[i]);
+    }
+    free(volumes);
+    for (guint i = domain_files_to_keep(files); i < files->len; i++)
+        end_volume(store, ((const DomainFile *)files->pdata[i])->name);
+}

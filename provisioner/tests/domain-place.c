@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "domain-place.h"
+#include "error.h"
+
+static void
+only_the_own_session_reads_the_users_files(void **state)
+{
+    static const char *const own[] = {"qemu:///session", "qemu+unix:///session",
+                                      "qemu:///session?mode=legacy"};
+    static const char *const others[] = {
+        "qemu:///system",
+        "qemu+ssh://host/session",
+        "qemu://host/session",
+        "qemu+unix:///session?socket=/run/elsewhere",
+        "qemu+tcp://127.0.0.1/session",
+        "qemu+ssh:///session",
+        "no address",
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(own); i++)
+        assert_true(domain_place_is_own(own[i]));
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        assert_false(domain_place_is_own(others[i]));
+}
+
+static char *
+put_below(const char *file, gpointer folder, GError **error)
+{
+    if (folder)
+        return g_strconcat(folder, file, NULL);
+    g_set_error(error, HB_ERROR, HB_INFRASTRUCTURE, "no room for %s", file);
+    return NULL;
+}
+
+static void
+what_it_boots_from_is_elsewhere(void **state)
+{
+    static const char *const xml =
+        "<domain><os><type>hvm</type><kernel>/k&amp;1</kernel><initrd>/i</initrd>"
+        "<cmdline>/k</cmdline></os><devices><kernel>/k</kernel></devices></domain>";
+    g_autoptr(GError) error = NULL;
+    g_autofree char *placed = domain_place_files(xml, put_below, "/<there>", &error);
+    assert_null(error);
+    assert_string_equal(
+        placed, "<domain><os><type>hvm</type><kernel>/&lt;there&gt;/k&amp;1</kernel>"
+                "<initrd>/&lt;there&gt;/i</initrd>"
+                "<cmdline>/k</cmdline></os><devices><kernel>/k</kernel></devices>"
+                "</domain>");
+    assert_null(domain_place_files(xml, put_below, NULL, &error));
+    assert_string_equal(error->message, "no room for /k&1");
+}
+
+static void
+a_domain_tells_what_it_needs(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(DomainNeeds) needs = domain_needs_new(
+        "<domain type='qemu'><os><type machine='pc-q35-7.2'>hvm</type></os>"
+        "<devices><emulator>/bin/e</emulator></devices></domain>",
+        &error);
+    assert_non_null(needs);
+    assert_string_equal(needs->type, "qemu");
+    assert_string_equal(needs->machine, "pc-q35-7.2");
+    assert_string_equal(needs->emulator, "/bin/e");
+    assert_null(domain_needs_new("no XML", &error));
+    assert_non_null(error);
+}
+
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void
+only_our_volumes_are_ours(void **state)
+{
+    static const char *const others[] = {
+        "disk.qcow2",          "hostbed-",          "hostbed-disk",
+        "hostbed-" DIGEST "0", "x-hostbed-" DIGEST, DIGEST,
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autofree char *xml = g_strdup_printf(
+            "<volume><name>%s</name><target><timestamps><mtime>7</mtime></timestamps>"
+            "</target></volume>",
+            others[i]);
+        assert_null(domain_file_of_volume(xml));
+    }
+    DomainFile *file = domain_file_of_volume(
+        "<volume type='file'><name>hostbed-" DIGEST "</name><target><timestamps>"
+        "<atime>9</atime><mtime>1700000000.25</mtime></timestamps></target></volume>");
+    assert_non_null(file);
+    assert_string_equal(file->name, "hostbed-" DIGEST);
+    assert_true(file->used_s == 1700000000.25);
+    domain_file_free(file);
+    /* Of one without a time it is not known. */
+    assert_null(
+        domain_file_of_volume("<volume><name>hostbed-" DIGEST "</name></volume>"));
+}
+
+static void
+add(GPtrArray *files, const char *name, double used_s)
+{
+    DomainFile *file = g_new0(DomainFile, 1);
+    file->name = g_strdup(name);
+    file->used_s = used_s;
+    g_ptr_array_add(files, file);
+}
+
+static void
+files_go_that_were_not_used_for_long(void **state)
+{
+    const double now = 1.7e9, day = 86400;
+    g_autoptr(GPtrArray) files =
+        g_ptr_array_new_with_free_func((GDestroyNotify)domain_file_free);
+    assert_int_equal(domain_files_to_keep(files), 0);
+    add(files, "old", now - 31 * day);
+    add(files, "new", now);
+    add(files, "older", now - 300 * day);
+    add(files, "last month's", now - 29 * day);
+    assert_int_equal(domain_files_to_keep(files), 2);
+    assert_string_equal(((DomainFile *)files->pdata[0])->name, "new");
+    assert_string_equal(((DomainFile *)files->pdata[1])->name, "last month's");
+}
+
+/* But none that somebody else may be about to use. */
+static void
+files_go_that_are_too_many(void **state)
+{
+    const double now = 1.7e9;
+    g_autoptr(GPtrArray) files =
+        g_ptr_array_new_with_free_func((GDestroyNotify)domain_file_free);
+    for (guint i = 0; i < 20; i++)
+        add(files, "at the same time", now - i);
+    assert_int_equal(domain_files_to_keep(files), 20);
+    add(files, "yesterday", now - 86400);
+    assert_int_equal(domain_files_to_keep(files), 20);
+    g_ptr_array_set_size(files, 0);
+    for (guint i = 0; i < 20; i++)
+        add(files, "one a day", now - 86400.0 * i);
+    assert_int_equal(domain_files_to_keep(files), 16);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_own_session_reads_the_users_files),
+        cmocka_unit_test(what_it_boots_from_is_elsewhere),
+        cmocka_unit_test(a_domain_tells_what_it_needs),
+        cmocka_unit_test(only_our_volumes_are_ours),
+        cmocka_unit_test(files_go_that_were_not_used_for_long),
+        cmocka_unit_test(files_go_that_are_too_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
