@@ -90,6 +90,7 @@ live_change_forget(Host *host)
     g_hash_table_remove_all(host->out);
     g_hash_table_remove_all(host->accepted);
     g_hash_table_remove_all(host->refused);
+    g_hash_table_remove_all(host->torn);
     g_hash_table_remove_all(host->unlinked);
     g_hash_table_remove_all(host->disk_faults);
     if (!host->changed)
@@ -196,15 +197,18 @@ has_device(Host *host, const char *id)
     return live_emulator_command(host, "qom-list", arguments, NULL);
 }
 
+/* How a device leaves. */
+typedef enum {
+    LEAVES_ASKED,
+    LEAVES_TORN_OUT,
+    LEAVES_UNTOLD, /* the same, and the host is not told */
+} Leaves;
+
 /* A second press of the button while the guest makes up its mind would take the first
  * back, so that one that was asked is only waited for. */
 static gboolean
-take_out(Host *host, const char *id, GError **error)
+ask_back(Host *host, const char *id, GError **error)
 {
-    if (!has_device(host, id))
-        return TRUE;
-    if (!live_disk_mend(host, id, error))
-        return FALSE;
     if (!g_hash_table_contains(host->leaving, id)) {
         const EmitCommand ask = {"device_del", json_object_new()};
         json_object_set_string_member(ask.arguments, "id", id);
@@ -215,6 +219,20 @@ take_out(Host *host, const char *id, GError **error)
         g_hash_table_add(host->leaving, g_strdup(id));
     }
     return wait_deleted(host, id, error);
+}
+
+static gboolean
+take_out(Host *host, const char *id, Leaves how, GError **error)
+{
+    if (!has_device(host, id))
+        return TRUE;
+    if (!live_disk_mend(host, id, error))
+        return FALSE;
+    if (how == LEAVES_ASKED)
+        return ask_back(host, id, error);
+    return live_surprise_tear_out(host, plan_function(host->plan, id),
+                                  how == LEAVES_UNTOLD, error) &&
+           wait_deleted(host, id, error);
 }
 
 /* ---- plug
@@ -316,7 +334,7 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
         failure ? NULL
                 : plan_change_port(host->plan, json_line_string(request, "expander"),
                                    json_line_string(request, "port"), &failure);
-    if (!port) {
+    if (!port || !live_surprise_port_is_empty(host, port, &failure)) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
@@ -347,13 +365,13 @@ follow_unplug(Host *host, const char *id, Plan *plan)
 }
 
 static gboolean
-unplug(Host *host, const char *id, GError **error)
+unplug(Host *host, const char *id, Leaves how, GError **error)
 {
     const char *port;
     LabNode *node = lab_change_unplug(live_change_lab(host), id, &port);
     g_autofree char *back = g_strdup(node ? port : NULL);
     Plan *plan = node ? live_change_plan(host, id, error) : NULL;
-    if (plan && take_out(host, id, error)) {
+    if (plan && take_out(host, id, how, error)) {
         lab_node_free(node);
         return follow_unplug(host, id, plan);
     }
@@ -378,7 +396,7 @@ settle(Host *host)
         if (lab_change_find_memory(live_change_lab(host), id))
             live_memory_out(host, id, NULL);
         else
-            unplug(host, id, NULL);
+            unplug(host, id, LEAVES_ASKED, NULL);
     }
 }
 
@@ -389,19 +407,67 @@ live_change_settle(Host *host)
         settle(host);
 }
 
+static Leaves
+read_leaves(JsonObject *request)
+{
+    const char *how = json_line_string(request, "surprise");
+    if (!how)
+        return LEAVES_ASKED;
+    return g_str_equal(how, "untold") ? LEAVES_UNTOLD : LEAVES_TORN_OUT;
+}
+
+/* The host cannot be as its manifest says while it knows nothing. */
+static JsonObject *
+conclude_untold(const Host *host, const char *id)
+{
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+    JsonObject *answer = describe(host, id, none);
+    json_object_set_boolean_member(answer, "untold", TRUE);
+    return answer;
+}
+
+/* It left before, and the host may not have noticed. */
+static JsonObject *
+conclude_out(Host *host, const char *id, Leaves how, GError **error)
+{
+    const gboolean already = !g_hash_table_contains(host->torn, id);
+    if (!already && how == LEAVES_UNTOLD)
+        return conclude_untold(host, id);
+    return live_surprise_await(host, id, error) ? conclude(host, id, already, error)
+                                                : NULL;
+}
+
+static JsonObject *
+refuse_memory(const char *name, GError **error)
+{
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "%s is memory, which leaves only when the host gives it back; leave "
+                "--surprise and --untold out",
+                name);
+    return NULL;
+}
+
 JsonObject *
 live_change_unplug(Host *host, JsonObject *request, GError **error)
 {
+    const Leaves how = read_leaves(request);
     const char *name = json_line_string(request, "device");
     if (name && lab_change_find_memory(live_change_lab(host), name))
-        return live_memory_unplug(host, name, error);
+        return how == LEAVES_ASKED ? live_memory_unplug(host, name, error)
+                                   : refuse_memory(name, error);
     if (name && g_hash_table_contains(host->out, name) &&
         !plan_function(host->plan, name))
-        return conclude(host, name, TRUE, error);
+        return conclude_out(host, name, how, error);
     const PlanFunction *function =
         plan_change_device(host->plan, name ? name : "", error);
-    g_autofree char *id = function ? g_strdup(function->id) : NULL;
-    return id && unplug(host, id, error) ? conclude(host, id, FALSE, error) : NULL;
+    if (!function)
+        return NULL;
+    g_autofree char *id = g_strdup(function->id);
+    if (!unplug(host, id, how, error))
+        return NULL;
+    if (how == LEAVES_UNTOLD)
+        return conclude_untold(host, id);
+    return live_surprise_await(host, id, error) ? conclude(host, id, FALSE, error) : NULL;
 }
 
 /* ---- events

@@ -171,6 +171,7 @@ live_host_drop(Host *host)
     g_hash_table_unref(host->out);
     g_hash_table_unref(host->accepted);
     g_hash_table_unref(host->refused);
+    g_hash_table_unref(host->torn);
     g_hash_table_unref(host->unlinked);
     g_hash_table_unref(host->disk_faults);
     g_clear_pointer(&host->disk_fds, g_array_unref);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What live-serve.c (the lab), live-host.c, live-emulator.c, live-check.c, live-change.c,
- * live-memory.c, live-disk.c, live-link.c, live-power.c, live-save.c, live-warm.c and
- * live-modules.c (its hosts), live-client.c (who is connected), live-request.c and
- * live-work.c (what they ask for) share.
+ * live-memory.c, live-surprise.c, live-disk.c, live-link.c, live-power.c, live-save.c,
+ * live-warm.c and live-modules.c (its hosts), live-client.c (who is connected),
+ * live-request.c and live-work.c (what they ask for) share.
  */
 #pragma once
 
@@ -28,7 +28,8 @@ typedef struct {
     GHashTable *out;     /* those that were taken out */
     GHashTable *accepted; /* ids of memory that the host's kernel uses */
     GHashTable
-        *refused; /* ids of memory → char *: why it does not take it, or keeps it */
+        *refused;     /* ids of memory → char *: why it does not take it, or keeps it */
+    GHashTable *torn; /* ids of those that left, and it still has → LiveTorn */
     GHashTable *unlinked;    /* set of char *: ids of NICs whose link is down */
     GHashTable *disk_faults; /* ids of disks → DiskFaults (disk-faults.h) */
     GPtrArray *saved;        /* LiveSaved */
@@ -182,6 +183,25 @@ JsonObject *live_memory_unplug(Host *host, const char *name, GError **error);
 /* The same without looking what the host is like then. */
 gboolean live_memory_out(Host *host, const char *id, GError **error);
 void live_memory_event(Host *host, const char *event, JsonObject *data);
+
+/* ---- live-surprise.c */
+
+/* Where a function was that left without the host's being asked. */
+typedef struct {
+    char port[PCI_ADDRESS_SIZE], function[PCI_ADDRESS_SIZE];
+    gboolean untold; /* and the host's kernel was not told */
+} LiveTorn;
+
+/* FUNCTION vanishes from its port, and is in .torn from then on; the host's kernel learns
+ * of it unless it is to be UNTOLD. */
+gboolean live_surprise_tear_out(Host *host, const PlanFunction *function, gboolean untold,
+                                GError **error);
+/* Until the host's kernel, which is told now if it was not before, has given up what was
+ * ID, if that was torn out. HB_TIMEOUT: it has not. */
+gboolean live_surprise_await(Host *host, const char *id, GError **error);
+/* HB_USAGE: the host still has what was torn out of PORT. */
+gboolean
+live_surprise_port_is_empty(Host *host, const PlanFunction *port, GError **error);
 
 /* ---- live-link.c: as in live-work.c */
 

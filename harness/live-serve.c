@@ -58,6 +58,7 @@ add_hosts(LiveServer *server)
         host->plan = host->start = server->options->plans->pdata[i];
         host->deleted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->leaving = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        host->torn = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         host->unlinked = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         host->disk_faults = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
                                                   (GDestroyNotify)disk_faults_free);

@@ -161,5 +161,8 @@ cmd_live_change(const char *host, JsonObject *request,
         return cli_fail(error);
     close(fd);
     print(&name, answer);
+    /* What it was not told it cannot be compared with. */
+    if (json_object_get_boolean_member_with_default(answer, "untold", FALSE))
+        return HB_OK;
     return finish(&name, answer);
 }

@@ -91,21 +91,34 @@ cmd_plug(int argc, char **argv)
  * ------------------------------------------------------------------------------------------
  */
 
+static gboolean
+is_untold(JsonObject *answer)
+{
+    return json_object_get_boolean_member_with_default(answer, "untold", FALSE);
+}
+
 static void
 print_unplugged(const LiveName *name, JsonObject *answer)
 {
-    printf("%s: %s %s\n", name->host->name, string_of(answer, "device"),
-           was_already(answer) ? "is out already" : "is out");
+    const char *device = string_of(answer, "device");
+    if (is_untold(answer))
+        printf("%s: %s is out, and nobody told the host; 'hostbed unplug %s %s' does\n",
+               name->host->name, device, name->host->name, device);
+    else
+        printf("%s: %s %s\n", name->host->name, device,
+               was_already(answer) ? "is out already" : "is out");
 }
 
 int
 cmd_unplug(int argc, char **argv)
 {
     int status;
-    gboolean surprise = FALSE;
+    gboolean surprise = FALSE, untold = FALSE;
     const GOptionEntry entries[] = {
         {"surprise", 0, 0, G_OPTION_ARG_NONE, &surprise,
-         "Without asking the guest, which no emulator can yet (status 3)", NULL},
+         "Without asking the host, which finds it gone", NULL},
+        {"untold", 0, 0, G_OPTION_ARG_NONE, &untold,
+         "By surprise, and the host is not told either", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!cli_parse("unplug", &argc, &argv, entries, NULL, &status))
@@ -113,11 +126,9 @@ cmd_unplug(int argc, char **argv)
     if (argc != 3)
         return cli_fail_with(HB_USAGE, "name a host that is up, and what leaves it: "
                                        "hostbed unplug HOST DEVICE");
-    if (surprise)
-        return cli_fail_with(HB_UNSUPPORTED,
-                             "no command of the emulator's takes a device out of a PCIe "
-                             "port without asking the guest; leave --surprise out");
     JsonObject *request = live_call_request("unplug", NULL);
     json_object_set_string_member(request, "device", argv[2]);
+    if (surprise || untold)
+        json_object_set_string_member(request, "surprise", untold ? "untold" : "told");
     return cmd_live_change(argv[1], request, print_unplugged);
 }

@@ -168,6 +168,9 @@ usage(void)
     fputs("usage: hostbed-agent --service\n"
           "       hostbed-agent [--root DIR] --fd N\n"
           "       hostbed-agent [--root DIR] --bind ADDRESS...\n"
+          "       hostbed-agent [--root DIR] --tear-out PORT [untold]\n"
+          "       hostbed-agent [--root DIR] --await-gone PORT FUNCTION\n"
+          "       hostbed-agent [--root DIR] --tell FUNCTION\n"
           "       hostbed-agent [--root DIR] --join FILE\n"
           "       hostbed-agent [--root DIR] --out FOLDER\n"
           "       hostbed-agent --pack FOLDER\n"
@@ -205,6 +208,12 @@ main(int argc, char **argv)
             agent->root = argv[i + 1];
         else if (i + 1 < argc && strcmp(argv[i], "--bind") == 0)
             return run_and_free(agent, bind_main, argv + i + 1);
+        else if (i + 1 < argc && strcmp(argv[i], "--tear-out") == 0)
+            return run_and_free(agent, tear_out_main, argv + i + 1);
+        else if (i + 1 < argc && strcmp(argv[i], "--tell") == 0)
+            return run_and_free(agent, tell_main, argv + i + 1);
+        else if (i + 2 < argc && strcmp(argv[i], "--await-gone") == 0)
+            return run_and_free(agent, await_gone_main, argv + i + 1);
         else if (i + 1 < argc && strcmp(argv[i], "--join") == 0)
             return run_and_free(agent, join_main, argv + i + 1);
         else if (i + 1 < argc && strcmp(argv[i], "--out") == 0)

@@ -248,6 +248,18 @@ void pci_name_interfaces(Agent *agent);
  * prints their groups; an exit status, with the reason on standard error. */
 int bind_main(const char *root_path, char **addresses);
 
+/* ---- agent-slot.c
+ * --------------------------------------------------------------------------------- */
+
+/* What is behind the port WORDS[0] below ROOT_PATH vanishes; the kernel hears of it
+ * unless WORDS[1] is "untold". An exit status, with the reason on standard error. */
+int tear_out_main(const char *root_path, char **words);
+/* Waits until the kernel has given up the function WORDS[1] behind the port WORDS[0], and
+ * prints "gone"; or, after a minute, "kept". An exit status. */
+int await_gone_main(const char *root_path, char **words);
+/* Has the kernel power off the slot that leads to WORDS[0], and does not wait for it. */
+int tell_main(const char *root_path, char **words);
+
 /* ---- agent-join.c
  * --------------------------------------------------------------------------------- */
 

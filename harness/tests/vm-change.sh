@@ -61,8 +61,6 @@ change unplug l1 disk
 is "the disk leaves" "$? $(cat "$out")" "0 l1: disk is out"
 change unplug l1 disk
 is "and is out already" "$? $(cat "$out")" "0 l1: disk is out already"
-change unplug --surprise l1 spare
-is "nothing leaves by surprise" $? 3
 for i in 1 2; do
     "$build_dir/run" hostbed unplug l1 41:00.0 >"$tap_dir/unplug.$i" 2>&1 &
     "$build_dir/run" hostbed plug --port expander0.port0 l1 nic id=late >"$tap_dir/plug.$i" 2>&1 &
@@ -86,6 +84,43 @@ change unplug l1 cell0.expander0.port0.nic0
 is "until it is taken out" $? 0
 change plug --port cell0.expander0.port1 l1 nic id=cell0.expander0.port1.nic0
 is "and comes back" $? 0
+
+# ---- unplug by surprise
+change plug --expander 64 l1 nvme id=disk "size=64 MiB"
+hostbed exec l1 -- sh -c 'while [ ! -b /dev/nvme0n1 ]; do :; done; dmesg -c >/dev/null
+    dd if=/dev/nvme0n1 of=/dev/null bs=4k iflag=direct >/tmp/read 2>&1; echo $? >/tmp/status' >/dev/null &
+while ! hostbed exec l1 -- pidof dd >/dev/null && kill -0 $!; do :; done
+change unplug --surprise l1 disk
+is "a disk is torn out while it is read" "$? $(cat "$out")" "0 l1: disk is out"
+wait $!
+is "whose reader learns of it" "$(hostbed exec l1 -- cat /tmp/status)" 1
+hostbed exec l1 -- dmesg >"$out"
+has "nobody asked the host" "$out" "pciehp: Slot.[0-9]+.: Card not present"
+is "nor pressed a button" "$(grep -c button "$out")" 0
+change unplug --surprise l1 disk
+is "it is out already" "$? $(cat "$out")" "0 l1: disk is out already"
+change plug --expander 64 l1 nvme id=disk "size=32 MiB"
+is "another one of its name comes into its port" "$? $(cat "$out")" "0 l1: disk is in cell1.expander0.port0, at 0000:41:00.0 on node 1"
+change unplug --untold l1 disk
+has "one leaves of which the host is not told" "$out" "^l1: disk is out, and nobody told the host; 'hostbed unplug l1 disk' does$"
+is "which still has it" "$(hostbed exec l1 -- sh -c 'cat /sys/bus/pci/devices/0000:41:00.0/class; od -An -tx1 -N2 /sys/bus/pci/devices/0000:41:00.0/config')" "0x010802
+ ff ff"
+hostbed verify l1 >"$out" 2>"$err"
+has "as verify tells" "$out" "^not ok .*pci 0000:41:00.0"
+change plug --expander 64 l1 nvme id=other
+is "into its port nothing comes" $? 2
+has "and why not" "$err" "the host still has disk, which has left the port cell1.expander0.port0"
+change unplug l1 disk
+is "it is told" "$? $(cat "$out")" "0 l1: disk is out"
+change plug --expander 64 l1 nic id=other
+is "and the port is free" $? 0
+change unplug --untold l1 other
+hostbed exec l1 -- sh -c 'for slot in /sys/bus/pci/slots/*; do
+    [ "$(cat $slot/address)" != 0000:41:00 ] || echo 0 >$slot/power; done'
+change plug --expander 64 l1 nic id=other
+is "also when the host has found out by itself" $? 0
+change unplug --surprise l1 other
+is "a NIC is torn out" "$? $(cat "$out")" "0 l1: other is out"
 
 # ---- pause, resume, nmi
 change pause l1

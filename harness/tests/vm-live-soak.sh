@@ -60,7 +60,7 @@ some_pid() { # of a supervisor or an emulator
 }
 one_command() { # LOG: a random one, its words before it and its status after it in the log
     local host=h$((RANDOM % 2)) words=() status limit=200 pid
-    case $((RANDOM % 31)) in
+    case $((RANDOM % 32)) in
     0 | 1 | 2 | 3 | 4) words=(up --warm --accel tcg "$tap_dir/day.xml") ;;
     5) words=(up --accel tcg "$tap_dir/day.xml" "$host") ;;
     6) words=(down day) ;;
@@ -77,6 +77,7 @@ one_command() { # LOG: a random one, its words before it and its status after it
     21 | 22) words=(restore "$host" "state$((RANDOM % 2))") ;;
     23) words=(plug "$host" nic id=plugged) ;;
     24) words=(unplug "$host" plugged) ;;
+    31) words=(unplug "$(shuf -n 1 -e -- --surprise --untold --random-source=<(yes "$RANDOM"))" "$host" plugged) ;;
     25) words=(link "$host" 0000:21:00.0 "$(shuf -n 1 -e up down loss=10% loss=0 --random-source=<(yes "$RANDOM"))") ;;
     26) words=(save --remove "$host" "state$((RANDOM % 2))") ;;
     27) words=(qmp "$host" query-status) ;;
