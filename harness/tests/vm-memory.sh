@@ -83,6 +83,11 @@ is_as_asked "it stays a part of the host"
 change reset l1
 is "a host that is started again" "$? $(node_mib 1 MemTotal)" "0 $before"
 is_as_asked "is as the lab is written"
+change save l1 small
+change plug l1 memory size=256MiB cell=1
+change restore l1 small
+is "a host that is restored is as large as it was" "$? $(node_mib 1 MemTotal)" "0 $before"
+is_as_asked "and that is right"
 change plug l1 memory size=256MiB
 is "and has its slots" "$? $(cat "$out")" "0 l1: memory0 is in cell0, 256 MiB on node 0"
 change down memory-slots
