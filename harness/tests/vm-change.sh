@@ -87,14 +87,14 @@ is "and comes back" $? 0
 
 # ---- unplug by surprise
 change plug --expander 64 l1 nvme id=disk "size=64 MiB"
-hostbed exec l1 -- sh -c 'while [ ! -b /dev/nvme0n1 ]; do :; done; dmesg -c >/dev/null
+hostbed exec l1 -- sh -c 'while [ ! -b /dev/nvme0n1 ]; do :; done; dmesg | wc -l >/tmp/lines
     dd if=/dev/nvme0n1 of=/dev/null bs=4k iflag=direct >/tmp/read 2>&1; echo $? >/tmp/status' >/dev/null &
 while ! hostbed exec l1 -- pidof dd >/dev/null && kill -0 $!; do :; done
 change unplug --surprise l1 disk
 is "a disk is torn out while it is read" "$? $(cat "$out")" "0 l1: disk is out"
 wait $!
 is "whose reader learns of it" "$(hostbed exec l1 -- cat /tmp/status)" 1
-hostbed exec l1 -- dmesg >"$out"
+hostbed exec l1 -- sh -c 'dmesg | tail -n +$(($(cat /tmp/lines) + 1))' >"$out" # emptied, the log would tell no BARs any more
 has "nobody asked the host" "$out" "pciehp: Slot.[0-9]+.: Card not present"
 is "nor pressed a button" "$(grep -c button "$out")" 0
 change unplug --surprise l1 disk
