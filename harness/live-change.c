@@ -328,12 +328,15 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
     g_autoptr(LabNode) node = lab_change_device((const char *const *)words, error);
     if (!node)
         return NULL;
+    const char *expander = json_line_string(request, "expander");
+    const char *port_id = json_line_string(request, "port");
     if (is_there(host, node, &failure))
-        return conclude(host, node->id, TRUE, error);
+        return plan_change_is_at(host->plan, plan_function(host->plan, node->id),
+                                 expander, port_id, error)
+                   ? conclude(host, node->id, TRUE, error)
+                   : NULL;
     const PlanFunction *port =
-        failure ? NULL
-                : plan_change_port(host->plan, json_line_string(request, "expander"),
-                                   json_line_string(request, "port"), &failure);
+        failure ? NULL : plan_change_port(host->plan, expander, port_id, &failure);
     if (!port || !live_surprise_port_is_empty(host, port, &failure)) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;

@@ -158,6 +158,23 @@ plan_change_port(const Plan *plan, const char *expander, const char *port, GErro
     return NULL;
 }
 
+gboolean
+plan_change_is_at(const Plan *plan, const PlanFunction *function, const char *expander,
+                  const char *port, GError **error)
+{
+    const PlanRoot *root = root_of(plan, function);
+    const char *in = function->parent ? function->parent->id : NULL;
+    const gboolean below = !expander || (root && is_expander(root, expander));
+    if (below && (!port || g_strcmp0(in, port) == 0))
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_USAGE,
+                "%s is in %s (bus %d) already, and not where the %s %s says; take it out "
+                "first",
+                function->id, in ? in : "no port", root ? root->bus : 0,
+                below ? "port" : "expander", below ? port : expander);
+    return FALSE;
+}
+
 /* ---- devices
  * ------------------------------------------------------------------------------------------
  */

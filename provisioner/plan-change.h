@@ -12,6 +12,10 @@
  * which are free. Borrowed from PLAN. */
 const PlanFunction *plan_change_port(const Plan *plan, const char *expander,
                                      const char *port, GError **error);
+/* Whether FUNCTION, which is behind a port, is where EXPANDER and PORT (or NULL) say.
+ * HB_USAGE: it is elsewhere. */
+gboolean plan_change_is_at(const Plan *plan, const PlanFunction *function,
+                           const char *expander, const char *port, GError **error);
 /* The device that NAME is, an id or an address, and that can be taken out. HB_USAGE: it
  * is none, or cannot. Borrowed from PLAN. */
 const PlanFunction *

@@ -41,6 +41,12 @@ is "with its driver" "$(hostbed exec l1 -- sh -c 'basename $(readlink /sys/bus/p
 is "and its MAC" "$(hostbed exec l1 -- sh -c 'cat /sys/bus/pci/devices/0000:41:00.0/virtio*/net/*/address')" 52:54:00:aa:bb:01
 change plug --expander 64 l1 nic model=virtio id=spare
 is "it is there already" "$? $(grep -c 'is already in' "$out")" "0 1"
+for where in "--expander cell0.expander0" "--port expander0.port0"; do
+    # shellcheck disable=SC2086
+    change plug $where l1 nic model=virtio id=spare
+    is "but not there: ${where% *}" $? 2
+    has "as is told" "$err" "spare is in cell1.expander0.port0 .bus 64. already, and not where the ${where#--} says"
+done
 change plug l1 nvme id=spare
 is "another of its name is none" $? 2
 has "and told so" "$err" "the host has a nic of that name already: spare"
