@@ -76,19 +76,32 @@ read_word(JsonObject *request, const char *word)
     return g_str_equal(word, "resume");
 }
 
-/* Whether what was said goes together. */
+/* Whether WORD says what one before it has said, "error=read error=write". */
 static gboolean
-is_whole(JsonObject *request)
+is_said(JsonObject *request, const char *word)
+{
+    g_autofree char *member = g_strndup(word, strcspn(word, "="));
+    return json_object_has_member(request, member);
+}
+
+/* Why what was said does not go together; NULL: it does. */
+static const char *
+what_is_wrong(JsonObject *request)
 {
     static const char *const one_of[] = {"error", "suspend", "resume"};
     guint count = 0;
     for (gsize i = 0; i < G_N_ELEMENTS(one_of); i++)
         count += json_object_has_member(request, one_of[i]);
-    const gboolean fails = g_strcmp0(json_line_string(request, "error"), "off") != 0 &&
-                           json_object_has_member(request, "error");
+    const char *error = json_line_string(request, "error");
     const gboolean more = json_object_has_member(request, "sector") ||
                           json_object_has_member(request, "once");
-    return count == 1 && (fails || !more);
+    if (count > 1)
+        return "error, suspend and resume: one of them at a time";
+    if (more && g_strcmp0(error, "off") == 0)
+        return "error=off ends all errors of the disk; leave sector and once out";
+    if (more && !error)
+        return "sector and once belong to error=read|write|flush|all";
+    return NULL;
 }
 
 /* ---- what is told
@@ -136,9 +149,11 @@ print_disk(JsonObject *disk)
 }
 
 static void
-print_disks(JsonObject *answer)
+print_disks(const char *host, JsonObject *answer)
 {
     JsonArray *disks = json_line_array(answer, "disks");
+    if (!disks || json_array_get_length(disks) == 0)
+        fprintf(stderr, "hostbed: %s has no disks\n", host);
     for (guint i = 0; disks && i < json_array_get_length(disks); i++)
         print_disk(json_line_element(disks, i));
 }
@@ -163,14 +178,17 @@ read_request(int argc, char **argv, int *status)
 {
     g_autoptr(JsonObject) request = live_call_request("disk", NULL);
     for (int i = 3; i < argc; i++) {
-        if (read_word(request, argv[i]))
+        const gboolean twice = is_said(request, argv[i]);
+        if (!twice && read_word(request, argv[i]))
             continue;
-        *status = cli_fail_with(HB_USAGE, "'%s' is nothing that a disk does; %s", argv[i],
-                                usage);
+        *status = twice ? cli_fail_with(HB_USAGE, "'%s': say that once", argv[i])
+                        : cli_fail_with(HB_USAGE, "'%s' is nothing that a disk does; %s",
+                                        argv[i], usage);
         return NULL;
     }
-    if (argc < 2 || (argc > 3 && !is_whole(request))) {
-        *status = cli_fail_with(HB_USAGE, "%s", usage);
+    const char *wrong = argc < 2 ? usage : what_is_wrong(request);
+    if (wrong) {
+        *status = cli_fail_with(HB_USAGE, "%s", wrong);
         return NULL;
     }
     if (argc > 2)
@@ -198,7 +216,7 @@ cmd_disk(int argc, char **argv)
     if (json)
         cli_print_json(g_steal_pointer(&answer));
     else if (argc == 2)
-        print_disks(answer);
+        print_disks(argv[1], answer);
     else if (argc == 3)
         print_disk(answer);
     else

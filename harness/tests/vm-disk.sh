@@ -94,12 +94,18 @@ is "and nothing is left" "$? $(ls "$XDG_RUNTIME_DIR/hostbed")" "0 lock"
 # ---- what is refused
 up
 for words in "error=" "error=some" "suspend=never" "sector=1" "once=on" "error=off once=on" "error=read suspend=write" "resume sector=1" \
-    "error=read sector=-1" "error=read sector=131072" "error=flush sector=1" "stop"; do
+    "error=read sector=-1" "error=read sector=131072" "error=flush sector=1" "stop" "error=read error=write" "error=read sector=1 sector=2" "resume resume"; do
     # shellcheck disable=SC2086 # several words
     hostbed disk l1 $disk $words 2>/dev/null
     echo $?
 done >"$out"
 is "what is no fault is refused" "$(sort -u "$out")" 2
+change l1 $disk error=read error=write
+has "also one that is said twice" "$err" "'error=write': say that once"
+change l1 $disk error=off sector=8
+is "and why is one sentence" "$(cat "$err")" "hostbed: error=off ends all errors of the disk; leave sector and once out"
+change l1 $disk resume suspend=read
+is "each time" "$(cat "$err")" "hostbed: error, suspend and resume: one of them at a time"
 change l1 cell0 resume
 is "what is no disk, too" "$? $(grep -c "no disk of l1 is called 'cell0'; there are $disk" "$err")" "2 1"
 change --json l1
