@@ -18,9 +18,8 @@ static gboolean
 refuse(const MachineOptions *options, const char *what, GError **error)
 {
     g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
-                "%s:%d: host %s cannot be started by libvirt: %s; leave --connect out",
-                options->plan->pos.file, options->plan->pos.line, options->plan->host_id,
-                what);
+                "%s:%d: libvirt cannot start this host: %s; leave --connect out",
+                options->plan->pos.file, options->plan->pos.line, what);
     return FALSE;
 }
 
