@@ -49,7 +49,7 @@ want(Host *host)
         tell_forwards(host);
         g_ptr_array_add(lab->hosts, host->told);
     }
-    live_host_set(host->told, LIVE_STARTING, NULL);
+    live_host_set(host->told, LIVE_STARTING);
 }
 
 gboolean
@@ -113,7 +113,7 @@ live_host_cut(Host *host)
     live_host_stop(host);
     g_clear_pointer(&host->disk_fds, g_array_unref);
     host->disk_fds = g_steal_pointer(&disk_fds);
-    live_host_set(host->told, LIVE_OFF, NULL);
+    live_host_set(host->told, LIVE_OFF);
     live_server_write(host->server);
 }
 
@@ -132,7 +132,7 @@ bury(Host *host)
         ended ? g_error_copy(ended)
               : g_error_new(HB_ERROR, HB_EMULATOR_DIED, "the host has ended");
     boot_explain(host->boot, &reason);
-    live_host_set(host->told, LIVE_FAILED, reason->message);
+    live_host_fail(host->told, reason);
     g_message("%s: %s", host->plan->host_id, reason->message);
     forget_consoles(host);
     live_host_stop(host);
@@ -414,7 +414,7 @@ void
 live_host_came(Host *host)
 {
     host->was_up = TRUE;
-    live_host_set(host->told, LIVE_UP, NULL);
+    live_host_set(host->told, LIVE_UP);
     tell_pid(host);
     g_clear_pointer(&host->disk_fds, g_array_unref); /* its boot has it now */
     live_request_listen(host);
@@ -446,7 +446,7 @@ are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
         host->wanted = FALSE;
         live_host_stop(host);
         if (host->was_up) {
-            live_host_set(host->told, LIVE_FAILED, error->message);
+            live_host_fail(host->told, error);
             continue;
         }
         g_clear_pointer(&host->disk_fds, g_array_unref);

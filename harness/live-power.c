@@ -30,7 +30,7 @@ set_state(Host *host, LiveHostState from, LiveHostState to)
 {
     if (host->told->state != from || host->standing)
         return;
-    live_host_set(host->told, to, NULL);
+    live_host_set(host->told, to);
     live_server_write(host->server);
 }
 

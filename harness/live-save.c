@@ -211,7 +211,7 @@ become(Host *host, const LiveSaved *saved, GError **error)
 {
     if (host->boot)
         live_host_cut(host);
-    live_host_set(host->told, LIVE_STARTING, NULL);
+    live_host_set(host->told, LIVE_STARTING);
     live_server_write(host->server);
     host->boot = start(host, saved, error);
     if (!host->boot)
@@ -236,7 +236,7 @@ live_restore(Host *host, JsonObject *request, GError **error)
     host->standing = FALSE;
     if (!ok) {
         live_host_stop(host);
-        live_host_set(host->told, LIVE_FAILED, reason->message);
+        live_host_fail(host->told, reason);
         live_server_write(host->server);
         g_propagate_error(error, g_steal_pointer(&reason));
         return NULL;

@@ -68,14 +68,22 @@ live_host_free(LiveHost *host)
 }
 
 void
-live_host_set(LiveHost *host, LiveHostState state, const char *reason)
+live_host_set(LiveHost *host, LiveHostState state)
 {
     host->state = state;
     host->since_s = now_s();
-    g_free(host->reason);
-    host->reason = g_strdup(reason);
+    g_clear_pointer(&host->reason, g_free);
+    host->status = HB_OK;
     if (state == LIVE_FAILED || state == LIVE_OFF)
         host->pid = 0;
+}
+
+void
+live_host_fail(LiveHost *host, const GError *reason)
+{
+    live_host_set(host, LIVE_FAILED);
+    host->reason = g_strdup(reason->message);
+    host->status = hb_error_status(reason);
 }
 
 LiveLab *
@@ -150,6 +158,8 @@ host_to_json(const LiveHost *host)
         json_object_set_int_member(object, "pid", host->pid);
     set_string(object, "logs", host->logs);
     set_string(object, "reason", host->reason);
+    if (host->status != HB_OK)
+        json_object_set_int_member(object, "status", host->status);
     if (host->forwards->len > 0)
         json_object_set_array_member(object, "forwards", forwards_to_json(host));
     return object;
@@ -189,6 +199,12 @@ take_forwards(LiveHost *host, JsonObject *object)
     }
 }
 
+static HbStatus
+status_of(gint64 number)
+{
+    return number > HB_OK && number <= HB_INTERRUPTED ? (HbStatus)number : HB_OK;
+}
+
 /* NULL: it has no name, or a state that there is not. */
 static LiveHost *
 host_from_json(JsonObject *object)
@@ -205,6 +221,7 @@ host_from_json(JsonObject *object)
         host->pid = pid > 0 && pid <= G_MAXINT ? (int)pid : 0;
         host->logs = g_strdup(json_line_string(object, "logs"));
         host->reason = g_strdup(json_line_string(object, "reason"));
+        host->status = status_of(json_line_int(object, "status", HB_OK));
         take_forwards(host, object);
         return host;
     }

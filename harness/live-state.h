@@ -8,6 +8,8 @@
 
 #include <json-glib/json-glib.h>
 
+#include "error.h"
+
 typedef enum {
     LIVE_STARTING,
     LIVE_UP,
@@ -31,14 +33,17 @@ typedef struct {
     int pid;             /* of the emulator, or 0 */
     char *logs;          /* the folder, or NULL */
     char *reason;        /* why it failed, or NULL */
+    HbStatus status;     /* the class of the reason; HB_OK: it did not fail */
     GPtrArray *forwards; /* LiveForward: ports of the machine that are its */
 } LiveHost;
 
 LiveHost *live_host_new(const char *name);
 void live_host_free(LiveHost *host);
 void live_host_add_forward(LiveHost *host, const char *to, int port);
-/* A new state since now; REASON or NULL. */
-void live_host_set(LiveHost *host, LiveHostState state, const char *reason);
+/* A new state since now; LIVE_FAILED is that of the next function. */
+void live_host_set(LiveHost *host, LiveHostState state);
+/* It has failed, now, for REASON. */
+void live_host_fail(LiveHost *host, const GError *reason);
 
 typedef struct {
     char *name;

@@ -45,7 +45,11 @@ is_well(const Session *session, const Task *task, const GuestExit *end,
 {
     if (end->status == 0 && end->signal == 0 && !end->timed_out)
         return TRUE;
-    g_autofree char *said = printable(tail->str, tail->len, TAIL_MAX);
+    /* Lines of one sentence. */
+    g_autofree char *lines = g_strstrip(g_strndup(tail->str, tail->len));
+    g_auto(GStrv) each = g_strsplit(lines, "\n", -1);
+    g_autofree char *text = g_strjoinv(" | ", each);
+    g_autofree char *said = printable(text, strlen(text), TAIL_MAX);
     g_autofree char *how =
         end->timed_out
             ? g_strdup_printf("did not end within %u s", task->command.timeout_ms / 1000)

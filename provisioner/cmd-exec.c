@@ -36,8 +36,18 @@ parse(int *argc, char **argv, RunOptions *options, int *before, int *status)
     return FALSE;
 }
 
-/* What became of a host whose agent does not answer any more, in its supervisor's words.
- */
+/* How a host that failed did, by what is written of it now. */
+static HbStatus
+status_of(const LiveName *name)
+{
+    g_autoptr(GPtrArray) labs = NULL;
+    LiveName now;
+    g_autofree char *text = g_strdup_printf("%s/%s", name->lab->name, name->host->name);
+    return cmd_live_find(text, &labs, &now, NULL) ? now.host->status : HB_OK;
+}
+
+/* What became of a host whose agent does not answer any more, in its supervisor's words,
+ * and with the status that it would have by run. */
 static void
 explain(const LiveName *name, GError **error)
 {
@@ -52,6 +62,9 @@ explain(const LiveName *name, GError **error)
         reason = g_error_new(HB_ERROR, HB_EMULATOR_DIED,
                              "the host was reset or restored while the command ran");
     }
+    const HbStatus status = status_of(name);
+    if (status != HB_OK)
+        reason->code = (int)status;
     g_clear_error(error);
     *error = g_steal_pointer(&reason);
 }

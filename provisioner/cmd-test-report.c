@@ -99,6 +99,22 @@ print_templates(const TestLab *lab, gboolean keep)
     }
 }
 
+/* What the stream of results would have told, where another report has its place. */
+static void
+print_failures(const Run *run, const Report *report)
+{
+    for (guint i = 0; !run->tap && i < report->results->len; i++) {
+        const CaseResult *result = report->results->pdata[i];
+        if (!outcome_is_bad(result->outcome))
+            continue;
+        const char *more = NULL;
+        g_autofree char *name = report_case_name(report, result);
+        g_autofree char *reason = report_case_reason(result, &more);
+        fprintf(stderr, "hostbed: %s: %s: %s\n", name, outcome_name(result->outcome),
+                reason);
+    }
+}
+
 void
 run_print_summary(const Run *run)
 {
@@ -113,6 +129,7 @@ run_print_summary(const Run *run)
     fprintf(stderr, " in %.1f s\n",
             (double)(g_get_monotonic_time() - run->started_us) / 1e6);
     for (guint i = 0; i < run->labs->len; i++) {
+        print_failures(run, ((TestLab *)run->labs->pdata[i])->report);
         print_templates(run->labs->pdata[i], run->options->keep);
         print_logs(run->labs->pdata[i]);
     }

@@ -36,8 +36,9 @@ end_libvirtd() {
 }
 
 start_libvirtd() {
-    # There libvirt has its sockets, whose paths may have 107 bytes.
+    # In the one or, from libvirt 10 on, in the other it has the sockets of agents, whose paths may have 107 bytes.
     XDG_CONFIG_HOME=$(mktemp -d /tmp/hb.XXXXXX)
+    XDG_RUNTIME_DIR=$XDG_CONFIG_HOME
     export XDG_CONFIG_HOME
     mkdir -p "$XDG_CONFIG_HOME/libvirt"
     echo 'stdio_handler = "file"' >"$XDG_CONFIG_HOME/libvirt/qemu.conf"

@@ -145,7 +145,8 @@ states_are_read_as_they_were_written(void **state)
     LiveHost *other = lab->hosts->pdata[1];
     other->pid = 4712;
     live_host_add_forward(other, "127.0.0.1:2222", 22);
-    live_host_set(other, LIVE_FAILED, "it\npanicked");
+    const GError panic = {HB_ERROR, HB_GUEST_PANIC, (char *)(uintptr_t) "it\npanicked"};
+    live_host_fail(other, &panic);
     g_autoptr(JsonNode) node = live_lab_to_json(lab);
     g_autofree char *text = json_to_string(node, TRUE);
     g_autoptr(LiveLab) read = live_lab_parse(text, strlen(text));
@@ -158,6 +159,7 @@ states_are_read_as_they_were_written(void **state)
     assert_int_equal(host->state, LIVE_FAILED);
     assert_int_equal(host->pid, 0);
     assert_string_equal(host->reason, "it\npanicked");
+    assert_int_equal(host->status, HB_GUEST_PANIC);
     assert_int_equal(host->forwards->len, 1);
     assert_string_equal(((LiveForward *)host->forwards->pdata[0])->to, "127.0.0.1:2222");
     assert_int_equal(((LiveForward *)host->forwards->pdata[0])->port, 22);

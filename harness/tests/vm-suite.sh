@@ -69,6 +69,8 @@ has "it is said how long it was allowed, and why" "$out" \
 has "and what it printed last" "$out" '^# .*about to hang'
 is "the next one gets another host" "$(find logs -name start-2 | wc -l)" 1
 
+hostbed test --accel tcg --json - --suite ./fails "$lab" >"$out" 2>"$err"
+has "where a report has the place of the results, the error stream says what failed" "$err" '^hostbed: smallest/l1/fails/.*: fail: '
 run_suites --suite ./skips --no-skip "$lab"
 is "--no-skip makes a skip a failure" $? 1
 

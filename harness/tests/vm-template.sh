@@ -98,11 +98,11 @@ hostbed test --accel tcg --prepare "$tap_dir/prepares" --log-dir "$tap_dir/prepa
     --suite "$tap_dir/prepared" --suite "$tap_dir/prepared again" >"$tap_dir/tap" 2>"$tap_dir/err"
 is "suites start from what was prepared" $? 0
 is "each of them in a clone" "$(find "$tap_dir/prepare" -path '*/clone-*/command' | wc -l)" 2
-printf '#!/bin/sh\necho "there is no flux" >&2\nexit 3\n' >"$tap_dir/prepares"
+printf '#!/bin/sh\necho "there is no flux\nnor a part" >&2\nexit 3\n' >"$tap_dir/prepares"
 hostbed test --accel tcg --prepare "$tap_dir/prepares" "$source_dir/topologies/smallest.xml" \
     --suite "$tap_dir/prepared" >"$tap_dir/tap" 2>"$tap_dir/err"
 is "a host that cannot be prepared is a failure" $? 1
-has "that says why" "$tap_dir/tap" "which was to prepare the host, ended with status 3; it said last: there is no flux"
+has "that says why" "$tap_dir/tap" "which was to prepare the host, ended with status 3; it said last: there is no flux . nor a part;"
 
 # A host that is kept is kept as it was checked; what is prepared in a clone of it is frozen, and kept, again.
 cat >"$tap_dir/prepares" <<'SCRIPT'

@@ -63,18 +63,22 @@ is "up brings a dead lab up again" $? 0
 is "and it answers" "$(hostbed exec l1 -- echo here)" here
 
 # ---- the emulator is killed
-"$build_dir/run" hostbed exec l1 -- sleep 600 2>"$err" &
+mkfifo "$tap_dir/runs"
+"$build_dir/run" hostbed exec l1 -- sh -c 'echo runs; exec sleep 600' >"$tap_dir/runs" 2>"$err" &
 command=$!
+read -r -t 60 <"$tap_dir/runs"
 kill -KILL "$(pid tail)"
 wait $command
-is "a command in a host whose emulator is killed has the status of that" $? 1
+is "a command in a host whose emulator is killed has the status of that" $? 7
 has "with what is known of it" "$err" "the host 'l1' is not up any more: .*signal 9"
 hostbed list >"$out"
 has "list says so, too" "$out" "smallest/l1 *failed .*signal 9.*starts it again"
 up "$lab"
 is "up starts the host again" "$? $(hostbed exec l1 -- echo again)" "0 again"
 hostbed exec l1 -- sh -c 'echo c >/proc/sysrq-trigger' 2>"$err"
-has "a panic is called one" "$err" "panic"
+is "a command whose host panics has the status of that" $? 5
+has "and a panic is called one" "$err" "panic"
+is "list --json has it, too" "$(hostbed list --json | sed -n 's/.*"status" : \([0-9]*\).*/\1/p')" 5
 hostbed down smallest >/dev/null
 clean "and the lab goes down"
 
