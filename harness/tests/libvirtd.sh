@@ -19,7 +19,7 @@ for_libvirt() {
         [ ! -e "$shared_cache/$kind" ] || cp -r --reflink=auto "$shared_cache/$kind" "$tap_dir/cache/hostbed/"
     done
     # Who opens a channel of libvirt's locks it there; where no init has made the folder there is none.
-    [ -d /var/lock ] || mkdir -p -m 1777 "$(readlink -m /var/lock)"
+    [ -d /var/lock ] || install -d -m 1777 "$(readlink -m /var/lock)"
     mkdir "$tap_dir/theirs"
     chmod 755 "$tap_dir"
     chown -R $nobody:$nobody "$tap_dir/cache" "$tap_dir/home" "$tap_dir/theirs"
