@@ -117,6 +117,27 @@ parse_failure(const char *line, const char *end, HomelessBar *bar)
     return parse_wish(pci, end, bar);
 }
 
+/* "pci 0000:dd:00.0: [1af4:1041] type 00 class 0x020000": a function was found there, and
+ * what was said before was said of another one. */
+static bool
+parse_arrival(const char *line, const char *end, char function[13])
+{
+    const char *pci = memmem(line, (size_t)(end - line), "pci ", 4);
+    unsigned vendor, device;
+    return pci && has_word(pci, end, "] type ") &&
+           sscanf(pci, "pci %12[0-9a-f:.]: [%4x:%4x]", function, &vendor, &device) == 3;
+}
+
+static void
+forget_function(HomelessBars *homeless, const char *function)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < homeless->count; i++)
+        if (strcmp(homeless->bars[i].function, function) != 0)
+            homeless->bars[kept++] = homeless->bars[i];
+    homeless->count = kept;
+}
+
 HomelessBars
 bars_without_home(const Observer *observer)
 {
@@ -124,6 +145,9 @@ bars_without_home(const Observer *observer)
     char *log = read_log(observer);
     for (char *line = log, *end; line && (end = strchr(line, '\n')); line = end + 1) {
         HomelessBar bar = {.index = -1};
+        char found[sizeof bar.function];
+        if (parse_arrival(line, end, found))
+            forget_function(&homeless, found);
         if (!parse_failure(line, end, &bar))
             continue;
         HomelessBar *grown =

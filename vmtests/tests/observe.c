@@ -234,6 +234,30 @@ bars_that_the_firmware_misplaced(void **state)
                               "pci 0000:00:01.0 parent root\n");
 }
 
+/* One function after the other at one address: of each only what is said after it came.
+ */
+static void
+bars_of_a_function_that_has_left(void **state)
+{
+    assert_int_equal(
+        unpack(*state, CPU LINK
+               "f " FUNCTION "/resource\n 0x0 0x0 0x0\n 0x0 0x0 0x0\n 0x0 0x0 0x0\n"
+               "f proc/kmsg.txt\n"
+               " <6>[    1.0] pci 0000:00:01.0: [8086:10d3] type 00 class 0x020000\n"
+               " <6>[    1.0] pci 0000:00:01.0: BAR 2: failed to assign [io  size "
+               "0x0020]\n"
+               " <6>[    9.0] pci 0000:00:02.0: [1af4:1041] type 00 class 0x020000\n"
+               " <6>[    9.0] pci 0000:00:01.0: [1af4:1041] type 00 class 0x020000 PCIe "
+               "Endpoint\n"
+               " <6>[    9.0] pci 0000:00:01.0: BAR 1 [mem size 0x1000]: failed to "
+               "assign\n"),
+        0);
+    g_autofree char *seen = observation(*state);
+    assert_string_equal(seen, "cpus 0\n"
+                              "pci 0000:00:01.0 bar 1 mem32 4096 unassigned\n"
+                              "pci 0000:00:01.0 parent root\n");
+}
+
 static void
 lists_are_bounded(void **state)
 {
@@ -338,6 +362,7 @@ main(void)
         CASE(a_file_cannot_make_up_facts),
         CASE(numbers_that_are_none_have_no_line),
         CASE(bars_that_the_firmware_misplaced),
+        CASE(bars_of_a_function_that_has_left),
         CASE(lists_are_bounded),
         CASE(wild_tables_do_no_harm),
         CASE(folders_and_pipes_are_no_files),
