@@ -339,6 +339,33 @@ check_macs(LabCheck *check)
             check_mac(check, node_at(check->nodes, i));
 }
 
+/* ---- NVMe ----------------------------------------------------------------------- */
+
+/* Linux refuses the second controller of a name, which the emulator makes of the serial
+ * number alone. */
+static void
+check_serials(LabCheck *check)
+{
+    g_autoptr(GHashTable) serials = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < check->nodes->len; i++) {
+        const LabNode *nvme = node_at(check->nodes, i);
+        const LabNode *other =
+            nvme->serial ? g_hash_table_lookup(serials, nvme->serial) : NULL;
+        if (nvme->serial && !other)
+            g_hash_table_insert(serials, nvme->serial, (gpointer)nvme);
+        else if (other && other->element == nvme->element)
+            lab_check_say(check, nvme->pos,
+                          "copies of this controller share serial='%s'; leave it out",
+                          nvme->serial);
+        else if (other)
+            lab_check_say(check, nvme->pos,
+                          "serial='%s' is that of the controller in line %d already",
+                          nvme->serial, other->pos.line);
+    }
+}
+
+/* ---- networks ------------------------------------------------------------------- */
+
 static void
 check_networks(LabCheck *check)
 {
@@ -417,6 +444,7 @@ const LabCheckRow lab_checks_pci[] = {
     {"chassis", check_chassis, 0, LAB_PART_NODES},
     {"vfs", check_vfs, LAB_PART_NODES, LAB_PART_NODES},
     {"mac", check_macs},
+    {"serial", check_serials},
     {"network", check_networks, LAB_PART_LAB | LAB_PART_NETWORKS},
     {"device", check_device_models, LAB_PART_NODES, LAB_PART_NODES},
     {"property", check_properties, 0, LAB_PART_NODES | LAB_PART_IOMMU},
