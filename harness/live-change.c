@@ -337,7 +337,7 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
                    : NULL;
     const PlanFunction *port =
         failure ? NULL : plan_change_port(host->plan, expander, port_id, &failure);
-    if (!port || !live_surprise_port_is_empty(host, port, &failure)) {
+    if (!port || !live_surprise_port_is_empty(host, port, node->id, &failure)) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }

@@ -203,6 +203,18 @@ is_there(const LabHost *lab, const LabMemory *memory, GError **error)
     return FALSE;
 }
 
+/* What the host has given back without being asked leaves its name and slot. */
+static void
+settle(Host *host)
+{
+    const LabHost *lab = live_change_lab(host);
+    for (guint i = lab->memory->len; i-- > 0;) {
+        g_autofree char *id = g_strdup(((const LabMemory *)lab->memory->pdata[i])->id);
+        if (g_hash_table_contains(host->deleted, id))
+            live_memory_out(host, id, NULL);
+    }
+}
+
 JsonObject *
 live_memory_plug(Host *host, const char *const *words, JsonObject *request,
                  GError **error)
@@ -215,6 +227,7 @@ live_memory_plug(Host *host, const char *const *words, JsonObject *request,
                             "memory is in a cell and behind no port: say cell=1");
         return NULL;
     }
+    settle(host);
     g_autoptr(LabMemory) memory = lab_change_memory(lab, words, error);
     if (!memory)
         return NULL;

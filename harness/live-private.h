@@ -199,9 +199,9 @@ gboolean live_surprise_tear_out(Host *host, const PlanFunction *function, gboole
 /* Until the host's kernel, which is told now if it was not before, has given up what was
  * ID, if that was torn out. HB_TIMEOUT: it has not. */
 gboolean live_surprise_await(Host *host, const char *id, GError **error);
-/* HB_USAGE: the host still has what was torn out of PORT. */
-gboolean
-live_surprise_port_is_empty(Host *host, const PlanFunction *port, GError **error);
+/* HB_USAGE: the host still has what was torn out of PORT, or was called ID (or NULL). */
+gboolean live_surprise_port_is_empty(Host *host, const PlanFunction *port, const char *id,
+                                     GError **error);
 
 /* ---- live-link.c: as in live-work.c */
 

@@ -95,23 +95,33 @@ is_kept(Host *host, const char *function)
     return !lab_boot_run(host->boot, argv, &said, NULL) || *said;
 }
 
-gboolean
-live_surprise_port_is_empty(Host *host, const PlanFunction *port, GError **error)
+/* The host has given ID up, if that was torn out. */
+static gboolean
+is_given_up(Host *host, const char *id, GError **error)
 {
-    char address[PCI_ADDRESS_SIZE];
-    g_autofree char *id =
-        g_strdup(torn_out_of(host, pci_address_text(port->address, address)));
-    if (!id)
-        return TRUE;
     LiveTorn *torn = g_hash_table_lookup(host->torn, id);
+    if (!torn)
+        return TRUE;
     if (is_kept(host, torn->function)) {
         g_set_error(error, HB_ERROR, HB_USAGE,
-                    "the host still has %s, which has left the port %s, and would take "
-                    "what comes for it; 'hostbed unplug %s %s' tells it and waits",
-                    id, port->id, host->plan->host_id, id);
+                    "the host still has %s, which has left the port at %s, and would "
+                    "take what comes for it; 'hostbed unplug %s %s' tells it and waits, "
+                    "and --port with another name takes another port",
+                    id, torn->port, host->plan->host_id, id);
         return FALSE;
     }
     /* It has found out by itself, and may not have done with the slot. */
     torn->untold = FALSE;
     return live_surprise_await(host, id, error);
+}
+
+gboolean
+live_surprise_port_is_empty(Host *host, const PlanFunction *port, const char *id,
+                            GError **error)
+{
+    char address[PCI_ADDRESS_SIZE];
+    g_autofree char *last =
+        g_strdup(torn_out_of(host, pci_address_text(port->address, address)));
+    return (!last || is_given_up(host, last, error)) &&
+           (!id || is_given_up(host, id, error));
 }

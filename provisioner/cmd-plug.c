@@ -125,7 +125,7 @@ cmd_unplug(int argc, char **argv)
         return status;
     if (argc != 3)
         return cli_fail_with(HB_USAGE, "name a host that is up, and what leaves it: "
-                                       "hostbed unplug HOST DEVICE");
+                                       "hostbed unplug HOST DEVICE|MEMORY");
     JsonObject *request = live_call_request("unplug", NULL);
     json_object_set_string_member(request, "device", argv[2]);
     if (surprise || untold)

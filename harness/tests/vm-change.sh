@@ -115,7 +115,9 @@ hostbed verify l1 >"$out" 2>"$err"
 has "as verify tells" "$out" "^not ok .*pci 0000:41:00.0"
 change plug --expander 64 l1 nvme id=other
 is "into its port nothing comes" $? 2
-has "and why not" "$err" "the host still has disk, which has left the port cell1.expander0.port0"
+has "and why not" "$err" "the host still has disk, which has left the port at 0000:40:00.0"
+change plug --expander 32 l1 nvme id=disk
+is "nor anything of its name anywhere" "$? $(grep -c 'the host still has disk' "$err")" "2 1"
 change unplug l1 disk
 is "it is told" "$? $(cat "$out")" "0 l1: disk is out"
 change plug --expander 64 l1 nic id=other

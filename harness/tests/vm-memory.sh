@@ -20,6 +20,17 @@ change up --accel tcg "$source_dir/topologies/memory-slots.xml"
 is "a host with slots comes up" $? 0
 before=$(node_mib 1 MemTotal)
 
+# ---- what the host gives back by itself
+node=$(node_mib 0 MemTotal)
+change plug l1 memory size="128 MiB" id=left
+hostbed exec l1 -- sh -c 'for each in /sys/bus/acpi/devices/PNP0C80:*; do echo 1 >"$each/eject"; done' 2>"$err"
+for _ in {1..300}; do [ "$(node_mib 0 MemTotal)" != "$node" ] || break; done # the host does it when it likes
+change plug l1 memory size="128 MiB" id=left
+is "memory that the host gave back by itself is plugged again" "$?" 0
+is_as_asked "and is there"
+change unplug l1 left
+is "and leaves again" "$? $(cat "$out")" "0 l1: left is out"
+
 # ---- plug
 change plug l1 memory size="256 MiB" cell=1
 is "memory comes into a cell" "$? $(cat "$out" "$err")" "0 l1: memory0 is in cell1, 256 MiB on node 1"
