@@ -171,7 +171,7 @@ change save l1 clean
 is "it is saved, too" $? 0
 change plug l1 nic
 change save l1 more
-is "not with what was plugged" "$? $(cut -d, -f1 "$err")" "3 hostbed: devices came to l1 or left it since it was started"
+is "not with what was plugged" "$? $(cut -d, -f1 "$err")" "3 hostbed: devices or memory came to l1 or left it since it was started"
 on l1 -- sh -c 'echo after >/tmp/file'
 change restore l1 clean
 is "what was plugged is out then" "$? $(cat "$out" "$err") $(on l1 -- cat /tmp/file)" "0 l1 is what it was when it was saved as clean before"
