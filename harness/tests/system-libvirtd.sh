@@ -50,7 +50,8 @@ start_system_libvirtd() {
     ip link set lo up
     printf '%s\n' 'unix_sock_rw_perms = "0777"' 'auth_unix_rw = "none"' 'auth_unix_ro = "none"' \
         'listen_tls = 0' 'listen_tcp = 1' 'listen_addr = "127.0.0.1"' 'auth_tcp = "none"' >/etc/libvirt/libvirtd.conf
-    printf '%s\n' 'stdio_handler = "file"' 'cgroup_controllers = [ ]' "user = \"+$emulators\"" "group = \"+$emulators\"" \
+    # A /dev of libvirt's making for each emulator has no terminals where /dev itself is of another root than the test's (chroot).
+    printf '%s\n' 'stdio_handler = "file"' 'cgroup_controllers = [ ]' 'namespaces = [ ]' "user = \"+$emulators\"" "group = \"+$emulators\"" \
         >/etc/libvirt/qemu.conf
     libvirtd -d -l >"$tap_dir/libvirtd" 2>&1 || skip_all "libvirtd does not start: $(tail -n 1 "$tap_dir/libvirtd")"
     virsh version >"$tap_dir/libvirtd" 2>&1 || skip_all "libvirtd does not answer: $(tail -n 1 "$tap_dir/libvirtd")"
