@@ -154,6 +154,7 @@
     CASE(a_function_is_asked_back) \
     CASE(an_unplugged_function_is_gone) \
     CASE(the_host_powers_the_slot_off) \
+    CASE(a_torn_out_function_is_gone) \
     CASE(cycles_leave_nothing_behind)
 
 #define NESTED_CASES(CASE) \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Suite hotplug: NICs that come into empty ports while the host runs are where the
- * manifest says, are used, asked back and given back. The cycles are in hotplug-cycles.c;
- * docs/suites.rst says what each case proves and how it was seen to fail.
+ * manifest says, are used, asked back and given back. Those that are torn out are in
+ * hotplug-surprise.c, the cycles in hotplug-cycles.c; docs/suites.rst says what each case
+ * proves and how it was seen to fail.
  */
 #include "hotplug-suite.h"
 
@@ -252,15 +253,8 @@ a_function_is_asked_back(void **state)
 /* ---- its end
  * ----------------------------------------------------------------------------------- */
 
-/* What a function had while it was plugged. */
-typedef struct {
-    int group;     /* -ENOENT: none, as the lab has no IOMMU */
-    int interface; /* the index, which no other gets */
-} Had;
-
-/* CASE_NAME's fault fills the port again. */
-static void
-all_are_gone(const char *case_name, const Had *had)
+void
+hotplug_all_are_gone(const char *case_name, const HotplugHad *had)
 {
     for (int i = 0; i < plug_count(); i++) {
         const char *address = plug_address(i);
@@ -285,36 +279,35 @@ all_are_gone(const char *case_name, const Had *had)
     }
 }
 
-/* Of all that are plugged. */
-static void
-note_all(Had *had)
+void
+hotplug_note_all(HotplugHad *had)
 {
     NetInterface interface;
     for (int i = 0; i < plug_count(); i++) {
         if (!net_of_function(plug_address(i), &interface))
             fail_msg("%s has no interface", plug_address(i));
-        had[i] = (Had){pci_group(plug_address(i)), interface.index};
+        had[i] = (HotplugHad){pci_group(plug_address(i)), interface.index};
     }
 }
 
 static void
 an_unplugged_function_is_gone(void **state)
 {
-    Had had[PLUGS_MAX];
+    HotplugHad had[PLUGS_MAX];
     plug_all();
-    note_all(had);
+    hotplug_note_all(had);
     plug_unplug_all();
-    all_are_gone("an_unplugged_function_is_gone", had);
+    hotplug_all_are_gone("an_unplugged_function_is_gone", had);
 }
 
 static void
 the_host_powers_the_slot_off(void **state)
 {
-    Had had[PLUGS_MAX];
+    HotplugHad had[PLUGS_MAX];
     plug_all();
-    note_all(had);
+    hotplug_note_all(had);
     plug_power_all_off();
-    all_are_gone("the_host_powers_the_slot_off", had);
+    hotplug_all_are_gone("the_host_powers_the_slot_off", had);
     plug_all();
 }
 

@@ -13,6 +13,7 @@ for emulator in $(emulators); do
     fault hotplug/a_function_is_asked_back hotplug 'no function is asked back within'
     fault hotplug/an_unplugged_function_is_gone hotplug '0000:21:00.0 is there, and should be gone'
     fault hotplug/the_host_powers_the_slot_off hotplug '0000:21:00.0 is there, and should be gone'
+    fault hotplug/a_torn_out_function_is_gone hotplug '0000:21:00.0 is there, and should be gone'
     fault hotplug/cycles_leave_nothing_behind hotplug 'there are [0-9]* PCI functions, before there were'
     fails fault=kernel_memory_grows hotplug/cycles_leave_nothing_behind hotplug \
         'the kernel has taken [0-9]* KiB in [0-9]* cycles and kept them'

@@ -28,7 +28,8 @@ for emulator in $(emulators); do
     those "$emulator"
     passes hotplug hotplug a_plugged_function_is_at_its_address a_plugged_function_is_on_its_node \
         a_plugged_function_is_in_its_group a_plugged_function_is_used_through_vfio a_function_is_asked_back \
-        an_unplugged_function_is_gone the_host_powers_the_slot_off cycles_leave_nothing_behind
+        an_unplugged_function_is_gone the_host_powers_the_slot_off a_torn_out_function_is_gone \
+        cycles_leave_nothing_behind
 done
 
 # What was plugged leaves marks on its neighbours; the suites after it get another host.
