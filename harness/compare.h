@@ -35,6 +35,11 @@ typedef enum {
 GPtrArray *compare_manifest(const char *host, const char *manifest,
                             const char *observation, CompareFlags flags);
 
+/* OBSERVATION without what it says of functions right behind PORTS, NULL-terminated
+ * addresses: those that have left without the host's knowing (compare-forget.c). Owned by
+ * the caller. */
+char *compare_forget_behind(const char *observation, const char *const *ports);
+
 /* The subjects of a MANIFEST, in its order: the cases that compare_manifest() will give
  * if nothing else is found. Owned by the caller. */
 GStrv compare_subjects(const char *manifest);

@@ -335,8 +335,11 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
                                  expander, port_id, error)
                    ? conclude(host, node->id, TRUE, error)
                    : NULL;
+    g_auto(GStrv) kept = live_surprise_kept_ports(host);
     const PlanFunction *port =
-        failure ? NULL : plan_change_port(host->plan, expander, port_id, &failure);
+        failure ? NULL
+                : plan_change_port(host->plan, expander, port_id,
+                                   (const char *const *)kept, &failure);
     if (!port || !live_surprise_port_is_empty(host, port, node->id, &failure)) {
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;

@@ -8,8 +8,9 @@
 #include "live-private.h"
 #include "report.h"
 
-GPtrArray *
-live_host_compare(Host *host, GError **error)
+/* Without UNTOLD that is so but for what has left and nobody has told the host. */
+static GPtrArray *
+compare(Host *host, gboolean untold, GError **error)
 {
     const Plan *plan = host->plan;
     g_autoptr(GString) manifest = g_string_new(NULL);
@@ -22,10 +23,20 @@ live_host_compare(Host *host, GError **error)
     }
     log_dir_put(host->boot->log_dir, "manifest", manifest->str, 0600);
     log_dir_put(host->boot->log_dir, "observation", observation, 0600);
-    return compare_manifest(plan->host_id, manifest->str, observation,
+    g_auto(GStrv) ports = live_surprise_untold_ports(host);
+    g_autofree char *known =
+        untold ? g_steal_pointer(&observation)
+               : compare_forget_behind(observation, (const char *const *)ports);
+    return compare_manifest(plan->host_id, manifest->str, known,
                             (plan->tainted ? COMPARE_TAINTED : 0) |
                                 (plan->image ? COMPARE_SYSTEM : 0) |
                                 (host->plugged ? COMPARE_PLUGGED : 0));
+}
+
+GPtrArray *
+live_host_compare(Host *host, GError **error)
+{
+    return compare(host, TRUE, error);
 }
 
 static guint
@@ -84,7 +95,7 @@ live_check_until_same(Host *host, GError **error)
 {
     gint64 end_us = g_get_monotonic_time() + (gint64)SEEN_MS * 1000;
     for (;;) {
-        g_autoptr(GPtrArray) results = live_host_compare(host, error);
+        g_autoptr(GPtrArray) results = compare(host, FALSE, error);
         if (!results || !has_differences(results) || g_get_monotonic_time() > end_us)
             return g_steal_pointer(&results);
         /* No event tells when a guest's driver has done. */

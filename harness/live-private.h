@@ -199,7 +199,13 @@ gboolean live_surprise_tear_out(Host *host, const PlanFunction *function, gboole
 /* Until the host's kernel, which is told now if it was not before, has given up what was
  * ID, if that was torn out. HB_TIMEOUT: it has not. */
 gboolean live_surprise_await(Host *host, const char *id, GError **error);
-/* HB_USAGE: the host still has what was torn out of PORT, or was called ID (or NULL). */
+/* Addresses of the ports that lost a function of which the host was not told; and of
+ * those whose function it still has, as it says. Owned by the caller. */
+GStrv live_surprise_untold_ports(const Host *host);
+GStrv live_surprise_kept_ports(Host *host);
+/* HB_USAGE: the host still has what was called ID when it was torn out. */
+gboolean live_surprise_name_is_free(Host *host, const char *id, GError **error);
+/* The same, or what was torn out of PORT; ID may be NULL. */
 gboolean live_surprise_port_is_empty(Host *host, const PlanFunction *port, const char *id,
                                      GError **error);
 

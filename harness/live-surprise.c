@@ -71,6 +71,21 @@ live_surprise_await(Host *host, const char *id, GError **error)
  * ------------------------------------------------------------------------------------------
  */
 
+GStrv
+live_surprise_untold_ports(const Host *host)
+{
+    GHashTableIter iter;
+    gpointer value;
+    g_autoptr(GStrvBuilder) ports = g_strv_builder_new();
+    g_hash_table_iter_init(&iter, host->torn);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        const LiveTorn *torn = value;
+        if (torn->untold)
+            g_strv_builder_add(ports, torn->port);
+    }
+    return g_strv_builder_end(ports);
+}
+
 static const char *
 torn_out_of(const Host *host, const char *port)
 {
@@ -95,9 +110,22 @@ is_kept(Host *host, const char *function)
     return !lab_boot_run(host->boot, argv, &said, NULL) || *said;
 }
 
-/* The host has given ID up, if that was torn out. */
-static gboolean
-is_given_up(Host *host, const char *id, GError **error)
+GStrv
+live_surprise_kept_ports(Host *host)
+{
+    guint count;
+    g_autofree gpointer *ids = g_hash_table_get_keys_as_array(host->torn, &count);
+    g_autoptr(GStrvBuilder) ports = g_strv_builder_new();
+    for (guint i = 0; i < count; i++) {
+        const LiveTorn *torn = g_hash_table_lookup(host->torn, ids[i]);
+        if (is_kept(host, torn->function))
+            g_strv_builder_add(ports, torn->port);
+    }
+    return g_strv_builder_end(ports);
+}
+
+gboolean
+live_surprise_name_is_free(Host *host, const char *id, GError **error)
 {
     LiveTorn *torn = g_hash_table_lookup(host->torn, id);
     if (!torn)
@@ -122,6 +150,6 @@ live_surprise_port_is_empty(Host *host, const PlanFunction *port, const char *id
     char address[PCI_ADDRESS_SIZE];
     g_autofree char *last =
         g_strdup(torn_out_of(host, pci_address_text(port->address, address)));
-    return (!last || is_given_up(host, last, error)) &&
-           (!id || is_given_up(host, id, error));
+    return (!last || live_surprise_name_is_free(host, last, error)) &&
+           (!id || live_surprise_name_is_free(host, id, error));
 }

@@ -35,14 +35,21 @@ is_expander(const PlanRoot *root, const char *name)
     return root->expander && g_str_equal(root->expander->id, name);
 }
 
-/* Below EXPANDER, or anywhere (NULL). */
+static gboolean
+is_kept(const PlanFunction *port, const char *const *kept)
+{
+    char address[PCI_ADDRESS_SIZE];
+    return kept && g_strv_contains(kept, pci_address_text(port->address, address));
+}
+
+/* Below EXPANDER, or anywhere (NULL), and none of KEPT (or NULL). */
 static const PlanFunction *
-first_free(const Plan *plan, const char *expander)
+first_free(const Plan *plan, const char *expander, const char *const *kept)
 {
     for (guint i = 0; i < plan->functions->len; i++) {
         const PlanFunction *port = plan->functions->pdata[i];
         const PlanRoot *root = plan_is_free_port(port) ? root_of(plan, port) : NULL;
-        if (root && (!expander || is_expander(root, expander)))
+        if (root && !is_kept(port, kept) && (!expander || is_expander(root, expander)))
             return port;
     }
     return NULL;
@@ -131,7 +138,8 @@ tell_port(const Plan *plan, const char *name, GError **error)
 }
 
 const PlanFunction *
-plan_change_port(const Plan *plan, const char *expander, const char *port, GError **error)
+plan_change_port(const Plan *plan, const char *expander, const char *port,
+                 const char *const *kept, GError **error)
 {
     const PlanFunction *found = port ? plan_function(plan, port) : NULL;
     if (found && plan_is_free_port(found))
@@ -144,7 +152,9 @@ plan_change_port(const Plan *plan, const char *expander, const char *port, GErro
         tell_unknown_expander(plan, expander, error);
         return NULL;
     }
-    found = first_free(plan, expander);
+    found = first_free(plan, expander, kept);
+    if (!found)
+        found = first_free(plan, expander, NULL);
     if (found)
         return found;
     g_autofree char *free_ports = list_free(plan);

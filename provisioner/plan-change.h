@@ -8,10 +8,12 @@
 #include "plan.h"
 
 /* The port that a device goes into: PORT, an id; or the first free one below EXPANDER, an
- * id or the number of its bus; or, both NULL, the first free one. HB_USAGE: none, and
- * which are free. Borrowed from PLAN. */
-const PlanFunction *plan_change_port(const Plan *plan, const char *expander,
-                                     const char *port, GError **error);
+ * id or the number of its bus; or, both NULL, the first free one. Those at the addresses
+ * KEPT, NULL-terminated, which the host still takes for full, come last. HB_USAGE: none,
+ * and which are free. Borrowed from PLAN. */
+const PlanFunction *
+plan_change_port(const Plan *plan, const char *expander, const char *port,
+                 const char *const *kept, GError **error);
 /* Whether FUNCTION, which is behind a port, is where EXPANDER and PORT (or NULL) say.
  * HB_USAGE: it is elsewhere. */
 gboolean plan_change_is_at(const Plan *plan, const PlanFunction *function,

@@ -311,6 +311,55 @@ groups_meet_by_whole_members(void **state)
                            "found 'group 0000:00:02.0 0000:00:03.0'"));
 }
 
+static void
+forget(const char *observation, const char *rest)
+{
+    static const char *const ports[] = {"0000:20:00.0", "0000:40:00.0", NULL};
+    g_autofree char *found = compare_forget_behind(observation, ports);
+    assert_string_equal(found, rest);
+}
+
+/* Functions behind a port that isolates, and behind one that does not. */
+static void
+what_has_left_untold_is_forgotten(void **state)
+{
+    forget("group 0000:00:00.0\n"
+           "group 0000:20:00.0\n"
+           "group 0000:21:00.0 0000:21:10.0\n"
+           "group 0000:40:00.0 0000:41:00.0\n"
+           "iommu intremap\n"
+           "pci 0000:20:00.0 parent root\n"
+           "pci 0000:21:00.0 id 8086:10c9\n"
+           "pci 0000:21:00.0 parent 0000:20:00.0\n"
+           "pci 0000:21:10.0 parent 0000:20:00.0\n"
+           "pci 0000:22:00.0 parent 0000:20:01.0\n"
+           "pci 0000:41:00.0 driver nvme\n"
+           "pci 0000:41:00.0 parent 0000:40:00.0\n",
+           "group 0000:00:00.0\n"
+           "group 0000:20:00.0\n"
+           "group 0000:40:00.0\n"
+           "iommu intremap\n"
+           "pci 0000:20:00.0 parent root\n"
+           "pci 0000:22:00.0 parent 0000:20:01.0\n");
+    /* The rest of a group has its place by its first member. */
+    forget("group 0000:21:00.0 0000:50:00.0\n"
+           "group 0000:30:00.0\n"
+           "pci 0000:21:00.0 parent 0000:20:00.0\n",
+           "group 0000:30:00.0\n"
+           "group 0000:50:00.0\n");
+    forget(manifest, manifest);
+}
+
+/* What has not the form is still there to be refused. */
+static void
+what_has_not_the_form_is_not_forgotten(void **state)
+{
+    static const char text[] =
+        "pci\npci 0000:21:00.0\n\ngroup\nb\na\npci x parent 0000:20:00.0 more\nend";
+    forget(text, text);
+    forget("", "");
+}
+
 int
 main(void)
 {
@@ -329,6 +378,8 @@ main(void)
         cmocka_unit_test(bounds_a_flood),
         cmocka_unit_test(a_flood_of_members_is_no_hang),
         cmocka_unit_test(groups_meet_by_whole_members),
+        cmocka_unit_test(what_has_left_untold_is_forgotten),
+        cmocka_unit_test(what_has_not_the_form_is_not_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

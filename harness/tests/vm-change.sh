@@ -116,6 +116,14 @@ has "as verify tells" "$out" "^not ok .*pci 0000:41:00.0"
 change plug --expander 64 l1 nvme id=other
 is "into its port nothing comes" $? 2
 has "and why not" "$err" "the host still has disk, which has left the port at 0000:40:00.0"
+change unplug l1 late
+is "elsewhere a NIC leaves, and all else is as it was" "$? $(cat "$out")" "0 l1: late is out"
+change plug --expander 32 l1 nic id=first
+is "and one comes" "$?" 0
+change plug l1 nic id=late
+is "past the port that the host takes for full" "$? $(cat "$out")" \
+    "0 l1: late is in expander0.port0, at 0000:61:00.0 on no node"
+change unplug l1 first
 change plug --expander 32 l1 nvme id=disk
 is "nor anything of its name anywhere" "$? $(grep -c 'the host still has disk' "$err")" "2 1"
 change unplug l1 disk

@@ -101,7 +101,7 @@ static void
 assert_port(const Plan *plan, const char *expander, const char *port, const char *found)
 {
     g_autoptr(GError) error = NULL;
-    const PlanFunction *function = plan_change_port(plan, expander, port, &error);
+    const PlanFunction *function = plan_change_port(plan, expander, port, NULL, &error);
     assert_string_equal(function ? function->id : error->message, found);
 }
 
@@ -114,6 +114,20 @@ ports_are_found_by_their_names_and_expanders(void **state)
     assert_port(plan, "64", NULL, "free");
     assert_port(plan, "0x40", NULL, "free");
     assert_port(plan, NULL, "late", "late");
+}
+
+static void
+ports_that_the_host_takes_for_full_come_last(void **state)
+{
+    g_autoptr(Plan) plan = plan_of(*state);
+    char first[PCI_ADDRESS_SIZE], second[PCI_ADDRESS_SIZE];
+    pci_address_text(plan_function(plan, "free")->address, first);
+    pci_address_text(plan_function(plan, "late")->address, second);
+    const char *const one[] = {first, NULL}, *const both[] = {first, second, NULL};
+    assert_string_equal(plan_change_port(plan, NULL, NULL, one, NULL)->id, "late");
+    assert_string_equal(plan_change_port(plan, "x", NULL, one, NULL)->id, "late");
+    assert_string_equal(plan_change_port(plan, NULL, "free", one, NULL)->id, "free");
+    assert_string_equal(plan_change_port(plan, NULL, NULL, both, NULL)->id, "free");
 }
 
 static void
@@ -256,6 +270,7 @@ main(void)
         cmocka_unit_test(devices_are_asked_for_in_the_words_of_a_lab),
         cmocka_unit_test(what_is_no_device_is_refused),
         CASE(ports_are_found_by_their_names_and_expanders),
+        CASE(ports_that_the_host_takes_for_full_come_last),
         CASE(which_ports_are_free_is_told),
         CASE(no_free_port_is_told),
         CASE(a_device_comes_and_all_else_stays),
