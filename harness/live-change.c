@@ -187,16 +187,6 @@ wait_deleted(Host *host, const char *id, GError **error)
     return FALSE;
 }
 
-/* Whether the emulator has a device of this id, in its list of those that have names. */
-static gboolean
-has_device(Host *host, const char *id)
-{
-    JsonObject *arguments = json_object_new();
-    g_autofree char *path = g_strconcat("/machine/peripheral/", id, NULL);
-    json_object_set_string_member(arguments, "path", path);
-    return live_emulator_command(host, "qom-list", arguments, NULL);
-}
-
 /* How a device leaves. */
 typedef enum {
     LEAVES_ASKED,
@@ -224,7 +214,7 @@ ask_back(Host *host, const char *id, GError **error)
 static gboolean
 take_out(Host *host, const char *id, Leaves how, GError **error)
 {
-    if (!has_device(host, id))
+    if (!live_emulator_has(host, id))
         return TRUE;
     if (!live_disk_mend(host, id, error))
         return FALSE;
@@ -260,6 +250,7 @@ follow_plug(Host *host, const char *id, GError **error)
     g_autoptr(Plan) plan = live_change_plan(host, id, error);
     const PlanFunction *function = plan ? plan_function(plan, id) : NULL;
     if (!function || !check_network(plan, function, error) ||
+        !live_emulator_is_free(host, id, error) ||
         !live_modules_load(host, plan, error) || !plug_in(host, function, error))
         return FALSE;
     g_hash_table_remove(host->out, id);
@@ -446,7 +437,7 @@ conclude_out(Host *host, const char *id, Leaves how, GError **error)
 static JsonObject *
 refuse_memory(const char *name, GError **error)
 {
-    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+    g_set_error(error, HB_ERROR, HB_USAGE,
                 "%s is memory, which leaves only when the host gives it back; leave "
                 "--surprise and --untold out",
                 name);

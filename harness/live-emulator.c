@@ -33,6 +33,27 @@ live_emulator_command(Host *host, const char *name, JsonObject *arguments, GErro
     return result != NULL;
 }
 
+gboolean
+live_emulator_has(Host *host, const char *id)
+{
+    JsonObject *arguments = json_object_new();
+    g_autofree char *path = g_strconcat("/machine/peripheral/", id, NULL);
+    json_object_set_string_member(arguments, "path", path);
+    return live_emulator_command(host, "qom-list", arguments, NULL);
+}
+
+gboolean
+live_emulator_is_free(Host *host, const char *id, GError **error)
+{
+    if (!live_emulator_has(host, id))
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_USAGE,
+                "the emulator has a device '%s' already, which is none of the lab's; "
+                "choose another id",
+                id);
+    return FALSE;
+}
+
 static gboolean
 on_late(gpointer user_data)
 {

@@ -238,6 +238,9 @@ live_memory_plug(Host *host, const char *const *words, JsonObject *request,
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
+    if (!live_surprise_name_is_free(host, id, error) ||
+        !live_emulator_is_free(host, id, error))
+        return NULL;
     g_ptr_array_add(lab->memory, g_steal_pointer(&memory));
     if (plug_in(host, lab_change_find_memory(lab, id), &is_in, error))
         return conclude(host, id, FALSE, error);

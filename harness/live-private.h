@@ -128,6 +128,11 @@ gboolean live_emulator_command(Host *host, const char *name, JsonObject *argumen
 JsonNode *
 live_emulator_ask(Host *host, const char *name, JsonObject *arguments, GError **error);
 
+/* Whether it has a device of this id. */
+gboolean live_emulator_has(Host *host, const char *id);
+/* HB_USAGE: it has, though the lab has none. */
+gboolean live_emulator_is_free(Host *host, const char *id, GError **error);
+
 typedef enum {
     LIVE_WAIT_MET,
     LIVE_WAIT_LATE,

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "lab-change.h"
+#include "lab-check.h"
 #include "nearest.h"
 #include "units.h"
 
@@ -130,6 +131,10 @@ choose_id(const LabHost *host, const char *asked, GError **error)
              "'%s' is no name: a letter, then letters, digits, '.', '_' and '-', at most "
              "%d in all",
              asked, ID_MAX);
+        return NULL;
+    }
+    if (asked && lab_check_is_machines(asked)) {
+        fail(error, "the id '%s' is taken by the machine itself; choose another", asked);
         return NULL;
     }
     if (asked && who_is(host, asked)) {

@@ -103,10 +103,9 @@ static const LabCheckRow lab_checks[] = {
 
 /* ---- ids in a host -------------------------------------------------------------- */
 
-/* Names that the emulator's machine has taken: the bus behind a port is called as the
- * port. */
-static gboolean
-is_taken(const char *id)
+/* The bus behind a port is called as the port. */
+gboolean
+lab_check_is_machines(const char *id)
 {
     return strcmp(id, "pcie.0") == 0 || g_str_has_prefix(id, "hostbed");
 }
@@ -122,7 +121,7 @@ typedef struct {
 static gboolean
 check_id(LabCheck *check, GHashTable *seen, Named named)
 {
-    if (is_taken(named.id)) {
+    if (lab_check_is_machines(named.id)) {
         lab_check_say(check, named.pos,
                       "the id '%s' is taken by the machine itself; choose another",
                       named.id);

@@ -37,6 +37,9 @@ extern const LabCheckRow lab_checks_attributes[];
 extern const LabCheckRow lab_checks_pci[];
 extern const LabCheckRow lab_checks_image[];
 
+/* Whether the emulator's machine has taken the name ID for what is its own. */
+gboolean lab_check_is_machines(const char *id);
+
 /* The cell number INDEX of the host. */
 const LabCell *lab_check_cell(const LabCheck *check, guint index);
 

@@ -126,6 +126,8 @@ is "past the port that the host takes for full" "$? $(cat "$out")" \
 change unplug l1 first
 change plug --expander 32 l1 nvme id=disk
 is "nor anything of its name anywhere" "$? $(grep -c 'the host still has disk' "$err")" "2 1"
+change plug l1 memory size=128MiB id=disk
+is "not even memory" "$? $(grep -c 'the host still has disk' "$err")" "2 1"
 change unplug l1 disk
 is "it is told" "$? $(cat "$out")" "0 l1: disk is out"
 change plug --expander 64 l1 nic id=other

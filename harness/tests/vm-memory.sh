@@ -61,6 +61,10 @@ refuses 2 "memory is in a cell and behind no port: say cell=1" plug --expander 3
 change plug l1 memory size=128MiB cell=cell0 id=more
 is "more comes into another cell" "$? $(cat "$out")" "0 l1: more is in cell0, 128 MiB on node 0"
 refuses 2 "no slot for memory is free: all that the host has (2) are taken" plug l1 memory size=128MiB
+refuses 2 "the id 'hostbed-agent' is taken by the machine itself; choose another" plug l1 memory size=128MiB id=hostbed-agent
+refuses 2 "more is memory, which leaves only when the host gives it back; leave --surprise and --untold out" unplug --surprise l1 more
+refuses 2 "the host has no device 'memory9'; did you mean memory0?" unplug l1 memory9
+refuses 2 "the host has no device 'xyzzyx'; there are cell0.expander0.port0.nic0, memory0, more" unplug --surprise l1 xyzzyx
 change save l1 late
 is "a host that has grown is not saved" $? 3
 is_as_asked "it is as it was"
@@ -101,6 +105,10 @@ is "a host that is restored is as large as it was" "$? $(node_mib 1 MemTotal)" "
 is_as_asked "and that is right"
 change plug l1 memory size=256MiB
 is "and has its slots" "$? $(cat "$out")" "0 l1: memory0 is in cell0, 256 MiB on node 0"
+hostbed qmp l1 object-add '{"qom-type": "memory-backend-ram", "id": "strange-backend", "size": 134217728}' >"$out"
+hostbed qmp l1 device_add '{"driver": "pc-dimm", "id": "strange", "memdev": "strange-backend"}' >"$out"
+refuses 2 "the emulator has a device 'strange' already, which is none of the lab's; choose another id" \
+    plug l1 memory size=128MiB id=strange
 change down memory-slots
 
 # ---- other hosts

@@ -134,6 +134,16 @@ memory_is_asked_for_by_size(void **state)
 }
 
 static void
+names_of_the_machine_are_its_own(void **state)
+{
+    assert_not_asked(*state, "memory|size=128MiB|id=hostbed-agent",
+                     "the id 'hostbed-agent' is taken by the machine itself; choose "
+                     "another");
+    assert_not_asked(*state, "memory|size=128MiB|id=pcie.0",
+                     "the id 'pcie.0' is taken by the machine itself; choose another");
+}
+
+static void
 what_is_no_memory_is_refused(void **state)
 {
     const Fixture *fixture = *state;
@@ -262,6 +272,7 @@ main(void)
         CASE(a_host_without_slots_says_nothing_of_them),
         CASE(emulated_addresses_end),
         CASE(memory_is_asked_for_by_size),
+        CASE(names_of_the_machine_are_its_own),
         CASE(what_is_no_memory_is_refused),
         CASE(what_does_not_fit_is_refused),
         CASE(large_hosts_have_large_blocks),
