@@ -9,6 +9,7 @@
 #include "cmd-live.h"
 #include "disk-faults.h"
 #include "json-line.h"
+#include "nearest.h"
 #include "units.h"
 
 static const char usage[] =
@@ -20,49 +21,87 @@ static const char usage[] =
  * ------------------------------------------------------------------------------------------
  */
 
-static gboolean
+/* VALUE is none of WHAT, which there are, and perhaps OFF. Owned by the caller. */
+static char *
+none_of(const char *what, const char *value, const char *const *there, gboolean off)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (; *there; there++)
+        g_ptr_array_add(names, (gpointer)*there);
+    if (off)
+        g_ptr_array_add(names, (gpointer) "off");
+    g_ptr_array_add(names, NULL);
+    g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);
+    g_autofree char *otherwise = g_strconcat("there are ", all, NULL);
+    g_autofree char *hint =
+        nearest_hint(nearest_name(value, (const char *const *)names->pdata), otherwise);
+    return g_strdup_printf("%s '%s'; %s", what, value, hint);
+}
+
+/* These return what is wrong with VALUE, owned by the caller; NULL: nothing. */
+
+static char *
 set_error(JsonObject *request, const char *value)
 {
     DiskRequest on;
-    if (!g_str_equal(value, "off") && !disk_request_parse(value, &on))
-        return FALSE;
     json_object_set_string_member(request, "error", value);
-    return TRUE;
+    if (g_str_equal(value, "off") || disk_request_parse(value, &on))
+        return NULL;
+    return none_of("no requests are called", value, disk_request_names(), TRUE);
 }
 
-static gboolean
+static char *
 set_suspend(JsonObject *request, const char *value)
 {
     DiskPoint point;
     json_object_set_string_member(request, "suspend", value);
-    return disk_point_parse(value, &point);
+    if (disk_point_parse(value, &point))
+        return NULL;
+    return none_of("requests do not stand still at", value, disk_point_names(), FALSE);
 }
 
-static gboolean
+static char *
 set_sector(JsonObject *request, const char *value)
 {
     guint64 sector;
     if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXINT64 / DISK_SECTOR_BYTES, &sector,
                                     NULL))
-        return FALSE;
+        return g_strdup_printf("'%s' is no number of a sector, of which the first is 0",
+                               value);
     json_object_set_int_member(request, "sector", (gint64)sector);
-    return TRUE;
+    return NULL;
 }
 
-static gboolean
+static char *
 set_once(JsonObject *request, const char *value)
 {
     json_object_set_boolean_member(request, "once", g_str_equal(value, "on"));
-    return g_str_equal(value, "on") || g_str_equal(value, "off");
+    if (g_str_equal(value, "on") || g_str_equal(value, "off"))
+        return NULL;
+    return g_strdup_printf("'%s' is neither once=on nor once=off", value);
+}
+
+static char *
+unknown_word(const char *word)
+{
+    static const char *const known[] = {
+        "error=", "suspend=", "sector=", "once=", "resume", NULL};
+    const gsize length = strcspn(word, "=");
+    g_autofree char *name = g_strndup(word, word[length] ? length + 1 : length);
+    g_autofree char *hint = nearest_hint(
+        nearest_name(name, known),
+        "it is told error=REQUESTS, with sector=NUMBER and once=on, suspend=POINT, or "
+        "resume");
+    return g_strdup_printf("'%s' is nothing that a disk does; %s", word, hint);
 }
 
 /* One word of the command line. */
-static gboolean
+static char *
 read_word(JsonObject *request, const char *word)
 {
     static const struct {
         const char *prefix;
-        gboolean (*set)(JsonObject *request, const char *value);
+        char *(*set)(JsonObject *request, const char *value);
     } words[] = {
         {"error=", set_error},
         {"suspend=", set_suspend},
@@ -72,8 +111,10 @@ read_word(JsonObject *request, const char *word)
     for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
         if (g_str_has_prefix(word, words[i].prefix))
             return words[i].set(request, word + strlen(words[i].prefix));
+    if (!g_str_equal(word, "resume"))
+        return unknown_word(word);
     json_object_set_boolean_member(request, "resume", TRUE);
-    return g_str_equal(word, "resume");
+    return NULL;
 }
 
 /* Whether WORD says what one before it has said, "error=read error=write". */
@@ -159,13 +200,17 @@ print_disks(const char *host, JsonObject *answer)
 }
 
 static void
-print_change(const char *host, JsonObject *answer)
+print_change(const char *host, JsonObject *answer, gboolean resumes)
 {
+    const char *device = json_line_string(answer, "device");
+    const gboolean already =
+        json_object_get_boolean_member_with_default(answer, "already", FALSE);
     g_autofree char *faults = faults_text(answer);
-    printf("%s: the disk %s has %s%s\n", host, json_line_string(answer, "device"), faults,
-           json_object_get_boolean_member_with_default(answer, "already", FALSE)
-               ? " already"
-               : "");
+    if (already && resumes)
+        printf("%s: nothing of the disk %s stands still\n", host, device);
+    else
+        printf("%s: the disk %s has %s%s\n", host, device, faults,
+               already ? " already" : "");
 }
 
 /* ---- the command
@@ -178,12 +223,12 @@ read_request(int argc, char **argv, int *status)
 {
     g_autoptr(JsonObject) request = live_call_request("disk", NULL);
     for (int i = 3; i < argc; i++) {
-        const gboolean twice = is_said(request, argv[i]);
-        if (!twice && read_word(request, argv[i]))
+        g_autofree char *mistake = is_said(request, argv[i])
+                                       ? g_strdup_printf("'%s': say that once", argv[i])
+                                       : read_word(request, argv[i]);
+        if (!mistake)
             continue;
-        *status = twice ? cli_fail_with(HB_USAGE, "'%s': say that once", argv[i])
-                        : cli_fail_with(HB_USAGE, "'%s' is nothing that a disk does; %s",
-                                        argv[i], usage);
+        *status = cli_fail_with(HB_USAGE, "%s", mistake);
         return NULL;
     }
     const char *wrong = argc < 2 ? usage : what_is_wrong(request);
@@ -205,7 +250,7 @@ cmd_disk(int argc, char **argv)
     gboolean json = FALSE;
     g_autoptr(JsonObject) answer = NULL;
     const GOptionEntry entries[] = {
-        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "List as JSON", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &json, "Tell as JSON", NULL},
         G_OPTION_ENTRY_NULL,
     };
     if (!cli_parse("disk", &argc, &argv, entries, NULL, &status))
@@ -220,6 +265,6 @@ cmd_disk(int argc, char **argv)
     else if (argc == 3)
         print_disk(answer);
     else
-        print_change(argv[1], answer);
+        print_change(argv[1], answer, g_str_equal(argv[3], "resume"));
     return HB_OK;
 }

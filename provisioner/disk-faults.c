@@ -78,6 +78,18 @@ disk_point_parse(const char *name, DiskPoint *point)
     return TRUE;
 }
 
+const char *const *
+disk_request_names(void)
+{
+    return request_names;
+}
+
+const char *const *
+disk_point_names(void)
+{
+    return point_names;
+}
+
 /* ---- values
  * ------------------------------------------------------------------------------------------
  */

@@ -51,6 +51,9 @@ const char *disk_request_name(DiskRequest request);
 gboolean disk_request_parse(const char *name, DiskRequest *request);
 const char *disk_point_name(DiskPoint point);
 gboolean disk_point_parse(const char *name, DiskPoint *point);
+/* All of them, NULL-terminated. */
+const char *const *disk_request_names(void);
+const char *const *disk_point_names(void);
 
 /* Whether the function has a disk: an NVMe controller's, or that of an image. */
 gboolean disk_is_there(const PlanFunction *function);

@@ -50,7 +50,9 @@ const Command commands[] = {
      cmd_power},
     {"link", "HOST [NIC up|down|loss=PERCENT]", "pull a NIC's cable, or put it back",
      cmd_link},
-    {"disk", "HOST [DISK error=REQUESTS|suspend=POINT|resume]",
+    {"disk",
+     "HOST [DISK error=REQUESTS [sector=NUMBER] "
+     "[once=on]|error=off|suspend=POINT|resume]",
      "have requests of a disk fail or stand still", cmd_disk},
     {"save", "HOST [NAME]", "write down what a host that is up is, to come back to it",
      cmd_save},

@@ -108,6 +108,25 @@ change l1 $disk resume suspend=read
 is "each time" "$(cat "$err")" "hostbed: error, suspend and resume: one of them at a time"
 change l1 cell0 resume
 is "what is no disk, too" "$? $(grep -c "no disk of l1 is called 'cell0'; there are $disk" "$err")" "2 1"
+wrong() { # SENTENCE WORD…
+    local sentence=$1
+    shift
+    change l1 $disk "$@"
+    is "what is wrong with $* is said" "$? $(cat "$err")" "2 hostbed: $sentence"
+}
+wrong "no requests are called 'raed'; did you mean read?" error=raed
+wrong "no requests are called 'some'; there are read, write, flush, all, off" error=some
+wrong "requests do not stand still at 'never'; there are read, write, written, flush" suspend=never
+wrong "'x' is no number of a sector, of which the first is 0" error=read sector=x
+wrong "'yes' is neither once=on nor once=off" error=read once=yes
+wrong "'eror=read' is nothing that a disk does; did you mean error=?" eror=read
+change l1 $disk error=read
+change l1 $disk resume
+is "where nothing stands still nothing goes on" "$? $(cat "$out")" "0 l1: nothing of the disk $disk stands still"
+change --json l1 $disk error=read
+is "a change is told to programs, too" "$? $(grep -c '"already" : true\|"on" : "read"' "$out")" "0 2"
+hostbed disk --help >"$out"
+has "help has all words" "$out" 'error=REQUESTS \[sector=NUMBER\] \[once=on\]|error=off|suspend=POINT|resume'
 change --json l1
 has "disks are told for programs" "$out" '"bytes" : 67108864'
 done_testing

@@ -62,6 +62,18 @@ offers "and by their labs" "pair/other" "$tap_dir/listing" log pair/ot
 offers "hosts to be verified" "one other pair/one pair/other" "$tap_dir/listing" verify ""
 offers "hosts to be changed" "one other pair/one pair/other" "$tap_dir/listing" plug ""
 offers "what is plugged" "nic nvme" hostbed plug one n
+cat >"$tap_dir/disks" <<'X'
+#!/bin/sh
+echo 'cell0.nvme0                       0000:21:00.0      64 MiB  no faults'
+echo 'cell1.nvme0                       0000:41:00.0      64 MiB  no faults'
+X
+chmod +x "$tap_dir/disks"
+offers "disks, by name and address" "0000:21:00.0 0000:41:00.0 cell0.nvme0 cell1.nvme0" "$tap_dir/disks" disk one ""
+offers "the rest of a name" "cell1.nvme0" "$tap_dir/disks" disk one cell1
+offers "and of an address, which bash divides" "41:00.0" "$tap_dir/disks" disk one 0000 : 4
+offers "at each colon" "21:00.0 41:00.0" "$tap_dir/disks" disk one 0000 :
+offers "and what is done to it" "error=read" "$tap_dir/disks" disk one 0000 : 21 : 00.0 error=r
+offers "to NICs, too" "up" "$tap_dir/disks" link one 0000 : 21 : 00.0 u
 offers "nothing behind --" "" hostbed run lab.xml -- l
 offers "nothing for a number" "" hostbed test --repeat ""
 offers "nothing for no command" "" hostbed nosuch l
