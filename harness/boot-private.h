@@ -16,7 +16,7 @@ struct BootRecipe {
     const Plan *plan;
     char *emulator, *connect, *kernel_file, *initrd_file, *cmdline;
     GStrv extra_args;
-    gboolean capture;
+    gboolean persistent, capture;
     char *root_words;   /* this and the next three are of an image: where its root is */
     char *image_file;   /* its disk */
     GArray *disk_fds;   /* int, ours: what the host's disk is based on; NULL: no image */

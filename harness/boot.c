@@ -286,6 +286,7 @@ boot_start(Boot *boot, const char *log_dir, gboolean clone, GCancellable *interr
         .plan = recipe->plan,
         .emulator = recipe->emulator,
         .connect = recipe->connect,
+        .persistent = recipe->persistent,
         .accel = accel_name(recipe->accel->accel),
         .kernel = recipe->kernel_file,
         .initrd = recipe->initrd_file,
@@ -403,6 +404,7 @@ boot_recipe_new(const BootOptions *options, GError **error)
     recipe->plan = options->plan;
     recipe->emulator = g_strdup(options->emulator);
     recipe->connect = g_strdup(options->connect);
+    recipe->persistent = options->persistent;
     recipe->capture = options->capture;
     recipe->extra_args = start_args(options, NULL, FALSE);
     recipe->cmdline = start_cmdline(options, FALSE);

@@ -26,6 +26,7 @@ typedef struct {
     const Plan *plan;
     const char *emulator; /* path */
     const char *connect;  /* address of the libvirt that starts the host; or NULL */
+    gboolean persistent;  /* which keeps it defined after its end */
     Accel accel;          /* as asked */
     const char *kernel;   /* --kernel; NULL: Plan.kernel, else kernel_find()'s choice */
     const char *const *programs; /* --with; or NULL */

@@ -233,6 +233,7 @@ live_host_boot_options(Host *host)
         .plan = host->plan,
         .emulator = options->emulator,
         .connect = options->connect,
+        .persistent = options->persistent,
         .accel = options->accel,
         .kernel = options->kernel,
         .programs = options->programs,

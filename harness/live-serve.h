@@ -21,7 +21,8 @@ typedef struct {
     const char *dir;  /* of all labs */
     const char *logs; /* a folder, ours alone */
     const char *emulator;
-    const char *connect; /* as in BootOptions */
+    const char *connect; /* this and the next as in BootOptions */
+    gboolean persistent;
     Accel accel;
     const char *kernel; /* this and the next three as in BootOptions */
     const char *const *programs;

@@ -132,6 +132,7 @@ serve(JsonObject *order, Served *served, const char *dir, LogDir *logs)
         .programs = (const char *const *)with,
         .copies = (const char *const *)copies,
         .modules = (const char *const *)modules,
+        .persistent = json_object_get_boolean_member(order, "persistent"),
         .warm = json_object_get_boolean_member(order, "warm"),
         .even_if_different = json_object_get_boolean_member(order, "even-if-different"),
         .trace = json_object_get_boolean_member(order, "trace"),

@@ -31,7 +31,7 @@ typedef struct {
     CliTrace trace;
     char *name, *log_dir, *connect;
     GStrv with, copies, modules;
-    gboolean warm, even_if_different, verbose;
+    gboolean persistent, warm, even_if_different, verbose;
 } UpOptions;
 
 static void
@@ -85,12 +85,19 @@ parse(int *argc, char ***argv, UpOptions *options, int *status)
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
          "Tell on standard error what is being done", NULL},
         CLI_CONNECT_ENTRY(&options->connect),
+        {"persistent", 0, 0, G_OPTION_ARG_NONE, &options->persistent,
+         "Have libvirt keep the hosts defined when they are down (--connect)", NULL},
         CLI_TRACE_ENTRIES(&options->trace),
         G_OPTION_ENTRY_NULL,
     };
     if (!cli_parse("up", argc, argv, entries, &options->machine, status))
         return FALSE;
-    return !options->warm || cli_connect_is_cold(options->connect, status);
+    if (options->persistent && !options->connect)
+        *status =
+            cli_fail_with(HB_USAGE, "--persistent has libvirt keep the hosts defined, "
+                                    "so --connect has to say which");
+    return (!options->persistent || options->connect) &&
+           (!options->warm || cli_connect_is_cold(options->connect, status));
 }
 
 /* ---- the order
@@ -151,6 +158,7 @@ make_order(const Up *up)
     set_strings(order, "copies", (const char *const *)options->copies, absolute);
     set_strings(order, "modules", (const char *const *)options->modules, NULL);
     set_strings(order, "hosts", (const char *const *)up->hosts, NULL);
+    json_object_set_boolean_member(order, "persistent", options->persistent);
     json_object_set_boolean_member(order, "warm", options->warm);
     json_object_set_boolean_member(order, "even-if-different",
                                    options->even_if_different);

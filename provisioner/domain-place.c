@@ -52,6 +52,15 @@ text_at(xmlDoc *document, const char *path)
     return g_strdup((const char *)text);
 }
 
+static char *
+text_of(xmlDoc *document)
+{
+    g_autoptr(xmlBuffer) buffer = xmlBufferCreate();
+    xmlNodeDump(buffer, document, xmlDocGetRootElement(document), 0, 0);
+    return g_strndup((const char *)xmlBufferContent(buffer),
+                     (gsize)xmlBufferLength(buffer));
+}
+
 /* ---- what it boots from */
 
 static gboolean
@@ -78,10 +87,20 @@ domain_place_files(const char *xml, DomainPut put, gpointer user_data, GError **
     for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++)
         if (!place_file(found->nodesetval->nodeTab[i], put, user_data, error))
             return NULL;
-    g_autoptr(xmlBuffer) buffer = xmlBufferCreate();
-    xmlNodeDump(buffer, document, xmlDocGetRootElement(document), 0, 0);
-    return g_strndup((const char *)xmlBufferContent(buffer),
-                     (gsize)xmlBufferLength(buffer));
+    return text_of(document);
+}
+
+/* ---- what it is there
+ */
+
+char *
+domain_place_uuid(const char *xml, const char *uuid)
+{
+    g_autoptr(xmlDoc) document = parse(xml, NULL);
+    if (!document)
+        return g_strdup(xml);
+    xmlNewTextChild(xmlDocGetRootElement(document), NULL, BAD_CAST "uuid", BAD_CAST uuid);
+    return text_of(document);
 }
 
 /* ---- what it needs */
@@ -93,6 +112,7 @@ domain_needs_new(const char *xml, GError **error)
     if (!document)
         return NULL;
     DomainNeeds *needs = g_new0(DomainNeeds, 1);
+    needs->name = text_at(document, "/domain/name");
     needs->type = text_at(document, "/domain/@type");
     needs->emulator = text_at(document, "/domain/devices/emulator");
     needs->machine = text_at(document, "/domain/os/type/@machine");
@@ -104,6 +124,7 @@ domain_needs_free(DomainNeeds *needs)
 {
     if (!needs)
         return;
+    g_free(needs->name);
     g_free(needs->type);
     g_free(needs->emulator);
     g_free(needs->machine);

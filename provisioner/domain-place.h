@@ -19,9 +19,12 @@ typedef char *(*DomainPut)(const char *file, gpointer user_data, GError **error)
 char *
 domain_place_files(const char *xml, DomainPut put, gpointer user_data, GError **error);
 
-/* What a domain asks of whoever starts it; owned by the caller. */
+/* XML, a domain, called by UUID there; owned by the caller. */
+char *domain_place_uuid(const char *xml, const char *uuid);
+
+/* What a domain asks of whoever starts it, and its name there; owned by the caller. */
 typedef struct {
-    char *type, *emulator, *machine;
+    char *name, *type, *emulator, *machine;
 } DomainNeeds;
 
 DomainNeeds *domain_needs_new(const char *xml, GError **error);

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "domain-define.h"
 #include "domain-describe.h"
 #include "domain-elsewhere.h"
 #include "domain-place.h"
@@ -40,6 +41,7 @@
 
 typedef struct {
     char *uri;
+    gboolean persistent; /* it stays defined */
     int xml_fd, qmp_fd, agent_fd, console_fd;
     virConnectPtr connection;
     virDomainPtr domain; /* NULL: it is not there yet, or not any more */
@@ -328,9 +330,9 @@ create_domain(Session *session)
     if (!xml)
         return FALSE;
     /* Paused, so that no word of its console is lost. */
-    session->domain = virDomainCreateXML(
-        session->connection, xml, VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED);
-    if (!session->domain)
+    if (!domain_start(session->connection, xml, session->persistent,
+                      VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED,
+                      &session->domain))
         return refuse(session, status_of_error(), "libvirt does not start the domain");
     session->name = g_strdup(virDomainGetName(session->domain));
     return virDomainGetUUID(session->domain, session->uuid) == 0;
@@ -442,6 +444,8 @@ main(int argc, char **argv)
                        .asked = g_byte_array_new()};
     const GOptionEntry entries[] = {
         {"connect", 0, 0, G_OPTION_ARG_STRING, &session.uri, "libvirt's address", "URI"},
+        {"persistent", 0, 0, G_OPTION_ARG_NONE, &session.persistent,
+         "It stays defined after its end", NULL},
         {"xml-fd", 0, 0, G_OPTION_ARG_INT, &session.xml_fd, "The domain", "FD"},
         {"qmp-fd", 0, 0, G_OPTION_ARG_INT, &session.qmp_fd, "QMP", "FD"},
         {"agent-fd", 0, 0, G_OPTION_ARG_INT, &session.agent_fd, "The agent", "FD"},

@@ -27,6 +27,11 @@ refuse(const MachineOptions *options, const char *what, GError **error)
 static gboolean
 check(const MachineOptions *options, GError **error)
 {
+    if (options->disk_fds && options->persistent)
+        return refuse(
+            options,
+            "the disk of its image ends with it, and --persistent would have it stay",
+            error);
     if (options->disk_fds)
         return refuse(options, "it has an image", error);
     if (options->port_fds)
@@ -92,6 +97,8 @@ machine_domain_argv(const MachineOptions *options, const EmitRuntime *channels,
     const char *words[] = {program, "--connect", options->connect, NULL};
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     g_strv_builder_addv(builder, words);
+    if (options->persistent)
+        g_strv_builder_add(builder, "--persistent");
     const struct {
         const char *name;
         int fd;

@@ -23,6 +23,7 @@ typedef struct {
     const char *emulator;         /* path */
     const char *const *data_dirs; /* extra -L, or NULL */
     const char *connect;          /* address of the libvirt that starts it; or NULL */
+    gboolean persistent;          /* libvirt keeps it defined after its end */
     const char *accel;            /* "kvm" or "tcg", decided by accel.h */
     const char *kernel, *initrd;  /* paths */
     const char *root_words;       /* of an image, as in EmitRuntime; or NULL */

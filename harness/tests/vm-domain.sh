@@ -154,6 +154,48 @@ has "which is said once, with the line of the lab" "$err" "^hostbed: host 'compu
 up --warm "$lab"
 is "nor clones" "$? $(cut -d, -f1 "$err")" "2 hostbed: --warm needs a template"
 
+# ---- hosts that libvirt keeps
+defined() { virsh list --all --persistent --name; }
+up --persistent "$lab"
+is "a host comes up that libvirt keeps" "$? $(virsh domstate $domain) $(defined)" "0 running $domain"
+uuid=$(virsh domuuid $domain)
+is "and is as others to who is in it" "$(hostbed exec l1 -- echo well 2>&1)" well
+hostbed down smallest >"$out" 2>"$err"
+is "it goes down, and its domain is there" "$? $(virsh domstate $domain)" "0 shut off"
+hostbed show --connect "$uri" $domain >"$tap_dir/lab" 2>"$err"
+is "with its lab" "$? $(cmp "$tap_dir/lab" "$lab" 2>&1)" "0 "
+virsh start $domain
+for _ in $(seq 1000); do virsh dumpxml $domain >"$out"; grep -q "name='org.hostbed.agent.1' state='connected'" "$out" && break; done
+has "libvirt starts it without hostbed, up to its agent" "$out" "<target type='virtio' name='[^']*' state='connected'/>"
+up "$lab"
+is "which hostbed does not then" $? 8
+has "with libvirt's words" "$err" "$domain.* already exists"
+virsh destroy $domain
+run "$lab" -- echo well >"$out" 2>&1
+is "a host that is not kept leaves the one that is" "$? $(cat "$out") $(virsh domuuid $domain) $(virsh domstate $domain)" "0 well $uuid shut off"
+smaller="$tap_dir/smaller.xml"
+sed 's/memory="[0-9]* MiB"/memory="384 MiB"/' "$lab" >"$smaller"
+up --persistent "$smaller"
+hostbed power l1 off >"$out" 2>"$err"
+is "whoever keeps another one of it keeps that" "$? $(defined) $(virsh domuuid $domain) $(virsh dominfo $domain | sed -n 's/^Max memory: *//p')" \
+    "0 $domain $uuid 393216 KiB"
+hostbed power l1 on >"$out" 2>"$err"
+is "power comes and goes" "$? $(virsh domstate $domain)" "0 running"
+kill -9 "$(hostbed list --json | sed -n 's/^ *"pid" : \([0-9]*\).*/\1/p')"
+for _ in $(seq 400); do [ "$(virsh domstate $domain)" = running ] || break; done
+hostbed down smallest >"$out" 2>"$err"
+is "its supervisor is killed, and it does not run any more" "$? $(virsh domstate $domain)" "0 shut off"
+virsh undefine $domain
+virsh dumpxml --inactive $domain >"$out" 2>/dev/null
+is "it is gone when libvirt is told so" "$? $(defined)" "1 "
+sed '/<metadata>/,/<\/metadata>/d; /<uuid>/d' "$tap_dir/xml" >"$tap_dir/foreign.xml"
+virsh define "$tap_dir/foreign.xml" >"$out"
+up --persistent "$lab"
+is "what somebody else defined is left alone" "$? $(virsh dumpxml $domain | grep -c '<metadata>')" "8 0"
+virsh undefine $domain
+hostbed up --persistent "$lab" >"$out" 2>"$err"
+is "only libvirt can keep hosts" "$? $(cat "$err")" "2 hostbed: --persistent has libvirt keep the hosts defined, so --connect has to say which"
+
 # ---- by a socket, which may lead anywhere
 socket="qemu+unix:///session?socket=$XDG_RUNTIME_DIR/libvirt/libvirt-sock"
 hostbed run --accel tcg --connect "$socket" "$lab" -- true >"$out" 2>"$err"

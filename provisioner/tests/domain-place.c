@@ -61,16 +61,27 @@ static void
 a_domain_tells_what_it_needs(void **state)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(DomainNeeds) needs = domain_needs_new(
-        "<domain type='qemu'><os><type machine='pc-q35-7.2'>hvm</type></os>"
-        "<devices><emulator>/bin/e</emulator></devices></domain>",
-        &error);
+    g_autoptr(DomainNeeds) needs =
+        domain_needs_new("<domain type='qemu'><name>lab-l1</name><os><type "
+                         "machine='pc-q35-7.2'>hvm</type></os>"
+                         "<devices><emulator>/bin/e</emulator></devices></domain>",
+                         &error);
     assert_non_null(needs);
+    assert_string_equal(needs->name, "lab-l1");
     assert_string_equal(needs->type, "qemu");
     assert_string_equal(needs->machine, "pc-q35-7.2");
     assert_string_equal(needs->emulator, "/bin/e");
     assert_null(domain_needs_new("no XML", &error));
     assert_non_null(error);
+}
+
+static void
+a_domain_is_called_by_a_uuid(void **state)
+{
+    g_autofree char *placed = domain_place_uuid("<domain><name>n</name></domain>", "a-b");
+    assert_string_equal(placed, "<domain><name>n</name><uuid>a-b</uuid></domain>");
+    g_autofree char *none = domain_place_uuid("no XML", "a-b");
+    assert_string_equal(none, "no XML");
 }
 
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -151,6 +162,7 @@ main(void)
         cmocka_unit_test(only_the_own_session_reads_the_users_files),
         cmocka_unit_test(what_it_boots_from_is_elsewhere),
         cmocka_unit_test(a_domain_tells_what_it_needs),
+        cmocka_unit_test(a_domain_is_called_by_a_uuid),
         cmocka_unit_test(only_our_volumes_are_ours),
         cmocka_unit_test(files_go_that_were_not_used_for_long),
         cmocka_unit_test(files_go_that_are_too_many),
