@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "boot-warm.h"
 #include "error.h"
@@ -446,6 +447,8 @@ are_not_up(LiveServer *server, GPtrArray *hosts, const GError *error)
             continue;
         host->wanted = FALSE;
         live_host_stop(host);
+        if (host->log_dir)
+            rmdir(host->log_dir); /* if nothing was written there */
         if (host->was_up) {
             live_host_fail(host->told, error);
             continue;

@@ -92,6 +92,7 @@ describe(const LiveServeOptions *options)
     lab->file = g_strdup(options->file);
     lab->digest = g_strdup(options->digest);
     lab->boot = live_boot_id();
+    lab->connect = g_strdup(options->connect);
     lab->logs = g_strdup(options->logs);
     lab->pid = getpid();
     return lab;

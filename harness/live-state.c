@@ -105,6 +105,7 @@ live_lab_free(LiveLab *lab)
     g_free(lab->file);
     g_free(lab->digest);
     g_free(lab->boot);
+    g_free(lab->connect);
     g_free(lab->logs);
     g_free(lab->dead);
     g_ptr_array_unref(lab->hosts);
@@ -174,6 +175,7 @@ live_lab_to_json(const LiveLab *lab)
     set_string(object, "file", lab->file);
     set_string(object, "digest", lab->digest);
     set_string(object, "boot", lab->boot);
+    set_string(object, "connect", lab->connect);
     set_string(object, "logs", lab->logs);
     if (lab->pid > 0)
         json_object_set_int_member(object, "pid", lab->pid);
@@ -254,6 +256,7 @@ live_lab_parse(const char *text, gsize length)
     lab->file = g_strdup(json_line_string(object, "file"));
     lab->digest = g_strdup(json_line_string(object, "digest"));
     lab->boot = g_strdup(json_line_string(object, "boot"));
+    lab->connect = g_strdup(json_line_string(object, "connect"));
     lab->logs = g_strdup(json_line_string(object, "logs"));
     lab->pid = pid > 0 && pid <= G_MAXINT ? (int)pid : 0;
     lab->since_s = json_line_int(object, "since", 0);

@@ -30,7 +30,7 @@ typedef struct {
     char *name;
     LiveHostState state;
     gint64 since_s;      /* in this state, of the day */
-    int pid;             /* of the emulator, or 0 */
+    int pid;             /* of the emulator, or 0: libvirt's is nobody's to know */
     char *logs;          /* the folder, or NULL */
     char *reason;        /* why it failed, or NULL */
     HbStatus status;     /* the class of the reason; HB_OK: it did not fail */
@@ -49,6 +49,7 @@ typedef struct {
     char *name;
     char *file, *digest; /* of the lab's file, and what was in it */
     char *boot;          /* which start of the machine */
+    char *connect;       /* the URI of the libvirt that starts its hosts, or NULL */
     char *logs;          /* the folder, or NULL */
     int pid;             /* of the supervisor, or 0 */
     gint64 since_s;

@@ -74,13 +74,15 @@ time_text(gint64 since_s)
 }
 
 static void
-print_ways_in(const char *name, const LiveHost *host)
+print_ways_in(const char *name, const LiveLab *lab, const LiveHost *host)
 {
     printf("  hostbed exec %s", name);
     for (guint i = 0; i < host->forwards->len; i++) {
         const LiveForward *forward = host->forwards->pdata[i];
         printf("; %s is its port %d", forward->to, forward->port);
     }
+    if (lab->connect)
+        printf("; started by %s", lab->connect);
     printf("\n");
 }
 
@@ -103,7 +105,7 @@ print_host(const GPtrArray *labs, const LiveLab *lab, const LiveHost *host)
     else if (host->state == LIVE_OFF)
         printf("  hostbed power %s on\n", name);
     else if (host->state == LIVE_UP)
-        print_ways_in(name, host);
+        print_ways_in(name, lab, host);
     else
         printf("\n");
 }
@@ -126,28 +128,50 @@ print_lab(const GPtrArray *labs, const LiveLab *lab)
 /* ---- for a program
  * ----------------------------------------------------------------------------------- */
 
+/* Where the logs are stands beside it. */
 static void
-add_memory(const LiveLab *lab, gboolean exact, JsonNode *node)
+set_reason(const LiveHost *host, JsonObject *object)
 {
-    const char *name = exact ? "memory_bytes" : "private_memory_bytes";
-    JsonArray *hosts = json_object_get_array_member(json_node_get_object(node), "hosts");
+    g_autofree char *logs = g_strconcat("; logs: ", host->logs, NULL);
+    if (!host->reason || !host->logs || !g_str_has_suffix(host->reason, logs))
+        return;
+    g_autofree char *reason =
+        g_strndup(host->reason, strlen(host->reason) - strlen(logs));
+    json_object_set_string_member(object, "reason", reason);
+}
+
+static void
+add_memory(const LiveLab *lab, const LiveHost *host, gboolean exact, JsonObject *object)
+{
+    gint64 kb = memory_kb(lab, host, exact);
+    if (kb >= 0)
+        json_object_set_int_member(
+            object, exact ? "memory_bytes" : "private_memory_bytes", kb * 1024);
+}
+
+/* What is known of LAB but for what its supervisor keeps for itself. */
+static JsonNode *
+describe(const LiveLab *lab, gboolean exact)
+{
+    JsonNode *node = live_lab_to_json(lab);
+    JsonObject *object = json_node_get_object(node);
+    JsonArray *hosts = json_object_get_array_member(object, "hosts");
+    json_object_remove_member(object, "digest");
+    json_object_remove_member(object, "boot");
     for (guint i = 0; i < lab->hosts->len; i++) {
-        gint64 kb = memory_kb(lab, lab->hosts->pdata[i], exact);
-        if (kb >= 0)
-            json_object_set_int_member(json_array_get_object_element(hosts, i), name,
-                                       kb * 1024);
+        const LiveHost *host = lab->hosts->pdata[i];
+        add_memory(lab, host, exact, json_array_get_object_element(hosts, i));
+        set_reason(host, json_array_get_object_element(hosts, i));
     }
+    return node;
 }
 
 static void
 print_json(const GPtrArray *labs)
 {
     JsonArray *array = json_array_new();
-    for (guint i = 0; i < labs->len; i++) {
-        JsonNode *node = live_lab_to_json(labs->pdata[i]);
-        add_memory(labs->pdata[i], is_exact(labs), node);
-        json_array_add_element(array, node);
-    }
+    for (guint i = 0; i < labs->len; i++)
+        json_array_add_element(array, describe(labs->pdata[i], is_exact(labs)));
     JsonObject *object = json_object_new();
     json_object_set_array_member(object, "labs", array);
     cli_print_json(object);

@@ -104,6 +104,12 @@ cmd_live_print_differences(const Report *report)
     }
 }
 
+void
+cmd_live_print(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+}
+
 gboolean
 cmd_live_answer(const char *host, JsonObject *request, JsonObject **answer, int *status)
 {
@@ -117,6 +123,7 @@ cmd_live_answer(const char *host, JsonObject *request, JsonObject **answer, int 
         fd = cmd_live_ask(&name, request, answer, &error);
     else
         json_object_unref(request);
+    cmd_live_print();
     *status = fd >= 0 ? HB_OK : cli_fail(error);
     if (fd >= 0)
         close(fd);

@@ -35,6 +35,8 @@ int cmd_live_ask(const LiveName *name, JsonObject *request, JsonObject **answer,
  * what went wrong was said, and STATUS is to be exited with. */
 gboolean
 cmd_live_answer(const char *host, JsonObject *request, JsonObject **answer, int *status);
+/* All was asked: who reads what is printed may leave, and ends us without a word. */
+void cmd_live_print(void);
 /* The "results" of ANSWER. NULL: ERROR. */
 Report *cmd_live_report(const LiveName *name, JsonObject *answer, GError **error);
 /* What differs, on standard error. */

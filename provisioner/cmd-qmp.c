@@ -51,6 +51,7 @@ cmd_qmp(int argc, char **argv)
     if (fd < 0)
         return cli_fail(error);
     close(fd);
+    cmd_live_print();
     cli_print_json_node(json_object_get_member(answer, "return"));
     return HB_OK;
 }

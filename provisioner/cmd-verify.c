@@ -98,6 +98,7 @@ cmd_verify(int argc, char **argv)
     if (fd < 0)
         return cli_fail(error);
     close(fd);
+    cmd_live_print();
     g_autoptr(Report) report = cmd_live_report(&name, answer, &error);
     if (!report)
         return cli_fail(error);

@@ -50,6 +50,11 @@ add_attribute(GString *text, const char *word, GError **error)
     g_autofree char *name = g_strndup(word, length);
     if (length == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyz-") != length)
         return fail(error, "'%s' is no attribute with its value, as in model=igb", word);
+    if (g_str_equal(name, "port") || g_str_equal(name, "expander"))
+        return fail(error,
+                    "where it goes is an option of plug, --%s, and no attribute: "
+                    "--%s=%s",
+                    name, name, equals + 1);
     if (g_strv_contains(refused, name))
         return fail(error,
                     "%s of what is plugged cannot be chosen while the host runs; "

@@ -98,7 +98,10 @@ if hostbed check "$lab" >/dev/null 2>&1; then
     chmod +x "$tap_dir/data"
     refused "data" 2 "is no program: neither ELF nor a script" run "$lab" -- ./data
     is "no logs are left of hosts that were not started" "$(find "$tap_dir/logs" "$XDG_STATE_HOME" -mindepth 1 -path '*logs/*')" ""
+    refused "a host that does not come up" 2 "data is not a kernel for x86-64" up --kernel ./data "$lab"
+    is "no folder without a file is left of one that stays" "$(find "$XDG_STATE_HOME" -type d -empty)" ""
 else
     skip "no logs are left of hosts that were not started" "no emulator to ask"
+    skip "no folder without a file is left of one that stays" "no emulator to ask"
 fi
 done_testing

@@ -139,6 +139,7 @@ states_are_read_as_they_were_written(void **state)
     g_autoptr(LiveLab) lab = live_lab_new("pair");
     lab->file = g_strdup("/labs/\"odd\".xml");
     lab->boot = live_boot_id();
+    lab->connect = g_strdup("qemu:///session");
     lab->pid = 4711;
     g_ptr_array_add(lab->hosts, live_host_new("one"));
     g_ptr_array_add(lab->hosts, live_host_new("other"));
@@ -153,6 +154,7 @@ states_are_read_as_they_were_written(void **state)
     assert_non_null(read);
     assert_string_equal(read->name, "pair");
     assert_string_equal(read->file, lab->file);
+    assert_string_equal(read->connect, "qemu:///session");
     assert_int_equal(read->pid, 4711);
     assert_int_equal(read->hosts->len, 2);
     LiveHost *host = live_lab_host(read, "other");

@@ -114,7 +114,8 @@ up "$lab"
 is "a host comes up" "$? $(virsh domstate $domain)" "0 running"
 is "and is as others to who is in it" "$(echo word | hostbed exec l1 -- sh -c 'read -r word; echo "$word"; exit 7' 2>&1; echo $?)" "word
 7"
-has "what it takes is not told" <(hostbed list) '^smallest/l1  *up .*  -  hostbed exec'
+has "what it takes is not told, but who started it" <(hostbed list) "^smallest/l1  *up .*  -  hostbed exec l1; started by qemu:///"
+has "nor for programs" <(hostbed list --json) "\"connect\" : \"qemu:///"
 hostbed verify l1 >"$out" 2>"$err"
 is "it is the machine that was asked for" $? 0
 hostbed pause l1 >"$out" && hostbed list >"$out" && hostbed resume l1 >"$tap_dir/second"

@@ -78,7 +78,11 @@ is "up starts the host again" "$? $(hostbed exec l1 -- echo again)" "0 again"
 hostbed exec l1 -- sh -c 'echo c >/proc/sysrq-trigger' 2>"$err"
 is "a command whose host panics has the status of that" $? 5
 has "and a panic is called one" "$err" "panic"
-is "list --json has it, too" "$(hostbed list --json | sed -n 's/.*"status" : \([0-9]*\).*/\1/p')" 5
+hostbed list --json >"$out"
+is "list --json has it, too" "$(sed -n 's/.*"status" : \([0-9]*\).*/\1/p' "$out")" 5
+has "with the reason alone" "$out" '"reason" : ".*panic[^;]*"'
+has "and the logs beside it" "$out" '"logs" : "/.*/l1'
+is "and nothing that is not documented" "$(grep -c '"digest"\|"boot"' "$out")" 0
 hostbed down smallest >/dev/null
 clean "and the lab goes down"
 

@@ -164,6 +164,8 @@ is "the emulator answers" $? 0
 has "in JSON" "$out" '"status" : "running"'
 hostbed qmp compute0 qom-get '{"path":"/machine","property":"type"}' >"$out" 2>"$err"
 has "with arguments, too" "$out" '^"pc-.*-machine"$'
+hostbed qmp compute0 query-qmp-schema 2>"$err" | head -n 1 >"$out"
+is "who has seen enough of an answer leaves it" "$(cat "$out" "$err")" "["
 hostbed qmp compute0 no-such-command 2>"$err"
 is "what it does not know it refuses" $? 3
 hostbed qmp compute0 quit 2>"$err"

@@ -85,6 +85,8 @@ what_is_no_device_is_refused(void **state)
                                   "model=igb");
     assert_no_device("nic|slot=1", "slot of what is plugged cannot be chosen while the "
                                    "host runs; leave it out");
+    assert_no_device("nic|port=p1", "where it goes is an option of plug, --port, and no "
+                                    "attribute: --port=p1");
     assert_no_device("nic|model=e1000", "<nic>: model='e1000' is not known; did you mean "
                                         "e1000e?");
     assert_no_device("nic|modle=igb",
