@@ -9,6 +9,7 @@
 #include "json-line.h"
 #include "lab-change.h"
 #include "live-private.h"
+#include "ost.h"
 #include "schedule.h"
 
 /* A second for a GiB under plain emulation, and what lies in it has to be moved away; a
@@ -19,59 +20,16 @@
 /* ---- what the host's kernel says
  * ------------------------------------------------------------------------------------ */
 
-/* ACPI 6.5, 6.3.5, _OST: why it is told, and how far it is. */
-enum {
-    OST_CHECK = 1,
-    OST_EJECT = 3,
-    OST_SOURCE_MASK = 0xff, /* 0x103: the host itself wants to be rid of it */
-    OST_SUCCESS = 0,
-    OST_IN_USE = 0x81,
-    OST_BUSY = 0x82,
-    OST_INSERTING = 0x80,
-    OST_EJECTING = 0x84,
-};
-
-/* Takes REASON. */
-static void
-refused(Host *host, const char *id, char *reason)
-{
-    g_hash_table_insert(host->refused, g_strdup(id), reason);
-}
-
-static void
-on_answer(Host *host, const char *id, gint64 source, gint64 status)
-{
-    const gboolean leaves = (source & OST_SOURCE_MASK) == OST_EJECT;
-    if (status == (leaves ? OST_EJECTING : OST_INSERTING))
-        return;
-    if (status == OST_SUCCESS) {
-        if (!leaves)
-            g_hash_table_add(host->accepted, g_strdup(id));
-        return;
-    }
-    if (leaves && (status == OST_BUSY || status == OST_IN_USE))
-        refused(host, id, g_strdup("something in it cannot be moved away"));
-    else
-        refused(host, id,
-                g_strdup_printf("ACPI status 0x%02x", (guint)status & OST_SOURCE_MASK));
-}
-
 void
 live_memory_event(Host *host, const char *event, JsonObject *data)
 {
-    JsonObject *about = data ? json_line_object(data, "info") : NULL;
-    if (g_str_equal(event, "ACPI_DEVICE_OST") && about) {
-        const char *id = json_line_string(about, "device");
-        if (id)
-            on_answer(host, id, json_line_int(about, "source", 0),
-                      json_line_int(about, "status", 0));
-    } else if (data && (g_str_equal(event, "MEM_UNPLUG_ERROR") ||
-                        g_str_equal(event, "DEVICE_UNPLUG_GUEST_ERROR"))) {
-        const char *id = json_line_string(data, "device");
-        const char *why = json_line_string(data, "msg");
-        if (id)
-            refused(host, id, g_strdup(why ? why : "it gave no reason"));
-    }
+    const char *id;
+    char *reason;
+    const OstAnswer answer = ost_read(event, data, &id, &reason);
+    if (answer == OST_USED)
+        g_hash_table_add(host->accepted, g_strdup(id));
+    else if (answer == OST_REFUSED)
+        g_hash_table_insert(host->refused, g_strdup(id), reason);
 }
 
 static const char *

@@ -18,6 +18,8 @@ listener_requests(const Listener *listener)
         return links_requests(listener->links);
     if (listener->disks)
         return disks_requests(listener->disks);
+    if (listener->slots)
+        return slots_requests(listener->slots);
     return listener->counts ? counts_requests(listener->counts) : NULL;
 }
 
@@ -196,4 +198,5 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->counts, counts_free);
     g_clear_pointer(&listener->links, links_free);
     g_clear_pointer(&listener->disks, disks_free);
+    g_clear_pointer(&listener->slots, slots_free);
 }

@@ -13,6 +13,7 @@
 #include "links.h"
 #include "plug.h"
 #include "session-private.h"
+#include "slots.h"
 #include "tap.h"
 
 /* Of one run of a suite, as the machine is. */
@@ -33,6 +34,7 @@ typedef struct {
     Counts *counts;  /* or NULL */
     Links *links;    /* or NULL */
     Disks *disks;    /* or NULL */
+    Slots *slots;    /* or NULL */
     Limits limits;
     CaseLimit *limit;  /* or NULL */
     guint seen;        /* results and requests */

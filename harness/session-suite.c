@@ -171,6 +171,16 @@ prepare_disks(Session *session, Listener *listener, GStrv *environment)
     listener->disks = disks_new(options->plan, options->driver, session->host);
 }
 
+/* What a suite that grows its host gets besides. */
+static void
+prepare_slots(Session *session, Listener *listener, GStrv *environment)
+{
+    const SessionOptions *options = session->options;
+    g_autofree char *slots = slots_environment(options->plan);
+    add_word(environment, slots);
+    listener->slots = slots_new(options->plan, options->driver, session->host);
+}
+
 /* ONLY: the case that is to run, or NULL: all. */
 static gboolean
 prepare_program(Session *session, const Suite *suite, const char *only,
@@ -189,6 +199,8 @@ prepare_program(Session *session, const Suite *suite, const char *only,
         prepare_counts(session, listener, environment);
     if (suite->disturbs)
         prepare_disks(session, listener, environment);
+    if (suite->grows)
+        prepare_slots(session, listener, environment);
     g_autofree char *cases = g_strjoinv(" ", listener->cases);
     if (only)
         *environment = g_environ_setenv(*environment, "HOSTBED_CASE", only, TRUE);
@@ -301,7 +313,8 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
     g_clear_pointer(&listener.limit, case_limit_free);
     if (session->host && ((listener.plugs && !plugs_settle(listener.plugs)) ||
                           (listener.links && !links_settle(listener.links)) ||
-                          (listener.disks && !disks_settle(listener.disks))))
+                          (listener.disks && !disks_settle(listener.disks)) ||
+                          (listener.slots && !slots_settle(listener.slots))))
         session_stop_host(session);
     if (results && session->host && !collect_results(session, suite, &error)) {
         CaseResult *result =

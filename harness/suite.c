@@ -8,6 +8,7 @@
 #include "disks.h"
 #include "emit.h"
 #include "error.h"
+#include "memory-wire.h"
 
 #define NAME(name) #name,
 static const char *const numa_cases[] = {NUMA_CASES(NAME) NULL};
@@ -21,6 +22,7 @@ static const char *const dma_cases[] = {DMA_CASES(NAME) NULL};
 static const char *const sriov_cases[] = {SRIOV_CASES(NAME) NULL};
 static const char *const aer_cases[] = {AER_CASES(NAME) NULL};
 static const char *const disk_cases[] = {DISK_CASES(NAME) NULL};
+static const char *const memory_cases[] = {MEMORY_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 static const char *const network_cases[] = {NETWORK_CASES(NAME) NULL};
@@ -193,6 +195,14 @@ const Suite suites[] = {
         .uses_vfio = TRUE,
         .timeout_seconds = 400,
         .case_seconds = 150,
+    },
+    {
+        .name = "memory",
+        .cases = memory_cases,
+        .summary = "memory that is plugged while the host runs: used, and given back",
+        .grows = TRUE,
+        .timeout_seconds = 120,
+        .case_seconds = 60,
     },
     {
         .name = "nested",
@@ -396,6 +406,13 @@ has_pluggable(const Plan *plan)
     return functions->len > 0;
 }
 
+static gboolean
+has_slot(const Plan *plan)
+{
+    g_autoptr(GPtrArray) offered = plan_pluggable_memory(plan, MEMORY_MODULES_MAX);
+    return offered->len > 0;
+}
+
 char *
 suite_unmet(const Suite *suite, const Plan *plan)
 {
@@ -411,6 +428,8 @@ suite_unmet(const Suite *suite, const Plan *plan)
         return g_strdup("no NIC of the lab has virtual functions (<nic vfs>)");
     if (suite->plugs && !has_pluggable(plan))
         return g_strdup("no port of the lab is empty and has room for a NIC (<port/>)");
+    if (suite->grows && !has_slot(plan))
+        return g_strdup("the lab's host has no slot for memory (<maxMemory>)");
     if (suite->disturbs && !has_disk(plan))
         return g_strdup("the lab's host has no disk (<nvme>)");
     if (suite->joins && (!plan->peers || plan->peers->len == 0))

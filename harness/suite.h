@@ -23,6 +23,7 @@
  *                      the host, and to wait in it, stopped (HB_RUN_WAITS), until cases
  *                      are to be run
  *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
+ *   HOSTBED_MEMORY     for a suite that grows: see memory-wire.h
  *   HOSTBED_COUNTED    for a suite that counts: see count-wire.h
  *   HOSTBED_JOINED     for a suite that joins: see link-wire.h
  */
@@ -67,6 +68,7 @@ typedef struct {
     gboolean needs_nic;    /* a network function that is no virtual one */
     gboolean needs_vfs;    /* virtual functions that are there at start */
     gboolean plugs;        /* it asks for NICs in ports that are empty, and needs one */
+    gboolean grows;        /* it asks for memory in slots, and needs one */
     gboolean disturbs;     /* it asks for disks to fail, and needs one */
     gboolean counts;       /* it asks what frames there were on the lab's networks */
     gboolean joins;        /* it asks for links and losses, and needs hosts joined with

@@ -73,6 +73,25 @@ plan_memory_block(const Plan *plan)
     return plan->memory_bytes >= LARGE_HOST ? LARGE_BLOCK : BLOCK;
 }
 
+GPtrArray *
+plan_pluggable_memory(const Plan *plan, guint maximum)
+{
+    const gint64 size = plan_memory_block(plan);
+    gint64 left = plan->max_memory_bytes - plan->memory_bytes;
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)plan_memory_free);
+    maximum = MIN(maximum, (guint)plan->memory_slots);
+    for (guint i = 0; i < plan->cells->len && list->len < maximum && left >= size; i++) {
+        const PlanCell *cell = plan->cells->pdata[i];
+        g_autofree char *id = g_strdup_printf("hostbed-plugged-%u", i);
+        const LabMemory memory = {id, (int)i, size};
+        if (cell->memory_bytes == 0 && cell->cpus->len == 0)
+            continue;
+        g_ptr_array_add(list, plan_memory_new(&memory, cell->node));
+        left -= size;
+    }
+    return list;
+}
+
 /* ---- slots
  * ------------------------------------------------------------------------------------ */
 

@@ -65,7 +65,6 @@ void plan_generic_initiators(Planning *planning);
 
 /* ---- plan-memory.c: slots for memory, and what was plugged into them */
 PlanMemory *plan_memory_new(const LabMemory *from, int node);
-void plan_memory_free(PlanMemory *memory);
 void plan_slots(Planning *planning);
 
 /* ---- plan-hugepages.c */

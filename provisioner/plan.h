@@ -267,6 +267,11 @@ const PlanMemory *plan_memory(const Plan *plan, const char *id);
 gint64 plan_cell_memory(const Plan *plan, const PlanCell *cell);
 /* What can be plugged is a multiple of this. */
 gint64 plan_memory_block(const Plan *plan);
+/* Memory that slots of a host at its start take, for a suite to ask for: one for each
+ * cell that keeps its node without it, of a block, at most MAXIMUM in all. GPtrArray of
+ * PlanMemory, owned by the caller. */
+GPtrArray *plan_pluggable_memory(const Plan *plan, guint maximum);
+void plan_memory_free(PlanMemory *memory);
 
 /* The NICs that plan->filled has and PLAN has not, by address; borrowed from there. Each
  * fills its .parent. */

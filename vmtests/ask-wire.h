@@ -8,8 +8,8 @@
  *     ABOUT WORD [MORE]
  *     ABOUT refused REASON     it is as it was; ABOUT is "?" if none was understood
  *
- * plug-wire.h and count-wire.h have the words. Only a suite that the harness's table
- * declares to ask is heard, and only with the words of what it is declared for.
+ * plug-wire.h, memory-wire.h and others have the words. Only a suite that the harness's
+ * table declares to ask is heard, and only with the words of what it is declared for.
  */
 #pragma once
 

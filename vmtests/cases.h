@@ -157,6 +157,10 @@
     CASE(a_torn_out_function_is_gone) \
     CASE(cycles_leave_nothing_behind)
 
+#define MEMORY_CASES(CASE) \
+    CASE(plugged_memory_joins_its_node) \
+    CASE(what_lies_in_unplugged_memory_moves)
+
 #define NESTED_CASES(CASE) \
     CASE(kvm_runs_guest_code) \
     CASE(guest_drives_its_function) \

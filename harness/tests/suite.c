@@ -71,6 +71,11 @@ needs_are_seen_in_the_plan(void **state)
     g_autofree char *disk = suite_unmet(suite_find("disk"), rich);
     assert_non_null(strstr(disk, "no disk"));
     function->size_bytes = 1 << 26;
+    g_autofree char *slots = suite_unmet(suite_find("memory"), rich);
+    assert_non_null(strstr(slots, "no slot for memory"));
+    rich->memory_slots = 1;
+    ((PlanCell *)rich->cells->pdata[0])->memory_bytes = rich->memory_bytes;
+    rich->max_memory_bytes = rich->memory_bytes + (1 << 27);
     g_autofree char *hotplug = suite_unmet(suite_find("hotplug"), rich);
     assert_non_null(strstr(hotplug, "no port"));
     g_autofree char *alone = suite_unmet(suite_find("network"), rich);

@@ -34,7 +34,7 @@ offers "suites" "pci" hostbed test --select p
 offers "all suites" "$({ echo manifest; hostbed test --list; } | sed 's,/.*,,' | LC_ALL=C sort -u | paste -sd" ")" hostbed test --select ""
 offers "cases of a suite" "iommu/groups_are_translated iommu/groups_have_their_members" \
     hostbed test --select iommu/gr
-offers "suites beside labs" "manifest migration" hostbed test lab.xml m
+offers "suites beside labs" "manifest memory migration" hostbed test lab.xml m
 offers "and their cases" "iommu/groups_are_translated" hostbed test lab.xml iommu/groups_are_t
 offers "hosts of the lab" "compute0 compute1" hostbed show "$source_dir/topologies/two-hosts.xml" --host ""
 offers "hosts behind =" "compute1" hostbed run "$source_dir/topologies/two-hosts.xml" --host = compute1

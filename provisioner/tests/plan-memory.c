@@ -133,6 +133,36 @@ memory_is_asked_for_by_size(void **state)
     assert_int_equal(same->cell, 1);
 }
 
+static guint
+count_pluggable(const Fixture *fixture, guint maximum)
+{
+    g_autoptr(Plan) plan = plan_of(fixture);
+    g_autoptr(GPtrArray) list = plan_pluggable_memory(plan, maximum);
+    return list->len;
+}
+
+static void
+suites_may_have_a_block_for_each_cell(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(Plan) plan = plan_of(fixture);
+    g_autoptr(GPtrArray) list = plan_pluggable_memory(plan, 8);
+    assert_int_equal(list->len, 2);
+    const PlanMemory *second = list->pdata[1];
+    assert_string_equal(second->id, "hostbed-plugged-1");
+    assert_int_equal(second->cell, 1);
+    assert_int_equal(second->node, 1);
+    assert_true(second->size_bytes == 128 * MIB);
+    assert_int_equal(count_pluggable(fixture, 1), 1);
+    fixture->host->max_memory_bytes = (512 + 255) * MIB;
+    assert_int_equal(count_pluggable(fixture, 8), 1);
+    fixture->host->memory_slots = 1;
+    fixture->host->max_memory_bytes = 2 * GIB;
+    assert_int_equal(count_pluggable(fixture, 8), 1);
+    fixture->host->memory_slots = 0;
+    assert_int_equal(count_pluggable(fixture, 8), 0);
+}
+
 static void
 names_of_the_machine_are_its_own(void **state)
 {
@@ -272,6 +302,7 @@ main(void)
         CASE(a_host_without_slots_says_nothing_of_them),
         CASE(emulated_addresses_end),
         CASE(memory_is_asked_for_by_size),
+        CASE(suites_may_have_a_block_for_each_cell),
         CASE(names_of_the_machine_are_its_own),
         CASE(what_is_no_memory_is_refused),
         CASE(what_does_not_fit_is_refused),
