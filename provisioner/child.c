@@ -39,12 +39,16 @@ before_exec(gpointer user_data)
 {
     const Setup *setup = user_data;
     struct rlimit limit = {OUTPUT_MAX_BYTES, OUTPUT_MAX_BYTES};
-    struct rlimit none = {0, 0};
+    struct rlimit core;
     pid_t group = getpid();
     setpgid(0, 0);
     if (setup->limits)
         setrlimit(RLIMIT_FSIZE, &limit);
-    setrlimit(RLIMIT_CORE, &none);
+    /* As in launch-child.c. */
+    if (getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &core);
+    }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != setup->parent ||
         write(setup->group_fd, &group, sizeof group) != sizeof group ||

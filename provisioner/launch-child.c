@@ -58,11 +58,16 @@ arrange_fds(const LaunchChild *options)
 static void
 become(const LaunchChild *options, pid_t parent, int failure_fd)
 {
-    struct rlimit no_core = {0, 0};
+    struct rlimit core;
     setsid();
     die_with(parent);
     forget_signals();
-    setrlimit(RLIMIT_CORE, &no_core);
+    /* Who must raise it can: a libvirt that is started by its library does for its
+     * emulators, and fails with all of them otherwise. */
+    if (getrlimit(RLIMIT_CORE, &core) == 0) {
+        core.rlim_cur = 0;
+        setrlimit(RLIMIT_CORE, &core);
+    }
     umask(077);
     if (options->small_pages) /* older kernels refuse, and are only slower */
         prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
