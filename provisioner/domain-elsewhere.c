@@ -30,7 +30,12 @@ check_emulator(virConnectPtr connection, const char *xml, GError **error)
 static char *
 put(const char *file, gpointer store, GError **error)
 {
-    return domain_store_put(store, file, error);
+    if (domain_place_fd(file) < 0)
+        return domain_store_put(store, file, error);
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "the host has an image, whose disk its emulators cannot read; "
+                "qemu:///session starts it, and so does hostbed without --connect");
+    return NULL;
 }
 
 char *

@@ -7,6 +7,9 @@
 #include "autoptr.h"
 #include "error.h"
 
+#define OWN_FDS "/proc/self/fd/"
+#define BOOTED                                                                           \
+    "/domain/os/kernel | /domain/os/initrd | /domain/devices/disk//source/@file"
 #define PREFIX "hostbed-"
 #define DIGEST_LENGTH 64
 /* A kernel and an initramfs each of that many kinds of hosts, and no more of them than
@@ -70,9 +73,24 @@ place_file(xmlNode *node, DomainPut put, gpointer user_data, GError **error)
     g_autofree char *path = put((const char *)file, user_data, error);
     if (!path)
         return FALSE;
+    if (node->type == XML_ATTRIBUTE_NODE) {
+        xmlSetProp(node->parent, node->name, BAD_CAST path);
+        return TRUE;
+    }
     xmlNodeSetContent(node, BAD_CAST ""); /* which would be taken for markup */
     xmlNodeAddContent(node, BAD_CAST path);
     return TRUE;
+}
+
+int
+domain_place_fd(const char *file)
+{
+    guint64 fd;
+    return g_str_has_prefix(file, OWN_FDS) &&
+                   g_ascii_string_to_unsigned(file + strlen(OWN_FDS), 10, 0, INT_MAX, &fd,
+                                              NULL)
+               ? (int)fd
+               : -1;
 }
 
 char *
@@ -82,8 +100,7 @@ domain_place_files(const char *xml, DomainPut put, gpointer user_data, GError **
     g_autoptr(xmlXPathContext) context = document ? xmlXPathNewContext(document) : NULL;
     if (!context)
         return NULL;
-    g_autoptr(xmlXPathObject) found =
-        xmlXPathEvalExpression(BAD_CAST "/domain/os/kernel | /domain/os/initrd", context);
+    g_autoptr(xmlXPathObject) found = xmlXPathEvalExpression(BAD_CAST BOOTED, context);
     for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++)
         if (!place_file(found->nodesetval->nodeTab[i], put, user_data, error))
             return NULL;

@@ -11,8 +11,12 @@
 /* Whether the libvirt at URI is the user's own on this machine. */
 gboolean domain_place_is_own(const char *uri);
 
-/* The path where libvirt will find FILE; owned by the caller. */
+/* The path where libvirt will find FILE, which of the disk of an image is the name of a
+ * descriptor that was inherited; owned by the caller. */
 typedef char *(*DomainPut)(const char *file, gpointer user_data, GError **error);
+
+/* The descriptor that FILE names; -1: it names none. */
+int domain_place_fd(const char *file);
 
 /* XML, a domain, with what PUT says of each file that it boots from; owned by the caller.
  */

@@ -312,16 +312,46 @@ write_channel(LibvirtWriter *writer, const PlanFunction *function)
     libvirt_attribute(target, "name", HB_WIRE_PORT);
 }
 
-/* The disk of an image, where libvirt keeps those of its domains: the text knows of no
- * cache of hostbed's. */
+/* The file that is written to, and what it is based on, the end of that, too: libvirt
+ * would look for it in the files otherwise, whoever made those. */
+static void
+write_layers(xmlNode *disk, const char *const *files)
+{
+    guint count = g_strv_length((GStrv)files);
+    libvirt_attribute(libvirt_element(disk, "source"), "file", files[count - 1]);
+    xmlNode *above = disk;
+    for (guint i = count - 1; i > 0; i--) {
+        xmlNode *layer = libvirt_element(above, "backingStore");
+        libvirt_attribute(layer, "type", "file");
+        libvirt_attribute(libvirt_element(layer, "format"), "type", "qcow2");
+        libvirt_attribute(libvirt_element(layer, "source"), "file", files[i - 1]);
+        above = layer;
+    }
+    libvirt_element(above, "backingStore");
+}
+
+/* In a domain that is only written it is where libvirt keeps those of its domains: the
+ * text knows of no cache of hostbed's. */
+static void
+write_source(const LibvirtWriter *writer, xmlNode *disk)
+{
+    if (writer->start && writer->start->disk_files) {
+        write_layers(disk, writer->start->disk_files);
+        return;
+    }
+    g_autofree char *file =
+        g_strdup_printf("/var/lib/libvirt/images/%s-%s.qcow2", writer->plan->lab_name,
+                        writer->plan->host_id);
+    libvirt_attribute(libvirt_element(disk, "source"), "file", file);
+}
+
+/* The disk of an image. What is started needs nothing of what was written once its host
+ * has ended. */
 static void
 write_image(LibvirtWriter *writer, const PlanFunction *function)
 {
     static const char *const native[] = {"multifunction", "werror", "rerror", "bootindex",
                                          NULL};
-    g_autofree char *file =
-        g_strdup_printf("/var/lib/libvirt/images/%s-%s.qcow2", writer->plan->lab_name,
-                        writer->plan->host_id);
     xmlNode *disk = libvirt_element(writer->devices, "disk");
     libvirt_attribute(disk, "type", "file");
     libvirt_attribute(disk, "device", "disk");
@@ -331,7 +361,9 @@ write_image(LibvirtWriter *writer, const PlanFunction *function)
     libvirt_attribute(driver, "error_policy", "stop");
     libvirt_attribute(driver, "rerror_policy", "stop");
     libvirt_attribute(driver, "discard", "unmap");
-    libvirt_attribute(libvirt_element(disk, "source"), "file", file);
+    if (writer->start)
+        libvirt_attribute(driver, "cache", "unsafe");
+    write_source(writer, disk);
     xmlNode *target = libvirt_element(disk, "target");
     libvirt_attribute(target, "dev", "vda");
     libvirt_attribute(target, "bus", "virtio");

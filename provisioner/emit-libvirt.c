@@ -136,14 +136,18 @@ write_metadata(LibvirtWriter *writer)
     write_lab(writer, metadata);
 }
 
-/* The micro image. */
+/* What no boot loader starts. */
 static void
 write_start(LibvirtWriter *writer, xmlNode *os)
 {
     const EmitDomain *start = writer->start;
+    if (!start->kernel)
+        return;
     g_autofree char *own = kernel_command_line(writer);
     g_autoptr(GString) cmdline = g_string_new(own);
     g_string_append_printf(cmdline, " %s", writer->plan->direct_cmdline);
+    if (start->root_words && *start->root_words)
+        g_string_append_printf(cmdline, " %s", start->root_words);
     if (start->cmdline_extra && *start->cmdline_extra)
         g_string_append_printf(cmdline, " %s", start->cmdline_extra);
     libvirt_element_text(os, "kernel", start->kernel);

@@ -39,10 +39,13 @@ void emit_libvirt_check(const Plan *plan, Findings *findings);
 
 /* What a start by libvirt adds to the plan. */
 typedef struct {
-    const char *accel;            /* "tcg" or "kvm" */
-    const char *emulator;         /* path, where libvirt runs */
-    const char *kernel, *initrd;  /* paths there */
-    const char *cmdline_extra;    /* appended to the kernel's words, or NULL */
+    const char *accel;           /* "tcg" or "kvm" */
+    const char *emulator;        /* path, where libvirt runs */
+    const char *kernel, *initrd; /* paths there; NULL: a boot loader has them */
+    const char *root_words;      /* as in EmitRuntime */
+    const char *cmdline_extra;   /* appended to the kernel's words, or NULL */
+    /* The same as in EmitRuntime, there. */
+    const char *const *disk_files;
     const char *const *more_args; /* of the emulator's, after all others; or NULL */
 } EmitDomain;
 

@@ -300,6 +300,15 @@ status_of_error(void)
                                                                       : HB_INFRASTRUCTURE;
 }
 
+/* What an emulator of the same user opens, as long as we have it, though it may have no
+ * name: nothing is left of it, whoever dies. */
+static char *
+name_for_own(const char *file, gpointer user_data, GError **error)
+{
+    int fd = domain_place_fd(file);
+    return fd < 0 ? g_strdup(file) : g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
+}
+
 /* The domain as this libvirt starts it. */
 static char *
 read_domain(Session *session)
@@ -313,10 +322,9 @@ read_domain(Session *session)
     char *uri = virConnectGetURI(session->connection);
     gboolean is_own = uri && domain_place_is_own(uri);
     free(uri);
-    if (is_own)
-        return g_steal_pointer(&xml);
     g_autoptr(GError) error = NULL;
-    char *placed = domain_elsewhere(session->connection, xml, &error);
+    char *placed = is_own ? domain_place_files(xml, name_for_own, NULL, &error)
+                          : domain_elsewhere(session->connection, xml, &error);
     if (!placed)
         fail(session, hb_error_status(error), "libvirt at %s: %s", session->uri,
              error->message);

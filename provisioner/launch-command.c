@@ -12,9 +12,6 @@
 #include "log-stamp.h"
 #include "qmp-trace.h"
 
-/* Below the logs, of a host with an image that is started by hand. */
-#define DISK_FILE "by-hand.qcow2"
-
 /* A word as sh takes it; words that need no quotes have none. */
 static void
 append_word(GString *text, const char *word)
@@ -94,13 +91,23 @@ layer_by_hand(JsonNode *layer, const char *log_dir)
 {
     JsonObject *object = json_node_get_object(layer);
     JsonObject *file = json_object_get_object_member(object, "file");
-    g_autofree char *own = g_build_filename(log_dir, DISK_FILE, NULL);
+    g_autofree char *own = g_build_filename(log_dir, MACHINE_DISK_BY_HAND, NULL);
     g_autofree char *image =
         is_bottom(layer) ? g_file_read_link(layer_file(layer), NULL) : NULL;
     json_object_set_string_member(file, "filename", image ? image : own);
     if (!is_bottom(layer))
         json_object_set_string_member(object, "backing", EMIT_IMAGE_NODE "0");
     return json_to_string(layer, FALSE);
+}
+
+void
+machine_append_disk(GString *text, const char *image, const char *own)
+{
+    g_string_append(text, "qemu-img create -q -f qcow2 -F qcow2 -b ");
+    append_word(text, image);
+    g_string_append_c(text, ' ');
+    append_word(text, own);
+    g_string_append(text, " || exit\n");
 }
 
 /* The file that a host started by hand writes to. */
@@ -113,12 +120,8 @@ append_disk(GString *text, const char *const *argv, const char *log_dir)
             layer && is_bottom(layer) ? g_file_read_link(layer_file(layer), NULL) : NULL;
         if (!image)
             continue;
-        g_autofree char *own = g_build_filename(log_dir, DISK_FILE, NULL);
-        g_string_append(text, "qemu-img create -q -f qcow2 -F qcow2 -b ");
-        append_word(text, image);
-        g_string_append_c(text, ' ');
-        append_word(text, own);
-        g_string_append(text, " || exit\n");
+        g_autofree char *own = g_build_filename(log_dir, MACHINE_DISK_BY_HAND, NULL);
+        machine_append_disk(text, image, own);
         return;
     }
 }

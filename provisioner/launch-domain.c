@@ -32,8 +32,6 @@ check(const MachineOptions *options, GError **error)
             options,
             "the disk of its image ends with it, and --persistent would have it stay",
             error);
-    if (options->disk_fds)
-        return refuse(options, "it has an image", error);
     if (options->port_fds)
         return refuse(options, "a network joins it with another host, or leads out",
                       error);
@@ -65,6 +63,70 @@ option_fd(const char *name, int fd)
     return g_strdup_printf("--%s=%d", name, fd);
 }
 
+static GString *
+describe(const MachineOptions *options, const char *const *disk_files)
+{
+    const EmitDomain start = {
+        .accel = options->accel,
+        .emulator = options->emulator,
+        .kernel = options->kernel,
+        .initrd = options->initrd,
+        .root_words = options->root_words,
+        .cmdline_extra = options->cmdline_extra,
+        .disk_files = disk_files,
+        .more_args = options->extra_args,
+    };
+    GString *xml = g_string_new(NULL);
+    emit_libvirt_domain(options->plan, &start, xml);
+    return xml;
+}
+
+/* ---- the same by hand
+ * --------------------------------------------------------------------------- */
+
+/* The files of an image's disk as they have names: what the host writes gets one. NULL:
+ * there is no image. */
+static GStrv
+files_by_hand(const MachineOptions *options)
+{
+    if (!options->disk_fds)
+        return NULL;
+    g_autofree char *link =
+        g_strdup_printf("/proc/self/fd/%d", g_array_index(options->disk_fds, int, 0));
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_autofree char *image = g_file_read_link(link, NULL);
+    g_autofree char *own = g_build_filename(options->log_dir, MACHINE_DISK_BY_HAND, NULL);
+    g_strv_builder_add_many(builder, image ? image : link, own, NULL);
+    return g_strv_builder_end(builder);
+}
+
+static void
+log_domain(const MachineOptions *options)
+{
+    g_auto(GStrv) files = files_by_hand(options);
+    g_autoptr(GString) xml = describe(options, (const char *const *)files);
+    log_dir_put(options->log_dir, "domain.xml", xml->str, 0600);
+}
+
+void
+machine_write_domain_command(const MachineOptions *options)
+{
+    g_auto(GStrv) files = files_by_hand(options);
+    g_autofree char *uri = g_shell_quote(options->connect);
+    g_autofree char *file = g_build_filename(options->log_dir, "domain.xml", NULL);
+    g_autofree char *quoted = g_shell_quote(file);
+    g_autoptr(GString) text =
+        g_string_new("#!/bin/sh\n# the same machine by hand, without an agent's peer\n");
+    if (files)
+        machine_append_disk(text, files[0], files[1]);
+    g_string_append_printf(text, "exec virsh -c %s create %s --console --autodestroy\n",
+                           uri, quoted);
+    log_dir_put(options->log_dir, "command", text->str, 0700);
+}
+
+/* ---- the start
+ * ----------------------------------------------------------------------------------- */
+
 GStrv
 machine_domain_argv(const MachineOptions *options, const EmitRuntime *channels,
                     int *xml_fd, GError **error)
@@ -80,17 +142,8 @@ machine_domain_argv(const MachineOptions *options, const EmitRuntime *channels,
                     program);
         return NULL;
     }
-    const EmitDomain start = {
-        .accel = options->accel,
-        .emulator = options->emulator,
-        .kernel = options->kernel,
-        .initrd = options->initrd,
-        .cmdline_extra = options->cmdline_extra,
-        .more_args = options->extra_args,
-    };
-    g_autoptr(GString) xml = g_string_new(NULL);
-    emit_libvirt_domain(options->plan, &start, xml);
-    log_dir_put(options->log_dir, "domain.xml", xml->str, 0600);
+    g_autoptr(GString) xml = describe(options, channels->disk_files);
+    log_domain(options);
     *xml_fd = put_in_memory(xml, error);
     if (*xml_fd < 0)
         return NULL;
@@ -111,19 +164,6 @@ machine_domain_argv(const MachineOptions *options, const EmitRuntime *channels,
         g_strv_builder_add(builder, word);
     }
     return g_strv_builder_end(builder);
-}
-
-void
-machine_write_domain_command(const MachineOptions *options)
-{
-    g_autofree char *uri = g_shell_quote(options->connect);
-    g_autofree char *file = g_build_filename(options->log_dir, "domain.xml", NULL);
-    g_autofree char *quoted = g_shell_quote(file);
-    g_autofree char *text =
-        g_strdup_printf("#!/bin/sh\n# the same machine by hand, without an agent's "
-                        "peer\nexec virsh -c %s create %s --console --autodestroy\n",
-                        uri, quoted);
-    log_dir_put(options->log_dir, "command", text, 0700);
 }
 
 /* What libvirt's library asks for. */

@@ -71,6 +71,10 @@ void machine_migration_came(Machine *machine, const char *status);
 /* launch-command.c: the file `command`, a script that starts the same machine by hand. */
 void machine_write_command(const MachineOptions *options, const char *const *argv,
                            const char *const *envp, GPid pid);
+/* Below the logs, what a host with an image writes to that is started by hand. */
+#define MACHINE_DISK_BY_HAND "by-hand.qcow2"
+/* What makes that file, OWN, based on IMAGE, for such a script. */
+void machine_append_disk(GString *text, const char *image, const char *own);
 /* The same in EVENTS, without what is secret in it. */
 void
 machine_log_command(LogFile *events, const char *const *argv, const char *const *envp);

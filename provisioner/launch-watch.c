@@ -23,6 +23,8 @@
 #define REAP_MS 1000
 /* A console that printed within the last turn tells enough. */
 #define SAMPLE_MS 1000
+/* What libvirt's names of disks begin with; it knows of no others than an image's. */
+#define LIBVIRT_NODE "libvirt-"
 
 /* ---- why
  * -----------------------------------------------------------------------------------------
@@ -213,7 +215,9 @@ describe_io_error(JsonObject *data)
     const char *device = string_member(data, "device");
     const char *node = string_member(data, "node-name");
     gboolean is_ours =
-        data && g_str_has_prefix(node, EMIT_IMAGE_NODE) &&
+        data &&
+        (g_str_has_prefix(node, EMIT_IMAGE_NODE) ||
+         g_str_has_prefix(node, LIBVIRT_NODE)) &&
         json_object_get_boolean_member_with_default(data, "nospace", FALSE);
     g_autofree char *folder = is_ours ? overlay_folder(NULL) : NULL;
     if (folder)

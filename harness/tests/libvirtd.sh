@@ -3,24 +3,27 @@
 # Sourced by tests after tap.sh: a libvirt of their own, that of one user's session, which knows of nobody else's domains.
 # libvirtd of root's is the machine's, so root becomes somebody else for these tests.
 
-# for_libvirt SCRIPT: what the test cannot do without, or skips; and root comes back in SCRIPT as nobody, with a copy of
-# the kernels, which nobody else may read.
+# for_libvirt SCRIPT [COMMAND]: what the test cannot do without, or skips; COMMAND is started by then; and root comes back in
+# SCRIPT as nobody, with a copy of the kernels, which nobody else may read, and in $TMPDIR what COMMAND put into $tap_dir/theirs.
 for_libvirt() {
     local tool nobody=65534
     for tool in libvirtd virsh qemu-system-x86_64 setpriv; do
         command -v $tool >/dev/null || skip_all "$tool is not there"
     done
     [ -x "$build_dir/provisioner/hostbed-domain" ] || skip_all "hostbed was built without libvirt"
-    [ "$(id -u)" = 0 ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        [ $# = 1 ] || "$2"
+        return
+    fi
     setpriv --reuid $nobody --regid $nobody --clear-groups test -r "$1" -a -x "$build_dir/run" 2>/dev/null ||
         skip_all "root has no libvirt of its own, and others cannot read $source_dir and $build_dir"
-    mkdir -p "$tap_dir/cache/hostbed" "$tap_dir/home"
+    mkdir -p "$tap_dir/cache/hostbed" "$tap_dir/home" "$tap_dir/theirs"
+    [ $# = 1 ] || "$2"
     for kind in kernels modules packages; do
         [ ! -e "$shared_cache/$kind" ] || cp -r --reflink=auto "$shared_cache/$kind" "$tap_dir/cache/hostbed/"
     done
     # Who opens a channel of libvirt's locks it there; where no init has made the folder there is none.
     [ -d /var/lock ] || install -d -m 1777 "$(readlink -m /var/lock)"
-    mkdir "$tap_dir/theirs"
     chmod 755 "$tap_dir"
     chown -R $nobody:$nobody "$tap_dir/cache" "$tap_dir/home" "$tap_dir/theirs"
     cd /

@@ -3,6 +3,7 @@
 # Sourced by the tests of images: a root file system of a few files, which is inspected as a distribution's is and
 # starts nothing, and disks with it; so an image is made in the time that the appliance takes.
 
+# needs_images [FOLDER]: of the user's cache
 needs_images() {
     local program
     [ -x "$build_dir/provisioner/hostbed-guestfs" ] || skip_all "this hostbed was built without libguestfs"
@@ -11,7 +12,7 @@ needs_images() {
         PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || skip_all "this machine has no $program"
     done
     PATH=$PATH:/usr/sbin:/sbin
-    own_cache cache
+    own_cache "${1-cache}"
     # What is made here is nobody else's.
     rm -f "$XDG_CACHE_HOME/hostbed/images" "$XDG_CACHE_HOME/hostbed/downloads"
     mkdir -p "$XDG_CACHE_HOME/hostbed/images"
@@ -58,3 +59,43 @@ newest_image() { hostbed image list --json | sed -n 's/^ *"folder" : "\(.*\)",\{
 # in_image OFFSET COMMAND…: debugfs(8) on its disk, which nothing starts or mounts for
 raw_disk() { qemu-img convert -f qcow2 -O raw "$(newest_image)/disk.qcow2" "$tap_dir/image.raw"; }
 in_image() { debugfs -R "$2" "$tap_dir/image.raw?offset=$1" 2>/dev/null; }
+
+# bootable_root FOLDER: the same with a kernel, an initramfs that has what its disk needs, and an init that starts hostbed's agent
+# and nothing else; kernel and modules are those of the micro image.
+bootable_root() {
+    local root=$1 booted="$tap_dir/bootable" version kernel initrd tool
+    hostbed run --accel tcg --log-dir "$booted" --module virtio_blk --module ext4 --module crc32c_generic "$source_dir/topologies/smallest.xml" -- \
+        uname -r >"$tap_dir/release" || return
+    version=$(cat "$tap_dir/release")
+    kernel=$(sed -n 's/^ *-kernel \(.*\) \\$/\1/p' "$booted"/*/command)
+    initrd=$(sed -n 's/^ *-initrd \(.*\) \\$/\1/p' "$booted"/*/command)
+    tiny_root "$root"
+    rm -r "$root"/boot/*-6.1.0-* "$root"/lib/modules/6.1.0-*
+    mkdir -p "$root/lib/modules/$version" "$root/proc" "$root/sys" "$root/dev" "$booted/initrd"
+    : >"$root/lib/modules/$version/modules.dep"
+    cp "$kernel" "$root/boot/vmlinuz-$version"
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    for tool in sh cat ls mount sync sha256sum; do ln -s busybox "$root/bin/$tool"; done
+    cat >"$root/lib/systemd/systemd" <<'INIT'
+#!/bin/sh
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t tmpfs none /run
+mount -t tmpfs none /tmp
+exec /usr/lib/hostbed/hostbed-agent --service
+INIT
+    cat >"$booted/initrd/init" <<'INIT'
+#!/bin/sh
+mount -t proc none /proc
+mount -t devtmpfs none /dev
+modprobe -a virtio_pci virtio_blk crc32c_generic ext4 virtio_console
+until [ -b /dev/vda ]; do usleep 10000; done
+mount -t ext4 /dev/vda /mnt
+mount --move /dev /mnt/dev
+umount /proc
+exec switch_root /mnt /lib/systemd/systemd
+INIT
+    chmod 755 "$root/lib/systemd/systemd" "$booted/initrd/init"
+    (cat "$initrd" && cd "$booted/initrd" && echo init | cpio -o -H newc --quiet) >"$root/boot/initrd.img-$version"
+    rm -r "$booted"
+}

@@ -57,6 +57,31 @@ what_it_boots_from_is_elsewhere(void **state)
     assert_string_equal(error->message, "no room for /k&1");
 }
 
+static char *
+tell_fd(const char *file, gpointer user_data, GError **error)
+{
+    return g_strdup_printf("\"<%d", domain_place_fd(file));
+}
+
+static void
+so_is_each_file_of_its_disk(void **state)
+{
+    static const char *const xml =
+        "<domain><devices><disk><source file=\"/proc/self/fd/12\"/><backingStore>"
+        "<source file=\"/a/disk\"/><backingStore/></backingStore></disk>"
+        "<other><source file=\"/proc/self/fd/12\"/></other></devices></domain>";
+    g_autoptr(GError) error = NULL;
+    g_autofree char *placed = domain_place_files(xml, tell_fd, NULL, &error);
+    assert_null(error);
+    assert_string_equal(
+        placed, "<domain><devices><disk><source file=\"&quot;&lt;12\"/><backingStore>"
+                "<source file=\"&quot;&lt;-1\"/><backingStore/></backingStore></disk>"
+                "<other><source file=\"/proc/self/fd/12\"/></other></devices></domain>");
+    assert_int_equal(domain_place_fd("/proc/self/fd/"), -1);
+    assert_int_equal(domain_place_fd("/proc/self/fd/1/../maps"), -1);
+    assert_int_equal(domain_place_fd("/proc/self/fd/99999999999"), -1);
+}
+
 static void
 a_domain_tells_what_it_needs(void **state)
 {
@@ -161,6 +186,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_own_session_reads_the_users_files),
         cmocka_unit_test(what_it_boots_from_is_elsewhere),
+        cmocka_unit_test(so_is_each_file_of_its_disk),
         cmocka_unit_test(a_domain_tells_what_it_needs),
         cmocka_unit_test(a_domain_is_called_by_a_uuid),
         cmocka_unit_test(only_our_volumes_are_ours),

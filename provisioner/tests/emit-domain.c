@@ -45,14 +45,20 @@ assert_xpath(xmlDoc *document, const char *path, const char *expected)
 }
 
 static xmlDoc *
-domain_of(const Plan *plan)
+domain_by(const Plan *plan, const EmitDomain *way)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    emit_libvirt_domain(plan, &start, text);
+    emit_libvirt_domain(plan, way, text);
     xmlDoc *document =
         xmlReadMemory(text->str, (int)text->len, NULL, NULL, XML_PARSE_NONET);
     assert_non_null(document);
     return document;
+}
+
+static xmlDoc *
+domain_of(const Plan *plan)
+{
+    return domain_by(plan, &start);
 }
 
 static void
@@ -69,6 +75,54 @@ it_names_what_is_started(void **state)
     assert_xpath(domain, "/domain/os/initrd", "/the/initrd");
     assert_xpath(domain, "/domain/os/cmdline", cmdline);
     assert_xpath(domain, "string(//q:arg[last()]/@value)", "a<b");
+}
+
+/* The host of an image, which has a boot loader. */
+static Plan *
+plan_image(Lab *lab, gboolean loader, const Emulator *emulator)
+{
+    LabHost *host = fixture_host(lab);
+    host->image = lab_image_new();
+    host->image->from = g_strdup("deb-recipe");
+    host->image->loader = loader;
+    return fixture_plan(lab, emulator);
+}
+
+static void
+an_image_has_each_of_its_files(void **state)
+{
+    static const char *const files[] = {"/base", "/middle", "/own<", NULL};
+    EmitDomain way = start;
+    way.root_words = "root=UUID=1 rw";
+    way.disk_files = files;
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = plan_image(lab, FALSE, *state);
+    g_autoptr(xmlDoc) domain = domain_by(plan, &way);
+    assert_xpath(domain, "count(/domain/devices/disk)", "1");
+    assert_xpath(domain, "string(//disk/source/@file)", "/own<");
+    assert_xpath(domain, "string(//disk/driver/@cache)", "unsafe");
+    assert_xpath(domain, "string(//disk/backingStore/source/@file)", "/middle");
+    assert_xpath(domain, "string(//disk/backingStore/format/@type)", "qcow2");
+    assert_xpath(domain, "string(//disk/backingStore/backingStore/source/@file)",
+                 "/base");
+    assert_xpath(domain, "count(//disk//backingStore)", "3");
+    assert_xpath(domain, "count(//disk//backingStore[not(*)][not(@*)])", "1");
+    assert_xpath(domain, "substring-after(/domain/os/cmdline, ' root=')",
+                 "UUID=1 rw extra=1");
+}
+
+static void
+a_boot_loader_has_its_kernel(void **state)
+{
+    static const char *const files[] = {"/base", "/own", NULL};
+    EmitDomain way = start;
+    way.kernel = way.initrd = NULL;
+    way.disk_files = files;
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = plan_image(lab, TRUE, *state);
+    g_autoptr(xmlDoc) domain = domain_by(plan, &way);
+    assert_xpath(domain, "count(/domain/os/*[not(self::type)])", "0");
+    assert_xpath(domain, "string(//disk/boot/@order)", "1");
 }
 
 static void
@@ -129,15 +183,26 @@ networks_are_the_emulators(void **state)
     assert_xpath(domain, "count(//q:property[@name='netdev'][@type='remove'])", "7");
 }
 
+static int
+set_up(void **state)
+{
+    int status = fixture_emulator_setup(state);
+    if (status == 0)
+        fixture_add_image_disk(*state);
+    return status;
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_names_what_is_started),
+        cmocka_unit_test(an_image_has_each_of_its_files),
+        cmocka_unit_test(a_boot_loader_has_its_kernel),
         cmocka_unit_test(it_has_the_bytes_of_the_lab),
         cmocka_unit_test(other_domains_have_no_lab),
         cmocka_unit_test(networks_are_the_emulators),
     };
-    return cmocka_run_group_tests_name("emit-domain", tests, fixture_emulator_setup,
+    return cmocka_run_group_tests_name("emit-domain", tests, set_up,
                                        fixture_emulator_teardown);
 }

@@ -96,6 +96,11 @@ play_after_greeting(const char *scene, int qmp, int console)
                          "\"device\": \"\", \"node-name\": \"hostbed-disk-1\", "
                          "\"nospace\": true, \"action\": \"stop\", \"reason\": \"full\"");
         live();
+    } else if (g_str_equal(scene, "full-by-libvirt")) {
+        played_say_event(qmp, "BLOCK_IO_ERROR",
+                         "\"device\": \"\", \"node-name\": \"libvirt-1-format\", "
+                         "\"nospace\": true, \"action\": \"stop\", \"reason\": \"full\"");
+        live();
     } else if (g_str_equal(scene, "no-room")) {
         signal(SIGBUS, SIG_DFL); /* a sanitizer would take it */
         raise(SIGBUS);
@@ -294,6 +299,13 @@ static void
 a_full_disk_is_told(void **state)
 {
     assert_goes(*state, "full", HB_INFRASTRUCTURE, "for what it writes to its disk");
+}
+
+static void
+so_is_one_that_libvirt_has_named(void **state)
+{
+    assert_goes(*state, "full-by-libvirt", HB_INFRASTRUCTURE,
+                "for what it writes to its disk");
 }
 
 static void
@@ -552,6 +564,8 @@ main(int argc, char **argv)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_disk_has_names_by_hand, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(so_is_one_that_libvirt_has_named, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_bad_start_tells_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(only_emulation_has_small_pages, set_up,
                                         tear_down),

@@ -144,6 +144,13 @@ fixture_emulator(gboolean newer)
 }
 
 void
+fixture_add_image_disk(Emulator *emulator)
+{
+    add_device(emulator, "virtio-blk-pci", 0x1af4, 0x1001, 0x010000, 64,
+               "werror:BlockdevOnError rerror:BlockdevOnError bootindex:int32 " VIRTIO);
+}
+
+void
 fixture_emulator_free(Emulator *emulator)
 {
     g_free(emulator->version);

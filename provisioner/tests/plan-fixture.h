@@ -27,6 +27,8 @@ void fixture_assert_refused(const Fixture *fixture, const char *words);
 /* What the planner needs to know of a QEMU: the devices that the tests use. NEWER adds
  * igb, virtio-iommu-pci, generic initiators and an x2APIC for plain emulation. */
 Emulator *fixture_emulator(gboolean newer);
+/* The device that is the disk of an image, which that has not. */
+void fixture_add_image_disk(Emulator *emulator);
 void fixture_emulator_free(Emulator *emulator);
 
 /* A lab with one host, "l1", with a place "test.xml:1". */
