@@ -187,12 +187,7 @@ disk_error_check(const PlanFunction *function, const DiskError *disk_error, gint
                  GError **error)
 {
     const gint64 sectors = bytes / DISK_SECTOR_BYTES;
-    if (emit_qemu_is_image(function))
-        g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
-                    "%s is the disk of an image, and a request of it that fails stops "
-                    "the host; suspend=POINT works, and disks of <nvme> fail",
-                    function->id);
-    else if (disk_error->on == DISK_REQUEST_FLUSH && disk_error->sector >= 0)
+    if (disk_error->on == DISK_REQUEST_FLUSH && disk_error->sector >= 0)
         g_set_error_literal(error, HB_ERROR, HB_USAGE,
                             "a flush is of no sector; leave sector out");
     else if (bytes > 0 && disk_error->sector >= sectors)

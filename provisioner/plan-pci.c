@@ -282,8 +282,10 @@ own_slot(const GPtrArray *nodes, int preferred)
     return preferred;
 }
 
-/* The disk of an image. What cannot be read or written stops the host, which else would
- * go on with a file system that lost something. */
+/* The disk of an image. Where there is no room for what is written the host is stopped,
+ * which else would go on with a file system that lost something; of other errors it is
+ * told, since they may be asked for (disk-faults.h), and those that are not end it
+ * (launch-watch.c). No command changes this while it runs. */
 static void
 add_disk(Planning *planning, PlanBus *bus, const GPtrArray *nodes)
 {
@@ -292,8 +294,8 @@ add_disk(Planning *planning, PlanBus *bus, const GPtrArray *nodes)
         return;
     PlanFunction *disk =
         add_own(planning, bus, DISK_ID, "virtio-blk-pci", own_slot(nodes, DISK_SLOT));
-    plan_property_string(disk->properties, "werror", "stop");
-    plan_property_string(disk->properties, "rerror", "stop");
+    plan_property_string(disk->properties, "werror", "enospc");
+    plan_property_string(disk->properties, "rerror", "report");
     if (image->loader)
         plan_property_int(disk->properties, "bootindex", 0);
 }

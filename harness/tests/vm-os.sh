@@ -50,6 +50,26 @@ for emulator in $(emulators); do
         "$? $(grep -c '^not ok' "$out")" "0 0"
     is "in clones of one that was started, on $version" "$(grep -c 'is no clone of a template' "$err")" 0
 
+    # Its disk fails where it is told to, and the host goes on.
+    direct() { hostbed exec l1 -- dd "$@" bs=4096 count=1 2>&1 | grep -c 'Input/output error'; }
+    hostbed up --accel tcg --emulator "$emulator" --name failing "$lab" >"$out" 2>"$err"
+    block=$(hostbed exec l1 -- sh -c 'dd if=/dev/urandom of=/data bs=4096 count=1 conv=fsync 2>/dev/null
+        filefrag -v /data' | sed -n 's/^ *0: *0\.\. *0: *\([0-9]*\)\.\..*/\1/p')
+    sector=$((${block:-0} * 8))
+    hostbed disk l1 hostbed-disk error=read "sector=$sector" >"$out" 2>>"$err"
+    is "reads of its disk are to fail, on $version" "$? $(cat "$out")" "0 l1: the disk hostbed-disk has error=read sector=$sector"
+    is "and do, where they are to, on $version" \
+        "$(direct if=/data of=/dev/null iflag=direct) $(direct if=/etc/hostname of=/dev/null iflag=direct)" "1 0"
+    hostbed disk l1 hostbed-disk error=off >"$out" 2>"$err"
+    hostbed disk l1 hostbed-disk error=write "sector=$sector" >"$out" 2>"$err"
+    write() { direct if=/dev/zero of=/data oflag=direct conv=notrunc; }
+    is "so do writes, on $version" "$(write) $(direct if=/data of=/dev/null iflag=direct)" "1 0"
+    hostbed disk l1 hostbed-disk error=off >"$out" 2>"$err"
+    is "until it is mended, on $version" "$? $(write)" "0 0"
+    hostbed verify l1 >"$out" 2>"$err"
+    is "the host is what it was, on $version" $? 0
+    hostbed down failing >"$out" 2>"$err"
+
     # What is kept between runs has what the host had written, and nothing of what commands have written since.
     warm() {
         XDG_CACHE_HOME=$tap_dir/warm run --warm -v "$lab" -- sh -c \

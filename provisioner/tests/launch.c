@@ -101,6 +101,16 @@ play_after_greeting(const char *scene, int qmp, int console)
                          "\"device\": \"\", \"node-name\": \"libvirt-1-format\", "
                          "\"nospace\": true, \"action\": \"stop\", \"reason\": \"full\"");
         live();
+    } else if (g_str_equal(scene, "bad-disk")) {
+        played_say_event(qmp, "BLOCK_IO_ERROR",
+                         "\"device\": \"\", \"node-name\": \"faulty-1-4a\", "
+                         "\"nospace\": false, \"action\": \"report\", "
+                         "\"reason\": \"asked for\"");
+        played_say_event(qmp, "BLOCK_IO_ERROR",
+                         "\"device\": \"\", \"node-name\": \"hostbed-disk-1\", "
+                         "\"nospace\": false, \"action\": \"report\", "
+                         "\"reason\": \"worn out\"");
+        live();
     } else if (g_str_equal(scene, "no-room")) {
         signal(SIGBUS, SIG_DFL); /* a sanitizer would take it */
         raise(SIGBUS);
@@ -385,6 +395,8 @@ each_end_has_its_cause(void **state)
                 "reset itself; the console said last: rebooting");
     assert_goes(*state, "power-off", HB_GUEST_PANIC, "powered itself off");
     assert_goes(*state, "io-error", HB_INFRASTRUCTURE, "I/O error on disk: No space");
+    assert_goes(*state, "bad-disk", HB_INFRASTRUCTURE,
+                "I/O error on hostbed-disk-1: worn out");
     assert_goes(*state, "no-room", HB_EMULATOR_DIED,
                 "no room left for the host's memory");
     assert_goes(*state, "abort", HB_EMULATOR_DIED, "signal 6");
