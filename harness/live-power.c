@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "domain-place.h"
 #include "error.h"
 #include "json-line.h"
 #include "live-private.h"
@@ -87,11 +88,27 @@ switch_on(Host *host, GError **error)
     return live_host_want(host->server, names, error) ? answer_new(FALSE) : NULL;
 }
 
+/* Of a disk that is where libvirt is nothing is left without the emulator. */
+static gboolean
+has_its_disk(const Host *host, GError **error)
+{
+    const char *connect = host->server->options->connect;
+    if (!connect || !host->plan->image || domain_place_is_own(connect))
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "the disk of %s is where libvirt at %s is, and would be lost with its "
+                "power; 'hostbed down' and 'up' begin with a new one",
+                host->plan->host_id, connect);
+    return FALSE;
+}
+
 static JsonObject *
 switch_off(Host *host, GError **error)
 {
     if (!host->boot)
         return answer_new(TRUE);
+    if (!has_its_disk(host, error))
+        return NULL;
     live_host_cut(host);
     return answer_new(FALSE);
 }
@@ -99,6 +116,8 @@ switch_off(Host *host, GError **error)
 static JsonObject *
 reset(Host *host, GError **error)
 {
+    if (host->boot && !has_its_disk(host, error))
+        return NULL;
     if (host->boot)
         live_host_cut(host);
     return switch_on(host, error);
@@ -132,6 +151,8 @@ press_button(Host *host, GError **error)
                             "shut down");
         return NULL;
     }
+    if (!has_its_disk(host, error))
+        return NULL;
     if (!live_emulator_command(host, "system_powerdown", NULL, error) ||
         !wait_end(host, error))
         return NULL;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "domain-place.h"
-#include "domain-store.h"
 #include "error.h"
 
 /* The host was planned with what is known of this machine's emulator. */
@@ -28,24 +27,23 @@ check_emulator(virConnectPtr connection, const char *xml, GError **error)
 }
 
 static char *
-put(const char *file, gpointer store, GError **error)
+put(const char *file, gboolean is_written, gpointer store, GError **error)
 {
-    if (domain_place_fd(file) < 0)
-        return domain_store_put(store, file, error);
-    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
-                "the host has an image, whose disk its emulators cannot read; "
-                "qemu:///session starts it, and so does hostbed without --connect");
-    return NULL;
+    return is_written ? domain_store_put_disk(store, file, error)
+                      : domain_store_put(store, file, error);
 }
 
 char *
-domain_elsewhere(virConnectPtr connection, const char *xml, GError **error)
+domain_elsewhere(virConnectPtr connection, const char *xml, DomainStore **used,
+                 GError **error)
 {
     if (!check_emulator(connection, xml, error))
         return NULL;
     g_autoptr(DomainStore) store = domain_store_open(connection, error);
     g_autofree char *placed = store ? domain_place_files(xml, put, store, error) : NULL;
-    if (placed)
-        domain_store_tidy(store);
+    if (!placed)
+        return NULL;
+    domain_store_tidy(store);
+    *used = g_steal_pointer(&store);
     return g_steal_pointer(&placed);
 }

@@ -8,6 +8,9 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-/* XML, a domain, as CONNECTION can start it; owned by the caller. HB_UNSUPPORTED: there
- * is no such emulator or machine there. */
-char *domain_elsewhere(virConnectPtr connection, const char *xml, GError **error);
+#include "domain-store.h"
+
+/* XML, a domain, as CONNECTION can start it, as long as STORE is there; both owned by the
+ * caller. HB_UNSUPPORTED: there is no such emulator or machine there. */
+char *domain_elsewhere(virConnectPtr connection, const char *xml, DomainStore **store,
+                       GError **error);

@@ -11,10 +11,12 @@
 #define BOOTED                                                                           \
     "/domain/os/kernel | /domain/os/initrd | /domain/devices/disk//source/@file"
 #define PREFIX "hostbed-"
+#define DISK_PREFIX PREFIX "disk-"
 #define DIGEST_LENGTH 64
-/* A kernel and an initramfs each of that many kinds of hosts, and no more of them than
- * were in use of late. */
+/* A kernel and an initramfs each of that many kinds of hosts, and images, but no more of
+ * them than were in use of late. */
 #define FILES_MAX 16
+#define BYTES_MAX ((guint64)16 << 30)
 #define NEW_S 3600.0
 #define OLD_S (30 * 86400.0)
 
@@ -66,11 +68,19 @@ text_of(xmlDoc *document)
 
 /* ---- what it boots from */
 
+/* SOURCE, of a disk or of what that is based on. */
+static gboolean
+is_top(const xmlNode *source)
+{
+    return xmlStrEqual(source->parent->name, BAD_CAST "disk");
+}
+
 static gboolean
 place_file(xmlNode *node, DomainPut put, gpointer user_data, GError **error)
 {
     g_autoptr(xmlChar) file = xmlNodeGetContent(node);
-    g_autofree char *path = put((const char *)file, user_data, error);
+    gboolean is_written = node->type == XML_ATTRIBUTE_NODE && is_top(node->parent);
+    g_autofree char *path = put((const char *)file, is_written, user_data, error);
     if (!path)
         return FALSE;
     if (node->type == XML_ATTRIBUTE_NODE) {
@@ -163,6 +173,19 @@ domain_file_name(const char *digest)
     return g_strconcat(PREFIX, digest, NULL);
 }
 
+char *
+domain_file_disk_name(const char *uuid)
+{
+    return g_strconcat(DISK_PREFIX, uuid, NULL);
+}
+
+static gboolean
+is_disk(const char *name)
+{
+    return g_str_has_prefix(name, DISK_PREFIX) &&
+           g_uuid_string_is_valid(name + strlen(DISK_PREFIX));
+}
+
 static gboolean
 is_ours(const char *name)
 {
@@ -181,9 +204,12 @@ domain_file_of_volume(const char *xml)
         return NULL;
     g_autofree char *name = text_at(document, "/volume/name");
     g_autofree char *used = text_at(document, "/volume/target/timestamps/mtime");
-    if (!name || !used || !is_ours(name))
+    g_autofree char *bytes = text_at(document, "/volume/allocation[@unit='bytes']");
+    if (!name || !used || !(is_ours(name) || is_disk(name)))
         return NULL;
     DomainFile *file = g_new0(DomainFile, 1);
+    file->is_disk = is_disk(name);
+    file->bytes = bytes ? g_ascii_strtoull(bytes, NULL, 10) : 0;
     file->name = g_steal_pointer(&name);
     file->used_s = g_ascii_strtod(used, NULL);
     return file;
@@ -197,16 +223,35 @@ newest_first(gconstpointer a, gconstpointer b)
     return (other->used_s > one->used_s) - (other->used_s < one->used_s);
 }
 
+/* Whether FILE, used AGE_S before the last, goes, where COUNT files of BYTES stay that
+ * were used later. */
+static gboolean
+is_to_go(const DomainFile *file, double age_s, guint count, guint64 bytes)
+{
+    if (age_s <= NEW_S)
+        return FALSE;
+    return file->is_disk || age_s > OLD_S || count >= FILES_MAX ||
+           bytes + file->bytes > BYTES_MAX;
+}
+
 guint
 domain_files_to_keep(GPtrArray *files)
 {
+    g_autoptr(GPtrArray) going = g_ptr_array_new();
+    guint count = 0;
+    guint64 bytes = 0;
     g_ptr_array_sort(files, newest_first);
-    for (guint i = 1; i < files->len; i++) {
-        const DomainFile *newest = files->pdata[0];
-        const DomainFile *file = files->pdata[i];
-        double age_s = newest->used_s - file->used_s;
-        if (age_s > OLD_S || (i >= FILES_MAX && age_s > NEW_S))
-            return i;
+    const DomainFile *newest = files->len > 0 ? files->pdata[0] : NULL;
+    for (guint i = 0; i < files->len; i++) {
+        DomainFile *file = files->pdata[i];
+        if (is_to_go(file, newest->used_s - file->used_s, count, bytes)) {
+            g_ptr_array_add(going, file);
+            continue;
+        }
+        bytes += file->bytes;
+        files->pdata[count++] = file;
     }
-    return files->len;
+    for (guint i = 0; i < going->len; i++)
+        files->pdata[count + i] = going->pdata[i];
+    return count;
 }

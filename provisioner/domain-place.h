@@ -12,8 +12,10 @@
 gboolean domain_place_is_own(const char *uri);
 
 /* The path where libvirt will find FILE, which of the disk of an image is the name of a
- * descriptor that was inherited; owned by the caller. */
-typedef char *(*DomainPut)(const char *file, gpointer user_data, GError **error);
+ * descriptor that was inherited; IS_WRITTEN: the host has it for itself. Owned by the
+ * caller. */
+typedef char *(*DomainPut)(const char *file, gboolean is_written, gpointer user_data,
+                           GError **error);
 
 /* The descriptor that FILE names; -1: it names none. */
 int domain_place_fd(const char *file);
@@ -38,7 +40,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(DomainNeeds, domain_needs_free)
 /* A file that hostbed put into a place. */
 typedef struct {
     char *name;
-    double used_s; /* when it was used last, by the clock there */
+    double used_s;    /* when it was used last, by the clock there */
+    guint64 bytes;    /* that it takes there */
+    gboolean is_disk; /* a host's own, which needs its name only as it starts */
 } DomainFile;
 
 void domain_file_free(DomainFile *file);
@@ -46,6 +50,8 @@ void domain_file_free(DomainFile *file);
 /* What a file is called, of the digest (SHA-256) of what is in it; owned by the caller.
  */
 char *domain_file_name(const char *digest);
+/* The same of the disk of one host, by a UUID of its own. */
+char *domain_file_disk_name(const char *uuid);
 
 /* FILE for the volume that libvirt describes in XML; NULL: it is none that hostbed put
  * there. */

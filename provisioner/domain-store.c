@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "digest.h"
 #include "domain-place.h"
 #include "error.h"
 
@@ -23,7 +24,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStream, virStreamFree)
 struct DomainStore {
     virConnectPtr connection;
     virStoragePool *pool;
+    GPtrArray *disks; /* names of volumes */
 };
+
+static void end_volume(const DomainStore *store, const char *name);
 
 static gpointer
 refuse(GError **error, const char *what)
@@ -108,6 +112,7 @@ domain_store_open(virConnectPtr connection, GError **error)
     DomainStore *store = g_new0(DomainStore, 1);
     store->connection = connection;
     store->pool = g_steal_pointer(&pool);
+    store->disks = g_ptr_array_new_with_free_func(g_free);
     return store;
 }
 
@@ -116,6 +121,9 @@ domain_store_free(DomainStore *store)
 {
     if (!store)
         return;
+    for (guint i = 0; i < store->disks->len; i++)
+        end_volume(store, store->disks->pdata[i]);
+    g_ptr_array_unref(store->disks);
     virStoragePoolFree(store->pool);
     g_free(store);
 }
@@ -192,24 +200,45 @@ fill(const DomainStore *store, virStorageVol *volume, const char *bytes, gsize l
     return FALSE;
 }
 
-char *
-domain_store_put(DomainStore *store, const char *file, GError **error)
+/* Where NAME is, with what is in FILE; a new one needs not be looked at. */
+static char *
+put_as(DomainStore *store, const char *name, const char *file, gboolean is_new,
+       GError **error)
 {
     g_autoptr(GMappedFile) mapped = g_mapped_file_new(file, FALSE, error);
-    g_autoptr(GBytes) all = mapped ? g_mapped_file_get_bytes(mapped) : NULL;
-    gsize length = 0;
-    const char *bytes = all ? g_bytes_get_data(all, &length) : NULL;
-    if (!all)
+    if (!mapped)
         return NULL;
-    g_autofree char *digest = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, all);
-    g_autofree char *name = domain_file_name(digest);
+    const char *bytes = g_mapped_file_get_contents(mapped);
+    gsize length = g_mapped_file_get_length(mapped);
     g_autoptr(virStorageVol) volume = make_volume(store, name, length, error);
-    if (!volume || !fill(store, volume, bytes, length, error))
+    if (!volume)
+        return NULL;
+    if (is_new && !write_part(store, volume, bytes, 0, length))
+        return refuse(error, "libvirt does not take the host's disk");
+    if (!is_new && !fill(store, volume, bytes, length, error))
         return NULL;
     char *path = virStorageVolGetPath(volume);
     char *own = path ? g_strdup(path) : refuse(error, "libvirt names no volume");
     free(path);
     return own;
+}
+
+char *
+domain_store_put(DomainStore *store, const char *file, GError **error)
+{
+    g_autofree char *digest = digest_file(file, error);
+    g_autofree char *name = digest ? domain_file_name(digest) : NULL;
+    return name ? put_as(store, name, file, FALSE, error) : NULL;
+}
+
+char *
+domain_store_put_disk(DomainStore *store, const char *file, GError **error)
+{
+    g_autofree char *uuid = g_uuid_string_random();
+    g_autofree char *name = domain_file_disk_name(uuid);
+    char *path = put_as(store, name, file, TRUE, error);
+    g_ptr_array_add(store->disks, g_steal_pointer(&name));
+    return path;
 }
 
 /* ---- the end of volumes

@@ -26,6 +26,7 @@
 #include "domain-place.h"
 #include "domain-pump.h"
 #include "domain-qmp.h"
+#include "domain-store.h"
 #include "error.h"
 #include "json-line.h"
 #include "wire.h"
@@ -45,6 +46,7 @@ typedef struct {
     int xml_fd, qmp_fd, agent_fd, console_fd;
     virConnectPtr connection;
     virDomainPtr domain; /* NULL: it is not there yet, or not any more */
+    DomainStore *store;  /* while the domain is started, of a libvirt elsewhere */
     char *name;
     unsigned char uuid[VIR_UUID_BUFLEN];
     Pump *agent, *console;
@@ -303,7 +305,7 @@ status_of_error(void)
 /* What an emulator of the same user opens, as long as we have it, though it may have no
  * name: nothing is left of it, whoever dies. */
 static char *
-name_for_own(const char *file, gpointer user_data, GError **error)
+name_for_own(const char *file, gboolean is_written, gpointer user_data, GError **error)
 {
     int fd = domain_place_fd(file);
     return fd < 0 ? g_strdup(file) : g_strdup_printf("/proc/%d/fd/%d", (int)getpid(), fd);
@@ -323,8 +325,9 @@ read_domain(Session *session)
     gboolean is_own = uri && domain_place_is_own(uri);
     free(uri);
     g_autoptr(GError) error = NULL;
-    char *placed = is_own ? domain_place_files(xml, name_for_own, NULL, &error)
-                          : domain_elsewhere(session->connection, xml, &error);
+    char *placed =
+        is_own ? domain_place_files(xml, name_for_own, NULL, &error)
+               : domain_elsewhere(session->connection, xml, &session->store, &error);
     if (!placed)
         fail(session, hb_error_status(error), "libvirt at %s: %s", session->uri,
              error->message);
@@ -342,6 +345,8 @@ create_domain(Session *session)
                       VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED,
                       &session->domain))
         return refuse(session, status_of_error(), "libvirt does not start the domain");
+    /* The emulator has its disk open. */
+    g_clear_pointer(&session->store, domain_store_free);
     session->name = g_strdup(virDomainGetName(session->domain));
     return virDomainGetUUID(session->domain, session->uuid) == 0;
 }
@@ -409,6 +414,7 @@ session_end(Session *session)
 {
     pump_free(session->agent);
     pump_free(session->console);
+    domain_store_free(session->store);
     if (session->domain) {
         virDomainDestroy(session->domain); /* unless it is gone */
         virDomainFree(session->domain);

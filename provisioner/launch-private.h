@@ -26,6 +26,7 @@ struct Machine {
     GPid pid;         /* 0: reaped */
     gboolean is_told; /* it is hostbed-domain, which says itself what went wrong, and has
                        * to end what is not its child */
+    gboolean has_disk_elsewhere; /* if it has one, of an image */
     char *emulator, *log_dir;
     char *lab_name, *host_id;
     Qmp *qmp;

@@ -218,13 +218,16 @@ is_of_image(JsonObject *data)
 
 /* What a host writes to the disk of its image goes to a file of ours. */
 static char *
-describe_io_error(JsonObject *data)
+describe_io_error(const Machine *machine, JsonObject *data)
 {
     const char *device = string_member(data, "device");
     const char *node = string_member(data, "node-name");
     gboolean is_ours =
         data && is_of_image(data) &&
         json_object_get_boolean_member_with_default(data, "nospace", FALSE);
+    if (is_ours && machine->has_disk_elsewhere)
+        return g_strdup("the host was stopped because there is no space left in "
+                        "libvirt's pool for what it writes to its disk");
     g_autofree char *folder = is_ours ? overlay_folder(NULL) : NULL;
     if (folder)
         return g_strdup_printf(
@@ -243,7 +246,7 @@ on_io_error(Machine *machine, JsonObject *data)
     if (strcmp(string_member(data, "action"), "stop") != 0 && !is_of_image(data))
         return;
     if (machine->cause == CAUSE_NONE)
-        machine->cause_detail = describe_io_error(data);
+        machine->cause_detail = describe_io_error(machine, data);
     note_cause(machine, CAUSE_IO_ERROR);
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include "domain-place.h"
 #include "error.h"
 #include "launch-child.h"
 #include "launch-firmware.h"
@@ -287,6 +288,8 @@ machine_start(const MachineOptions *options, GError **error)
     machine->agent_fd = -1;
     machine->gone = g_cancellable_new();
     machine->is_told = options->connect != NULL;
+    machine->has_disk_elsewhere =
+        machine->is_told && !domain_place_is_own(options->connect);
     machine->emulator = machine->is_told ? g_strdup_printf("of %s", options->connect)
                                          : g_strdup(options->emulator);
     machine->log_dir = g_strdup(options->log_dir);

@@ -26,13 +26,14 @@ in_namespaces() {
     exit
 }
 
-# Nobody's folders, which nobody else may read, with a copy of the kernels.
+# make_user [FOLDER]: nobody's folders, which nobody else may read, with a copy of the kernels, and of FOLDER, that has images.
 make_user() {
     local kind
     mkdir -p "$tap_dir/home" "$tap_dir/cache/hostbed"
     for kind in kernels modules packages; do
         [ ! -e "$shared_cache/$kind" ] || cp -r --reflink=auto "$shared_cache/$kind" "$tap_dir/cache/hostbed/"
     done
+    [ $# = 0 ] || cp -a "$1" "$tap_dir/cache/hostbed/"
     chmod 755 "$tap_dir"
     chmod 700 "$tap_dir/home" "$tap_dir/cache" "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"
     chown -R $nobody:$nobody "$tap_dir/home" "$tap_dir/cache" "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME"

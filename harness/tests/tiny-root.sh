@@ -99,3 +99,28 @@ INIT
     (cat "$initrd" && cd "$booted/initrd" && echo init | cpio -o -H newc --quiet) >"$root/boot/initrd.img-$version"
     rm -r "$booted"
 }
+
+bootable_lab() { # NAME
+    cat <<LAB
+<lab xmlns="urn:hostbed:lab:1" name="$1">
+  <host name="l1">
+    <image from="./root.tar" size="512 MiB"/>
+    <iommu model="intel"/>
+    <cell cpus="0" memory="320 MiB"><expander><port/></expander></cell>
+    <cell memory="192 MiB"/>
+  </host>
+</lab>
+LAB
+}
+
+# bootable_labs FOLDER NAME…: labs of hosts with such an image, which is in the user's cache then
+bootable_labs() {
+    local folder=$1 name
+    shift
+    mkdir -p "$folder"
+    bootable_root "$tap_dir/root" || bail "no root file system"
+    tar -C "$tap_dir/root" --owner=0 --group=0 -cf "$folder/root.tar" .
+    rm -r "$tap_dir/root"
+    for name; do bootable_lab "$name" >"$folder/$name.xml"; done
+    hostbed image build --accel tcg "$folder/$1.xml" >"$tap_dir/image" 2>&1 || bail "no image: $(tail -n 1 "$tap_dir/image")"
+}

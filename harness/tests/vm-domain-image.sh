@@ -6,29 +6,13 @@
 . "$source_dir/harness/tests/libvirtd.sh"
 . "$source_dir/harness/tests/tiny-root.sh"
 
-# A lab and its image, which are made once, by whoever starts the test.
-lab_of() {
-    cat <<LAB
-<lab xmlns="urn:hostbed:lab:1" name="$1">
-  <host name="l1">
-    <image from="./root.tar" size="512 MiB"/>
-    <iommu model="intel"/>
-    <cell cpus="0" memory="320 MiB"><expander><port/></expander></cell>
-    <cell memory="192 MiB"/>
-  </host>
-</lab>
-LAB
-}
+# Made once, by whoever starts the test.
 make_image() {
     [ -z "${HOSTBED_TEST_IMAGE-}" ] || return 0
     export HOSTBED_TEST_IMAGE="$tap_dir/theirs"
     needs_images made
-    mkdir -p "$HOSTBED_TEST_IMAGE" "$tap_dir/cache/hostbed"
-    bootable_root "$tap_dir/root" || bail "no root file system: $(cat "$tap_dir/release")"
-    tar -C "$tap_dir/root" --owner=0 --group=0 -cf "$HOSTBED_TEST_IMAGE/root.tar" .
-    lab_of one >"$HOSTBED_TEST_IMAGE/one.xml"
-    lab_of two >"$HOSTBED_TEST_IMAGE/two.xml"
-    hostbed image build --accel tcg "$HOSTBED_TEST_IMAGE/one.xml" >"$tap_dir/image" 2>&1 || bail "no image: $(tail -n 1 "$tap_dir/image")"
+    bootable_labs "$HOSTBED_TEST_IMAGE" one two
+    mkdir -p "$tap_dir/cache/hostbed"
     cp -a "$XDG_CACHE_HOME/hostbed/images" "$tap_dir/cache/hostbed/"
 }
 for_libvirt "$source_dir/harness/tests/vm-domain-image.sh" make_image

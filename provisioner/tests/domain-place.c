@@ -31,7 +31,7 @@ only_the_own_session_reads_the_users_files(void **state)
 }
 
 static char *
-put_below(const char *file, gpointer folder, GError **error)
+put_below(const char *file, gboolean is_written, gpointer folder, GError **error)
 {
     if (folder)
         return g_strconcat(folder, file, NULL);
@@ -58,9 +58,9 @@ what_it_boots_from_is_elsewhere(void **state)
 }
 
 static char *
-tell_fd(const char *file, gpointer user_data, GError **error)
+tell_fd(const char *file, gboolean is_written, gpointer user_data, GError **error)
 {
-    return g_strdup_printf("\"<%d", domain_place_fd(file));
+    return g_strdup_printf("\"<%d%s", domain_place_fd(file), is_written ? "+" : "");
 }
 
 static void
@@ -74,7 +74,7 @@ so_is_each_file_of_its_disk(void **state)
     g_autofree char *placed = domain_place_files(xml, tell_fd, NULL, &error);
     assert_null(error);
     assert_string_equal(
-        placed, "<domain><devices><disk><source file=\"&quot;&lt;12\"/><backingStore>"
+        placed, "<domain><devices><disk><source file=\"&quot;&lt;12+\"/><backingStore>"
                 "<source file=\"&quot;&lt;-1\"/><backingStore/></backingStore></disk>"
                 "<other><source file=\"/proc/self/fd/12\"/></other></devices></domain>");
     assert_int_equal(domain_place_fd("/proc/self/fd/"), -1);
@@ -115,8 +115,8 @@ static void
 only_our_volumes_are_ours(void **state)
 {
     static const char *const others[] = {
-        "disk.qcow2",          "hostbed-",          "hostbed-disk",
-        "hostbed-" DIGEST "0", "x-hostbed-" DIGEST, DIGEST,
+        "disk.qcow2",        "hostbed-", "hostbed-disk",  "hostbed-" DIGEST "0",
+        "x-hostbed-" DIGEST, DIGEST,     "hostbed-disk-", "hostbed-disk-1",
     };
     for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
         g_autofree char *xml = g_strdup_printf(
@@ -126,11 +126,23 @@ only_our_volumes_are_ours(void **state)
         assert_null(domain_file_of_volume(xml));
     }
     DomainFile *file = domain_file_of_volume(
-        "<volume type='file'><name>hostbed-" DIGEST "</name><target><timestamps>"
+        "<volume type='file'><name>hostbed-" DIGEST "</name>"
+        "<allocation unit='bytes'>4096</allocation><target><timestamps>"
         "<atime>9</atime><mtime>1700000000.25</mtime></timestamps></target></volume>");
     assert_non_null(file);
     assert_string_equal(file->name, "hostbed-" DIGEST);
     assert_true(file->used_s == 1700000000.25);
+    assert_int_equal(file->bytes, 4096);
+    assert_false(file->is_disk);
+    domain_file_free(file);
+    g_autofree char *name = domain_file_disk_name("6ba7b810-9dad-41d1-80b4-00c04fd430c8");
+    g_autofree char *xml =
+        g_strdup_printf("<volume><name>%s</name><target><timestamps><mtime>7</mtime>"
+                        "</timestamps></target></volume>",
+                        name);
+    file = domain_file_of_volume(xml);
+    assert_true(file->is_disk);
+    assert_string_equal(file->name, name);
     domain_file_free(file);
     /* Of one without a time it is not known. */
     assert_null(
@@ -180,6 +192,44 @@ files_go_that_are_too_many(void **state)
     assert_int_equal(domain_files_to_keep(files), 16);
 }
 
+static void
+files_go_that_are_too_large(void **state)
+{
+    const double now = 1.7e9, day = 86400;
+    g_autoptr(GPtrArray) files =
+        g_ptr_array_new_with_free_func((GDestroyNotify)domain_file_free);
+    static const struct {
+        const char *name;
+        guint64 gib;
+    } each[] = {{"now", 20}, {"yesterday's kernel", 0}, {"yesterday's image", 1}};
+    for (guint i = 0; i < G_N_ELEMENTS(each); i++) {
+        add(files, each[i].name, i == 0 ? now : now - day);
+        ((DomainFile *)files->pdata[i])->bytes = each[i].gib << 30;
+    }
+    /* What is used now is more than all may be, and nothing else stays. */
+    assert_int_equal(domain_files_to_keep(files), 1);
+    ((DomainFile *)files->pdata[0])->bytes = (guint64)15 << 30;
+    assert_int_equal(domain_files_to_keep(files), 3);
+}
+
+/* Who was killed before its host ran left it, or is about to have it opened. */
+static void
+disks_go_that_nobody_is_starting(void **state)
+{
+    const double now = 1.7e9;
+    g_autoptr(GPtrArray) files =
+        g_ptr_array_new_with_free_func((GDestroyNotify)domain_file_free);
+    add(files, "left", now - 4000);
+    add(files, "a kernel", now - 4000);
+    add(files, "starting", now);
+    ((DomainFile *)files->pdata[0])->is_disk = TRUE;
+    ((DomainFile *)files->pdata[2])->is_disk = TRUE;
+    assert_int_equal(domain_files_to_keep(files), 2);
+    assert_string_equal(((DomainFile *)files->pdata[0])->name, "starting");
+    assert_string_equal(((DomainFile *)files->pdata[1])->name, "a kernel");
+    assert_string_equal(((DomainFile *)files->pdata[2])->name, "left");
+}
+
 int
 main(void)
 {
@@ -192,6 +242,8 @@ main(void)
         cmocka_unit_test(only_our_volumes_are_ours),
         cmocka_unit_test(files_go_that_were_not_used_for_long),
         cmocka_unit_test(files_go_that_are_too_many),
+        cmocka_unit_test(files_go_that_are_too_large),
+        cmocka_unit_test(disks_go_that_nobody_is_starting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
