@@ -32,18 +32,24 @@ has_more(const LiveServer *server)
     return FALSE;
 }
 
-/* A start for which nobody waits any more ends, unless hosts run already. */
+/* A start for which nobody waits any more ends, unless hosts run already; who waited for
+ * it last is told by the end of the connection, as who asks for the lab's end. */
 static void
 leave(Client *client)
 {
     LiveServer *server = client->server;
     gboolean waited = client->waits_up;
-    g_ptr_array_remove(server->clients, client);
+    client->waits_up = FALSE;
     g_queue_remove(&server->deferred, client);
     live_work_forget(client);
-    live_client_free(client);
-    if (waited && !waits_for_up(server) && !has_more(server))
+    if (waited && !waits_for_up(server) && !has_more(server)) {
+        client->waits_down = TRUE;
+        g_clear_handle_id(&client->readable, g_source_remove);
         live_server_down(server);
+        return;
+    }
+    g_ptr_array_remove(server->clients, client);
+    live_client_free(client);
 }
 
 /* ---- what goes

@@ -192,8 +192,8 @@ live_serve(const LiveServeOptions *options, GError **error)
     LiveServer server = {.options = options, .lab = describe(options)};
     server.place = live_place_take(options->dir, options->name, &failure);
     if (!server.place || !live_lab_write(server.lab, server.place->path, &failure)) {
-        fail_first(options->first_fd, failure);
         live_place_leave(server.place);
+        fail_first(options->first_fd, failure);
         live_lab_free(server.lab);
         g_propagate_error(error, g_steal_pointer(&failure));
         return FALSE;

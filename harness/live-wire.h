@@ -4,7 +4,9 @@
  * connects sends one request, {"request": …}:
  *
  * "up", with "hosts" (all if empty) and "digest" of the lab's file: answered when they
- * are up, with {"already": …, "hosts": […]}.
+ * are up, with {"already": …, "hosts": […]}. Who sends no more before that (shutdown(2))
+ * does not wait any more, and is answered by the end of the connection: when nothing of
+ * the lab is left, if nobody else waits for its start.
  *
  * "down": answered by the end of the connection, when nothing of the lab is left.
  *

@@ -18,11 +18,14 @@
 #include "live-dir.h"
 #include "live-serve.h"
 #include "cli-connect.h"
+#include "cli-wait.h"
 #include "log-dir.h"
 #include "template-store.h"
 
 /* A supervisor that goes down while another comes up lets go of the lab's name. */
 #define TRIES 50
+/* For a start that is interrupted to end. */
+#define LEAVE_MS 20000
 /* Who waits sees the time go by. */
 #define TICK_MS 1000
 
@@ -303,6 +306,15 @@ tell_up(Up *up, gboolean already)
  * -----------------------------------------------------------------------------------------
  */
 
+/* What was begun for us alone ends. */
+static void
+leave(Up *up, int fd)
+{
+    clear_progress(up);
+    g_autoptr(CliWait) wait = cli_wait_new("taking the lab down");
+    live_call_leave(fd, LEAVE_MS);
+}
+
 /* One that has the lab is asked, else one is started. *HELD: neither, for one came
  * meanwhile, or was just about to go. */
 static JsonObject *
@@ -318,6 +330,8 @@ ask_once(Up *up, gboolean *held, GError **error)
     }
     g_autoptr(GError) failure = NULL;
     JsonObject *answer = live_call(fd, make_order(up), &call, &failure);
+    if (failure && failure->code == HB_INTERRUPTED)
+        leave(up, fd);
     close(fd);
     if (!answer) {
         *held |=

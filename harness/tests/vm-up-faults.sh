@@ -155,6 +155,13 @@ gone "$supervisor"
 is "a start that nobody waits for any more ends" $? 0
 clean "and leaves nothing"
 
+up_slowly
+kill -INT $up
+wait $up
+is "a start that is interrupted" "$? $(tail -n 1 "$err")" "130 hostbed: interrupted"
+is "has ended when that is said" "$(hostbed list 2>/dev/null)" ""
+clean "and leaves nothing, either"
+
 # ---- folders that cannot be used
 if [ "$(id -u)" = 0 ] && mkdir "$tap_dir/full" && mount -t tmpfs -o size=64k none "$tap_dir/full" 2>/dev/null; then
     mkdir -m 700 "$tap_dir/full/hostbed"
