@@ -99,8 +99,9 @@ cat >"$pluggable" <<'LAB'
 </lab>
 LAB
 hostbed test --accel tcg --connect "$uri" "$pluggable" hotplug/a_plugged_function_is_on_its_node \
-    hotplug/an_unplugged_function_is_gone >"$out" 2>"$err"
-is "functions are plugged and unplugged, whatever libvirt calls them" "$? $(grep -c '^ok .*/hotplug/' "$out")" "0 2"
+    hotplug/an_unplugged_function_is_gone hotplug/a_torn_out_function_is_gone memory >"$out" 2>"$err"
+is "functions and memory are plugged and unplugged, whatever libvirt calls them" \
+    "$? $(grep -c '^ok .*/hotplug/' "$out") $(grep -c '^ok .*/memory/' "$out")" "0 3 2"
 hostbed test --accel tcg --connect "$uri" --keep "$lab" manifest >"$out" 2>"$err"
 is "no template is kept" "$? $(cat "$err")" \
     "2 hostbed: no template can be made of hosts that libvirt starts (--connect), so there is nothing to --keep or to clone"
