@@ -24,7 +24,7 @@ cli_connect_check(const char *connect, const Plan *plan, int *status)
 {
     g_autoptr(Findings) findings = findings_new();
     if (connect)
-        emit_libvirt_check(plan, findings);
+        emit_libvirt_check_domain(plan, findings);
     if (findings_ok(findings))
         return TRUE;
     *status = cli_findings(findings);

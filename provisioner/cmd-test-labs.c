@@ -186,7 +186,7 @@ plan_file(const char *filename, const Emulator *emulator, const char *connect,
     g_autoptr(GPtrArray) plans =
         lab ? cli_plan_lab(lab, emulator, cli_connect_backend(connect), findings) : NULL;
     for (guint i = 0; plans && connect && i < plans->len; i++)
-        emit_libvirt_check(plans->pdata[i], findings);
+        emit_libvirt_check_domain(plans->pdata[i], findings);
     if (plans && !findings_ok(findings))
         return NULL;
     if (!plans || !path)

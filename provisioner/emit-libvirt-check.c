@@ -66,10 +66,16 @@ check_machine(const Plan *plan, Findings *findings)
 }
 
 void
-emit_libvirt_check(const Plan *plan, Findings *findings)
+emit_libvirt_check_domain(const Plan *plan, Findings *findings)
 {
     check_cells(plan, findings);
     check_iommu(plan, findings);
-    check_networks(plan, findings);
     check_machine(plan, findings);
+}
+
+void
+emit_libvirt_check(const Plan *plan, Findings *findings)
+{
+    emit_libvirt_check_domain(plan, findings);
+    check_networks(plan, findings);
 }

@@ -47,29 +47,36 @@ write_address(LibvirtWriter *writer, xmlNode *node, const PlanFunction *function
  * ----------------------------------------------------------- */
 
 static xmlNode *
-override_of(LibvirtWriter *writer, const char *id)
+override_of(LibvirtWriter *writer, const char *alias)
 {
     if (!writer->overrides)
         writer->overrides =
             xmlNewChild(writer->domain, writer->qemu, BAD_CAST "override", NULL);
     xmlNode *device =
         xmlNewChild(writer->overrides, writer->qemu, BAD_CAST "device", NULL);
-    g_autofree char *alias = libvirt_alias(id);
     libvirt_attribute(device, "alias", alias);
     return xmlNewChild(device, writer->qemu, BAD_CAST "frontend", NULL);
 }
 
-static void
-write_override(LibvirtWriter *writer, xmlNode **frontend, const char *id,
-               const char *name, const char *type, const char *value)
+void
+libvirt_write_alias_override(LibvirtWriter *writer, xmlNode **frontend, const char *alias,
+                             const char *name, const char *type, const char *value)
 {
     if (!*frontend)
-        *frontend = override_of(writer, id);
+        *frontend = override_of(writer, alias);
     xmlNode *node = xmlNewChild(*frontend, writer->qemu, BAD_CAST "property", NULL);
     libvirt_attribute(node, "name", name);
     libvirt_attribute(node, "type", type);
     if (value)
         libvirt_attribute(node, "value", value);
+}
+
+void
+libvirt_write_override(LibvirtWriter *writer, xmlNode **frontend, const char *id,
+                       const char *name, const char *type, const char *value)
+{
+    g_autofree char *alias = libvirt_alias(id);
+    libvirt_write_alias_override(writer, frontend, alias, name, type, value);
 }
 
 static void
@@ -79,17 +86,17 @@ write_property(LibvirtWriter *writer, xmlNode **frontend, const char *id,
     GType type = json_node_get_value_type(property->value);
     if (type == G_TYPE_BOOLEAN) {
         gboolean value = json_node_get_boolean(property->value);
-        write_override(writer, frontend, id, property->name, "bool",
-                       value ? "true" : "false");
+        libvirt_write_override(writer, frontend, id, property->name, "bool",
+                               value ? "true" : "false");
         return;
     }
     g_autofree char *text = emit_property_text(property);
     gboolean is_number = type == G_TYPE_INT64;
-    write_override(writer, frontend, id, property->name,
-                   !is_number                               ? "string"
-                   : json_node_get_int(property->value) < 0 ? "signed"
-                                                            : "unsigned",
-                   text);
+    libvirt_write_override(writer, frontend, id, property->name,
+                           !is_number                               ? "string"
+                           : json_node_get_int(property->value) < 0 ? "signed"
+                                                                    : "unsigned",
+                           text);
 }
 
 void
@@ -102,31 +109,14 @@ libvirt_write_arg(LibvirtWriter *writer, const char *value)
     libvirt_attribute(arg, "value", value);
 }
 
-/* Takes OBJECT. */
-static void
-write_json_arg(LibvirtWriter *writer, const char *option, JsonObject *object)
+void
+libvirt_write_json_arg(LibvirtWriter *writer, const char *option, JsonObject *object)
 {
     g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
     json_object_unref(object);
     g_autofree char *text = json_to_string(node, FALSE);
     libvirt_write_arg(writer, option);
     libvirt_write_arg(writer, text);
-}
-
-/* Networks are numbered in the order of their names. */
-static void
-write_hub_port(LibvirtWriter *writer, xmlNode **frontend, const PlanFunction *function)
-{
-    guint hub = 0;
-    g_autoptr(GPtrArray) networks = plan_networks(writer->plan);
-    g_ptr_array_find_with_equal_func(networks, function->network, g_str_equal, &hub);
-    g_autofree char *id = g_strconcat("hostbed-net-", function->id, NULL);
-    JsonObject *netdev = json_object_new();
-    json_object_set_string_member(netdev, "type", "hubport");
-    json_object_set_string_member(netdev, "id", id);
-    json_object_set_int_member(netdev, "hubid", hub);
-    write_json_arg(writer, "-netdev", netdev);
-    write_override(writer, frontend, function->id, "netdev", "string", id);
 }
 
 /* The properties that are not among NATIVE, which the element's own words have said. */
@@ -143,9 +133,12 @@ write_overrides(LibvirtWriter *writer, const PlanFunction *function,
     /* A NIC without a network has no peer: libvirt's type='null' makes libvirt 9.0 crash,
      * so the network that it insists on is made and left unconnected. */
     if (function->mac && !function->network)
-        write_override(writer, &frontend, function->id, "netdev", "remove", NULL);
-    else if (function->mac && writer->start)
-        write_hub_port(writer, &frontend, function);
+        libvirt_write_override(writer, &frontend, function->id, "netdev", "remove", NULL);
+    else if (function->mac && writer->start) {
+        g_autofree char *netdev = libvirt_write_netdev(writer, function);
+        libvirt_write_override(writer, &frontend, function->id, "netdev", "string",
+                               netdev);
+    }
 }
 
 static void
@@ -160,7 +153,7 @@ write_disk(LibvirtWriter *writer, const char *alias, const PlanFunction *functio
     json_object_set_string_member(disk, "node-name", name);
     json_object_set_boolean_member(disk, "read-zeroes", TRUE);
     json_object_set_int_member(disk, "size", function->size_bytes);
-    write_json_arg(writer, "-blockdev", disk);
+    libvirt_write_json_arg(writer, "-blockdev", disk);
     json_object_set_string_member(device, "drive", name);
 }
 
@@ -182,7 +175,11 @@ write_raw_device(LibvirtWriter *writer, const PlanFunction *function)
         json_object_set_member(device, property->name, json_node_copy(property->value));
     }
     write_disk(writer, alias, function, device);
-    write_json_arg(writer, "-device", device);
+    if (function->network && writer->start && !json_object_has_member(device, "netdev")) {
+        g_autofree char *netdev = libvirt_write_netdev(writer, function);
+        json_object_set_string_member(device, "netdev", netdev);
+    }
+    libvirt_write_json_arg(writer, "-device", device);
 }
 
 /* ---- devices
@@ -490,4 +487,5 @@ libvirt_write_devices(LibvirtWriter *writer)
     libvirt_attribute(libvirt_element(writer->devices, "memballoon"), "model", "none");
     libvirt_attribute(libvirt_element(writer->devices, "panic"), "model", "isa");
     write_iommu(writer);
+    libvirt_write_networks(writer);
 }

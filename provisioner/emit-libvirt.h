@@ -42,8 +42,28 @@ void libvirt_write_devices(LibvirtWriter *writer);
 const char *libvirt_interface_model(const PlanFunction *function);
 /* One word of <qemu:commandline>. */
 void libvirt_write_arg(LibvirtWriter *writer, const char *value);
+/* Two: OPTION, and OBJECT, which it takes. */
+void
+libvirt_write_json_arg(LibvirtWriter *writer, const char *option, JsonObject *object);
+/* A property of the device with this id that libvirt has no word for, by <qemu:override>.
+ * TYPE is libvirt's word; VALUE is NULL with "remove". *FRONTEND is one device's, and
+ * NULL before its first. */
+void libvirt_write_override(LibvirtWriter *writer, xmlNode **frontend, const char *id,
+                            const char *name, const char *type, const char *value);
+/* The same of one whose alias is no id's. */
+void
+libvirt_write_alias_override(LibvirtWriter *writer, xmlNode **frontend, const char *alias,
+                             const char *name, const char *type, const char *value);
 /* NULL: the host has none. */
 const PlanFunction *libvirt_virtio_iommu(const Plan *plan);
+
+/* ---- emit-libvirt-networks.c, where it is started */
+
+/* The network's end of a NIC. Its id, owned by the caller. */
+char *libvirt_write_netdev(LibvirtWriter *writer, const PlanFunction *function);
+/* What leads from the NICs on networks that join hosts to hostbed, and what captures the
+ * others' frames. */
+void libvirt_write_networks(LibvirtWriter *writer);
 
 /* ---- emit-libvirt-cells.c */
 

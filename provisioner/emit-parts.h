@@ -33,6 +33,22 @@ char *emit_property_text(const PlanProperty *property);
  * characters at most (the emulator's BlockDriverState.node_name). Owned by the caller. */
 char *emit_disk_name(const char *id);
 
+/* A port of the emulator's hub HUB, as -netdev takes it; owned by the caller. */
+JsonObject *emit_hub_port(const char *id, guint hub);
+/* Networks of PLAN are numbered in the order of their names. */
+guint emit_hub_of(const Plan *plan, const char *network);
+
+/* What of an emulator's command line writes the frames of the networks within it to files
+ * in DIR (emit_capture_file()); NULL: nothing does. */
+typedef struct {
+    const char *dir;
+    gboolean has_ports; /* networks that join hosts are not within it */
+    /* A word, and what it is followed by, which this takes. */
+    void (*add)(gpointer writer, const char *option, JsonObject *object);
+    gpointer writer;
+} EmitCapture;
+void emit_captures(const Plan *plan, const EmitCapture *capture);
+
 /* Values of -numa: one entry of the HMAT, one memory-side cache. Owned by the caller. */
 char *emit_numa_link(const LabInterconnect *link);
 char *emit_numa_cache(const PlanCell *cell, const LabCache *cache);

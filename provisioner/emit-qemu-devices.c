@@ -6,65 +6,6 @@
 #include "emit-qemu.h"
 #include "wire.h"
 
-static JsonObject *
-hub_port(const char *id, guint hub)
-{
-    JsonObject *netdev = qemu_object_new("type", "hubport", "id", id);
-    json_object_set_int_member(netdev, "hubid", hub);
-    return netdev;
-}
-
-static void
-add_hub_port(QemuWriter *writer, const char *id, guint hub, const char *peer)
-{
-    JsonObject *netdev = hub_port(id, hub);
-    if (peer)
-        json_object_set_string_member(netdev, "netdev", peer);
-    qemu_add_json(writer, "-netdev", netdev);
-}
-
-/* A port of the network's hub sees each frame once. It needs a peer that takes frames, or
- * gets none: a port of a hub of its own, on which another one leads nowhere. */
-static void
-write_capture(QemuWriter *writer, const char *network, guint hub, guint sink)
-{
-    g_autofree char *end = g_strdup_printf("hostbed-sink-end-%u", hub);
-    g_autofree char *peer = g_strdup_printf("hostbed-sink-%u", hub);
-    g_autofree char *port = g_strdup_printf("hostbed-capture-%u", hub);
-    g_autofree char *id = g_strdup_printf("hostbed-dump-%u", hub);
-    g_autofree char *file = emit_capture_file(writer->words->capture_dir, network);
-    add_hub_port(writer, end, sink, NULL);
-    add_hub_port(writer, peer, sink, NULL);
-    add_hub_port(writer, port, hub, peer);
-    JsonObject *dump = qemu_object_new("qom-type", "filter-dump", "id", id);
-    json_object_set_string_member(dump, "netdev", port);
-    json_object_set_string_member(dump, "file", file);
-    json_object_set_int_member(dump, "maxlen", EMIT_CAPTURE_MAX);
-    qemu_add_json(writer, "-object", dump);
-}
-
-void
-qemu_write_captures(QemuWriter *writer)
-{
-    if (!writer->words->capture_dir)
-        return;
-    g_autoptr(GPtrArray) networks = plan_networks(writer->plan);
-    for (guint hub = 0; hub < networks->len; hub++)
-        if (!writer->words->port_fds ||
-            !plan_joins_hosts(writer->plan, networks->pdata[hub]))
-            write_capture(writer, networks->pdata[hub], hub, networks->len + hub);
-}
-
-/* Networks are numbered in the order of their names. */
-static guint
-hub_of(const Plan *plan, const char *network)
-{
-    guint hub = 0;
-    g_autoptr(GPtrArray) networks = plan_networks(plan);
-    g_ptr_array_find_with_equal_func(networks, network, g_str_equal, &hub);
-    return hub;
-}
-
 /* A port of a network that joins hosts. */
 static void
 add_segment_port(QemuWriter *writer, const char *id, const PlanFunction *function)
@@ -95,7 +36,8 @@ write_network(QemuWriter *writer, const PlanFunction *function, JsonObject *devi
     if (writer->words->port_fds && plan_is_joined(function))
         add_segment_port(writer, id, function);
     else
-        add_hub_port(writer, id, hub_of(writer->plan, function->network), NULL);
+        qemu_add_json(writer, "-netdev",
+                      emit_hub_port(id, emit_hub_of(writer->plan, function->network)));
     json_object_set_string_member(device, "netdev", id);
 }
 
@@ -214,7 +156,7 @@ emit_qemu_plug(const PlanFunction *function, guint hub)
     JsonObject *device = emit_qemu_device(function);
     if (function->network) {
         g_autofree char *id = network_id(function);
-        add_command(commands, "netdev_add", hub_port(id, hub));
+        add_command(commands, "netdev_add", emit_hub_port(id, hub));
         json_object_set_string_member(device, "netdev", id);
     }
     if (function->size_bytes > 0) {

@@ -219,6 +219,22 @@ write_kernel(QemuWriter *writer)
     qemu_add(writer, "-append", cmdline->str);
 }
 
+static void
+add_captured(gpointer writer, const char *option, JsonObject *object)
+{
+    qemu_add_json(writer, option, object);
+}
+
+static void
+write_captures(QemuWriter *writer)
+{
+    const EmitCapture capture = {.dir = writer->words->capture_dir,
+                                 .has_ports = writer->words->port_fds != NULL,
+                                 .add = add_captured,
+                                 .writer = writer};
+    emit_captures(writer->plan, &capture);
+}
+
 /* GPtrArray of GStrv, one for each option. */
 static GPtrArray *
 write_options(const Plan *plan, const QemuWords *words)
@@ -232,7 +248,7 @@ write_options(const Plan *plan, const QemuWords *words)
     qemu_write_cells(&writer);
     write_channels(&writer);
     qemu_write_functions(&writer);
-    qemu_write_captures(&writer);
+    write_captures(&writer);
     qemu_write_generic_initiators(&writer);
     JsonObject *panic = qemu_object_new("driver", "pvpanic", NULL, NULL);
     qemu_add_json(&writer, "-device", panic);

@@ -52,5 +52,3 @@ void qemu_write_generic_initiators(QemuWriter *writer);
 /* ---- emit-qemu-devices.c */
 
 void qemu_write_functions(QemuWriter *writer);
-/* What passes on the lab's networks goes to files; after the functions. */
-void qemu_write_captures(QemuWriter *writer);

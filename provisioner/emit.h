@@ -47,11 +47,18 @@ typedef struct {
     /* The same as in EmitRuntime, there. */
     const char *const *disk_files;
     const char *const *more_args; /* of the emulator's, after all others; or NULL */
+    /* The NICs of plan_joined() have channels, libvirt_alias_of_port(); else their
+     * networks join the NICs of this host only. */
+    gboolean has_ports;
+    /* Each other network's frames go to a file in it, as in EmitRuntime; or NULL */
+    const char *capture_dir;
 } EmitDomain;
 
 /* Of what is ours in a domain's metadata. */
 #define EMIT_HOST_NAMESPACE "urn:hostbed:host:1"
 
+/* The same as emit_libvirt_check() of what emit_libvirt_domain() writes. */
+void emit_libvirt_check_domain(const Plan *plan, Findings *findings);
 /* The domain as libvirt starts it. Networks that join NICs of the host are in the
  * emulator, as without libvirt; and the bytes of the lab are in the metadata. */
 void emit_libvirt_domain(const Plan *plan, const EmitDomain *start, GString *out);

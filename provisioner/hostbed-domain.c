@@ -24,6 +24,7 @@
 #include "domain-describe.h"
 #include "domain-elsewhere.h"
 #include "domain-place.h"
+#include "domain-port.h"
 #include "domain-pump.h"
 #include "domain-qmp.h"
 #include "domain-store.h"
@@ -44,12 +45,14 @@ typedef struct {
     char *uri;
     gboolean persistent; /* it stays defined */
     int xml_fd, qmp_fd, agent_fd, console_fd;
+    char **port_fds;
     virConnectPtr connection;
     virDomainPtr domain; /* NULL: it is not there yet, or not any more */
     DomainStore *store;  /* while the domain is started, of a libvirt elsewhere */
     char *name;
     unsigned char uuid[VIR_UUID_BUFLEN];
     Pump *agent, *console;
+    GPtrArray *ports;  /* of domain-port.h */
     GByteArray *asked; /* the beginning of a line of QMP */
     int ending;        /* timer, or -1 */
     gboolean ended;
@@ -380,6 +383,26 @@ open_streams(Session *session)
            refuse(session, HB_INFRASTRUCTURE, "libvirt does not open the console");
 }
 
+/* No filter of an emulator's that is well says so, whatever its guest does. */
+static void
+on_broken(gpointer user_data)
+{
+    Session *session = user_data;
+    fail(session, HB_EMULATOR_DIED,
+         "the emulator of domain %s sent to a network what is no frame", session->name);
+    session->ended = TRUE;
+}
+
+static gboolean
+open_ports(Session *session)
+{
+    session->ports =
+        domain_ports_open(session->connection, session->domain,
+                          (const char *const *)session->port_fds, on_broken, session);
+    return session->ports || refuse(session, HB_INFRASTRUCTURE,
+                                    "libvirt does not open the channels of the networks");
+}
+
 static gboolean
 let_go(Session *session)
 {
@@ -398,7 +421,8 @@ static void
 run(Session *session)
 {
     if (!connect_to_libvirt(session) || !create_domain(session) ||
-        !watch_domain(session) || !open_streams(session) || !let_go(session))
+        !watch_domain(session) || !open_streams(session) || !open_ports(session) ||
+        !let_go(session))
         return;
     while (!session->ended) {
         if (virEventRunDefaultImpl() < 0)
@@ -414,6 +438,7 @@ session_end(Session *session)
 {
     pump_free(session->agent);
     pump_free(session->console);
+    g_clear_pointer(&session->ports, g_ptr_array_unref);
     domain_store_free(session->store);
     if (session->domain) {
         virDomainDestroy(session->domain); /* unless it is gone */
@@ -422,6 +447,7 @@ session_end(Session *session)
     if (session->connection)
         virConnectClose(session->connection);
     g_byte_array_unref(session->asked);
+    g_strfreev(session->port_fds);
     g_free(session->uri);
     g_free(session->name);
     g_free(session->why);
@@ -464,6 +490,8 @@ main(int argc, char **argv)
         {"qmp-fd", 0, 0, G_OPTION_ARG_INT, &session.qmp_fd, "QMP", "FD"},
         {"agent-fd", 0, 0, G_OPTION_ARG_INT, &session.agent_fd, "The agent", "FD"},
         {"console-fd", 0, 0, G_OPTION_ARG_INT, &session.console_fd, "The console", "FD"},
+        {"port-fd", 0, 0, G_OPTION_ARG_STRING_ARRAY, &session.port_fds,
+         "A NIC's end of a network that joins hosts", "FD"},
         G_OPTION_ENTRY_NULL,
     };
     virSetErrorFunc(NULL, on_error);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "domain-place.h"
 #include "error.h"
 #include "libexec.h"
 
@@ -23,6 +24,22 @@ refuse(const MachineOptions *options, const char *what, GError **error)
     return FALSE;
 }
 
+/* Frames that do not leave the emulator are written by it, which cannot write to the
+ * user's files where it is another's. */
+static gboolean
+check_capture(const MachineOptions *options, GError **error)
+{
+    g_autoptr(GPtrArray) networks = options->port_fds ? plan_own_networks(options->plan)
+                                                      : plan_networks(options->plan);
+    if (!options->capture || networks->len == 0 || domain_place_is_own(options->connect))
+        return TRUE;
+    g_autofree char *what = g_strdup_printf(
+        "what passes on network '%s', which does not leave it, can be captured by your "
+        "own libvirt only, qemu:///session",
+        (const char *)networks->pdata[0]);
+    return refuse(options, what, error);
+}
+
 /* What the emulator gets from hostbed as descriptors does not go through libvirt. */
 static gboolean
 check(const MachineOptions *options, GError **error)
@@ -32,13 +49,8 @@ check(const MachineOptions *options, GError **error)
             options,
             "the disk of its image ends with it, and --persistent would have it stay",
             error);
-    if (options->port_fds)
-        return refuse(options, "a network joins it with another host, or leads out",
-                      error);
-    g_autoptr(GPtrArray) networks = plan_networks(options->plan);
-    if (options->capture && networks->len > 0)
-        return refuse(options, "what passes on its networks cannot be captured there",
-                      error);
+    if (!check_capture(options, error))
+        return FALSE;
     if (options->memory_fds || options->clone)
         return refuse(options, "no template can be made of a host of libvirt's", error);
     return TRUE;
@@ -75,6 +87,8 @@ describe(const MachineOptions *options, const char *const *disk_files)
         .cmdline_extra = options->cmdline_extra,
         .disk_files = disk_files,
         .more_args = options->extra_args,
+        .has_ports = options->port_fds != NULL,
+        .capture_dir = options->capture ? options->log_dir : NULL,
     };
     GString *xml = g_string_new(NULL);
     emit_libvirt_domain(options->plan, &start, xml);
@@ -161,6 +175,11 @@ machine_domain_argv(const MachineOptions *options, const EmitRuntime *channels,
                {"console-fd", channels->console_fd}};
     for (gsize i = 0; i < G_N_ELEMENTS(fds); i++) {
         g_autofree char *word = option_fd(fds[i].name, fds[i].fd);
+        g_strv_builder_add(builder, word);
+    }
+    for (guint i = 0; options->port_fds && i < options->port_fds->len; i++) {
+        g_autofree char *word =
+            option_fd("port-fd", g_array_index(options->port_fds, int, i));
         g_strv_builder_add(builder, word);
     }
     return g_strv_builder_end(builder);

@@ -57,3 +57,9 @@ libvirt_alias_of_path(const char *path)
     g_autofree char *alias = length > 0 ? libvirt_alias(name) : g_strdup("");
     return g_strconcat(list, alias, id + length, NULL);
 }
+
+char *
+libvirt_alias_of_port(guint index, gboolean out)
+{
+    return g_strdup_printf(PREFIX "net-%s-%u", out ? "out" : "in", index);
+}

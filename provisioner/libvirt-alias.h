@@ -17,3 +17,7 @@ char *libvirt_alias_of_bus(const char *bus);
 /* The same of a path to an object (QOM), where it leads to a device of ours or what that
  * has. */
 char *libvirt_alias_of_path(const char *path);
+/* The channel by which the frames of a NIC on a network that joins hosts come OUT of its
+ * host, or get there; they are numbered as plan_joined() has them. It is no id's alias.
+ */
+char *libvirt_alias_of_port(guint index, gboolean out);

@@ -79,6 +79,28 @@ virsh pool-create-as default dir --target /run/pool
 run qemu:///system "$lab" -- true >"$out" 2>"$err"
 is "the pool that libvirt has is used where there is one" "$? $(volumes default | wc -l) $(virsh pool-list --all --name | tr -d " ")" "0 2 default"
 
+# ---- networks that join hosts, and lead out: frames come and go by the connection
+leads_in=
+[ ! -x "$build_dir/harness/hostbed-uplink" ] || leads_in='<forward host="left" port="80" to="127.0.0.1:8080"/>'
+cat >"$tap_dir/led.xml" <<LAB
+<lab xmlns="urn:hostbed:lab:1" name="led">
+  <network id="fabric">$leads_in</network>
+  <host name="left"><cell cpus="0" memory="256 MiB"/><nic network="fabric"/></host>
+  <host name="right"><cell cpus="0" memory="256 MiB"/><nic model="virtio" network="fabric"/></host>
+</lab>
+LAB
+hostbed up --accel tcg --connect $remote "$tap_dir/led.xml" >"$out" 2>"$err" || cat "$err"
+is "hosts that a network joins come up" "$? $(virsh list --name | sort | paste -sd' ')" "0 led-left led-right"
+hostbed exec left -- sh -c 'mkdir -p /www; echo inside >/www/index.html; httpd -h /www -p 80' 2>"$err"
+is "one finds the other by name" "$(hostbed exec right -- sh -c 'printf "GET / HTTP/1.0\r\n\r\n" | nc -w 20 left 80 | tail -n 1' 2>&1)" inside
+if [ -n "$leads_in" ]; then
+    exec 3<>/dev/tcp/127.0.0.1/8080 && printf 'GET / HTTP/1.0\r\n\r\n' >&3
+    is "a port of the user's machine leads into it" "$(tail -n 1 <&3)" inside
+    exec 3>&-
+fi
+hostbed down --all >"$out" 2>"$err"
+is "no domain is left" "$? $(virsh list --all --name)" "0 "
+
 # ---- ends, and what cannot be
 hostbed up --accel tcg --connect qemu:///system "$lab" >"$out" 2>"$err"
 kill -9 "$(hostbed list --json | sed -n 's/^ *"pid" : \([0-9]*\).*/\1/p')"

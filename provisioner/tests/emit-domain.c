@@ -183,6 +183,82 @@ networks_are_the_emulators(void **state)
     assert_xpath(domain, "count(//q:property[@name='netdev'][@type='remove'])", "7");
 }
 
+/* libvirt's own would not take one. */
+static void
+nics_that_libvirt_does_not_know_have_networks(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    g_autoptr(Findings) findings = findings_new();
+    g_autoptr(Findings) written = findings_new();
+    PlanFunction *nic = NULL;
+    for (guint i = 0; !nic; i++) {
+        PlanFunction *function = plan->functions->pdata[i];
+        nic = function->mac ? function : NULL;
+    }
+    g_free(nic->driver);
+    nic->driver = g_strdup("igb");
+    nic->network = g_strdup("fabric");
+    emit_libvirt_check(plan, written);
+    assert_false(findings_ok(written));
+    emit_libvirt_check_domain(plan, findings);
+    assert_true(findings_ok(findings));
+    g_autoptr(xmlDoc) domain = domain_of(plan);
+    assert_xpath(domain, "count(//interface)", "8");
+    assert_xpath(domain,
+                 "count(//q:arg[contains(@value,'\"driver\":\"igb\"')]"
+                 "[contains(@value,'\"netdev\":\"hostbed-net-')])",
+                 "1");
+}
+
+static xmlDoc *
+joined_domain_of(const Plan *plan)
+{
+    EmitDomain joined = start;
+    g_autoptr(GString) text = g_string_new(NULL);
+    joined.has_ports = TRUE;
+    joined.capture_dir = "/logs";
+    emit_libvirt_domain(plan, &joined, text);
+    return xmlReadMemory(text->str, (int)text->len, NULL, NULL, XML_PARSE_NONET);
+}
+
+/* Each of the first NICs has a channel for either direction, of which the guest sees
+ * nothing; a network of the host's own stays in the emulator, which captures it. */
+static void
+nics_that_join_hosts_have_channels(void **state)
+{
+    g_autoptr(Lab) lab = fixture_article();
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    for (guint i = 0, nics = 0; i < plan->functions->len; i++) {
+        PlanFunction *function = plan->functions->pdata[i];
+        if (!function->mac || nics++ > 2)
+            continue;
+        function->network = g_strdup(nics == 3 ? "own" : "fabric");
+        function->ipv4 = nics == 3 ? NULL : g_strdup("10.100.0.1/24");
+    }
+    g_autoptr(xmlDoc) alone = domain_of(plan);
+    assert_xpath(alone, "count(//channel)", "1");
+    g_autoptr(xmlDoc) domain = joined_domain_of(plan);
+    assert_xpath(domain, "count(//channel[@type='unix'])", "5");
+    assert_xpath(domain, "count(//q:arg[contains(@value,'\"hubport\"')])", "6");
+    assert_xpath(domain, "count(//q:property[@value='nvme-subsys'])", "4");
+    assert_xpath(domain, "count(//q:property[@name='chardev'][@type='remove'])", "4");
+    g_autoptr(GPtrArray) joined = plan_joined(plan);
+    assert_int_equal(joined->len, 2);
+    assert_xpath(domain, "count(//q:arg[contains(@value,'\"filter-dump\"')])", "1");
+    assert_xpath(domain, "count(//q:arg[contains(@value,'\"file\":\"/logs/own.pcap\"')])",
+                 "1");
+    for (guint i = 0; i < joined->len; i++) {
+        const PlanFunction *nic = joined->pdata[i];
+        g_autofree char *path = g_strdup_printf(
+            "count(//q:arg[contains(@value,'\"netdev\":\"hostbed-net-%s\",')]"
+            "[contains(@value,'\"rx\",\"outdev\":\"charua-net-out-%u\"') or "
+            "contains(@value,'\"tx\",\"indev\":\"charua-net-in-%u\"')])",
+            nic->id, i, i);
+        assert_xpath(domain, path, "2");
+    }
+}
+
 static int
 set_up(void **state)
 {
@@ -202,6 +278,8 @@ main(void)
         cmocka_unit_test(it_has_the_bytes_of_the_lab),
         cmocka_unit_test(other_domains_have_no_lab),
         cmocka_unit_test(networks_are_the_emulators),
+        cmocka_unit_test(nics_that_libvirt_does_not_know_have_networks),
+        cmocka_unit_test(nics_that_join_hosts_have_channels),
     };
     return cmocka_run_group_tests_name("emit-domain", tests, set_up,
                                        fixture_emulator_teardown);
