@@ -3,6 +3,7 @@
 
 #include <libvirt/virterror.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "domain-place.h"
 #include "emit.h"
@@ -22,12 +23,10 @@ is_ours(virDomainPtr domain)
  * both for the same domain; owned by the caller. Whatever else has the name is in the
  * way, and libvirt says so. */
 static char *
-adopt(virConnectPtr connection, const char *xml)
+adopt(virConnectPtr connection, const char *xml, const char *name)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
-    g_autoptr(DomainNeeds) needs = domain_needs_new(xml, NULL);
-    virDomainPtr there =
-        needs && needs->name ? virDomainLookupByName(connection, needs->name) : NULL;
+    virDomainPtr there = virDomainLookupByName(connection, name);
     gboolean is_defined = there && virDomainIsPersistent(there) == 1 &&
                           virDomainIsActive(there) == 0 && is_ours(there) &&
                           virDomainGetUUIDString(there, uuid) == 0;
@@ -54,7 +53,23 @@ gboolean
 domain_start(virConnectPtr connection, const char *xml, gboolean persistent,
              unsigned int flags, virDomainPtr *domain)
 {
-    g_autofree char *adopted = adopt(connection, xml);
+    g_autoptr(DomainNeeds) needs = domain_needs_new(xml, NULL);
+    if (!needs || !needs->name)
+        return FALSE;
+    /* libvirt would take what the firmware of a host of this name has written. */
+    if (needs->firmware)
+        flags |= VIR_DOMAIN_START_RESET_NVRAM;
+    g_autofree char *adopted = adopt(connection, xml, needs->name);
     *domain = virDomainCreateXML(connection, adopted, flags);
     return *domain && (!persistent || define(*domain, xml));
+}
+
+void
+domain_forget_nvram(virDomainPtr domain)
+{
+    char *xml = virDomainGetXMLDesc(domain, 0);
+    g_autoptr(DomainNeeds) needs = xml ? domain_needs_new(xml, NULL) : NULL;
+    if (needs && needs->nvram)
+        unlink(needs->nvram);
+    free(xml);
 }

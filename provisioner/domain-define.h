@@ -14,3 +14,7 @@
  * nevertheless. */
 gboolean domain_start(virConnectPtr connection, const char *xml, gboolean persistent,
                       unsigned int flags, virDomainPtr *domain);
+
+/* What the firmware of DOMAIN, of a libvirt on this machine, keeps loses its name: its
+ * emulator has it, and libvirt would leave it behind. */
+void domain_forget_nvram(virDomainPtr domain);

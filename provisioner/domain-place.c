@@ -143,6 +143,8 @@ domain_needs_new(const char *xml, GError **error)
     needs->type = text_at(document, "/domain/@type");
     needs->emulator = text_at(document, "/domain/devices/emulator");
     needs->machine = text_at(document, "/domain/os/type/@machine");
+    needs->firmware = text_at(document, "/domain/os/@firmware");
+    needs->nvram = text_at(document, "/domain/os/nvram");
     return needs;
 }
 
@@ -152,6 +154,8 @@ domain_needs_free(DomainNeeds *needs)
     if (!needs)
         return;
     g_free(needs->name);
+    g_free(needs->firmware);
+    g_free(needs->nvram);
     g_free(needs->type);
     g_free(needs->emulator);
     g_free(needs->machine);

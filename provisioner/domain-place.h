@@ -31,6 +31,8 @@ char *domain_place_uuid(const char *xml, const char *uuid);
 /* What a domain asks of whoever starts it, and its name there; owned by the caller. */
 typedef struct {
     char *name, *type, *emulator, *machine;
+    char *firmware; /* NULL: the one that keeps nothing */
+    char *nvram;    /* what it keeps that in; NULL: libvirt has not said yet */
 } DomainNeeds;
 
 DomainNeeds *domain_needs_new(const char *xml, GError **error);

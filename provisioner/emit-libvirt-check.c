@@ -7,6 +7,10 @@
 #include "emit-libvirt.h"
 #include "emit-parts.h"
 
+/* A controller of virtio-serial has 31 ports, of which the first is a console's and one
+ * is the agent's; each NIC has two. */
+#define JOINED_MAX 14
+
 static void
 check_cells(const Plan *plan, Findings *findings)
 {
@@ -65,9 +69,25 @@ check_machine(const Plan *plan, Findings *findings)
     }
 }
 
+/* For more channels libvirt adds a controller, which the host would see. */
+static void
+check_joined(const Plan *plan, Findings *findings)
+{
+    g_autoptr(GPtrArray) joined = plan_joined(plan);
+    if (joined->len <= JOINED_MAX)
+        return;
+    const PlanFunction *first_too_many = joined->pdata[JOINED_MAX];
+    findings_add(findings, FINDING_UNSUPPORTED, first_too_many->pos, "libvirt-network",
+                 "%u NICs of the host are on networks that join hosts, and libvirt's "
+                 "channels are enough for %d; leave some out, or start the lab by "
+                 "hostbed",
+                 joined->len, JOINED_MAX);
+}
+
 void
 emit_libvirt_check_domain(const Plan *plan, Findings *findings)
 {
+    check_joined(plan, findings);
     check_cells(plan, findings);
     check_iommu(plan, findings);
     check_machine(plan, findings);

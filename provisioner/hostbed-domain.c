@@ -44,6 +44,7 @@
 typedef struct {
     char *uri;
     gboolean persistent; /* it stays defined */
+    gboolean is_own;     /* the libvirt is the user's, on this machine */
     int xml_fd, qmp_fd, agent_fd, console_fd;
     char **port_fds;
     virConnectPtr connection;
@@ -325,12 +326,12 @@ read_domain(Session *session)
     }
     /* Which may have been called by another name. */
     char *uri = virConnectGetURI(session->connection);
-    gboolean is_own = uri && domain_place_is_own(uri);
+    session->is_own = uri && domain_place_is_own(uri);
     free(uri);
     g_autoptr(GError) error = NULL;
-    char *placed =
-        is_own ? domain_place_files(xml, name_for_own, NULL, &error)
-               : domain_elsewhere(session->connection, xml, &session->store, &error);
+    char *placed = session->is_own ? domain_place_files(xml, name_for_own, NULL, &error)
+                                   : domain_elsewhere(session->connection, xml,
+                                                      &session->store, &error);
     if (!placed)
         fail(session, hb_error_status(error), "libvirt at %s: %s", session->uri,
              error->message);
@@ -350,6 +351,8 @@ create_domain(Session *session)
         return refuse(session, status_of_error(), "libvirt does not start the domain");
     /* The emulator has its disk open. */
     g_clear_pointer(&session->store, domain_store_free);
+    if (session->is_own && !session->persistent)
+        domain_forget_nvram(session->domain);
     session->name = g_strdup(virDomainGetName(session->domain));
     return virDomainGetUUID(session->domain, session->uuid) == 0;
 }

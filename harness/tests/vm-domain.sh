@@ -153,6 +153,19 @@ is "all go down, and no domain is left" "$? $(virsh list --all --name)" "0 "
 up --warm "$lab"
 is "clones do not come up" "$? $(cut -d, -f1 "$err")" "2 hostbed: --warm needs a template"
 
+# ---- firmware that keeps something
+sed 's|<iommu|<firmware type="efi"/><iommu|' "$lab" >"$tap_dir/efi.xml"
+if hostbed check "$tap_dir/efi.xml" >"$out" 2>"$err"; then
+    up "$tap_dir/efi.xml"
+    variables=$(virsh dumpxml $domain | sed -n 's|.*<nvram[^>]*>\(.*\)</nvram>.*|\1|p')
+    is "a host of EFI's comes up" "$? $(hostbed exec l1 -- ls -d /sys/firmware/efi 2>&1)" "0 /sys/firmware/efi"
+    is "and what its firmware keeps is left to nobody" "${variables##*/} $(ls "$variables" 2>/dev/null)" "${domain}_VARS.fd "
+    hostbed down smallest >"$out" 2>"$err"
+else
+    skip "a host of EFI's comes up" "$(cat "$err")"
+    skip "and what its firmware keeps is left to nobody" "$(cat "$err")"
+fi
+
 # ---- hosts that libvirt keeps
 defined() { virsh list --all --persistent --name; }
 up --persistent "$lab"

@@ -87,12 +87,15 @@ a_domain_tells_what_it_needs(void **state)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(DomainNeeds) needs =
-        domain_needs_new("<domain type='qemu'><name>lab-l1</name><os><type "
+        domain_needs_new("<domain type='qemu'><name>lab-l1</name><os "
+                         "firmware='efi'><nvram>/n</nvram><type "
                          "machine='pc-q35-7.2'>hvm</type></os>"
                          "<devices><emulator>/bin/e</emulator></devices></domain>",
                          &error);
     assert_non_null(needs);
     assert_string_equal(needs->name, "lab-l1");
+    assert_string_equal(needs->firmware, "efi");
+    assert_string_equal(needs->nvram, "/n");
     assert_string_equal(needs->type, "qemu");
     assert_string_equal(needs->machine, "pc-q35-7.2");
     assert_string_equal(needs->emulator, "/bin/e");

@@ -259,6 +259,38 @@ nics_that_join_hosts_have_channels(void **state)
     }
 }
 
+/* More channels than one controller has ports for would change the machine. */
+static void
+nics_that_join_hosts_are_not_too_many(void **state)
+{
+    g_autoptr(Lab) lab = fixture_lab();
+    LabCell *cell = fixture_cell(fixture_host(lab), 0, 1, 1 << 30);
+    LabNode *expander = fixture_root(cell->nodes, LAB_EXPANDER, "expander");
+    for (int i = 0; i < 15; i++) {
+        g_autofree char *port = g_strdup_printf("p%d", i);
+        g_autofree char *nic = g_strdup_printf("n%d", i);
+        /* They have no I/O BAR, of which there could not be so many. */
+        fixture_node(fixture_node(expander, LAB_PORT, port), LAB_NIC, nic)->model =
+            g_strdup("virtio");
+    }
+    g_autoptr(Plan) plan = fixture_plan(lab, *state);
+    for (guint i = 0; i < plan->functions->len; i++) {
+        PlanFunction *function = plan->functions->pdata[i];
+        function->network = function->mac ? g_strdup("fabric") : NULL;
+        function->ipv4 = function->mac ? g_strdup("10.100.0.1/24") : NULL;
+    }
+    g_autoptr(Findings) too_many = findings_new();
+    g_autoptr(Findings) enough = findings_new();
+    emit_libvirt_check_domain(plan, too_many);
+    assert_false(findings_ok(too_many));
+    g_autoptr(GPtrArray) joined = plan_joined(plan);
+    assert_int_equal(joined->len, 15);
+    PlanFunction *one = joined->pdata[0];
+    g_clear_pointer(&one->ipv4, g_free);
+    emit_libvirt_check_domain(plan, enough);
+    assert_true(findings_ok(enough));
+}
+
 static int
 set_up(void **state)
 {
@@ -280,6 +312,7 @@ main(void)
         cmocka_unit_test(networks_are_the_emulators),
         cmocka_unit_test(nics_that_libvirt_does_not_know_have_networks),
         cmocka_unit_test(nics_that_join_hosts_have_channels),
+        cmocka_unit_test(nics_that_join_hosts_are_not_too_many),
     };
     return cmocka_run_group_tests_name("emit-domain", tests, set_up,
                                        fixture_emulator_teardown);
