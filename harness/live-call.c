@@ -180,12 +180,9 @@ live_call_wait_end(int fd, guint timeout_ms, GError **error)
     return TRUE;
 }
 
-void
+gboolean
 live_call_leave(int fd, guint timeout_ms)
 {
-    g_autoptr(GCancellable) never = g_cancellable_new();
     shutdown(fd, SHUT_WR);
-    g_cancellable_push_current(never);
-    live_call_wait_end(fd, timeout_ms, NULL);
-    g_cancellable_pop_current(never);
+    return live_call_wait_end(fd, timeout_ms, NULL);
 }

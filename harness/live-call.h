@@ -25,9 +25,9 @@ JsonObject *live_call(int fd, JsonObject *request, const LiveCall *call, GError 
 /* The same without a request, to one who knows it. */
 JsonObject *live_call_wait(int fd, const LiveCall *call, GError **error);
 /* Nobody waits for the answer by FD any more; returns when the other side has closed it,
- * as live-wire.h says, or TIMEOUT_MS have passed. The thread's GCancellable does not end
- * it. */
-void live_call_leave(int fd, guint timeout_ms);
+ * as live-wire.h says. FALSE: TIMEOUT_MS have passed, or the thread's GCancellable, which
+ * is another than the one that ended the wait for the answer, was cancelled. */
+gboolean live_call_leave(int fd, guint timeout_ms);
 /* Waits until the other side of FD has closed it. */
 gboolean live_call_wait_end(int fd, guint timeout_ms, GError **error);
 

@@ -11,6 +11,17 @@ cli_connect_backend(const char *connect)
 }
 
 gboolean
+cli_connect_is_address(const char *connect, int *status)
+{
+    gboolean is_empty = connect && !*connect;
+    if (is_empty)
+        *status =
+            cli_fail_with(HB_USAGE, "--connect takes the address of a libvirt, such "
+                                    "as qemu:///session");
+    return !is_empty;
+}
+
+gboolean
 cli_connect_is_cold(const char *connect, int *status)
 {
     if (connect)

@@ -15,6 +15,10 @@
 /* For whom to plan; CONNECT may be NULL: not for libvirt. */
 PlanBackend cli_connect_backend(const char *connect);
 
+/* FALSE, and *STATUS and what is wrong on standard error: CONNECT, which may be NULL, is
+ * empty, and so libvirt's own choice, of which nobody else would know what it is. */
+gboolean cli_connect_is_address(const char *connect, int *status);
+
 /* FALSE, and *STATUS and what is wrong on standard error: with CONNECT there is no
  * --warm.
  */

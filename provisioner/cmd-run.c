@@ -101,7 +101,8 @@ parse_options(int *argc, char **argv, RunOptions *options, Accel *accel, int *be
     if (!cli_parse_divided("run", argc, argv, entries, &options->machine, before, status))
         return FALSE;
     *accel = cli_accel(&options->machine);
-    if (options->warm && !cli_connect_is_cold(options->connect, status))
+    if (!cli_connect_is_address(options->connect, status) ||
+        (options->warm && !cli_connect_is_cold(options->connect, status)))
         return FALSE;
     g_autoptr(GError) error = NULL;
     if (options->warm && template_store_maximum(&error) < 0) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli-connect.h"
 #include "cli.h"
 #include "domain-lab.h"
 #include "emit.h"
@@ -216,6 +217,8 @@ cmd_show(int argc, char **argv)
         {"--output", options.output, TRUE},
     };
     if (!cli_check_files(files, G_N_ELEMENTS(files), &status))
+        return status;
+    if (!cli_connect_is_address(options.connect, &status))
         return status;
     return options.connect ? show_domain(argv[1], &options)
                            : show_lab(argv[1], &machine, &options);

@@ -222,6 +222,8 @@ check_options(TestOptions *o, int *status)
     /* libvirt has a name for each of its domains but once. */
     if (o->connect && o->jobs == JOBS_AUTO)
         o->jobs = 1;
+    if (!cli_connect_is_address(o->connect, status))
+        return FALSE;
     if (o->repeat < 1 || o->repeat > 1000000)
         *status = cli_fail_with(HB_USAGE, "--repeat %d: 1 or more times", o->repeat);
     else if (o->retry < 0 || o->retry > 1000)

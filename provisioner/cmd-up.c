@@ -100,6 +100,7 @@ parse(int *argc, char ***argv, UpOptions *options, int *status)
             cli_fail_with(HB_USAGE, "--persistent has libvirt keep the hosts defined, "
                                     "so --connect has to say which");
     return (!options->persistent || options->connect) &&
+           cli_connect_is_address(options->connect, status) &&
            (!options->warm || cli_connect_is_cold(options->connect, status));
 }
 
@@ -311,8 +312,14 @@ static void
 leave(Up *up, int fd)
 {
     clear_progress(up);
+    g_autoptr(CliInterrupt) again = cli_interrupt_new();
     g_autoptr(CliWait) wait = cli_wait_new("taking the lab down");
-    live_call_leave(fd, LEAVE_MS);
+    gboolean is_down = live_call_leave(fd, LEAVE_MS);
+    cli_wait_clear();
+    if (!is_down)
+        fprintf(stderr,
+                "hostbed: %s is still going down; 'hostbed list' tells when it is gone\n",
+                up->name);
 }
 
 /* One that has the lab is asked, else one is started. *HELD: neither, for one came

@@ -19,25 +19,40 @@ is_ours(virDomainPtr domain)
     return has_it;
 }
 
-/* XML with the UUID of the definition that an earlier start left, by which libvirt takes
- * both for the same domain; owned by the caller. Whatever else has the name is in the
- * way, and libvirt says so. */
-static char *
-adopt(virConnectPtr connection, const char *xml, const char *name)
+/* The UUID of the definition that an earlier start left under NAME, by which libvirt
+ * takes both for the same domain. FALSE: there is none, or whatever else has the name is
+ * in the way, and libvirt says so. */
+static gboolean
+find_own(virConnectPtr connection, const char *name, char *uuid)
 {
-    char uuid[VIR_UUID_STRING_BUFLEN];
     virDomainPtr there = virDomainLookupByName(connection, name);
-    gboolean is_defined = there && virDomainIsPersistent(there) == 1 &&
-                          virDomainIsActive(there) == 0 && is_ours(there) &&
-                          virDomainGetUUIDString(there, uuid) == 0;
+    gboolean is_own = there && virDomainIsPersistent(there) == 1 &&
+                      virDomainIsActive(there) == 0 && is_ours(there) &&
+                      virDomainGetUUIDString(there, uuid) == 0;
     if (there)
         virDomainFree(there);
-    return is_defined ? domain_place_uuid(xml, uuid) : g_strdup(xml);
+    return is_own;
 }
 
-/* Who defines what is running makes it stay. */
-static gboolean
-define(virDomainPtr domain, const char *xml)
+virDomainPtr
+domain_start(virConnectPtr connection, const char *xml, gboolean persistent,
+             unsigned int flags)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    g_autoptr(DomainNeeds) needs = domain_needs_new(xml, NULL);
+    if (!needs || !needs->name)
+        return NULL;
+    gboolean adopts =
+        (persistent || !needs->firmware) && find_own(connection, needs->name, uuid);
+    g_autofree char *own = adopts ? domain_place_uuid(xml, uuid) : g_strdup(xml);
+    /* libvirt would take what was written by the firmware of a host that is gone. */
+    if (needs->firmware && !adopts)
+        flags |= VIR_DOMAIN_START_RESET_NVRAM;
+    return virDomainCreateXML(connection, own, flags);
+}
+
+gboolean
+domain_keep(virDomainPtr domain, const char *xml)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
     if (virDomainGetUUIDString(domain, uuid) != 0)
@@ -47,21 +62,6 @@ define(virDomainPtr domain, const char *xml)
     if (defined)
         virDomainFree(defined);
     return defined != NULL;
-}
-
-gboolean
-domain_start(virConnectPtr connection, const char *xml, gboolean persistent,
-             unsigned int flags, virDomainPtr *domain)
-{
-    g_autoptr(DomainNeeds) needs = domain_needs_new(xml, NULL);
-    if (!needs || !needs->name)
-        return FALSE;
-    /* libvirt would take what the firmware of a host of this name has written. */
-    if (needs->firmware)
-        flags |= VIR_DOMAIN_START_RESET_NVRAM;
-    g_autofree char *adopted = adopt(connection, xml, needs->name);
-    *domain = virDomainCreateXML(connection, adopted, flags);
-    return *domain && (!persistent || define(*domain, xml));
 }
 
 void

@@ -7,13 +7,16 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-/* Starts what XML describes, by FLAGS (virDomainCreateFlags). PERSISTENT: it is defined
- * there, in place of the definition that it has from an earlier start, and stays so after
- * its end; but one that never started is not. Not PERSISTENT: such a definition stays as
- * it is. FALSE: virGetLastError() says why; *DOMAIN, the caller's, may be there
- * nevertheless. */
-gboolean domain_start(virConnectPtr connection, const char *xml, gboolean persistent,
-                      unsigned int flags, virDomainPtr *domain);
+/* Starts what XML describes, by FLAGS (virDomainCreateFlags), also where a definition of
+ * hostbed's has its name, which stays as it is; but one with firmware that keeps
+ * something, unless PERSISTENT says that this will take its place: both would write to
+ * the same file. NULL: virGetLastError() says why. */
+virDomainPtr domain_start(virConnectPtr connection, const char *xml, gboolean persistent,
+                          unsigned int flags);
+
+/* Has libvirt keep DOMAIN, which runs and was started from XML, defined after its end, in
+ * place of the definition of an earlier start. FALSE: virGetLastError() says why. */
+gboolean domain_keep(virDomainPtr domain, const char *xml);
 
 /* What the firmware of DOMAIN, of a libvirt on this machine, keeps loses its name: its
  * emulator has it, and libvirt would leave it behind. */

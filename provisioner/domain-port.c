@@ -17,6 +17,8 @@ typedef struct {
     virStreamPtr out, in; /* NULL: it has ended */
     int fd, watch;
     gboolean fd_ended;
+    gboolean is_full; /* hostbed takes no frame now */
+    gsize excess;     /* bytes of frames that are lost if so */
     GByteArray *came, *to_send;
     void (*broken)(gpointer user_data);
     gpointer user_data;
@@ -42,7 +44,7 @@ update(DomainPort *port)
     int events = 0;
     if (!port->fd_ended && port->in && port->to_send->len < HELD_MAX)
         events |= VIR_EVENT_HANDLE_READABLE;
-    if (!port->fd_ended && port->came->len > 0)
+    if (!port->fd_ended && port->is_full)
         events |= VIR_EVENT_HANDLE_WRITABLE;
     virEventUpdateHandle(port->watch, events);
     if (port->in)
@@ -57,17 +59,23 @@ update(DomainPort *port)
 static gboolean
 give(const guint8 *frame, gsize length, gpointer user_data)
 {
-    const DomainPort *port = user_data;
+    DomainPort *port = user_data;
     if (port->fd_ended)
         return TRUE;
     ssize_t sent = send(port->fd, frame, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    gboolean waits = sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR);
-    return !waits || port->came->len > HELD_MAX;
+    port->is_full = sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == EINTR);
+    if (!port->is_full)
+        return TRUE;
+    gboolean is_lost = port->excess > 0;
+    port->excess -= MIN(port->excess, length);
+    return is_lost;
 }
 
 static void
 give_all(DomainPort *port)
 {
+    port->is_full = FALSE;
+    port->excess = port->came->len > HELD_MAX ? port->came->len - HELD_MAX : 0;
     if (domain_frames_take(port->came, give, port))
         return;
     end_stream(&port->out);

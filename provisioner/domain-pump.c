@@ -14,8 +14,15 @@ struct Pump {
     virStreamPtr stream; /* NULL: it has ended */
     int fd, watch;
     gboolean fd_ended; /* hostbed says nothing more */
+    gboolean has_begun;
     GByteArray *to_stream, *to_fd;
 };
+
+gboolean
+pump_has_begun(const Pump *pump)
+{
+    return pump->has_begun;
+}
 
 gboolean
 pump_ended(const Pump *pump)
@@ -67,6 +74,7 @@ read_stream(Pump *pump)
         int n = virStreamRecv(pump->stream, bytes, sizeof bytes);
         if (n == NOT_NOW)
             return;
+        pump->has_begun |= n > 0;
         if (n <= 0)
             end_stream(pump);
         else if (!pump->fd_ended)

@@ -17,5 +17,7 @@ Pump *pump_new(virStreamPtr stream, int fd);
 void pump_free(Pump *pump);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Pump, pump_free)
 
+/* Whether the stream has said anything yet. */
+gboolean pump_has_begun(const Pump *pump);
 /* Nothing more comes from the stream, and all that came was handed on. */
 gboolean pump_ended(const Pump *pump);

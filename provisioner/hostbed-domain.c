@@ -44,6 +44,7 @@
 typedef struct {
     char *uri;
     gboolean persistent; /* it stays defined */
+    char *to_keep;       /* the domain, until it is defined; or NULL */
     gboolean is_own;     /* the libvirt is the user's, on this machine */
     int xml_fd, qmp_fd, agent_fd, console_fd;
     char **port_fds;
@@ -345,14 +346,17 @@ create_domain(Session *session)
     if (!xml)
         return FALSE;
     /* Paused, so that no word of its console is lost. */
-    if (!domain_start(session->connection, xml, session->persistent,
-                      VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED,
-                      &session->domain))
+    session->domain =
+        domain_start(session->connection, xml, session->persistent,
+                     VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED);
+    if (!session->domain)
         return refuse(session, status_of_error(), "libvirt does not start the domain");
     /* The emulator has its disk open. */
     g_clear_pointer(&session->store, domain_store_free);
     if (session->is_own && !session->persistent)
         domain_forget_nvram(session->domain);
+    if (session->persistent)
+        session->to_keep = g_steal_pointer(&xml);
     session->name = g_strdup(virDomainGetName(session->domain));
     return virDomainGetUUID(session->domain, session->uuid) == 0;
 }
@@ -417,6 +421,18 @@ let_go(Session *session)
                              session, NULL) >= 0;
 }
 
+/* One that never came up is not kept. */
+static gboolean
+keep(Session *session)
+{
+    if (!session->to_keep || !pump_has_begun(session->agent))
+        return TRUE;
+    if (!domain_keep(session->domain, session->to_keep))
+        return refuse(session, HB_INFRASTRUCTURE, "libvirt does not keep the domain");
+    g_clear_pointer(&session->to_keep, g_free);
+    return TRUE;
+}
+
 /* ---- the whole
  * -------------------------------------------------------------------------------- */
 
@@ -428,7 +444,7 @@ run(Session *session)
         !let_go(session))
         return;
     while (!session->ended) {
-        if (virEventRunDefaultImpl() < 0)
+        if (virEventRunDefaultImpl() < 0 || !keep(session))
             return;
         if (session->ending >= 0 && pump_ended(session->agent) &&
             pump_ended(session->console))
@@ -452,6 +468,7 @@ session_end(Session *session)
     g_byte_array_unref(session->asked);
     g_strfreev(session->port_fds);
     g_free(session->uri);
+    g_free(session->to_keep);
     g_free(session->name);
     g_free(session->why);
 }

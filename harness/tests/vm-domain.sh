@@ -168,6 +168,22 @@ fi
 
 # ---- hosts that libvirt keeps
 defined() { virsh list --all --persistent --name; }
+"$build_dir/run" hostbed up -v --accel tcg --connect "$uri" --persistent "$lab" >"$out" 2>"$err" &
+until [ -n "$(virsh list --all --name)" ] || ! kill -0 $!; do :; done
+kill -INT $!
+wait $!
+is "one that never comes up is not kept" "$? $(virsh list --all --name)" "130 "
+if [ -n "${variables-}" ]; then
+    up --persistent "$tap_dir/efi.xml"
+    hostbed down smallest >"$out" 2>"$err"
+    written=$(stat -c '%i %y' "$variables")
+    up "$tap_dir/efi.xml"
+    is "one that would write what the firmware of a kept one keeps does not start" "$? $(stat -c '%i %y' "$variables")" "8 $written"
+    up --persistent "$tap_dir/efi.xml"
+    is "that one does, with it" "$? $(stat -c %i "$variables")" "0 ${written%% *}"
+    hostbed down smallest >"$out" 2>"$err"
+    virsh undefine --nvram $domain
+fi
 up --persistent "$lab"
 is "a host comes up that libvirt keeps" "$? $(virsh domstate $domain) $(defined)" "0 running $domain"
 uuid=$(virsh domuuid $domain)
@@ -227,6 +243,8 @@ is "what libvirt has no words for is refused" "$?" 3
 has "as it is by show" "$err" "libvirt gives every cell a memory backend"
 run --host compute0 "$source_dir/topologies/two-hosts.xml" -- true >"$out" 2>"$err"
 is "a host whose network joins it with others runs without them" $? 0
+hostbed run --accel tcg --connect "" "$lab" -- true >"$out" 2>"$err"
+is "no address is a mistake" "$? $(cat "$err")" "2 hostbed: --connect takes the address of a libvirt, such as qemu:///session"
 for address in nothing:///here 'qemu+unix:///session?socket=/nothing/here'; do
     hostbed run --accel tcg --connect "$address" "$lab" -- true >"$out" 2>"$err"
     is "there is no libvirt at $address" "$? $(wc -l <"$err")" "8 1"
