@@ -79,17 +79,6 @@ live_link_set(Host *host, const char *id, gboolean up, GError **error)
     return TRUE;
 }
 
-static const PlanFunction *
-find_nic(const Host *host, const char *name, GError **error)
-{
-    const PlanFunction *nic = plan_change_device(host->plan, name, error);
-    if (nic && nic->kind == LAB_NIC)
-        return nic;
-    if (nic)
-        g_set_error(error, HB_ERROR, HB_USAGE, "%s is no NIC, and has no link", nic->id);
-    return NULL;
-}
-
 /* ---- what it loses
  * ------------------------------------------------------------------------------------------
  */
@@ -161,7 +150,7 @@ live_link(Host *host, JsonObject *request, GError **error)
 {
     const char *name = json_line_string(request, "device");
     const gboolean up = json_object_get_boolean_member_with_default(request, "up", TRUE);
-    const PlanFunction *nic = name ? find_nic(host, name, error) : NULL;
+    const PlanFunction *nic = name ? plan_change_nic(host->plan, name, error) : NULL;
     if (!name)
         return list(host);
     if (!nic)

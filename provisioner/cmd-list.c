@@ -149,6 +149,14 @@ add_memory(const LiveLab *lab, const LiveHost *host, gboolean exact, JsonObject 
             object, exact ? "memory_bytes" : "private_memory_bytes", kb * 1024);
 }
 
+/* What was written down of it when it lived says nothing any more. */
+static void
+set_dead(JsonObject *object)
+{
+    json_object_set_string_member(object, "state", "dead");
+    json_object_remove_member(object, "pid");
+}
+
 /* What is known of LAB but for what its supervisor keeps for itself. */
 static JsonNode *
 describe(const LiveLab *lab, gboolean exact)
@@ -162,6 +170,8 @@ describe(const LiveLab *lab, gboolean exact)
         const LiveHost *host = lab->hosts->pdata[i];
         add_memory(lab, host, exact, json_array_get_object_element(hosts, i));
         set_reason(host, json_array_get_object_element(hosts, i));
+        if (lab->dead)
+            set_dead(json_array_get_object_element(hosts, i));
     }
     return node;
 }

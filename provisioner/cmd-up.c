@@ -397,6 +397,16 @@ is_name(const char *name)
                         "0123456789._-") == strlen(name);
 }
 
+/* Whether what is up already was started by whom these options name, if they name one. */
+static gboolean
+is_started_by(const Up *up)
+{
+    g_autoptr(GPtrArray) labs = live_lab_read_all(NULL);
+    const LiveLab *lab = labs ? live_name_lab(labs, up->name) : NULL;
+    return !up->options->connect || !lab ||
+           g_strcmp0(lab->connect, up->options->connect) == 0;
+}
+
 static int
 bring_up(Up *up, const GPtrArray *plans)
 {
@@ -428,6 +438,11 @@ bring_up(Up *up, const GPtrArray *plans)
     if (!answer)
         return cli_fail(error);
     JsonNode *already = json_object_get_member(answer, "already");
+    if (already && json_node_get_boolean(already) && !is_started_by(up))
+        return cli_fail_with(HB_USAGE,
+                             "%s is up already, and not by libvirt at %s; 'hostbed down "
+                             "%s' ends it",
+                             up->name, up->options->connect, up->name);
     tell_up(up, already && json_node_get_boolean(already));
     return HB_OK;
 }

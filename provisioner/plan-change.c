@@ -301,3 +301,38 @@ plan_change_check(const Plan *was, const Plan *now, const char *id, GError **err
     }
     return stays(was, now, id, error) && stays(now, was, id, error);
 }
+
+static void
+tell_unknown_nic(const Plan *plan, const char *name, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        if (is_device(function) && function->kind == LAB_NIC)
+            g_ptr_array_add(names, function->id);
+    }
+    g_ptr_array_add(names, NULL);
+    g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);
+    g_autofree char *there =
+        names->len > 1 ? g_strconcat("there are ", all, NULL) : g_strdup("it has none");
+    g_autofree char *hint =
+        nearest_hint(nearest_name(name, (const char *const *)names->pdata), there);
+    g_set_error(error, HB_ERROR, HB_USAGE, "the host has no NIC '%s'; %s", name, hint);
+}
+
+const PlanFunction *
+plan_change_nic(const Plan *plan, const char *name, GError **error)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        if (!is_device(function) || !plan_change_is_called(function, name))
+            continue;
+        if (function->kind == LAB_NIC)
+            return function;
+        g_set_error(error, HB_ERROR, HB_USAGE, "%s is no NIC, and has no link",
+                    function->id);
+        return NULL;
+    }
+    tell_unknown_nic(plan, name, error);
+    return NULL;
+}

@@ -22,6 +22,9 @@ gboolean plan_change_is_at(const Plan *plan, const PlanFunction *function,
  * is none, or cannot. Borrowed from PLAN. */
 const PlanFunction *
 plan_change_device(const Plan *plan, const char *name, GError **error);
+/* The NIC that NAME is, wherever it is and whether or not it can be taken out. HB_USAGE:
+ * it is none. Borrowed from PLAN. */
+const PlanFunction *plan_change_nic(const Plan *plan, const char *name, GError **error);
 /* Whether FUNCTION's id or address is NAME; the domain may be left out. */
 gboolean plan_change_is_called(const PlanFunction *function, const char *name);
 /* Whether NOW is WAS in all but the function ID, which only one of them has. HB_USAGE: it

@@ -117,6 +117,9 @@ is "and is as others to who is in it" "$(echo word | hostbed exec l1 -- sh -c 'r
 7"
 has "what it takes is not told, but who started it" <(hostbed list) "^smallest/l1  *up .*  -  hostbed exec l1; started by qemu:///"
 has "nor for programs" <(hostbed list --json) "\"connect\" : \"qemu:///"
+hostbed up --accel tcg --connect qemu:///system "$lab" >"$out" 2>"$err"
+is "who asks for another libvirt is told" "$? $(cat "$err")" \
+    "2 hostbed: smallest is up already, and not by libvirt at qemu:///system; 'hostbed down smallest' ends it"
 hostbed verify l1 >"$out" 2>"$err"
 is "it is the machine that was asked for" $? 0
 hostbed pause l1 >"$out" && hostbed list >"$out" && hostbed resume l1 >"$tap_dir/second"

@@ -27,6 +27,7 @@ gone "$emulator"
 is "an emulator dies with its supervisor" $? 0
 hostbed list >"$out"
 has "list says what became of it" "$out" "smallest/l1 *dead .*its supervisor was killed; 'hostbed down smallest' clears it"
+is "as it does to programs" "$(hostbed list --json | grep -c '"state" : "dead"')" 1
 hostbed exec l1 -- true 2>"$err"
 is "a dead host runs nothing" $? 1
 has "and that is explained" "$err" "is dead: its supervisor was killed"

@@ -216,6 +216,14 @@ assert_device(const Plan *plan, const char *name, const char *found)
 }
 
 static void
+assert_nic(const Plan *plan, const char *name, const char *found)
+{
+    g_autoptr(GError) error = NULL;
+    const PlanFunction *function = plan_change_nic(plan, name, &error);
+    assert_string_equal(function ? function->id : error->message, found);
+}
+
+static void
 devices_are_found_by_name_and_address(void **state)
 {
     const Fixture *fixture = *state;
@@ -231,6 +239,10 @@ devices_are_found_by_name_and_address(void **state)
     assert_device(plan, "41:00.0", "p.n0");
     assert_device(plan, "free", "the host has no device 'free'; there are p.n0");
     assert_device(plan, "p.n9", "the host has no device 'p.n9'; did you mean p.n0?");
+    assert_nic(plan, "kept", "kept");
+    assert_nic(plan, "root", "root");
+    assert_nic(plan, "41:00.0", "p.n0");
+    assert_nic(plan, "rooot", "the host has no NIC 'rooot'; did you mean root?");
     assert_device(plan, "kept",
                   "kept cannot be taken out while the host runs: its port "
                   "off has hotplug=\"off\"");
