@@ -216,16 +216,28 @@ is_same(const DiskFaults *one, const DiskFaults *other)
     return one->points == other->points && disk_faults_same_errors(one, other);
 }
 
+/* The disk of an image is libvirt's where that starts the host, and called by its names.
+ */
+static gboolean
+is_within_reach(const Host *host, const PlanFunction *function, GError **error)
+{
+    if (function->size_bytes > 0 || !host->server->options->connect)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "%s is the disk of an image, which is libvirt's own where that starts "
+                "%s (--connect); the lab's other disks can fail there",
+                function->id, host->plan->host_id);
+    return FALSE;
+}
+
 JsonObject *
 live_disk(Host *host, JsonObject *request, GError **error)
 {
     const char *name = json_line_string(request, "device");
-    if (!live_emulator_is_ours(host, error))
-        return NULL;
     const PlanFunction *function = name ? disk_find(host->plan, name, error) : NULL;
     if (!name)
         return list(host);
-    if (!function)
+    if (!function || !is_within_reach(host, function, error))
         return NULL;
     if (json_object_has_member(request, "look"))
         return describe(host, function);

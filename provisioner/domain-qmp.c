@@ -62,6 +62,7 @@ static const struct {
     {"qom-list", "path", libvirt_alias_of_path},
     {"qom-get", "path", libvirt_alias_of_path},
     {"qom-set", "path", libvirt_alias_of_path},
+    {"human-monitor-command", "command-line", libvirt_alias_of_line},
 };
 
 static void

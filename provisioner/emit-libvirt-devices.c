@@ -142,12 +142,11 @@ write_overrides(LibvirtWriter *writer, const PlanFunction *function,
 }
 
 static void
-write_disk(LibvirtWriter *writer, const char *alias, const PlanFunction *function,
-           JsonObject *device)
+write_disk(LibvirtWriter *writer, const PlanFunction *function, JsonObject *device)
 {
     if (function->size_bytes <= 0 || json_object_has_member(device, "drive"))
         return;
-    g_autofree char *name = emit_disk_name(alias);
+    g_autofree char *name = emit_disk_name(function->id);
     JsonObject *disk = json_object_new();
     json_object_set_string_member(disk, "driver", "null-co");
     json_object_set_string_member(disk, "node-name", name);
@@ -174,7 +173,7 @@ write_raw_device(LibvirtWriter *writer, const PlanFunction *function)
         const PlanProperty *property = g_ptr_array_index(function->properties, i);
         json_object_set_member(device, property->name, json_node_copy(property->value));
     }
-    write_disk(writer, alias, function, device);
+    write_disk(writer, function, device);
     if (function->network && writer->start && !json_object_has_member(device, "netdev")) {
         g_autofree char *netdev = libvirt_write_netdev(writer, function);
         json_object_set_string_member(device, "netdev", netdev);

@@ -59,6 +59,17 @@ libvirt_alias_of_path(const char *path)
 }
 
 char *
+libvirt_alias_of_line(const char *line)
+{
+    g_auto(GStrv) words = g_strsplit(line, " ", -1);
+    for (char **word = words; *word; word++) {
+        g_autofree char *before = *word;
+        *word = libvirt_alias_of_path(before);
+    }
+    return g_strjoinv(" ", words);
+}
+
+char *
 libvirt_alias_of_port(guint index, gboolean out)
 {
     return g_strdup_printf(PREFIX "net-%s-%u", out ? "out" : "in", index);

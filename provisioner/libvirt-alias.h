@@ -17,6 +17,8 @@ char *libvirt_alias_of_bus(const char *bus);
 /* The same of a path to an object (QOM), where it leads to a device of ours or what that
  * has. */
 char *libvirt_alias_of_path(const char *path);
+/* The same of a line for the human monitor, in which such a path is a word of its own. */
+char *libvirt_alias_of_line(const char *line);
 /* The channel by which the frames of a NIC on a network that joins hosts come OUT of its
  * host, or get there; they are numbered as plan_joined() has them. It is no id's alias.
  */

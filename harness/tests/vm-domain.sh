@@ -94,7 +94,7 @@ cat >"$pluggable" <<'LAB'
   <host name="l1">
     <iommu model="intel"/>
     <maxMemory slots="1" size="1 GiB"/>
-    <cell cpus="0" memory="512 MiB"><expander><port hotplug="on"/><port><nic/></port></expander></cell>
+    <cell cpus="0" memory="512 MiB"><expander><port hotplug="on"/><port><nic/></port><port><nvme id="disk_1" size="64 MiB"/></port></expander></cell>
   </host>
 </lab>
 LAB
@@ -102,6 +102,8 @@ hostbed test --accel tcg --connect "$uri" "$pluggable" hotplug/a_plugged_functio
     hotplug/an_unplugged_function_is_gone hotplug/a_torn_out_function_is_gone memory >"$out" 2>"$err"
 is "functions and memory are plugged and unplugged, whatever libvirt calls them" \
     "$? $(grep -c '^ok .*/hotplug/' "$out") $(grep -c '^ok .*/memory/' "$out")" "0 3 2"
+hostbed test --accel tcg --connect "$uri" "$pluggable" disk >"$out" 2>"$err"
+is "its disks fail, and their requests stand still" "$? $(grep -c '^not ok' "$out") $(($(grep -c '^ok .*/disk/' "$out") > 1))" "0 0 1"
 hostbed test --accel tcg --connect "$uri" --keep "$lab" manifest >"$out" 2>"$err"
 is "no template is kept" "$? $(cat "$err")" \
     "2 hostbed: no template can be made of hosts that libvirt starts (--connect), so there is nothing to --keep or to clone"
@@ -126,8 +128,6 @@ hostbed pause l1 >"$out" && hostbed list >"$out" && hostbed resume l1 >"$tap_dir
 is "it stands still and goes on" "$? $(grep -c '^smallest/l1  *paused ' "$out") $(hostbed exec l1 -- echo well)" "0 1 well"
 hostbed save l1 here >"$out" 2>"$err"
 is "it is not saved" "$? $(cat "$err")" "3 hostbed: libvirt started l1 (--connect), which has no way for this"
-hostbed disk l1 >"$out" 2>"$err"
-is "nor do its disks fail" "$? $(cat "$err")" "3 hostbed: libvirt started l1 (--connect), which has no way for this"
 hostbed power l1 off >"$out" 2>"$err"
 is "without power there is no domain" "$? $(virsh list --all --name)" "0 "
 hostbed power l1 on >"$out" 2>"$err"
@@ -143,6 +143,10 @@ is "its supervisor is killed, and the domain is gone" "$? $(hostbed list | grep 
 hostbed down smallest >"$out" 2>"$err"
 is "which down clears" "$? $(hostbed list 2>/dev/null)" "0 "
 up "$pluggable"
+hostbed disk l1 disk_1 error=read >"$out" 2>"$err"
+is "a disk fails" "$? $(hostbed exec l1 -- sh -c 'dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 2>/dev/null || echo fails')" "0 fails"
+hostbed disk l1 disk_1 error=off >"$out" 2>"$err"
+is "and does not any more" "$? $(hostbed exec l1 -- sh -c 'dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1 2>/dev/null && echo read')" "0 read"
 hostbed plug l1 nic id=plugged >"$out" 2>"$err"
 is "a NIC is plugged" "$? $(hostbed exec l1 -- cat /sys/bus/pci/devices/0000:21:00.0/vendor)" "0 0x8086"
 hostbed unplug l1 plugged >"$out" 2>"$err"

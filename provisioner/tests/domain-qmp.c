@@ -105,6 +105,10 @@ devices_have_libvirts_names(void **state)
          "x.y\"}}",
          "{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/ua-n_0/"
          "x.y\"}}\n"},
+        {"{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":"
+         "\"qemu-io -d /machine/peripheral/n.0/x \\\"break read n.0\\\"\"}}",
+         "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":"
+         "\"qemu-io -d /machine/peripheral/ua-n_0/x \\\"break read n.0\\\"\"}}\n"},
         {"{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/n.0\"}}",
          "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"/machine/n.0\"}}\n"},
         {"{\"execute\":\"qom-list\",\"arguments\":{\"path\":\"/machine/peripheral/\"}}",
