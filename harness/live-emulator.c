@@ -8,17 +8,6 @@
 /* No command of the monitor waits for the guest; a busy machine is slow. */
 #define COMMAND_MS 30000
 
-gboolean
-live_emulator_is_ours(const Host *host, GError **error)
-{
-    if (!host->server->options->connect)
-        return TRUE;
-    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
-                "libvirt started %s (--connect), which has no way for this",
-                host->plan->host_id);
-    return FALSE;
-}
-
 JsonNode *
 live_emulator_ask(Host *host, const char *name, JsonObject *arguments, GError **error)
 {

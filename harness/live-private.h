@@ -119,8 +119,6 @@ BootOptions live_host_boot_options(Host *host);
 
 /* ---- live-emulator.c */
 
-/* HB_UNSUPPORTED: libvirt started the emulator, and this cannot be asked of it. */
-gboolean live_emulator_is_ours(const Host *host, GError **error);
 /* Has the host's emulator do the command NAME with ARGUMENTS (taken; or NULL). */
 gboolean live_emulator_command(Host *host, const char *name, JsonObject *arguments,
                                GError **error);

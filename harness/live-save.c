@@ -142,11 +142,24 @@ keys_of(GHashTable *set)
     return g_strdupv((GStrv)keys);
 }
 
+static gboolean
+check_backend(const Host *host, GError **error)
+{
+    const char *connect = host->server->options->connect;
+    if (!connect)
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_UNSUPPORTED,
+                "%s was started by libvirt at %s, of whose hosts none can be saved; "
+                "'hostbed up' without --connect starts one that can",
+                host->plan->host_id, connect);
+    return FALSE;
+}
+
 JsonObject *
 live_save(Host *host, JsonObject *request, GError **error)
 {
     const char *name = json_line_string(request, "name");
-    if (!live_emulator_is_ours(host, error) || !check_new_name(host, name, error) ||
+    if (!check_backend(host, error) || !check_new_name(host, name, error) ||
         !check_devices(host, error) || !live_disk_flows(host, NULL, error))
         return NULL;
     Template *state = save(host, error);

@@ -16,12 +16,13 @@
 
 #include <gio/gio.h>
 
+#include "domain-frames.h"
+
 typedef struct Segments Segments;
 
-/* The shortest and the longest of frames: a header; what the emulator has room for (QEMU
- * include/net/net.h, NET_BUFSIZE). */
+/* The shortest and the longest of frames: a header; what the emulator has room for. */
 #define SEGMENT_FRAME_MIN 14
-#define SEGMENT_FRAME_MAX (4096 + 65536)
+#define SEGMENT_FRAME_MAX DOMAIN_FRAME_MAX
 /* What waits for an emulator, of each port, at most. */
 #define SEGMENT_QUEUE_FRAMES 1024
 #define SEGMENT_QUEUE_BYTES (8 * 1024 * 1024)

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core-limit.h"
 #include "error.h"
 #include "guardian.h"
 
@@ -39,16 +40,11 @@ before_exec(gpointer user_data)
 {
     const Setup *setup = user_data;
     struct rlimit limit = {OUTPUT_MAX_BYTES, OUTPUT_MAX_BYTES};
-    struct rlimit core;
     pid_t group = getpid();
     setpgid(0, 0);
     if (setup->limits)
         setrlimit(RLIMIT_FSIZE, &limit);
-    /* As in launch-child.c. */
-    if (getrlimit(RLIMIT_CORE, &core) == 0) {
-        core.rlim_cur = 0;
-        setrlimit(RLIMIT_CORE, &core);
-    }
+    core_limit_to_none();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != setup->parent ||
         write(setup->group_fd, &group, sizeof group) != sizeof group ||

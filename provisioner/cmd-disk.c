@@ -31,10 +31,7 @@ none_of(const char *what, const char *value, const char *const *there, gboolean 
     if (off)
         g_ptr_array_add(names, (gpointer) "off");
     g_ptr_array_add(names, NULL);
-    g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);
-    g_autofree char *otherwise = g_strconcat("there are ", all, NULL);
-    g_autofree char *hint =
-        nearest_hint(nearest_name(value, (const char *const *)names->pdata), otherwise);
+    g_autofree char *hint = nearest_or_all(value, names, NULL);
     return g_strdup_printf("%s '%s'; %s", what, value, hint);
 }
 

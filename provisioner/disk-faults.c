@@ -169,14 +169,9 @@ disk_find(const Plan *plan, const char *name, GError **error)
             return function;
         g_ptr_array_add(names, function->id);
     }
-    const gboolean any = names->len > 0;
     g_ptr_array_add(names, NULL);
-    g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);
-    g_autofree char *there =
-        any ? g_strconcat("there are ", all, NULL)
-            : g_strdup("it has none; a lab gives it one by <nvme> or <image>");
-    g_autofree char *hint =
-        nearest_hint(nearest_name(name, (const char *const *)names->pdata), there);
+    g_autofree char *hint = nearest_or_all(
+        name, names, "it has none; a lab gives it one by <nvme> or <image>");
     g_set_error(error, HB_ERROR, HB_USAGE, "no disk of %s is called '%s'; %s",
                 plan->host_id, name, hint);
     return NULL;

@@ -5,13 +5,12 @@
 #include <sys/socket.h>
 
 #include "domain-frames.h"
+#include "domain-stream.h"
 #include "libvirt-alias.h"
 
 /* So much may wait for hostbed, or for libvirt. */
 #define HELD_MAX (1024 * 1024)
 #define CHUNK (256 * 1024)
-/* What virStreamRecv() and virStreamSend() return where they would wait. */
-#define NOT_NOW (-2)
 
 typedef struct {
     virStreamPtr out, in; /* NULL: it has ended */
@@ -24,17 +23,6 @@ typedef struct {
     gpointer user_data;
     guint8 chunk[CHUNK];
 } DomainPort;
-
-static void
-end_stream(virStreamPtr *stream)
-{
-    if (!*stream)
-        return;
-    virStreamEventRemoveCallback(*stream);
-    virStreamAbort(*stream);
-    virStreamFree(*stream);
-    *stream = NULL;
-}
 
 /* What comes out of the domain is always asked for: nothing else keeps libvirt's library
  * from holding it without a bound. */
@@ -78,7 +66,7 @@ give_all(DomainPort *port)
     port->excess = port->came->len > HELD_MAX ? port->came->len - HELD_MAX : 0;
     if (domain_frames_take(port->came, give, port))
         return;
-    end_stream(&port->out);
+    domain_stream_end(&port->out);
     g_byte_array_set_size(port->came, 0);
     port->broken(port->user_data);
 }
@@ -93,8 +81,8 @@ on_out(virStreamPtr stream, int events, void *opaque)
         g_byte_array_append(port->came, port->chunk, (guint)n);
         give_all(port);
     }
-    if (n != NOT_NOW)
-        end_stream(&port->out);
+    if (n != DOMAIN_STREAM_NOT_NOW)
+        domain_stream_end(&port->out);
     update(port);
 }
 
@@ -111,8 +99,8 @@ send_all(DomainPort *port)
                           port->to_send->len - done);
         if (n > 0)
             done += (gsize)n;
-        else if (n != NOT_NOW)
-            end_stream(&port->in);
+        else if (n != DOMAIN_STREAM_NOT_NOW)
+            domain_stream_end(&port->in);
     }
     g_byte_array_remove_range(port->to_send, 0, (guint)done);
 }
@@ -124,7 +112,7 @@ on_in(virStreamPtr stream, int events, void *opaque)
     if (events & VIR_STREAM_EVENT_WRITABLE)
         send_all(port);
     if (events & (VIR_STREAM_EVENT_ERROR | VIR_STREAM_EVENT_HANGUP))
-        end_stream(&port->in);
+        domain_stream_end(&port->in);
     update(port);
 }
 
@@ -168,8 +156,8 @@ port_free(gpointer data)
     DomainPort *port = data;
     if (port->watch >= 0)
         virEventRemoveHandle(port->watch);
-    end_stream(&port->out);
-    end_stream(&port->in);
+    domain_stream_end(&port->out);
+    domain_stream_end(&port->in);
     g_byte_array_unref(port->came);
     g_byte_array_unref(port->to_send);
     g_free(port);

@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "domain-stream.h"
+
 /* So much may wait on its way; more is not asked for. */
 #define HELD_MAX (1024 * 1024)
 #define CHUNK (64 * 1024)
-/* What virStreamRecv() and virStreamSend() return where they would wait. */
-#define NOT_NOW (-2)
 
 struct Pump {
     virStreamPtr stream; /* NULL: it has ended */
@@ -28,17 +28,6 @@ gboolean
 pump_ended(const Pump *pump)
 {
     return !pump->stream && pump->to_fd->len == 0;
-}
-
-static void
-end_stream(Pump *pump)
-{
-    if (!pump->stream)
-        return;
-    virStreamEventRemoveCallback(pump->stream);
-    virStreamAbort(pump->stream);
-    virStreamFree(pump->stream);
-    pump->stream = NULL;
 }
 
 static void
@@ -72,11 +61,11 @@ read_stream(Pump *pump)
     char bytes[CHUNK];
     while (pump->stream && pump->to_fd->len < HELD_MAX) {
         int n = virStreamRecv(pump->stream, bytes, sizeof bytes);
-        if (n == NOT_NOW)
+        if (n == DOMAIN_STREAM_NOT_NOW)
             return;
         pump->has_begun |= n > 0;
         if (n <= 0)
-            end_stream(pump);
+            domain_stream_end(&pump->stream);
         else if (!pump->fd_ended)
             g_byte_array_append(pump->to_fd, (const guint8 *)bytes, (guint)n);
     }
@@ -88,10 +77,10 @@ write_stream(Pump *pump)
     while (pump->stream && pump->to_stream->len > 0) {
         gsize length = MIN(pump->to_stream->len, CHUNK);
         int n = virStreamSend(pump->stream, (const char *)pump->to_stream->data, length);
-        if (n == NOT_NOW)
+        if (n == DOMAIN_STREAM_NOT_NOW)
             return;
         if (n < 0)
-            end_stream(pump);
+            domain_stream_end(&pump->stream);
         else
             g_byte_array_remove_range(pump->to_stream, 0, (guint)n);
     }
@@ -106,7 +95,7 @@ on_stream(virStreamPtr stream, int events, void *opaque)
     if (events & VIR_STREAM_EVENT_WRITABLE)
         write_stream(pump);
     if (events & (VIR_STREAM_EVENT_ERROR | VIR_STREAM_EVENT_HANGUP))
-        end_stream(pump);
+        domain_stream_end(&pump->stream);
     update(pump);
 }
 
@@ -167,7 +156,7 @@ pump_free(Pump *pump)
         return;
     if (pump->watch >= 0)
         virEventRemoveHandle(pump->watch);
-    end_stream(pump);
+    domain_stream_end(&pump->stream);
     g_byte_array_unref(pump->to_stream);
     g_byte_array_unref(pump->to_fd);
     g_free(pump);

@@ -5,6 +5,12 @@
 #include "emit-parts.h"
 #include "emit.h"
 
+char *
+emit_netdev_id(const PlanFunction *nic)
+{
+    return g_strconcat("hostbed-net-", nic->id, NULL);
+}
+
 JsonObject *
 emit_hub_port(const char *id, guint hub)
 {

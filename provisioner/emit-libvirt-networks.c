@@ -17,18 +17,12 @@
 /* Without a controller that it belongs to it is nothing but a name. */
 #define UNSEEN_DEVICE "nvme-subsys"
 
-static char *
-netdev_id(const PlanFunction *function)
-{
-    return g_strconcat("hostbed-net-", function->id, NULL);
-}
-
 /* What comes to a filter does not get to the hub. */
 char *
 libvirt_write_netdev(LibvirtWriter *writer, const PlanFunction *function)
 {
     guint hub = emit_hub_of(writer->plan, function->network);
-    g_autofree char *id = netdev_id(function);
+    g_autofree char *id = emit_netdev_id(function);
     libvirt_write_json_arg(writer, "-netdev", emit_hub_port(id, hub));
     return g_steal_pointer(&id);
 }
@@ -66,7 +60,7 @@ static void
 write_filter(LibvirtWriter *writer, const PlanFunction *function, const char *alias,
              const char *queue, const char *end)
 {
-    g_autofree char *netdev = netdev_id(function);
+    g_autofree char *netdev = emit_netdev_id(function);
     g_autofree char *id = g_strconcat("hostbed-filter-", alias, NULL);
     g_autofree char *chardev = g_strconcat("char", alias, NULL);
     JsonObject *filter = json_object_new();

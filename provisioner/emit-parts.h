@@ -33,6 +33,8 @@ char *emit_property_text(const PlanProperty *property);
  * characters at most (the emulator's BlockDriverState.node_name). Owned by the caller. */
 char *emit_disk_name(const char *id);
 
+/* What the NIC's end of its network is called. Owned by the caller. */
+char *emit_netdev_id(const PlanFunction *nic);
 /* A port of the emulator's hub HUB, as -netdev takes it; owned by the caller. */
 JsonObject *emit_hub_port(const char *id, guint hub);
 /* Networks of PLAN are numbered in the order of their names. */

@@ -20,19 +20,13 @@ add_segment_port(QemuWriter *writer, const char *id, const PlanFunction *functio
     qemu_add_json(writer, "-netdev", netdev);
 }
 
-static char *
-network_id(const PlanFunction *function)
-{
-    return g_strconcat("hostbed-net-", function->id, NULL);
-}
-
 /* No network, no peer: a NIC without one has no netdev at all. */
 static void
 write_network(QemuWriter *writer, const PlanFunction *function, JsonObject *device)
 {
     if (!function->network || json_object_has_member(device, "netdev"))
         return;
-    g_autofree char *id = network_id(function);
+    g_autofree char *id = emit_netdev_id(function);
     if (writer->words->port_fds && plan_is_joined(function))
         add_segment_port(writer, id, function);
     else
@@ -155,7 +149,7 @@ emit_qemu_plug(const PlanFunction *function, guint hub)
     GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
     JsonObject *device = emit_qemu_device(function);
     if (function->network) {
-        g_autofree char *id = network_id(function);
+        g_autofree char *id = emit_netdev_id(function);
         add_command(commands, "netdev_add", emit_hub_port(id, hub));
         json_object_set_string_member(device, "netdev", id);
     }
@@ -175,7 +169,7 @@ emit_qemu_clear(const PlanFunction *function)
 {
     GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
     if (function->network && !plan_is_joined(function)) {
-        g_autofree char *id = network_id(function);
+        g_autofree char *id = emit_netdev_id(function);
         add_command(commands, "netdev_del", qemu_object_new("id", id, NULL, NULL));
     }
     if (function->size_bytes > 0) {

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core-limit.h"
 #include "error.h"
 #include "guardian.h"
 
@@ -58,16 +58,10 @@ arrange_fds(const LaunchChild *options)
 static void
 become(const LaunchChild *options, pid_t parent, int failure_fd)
 {
-    struct rlimit core;
     setsid();
     die_with(parent);
     forget_signals();
-    /* Who must raise it can: a libvirt that is started by its library does for its
-     * emulators, and fails with all of them otherwise. */
-    if (getrlimit(RLIMIT_CORE, &core) == 0) {
-        core.rlim_cur = 0;
-        setrlimit(RLIMIT_CORE, &core);
-    }
+    core_limit_to_none();
     umask(077);
     if (options->small_pages) /* older kernels refuse, and are only slower */
         prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);

@@ -74,3 +74,12 @@ nearest_hint(const char *meant, const char *otherwise)
 {
     return meant ? g_strdup_printf("did you mean %s?", meant) : g_strdup(otherwise);
 }
+
+char *
+nearest_or_all(const char *text, GPtrArray *names, const char *none)
+{
+    g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);
+    g_autofree char *there = g_strconcat("there are ", all, NULL);
+    return nearest_hint(nearest_name(text, (const char *const *)names->pdata),
+                        *all ? there : none);
+}

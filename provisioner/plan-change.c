@@ -235,11 +235,7 @@ tell_unknown_device(const Plan *plan, const char *name, GError **error)
     for (guint i = 0; i < plan->memory->len; i++)
         g_ptr_array_add(names, ((const PlanMemory *)plan->memory->pdata[i])->id);
     g_ptr_array_add(names, NULL);
-    const char *const *known = (const char *const *)names->pdata;
-    g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);
-    g_autofree char *there = names->len > 1 ? g_strconcat("there are ", all, NULL)
-                                            : g_strdup("none can be taken out");
-    g_autofree char *hint = nearest_hint(nearest_name(name, known), there);
+    g_autofree char *hint = nearest_or_all(name, names, "none can be taken out");
     g_set_error(error, HB_ERROR, HB_USAGE, "the host has no device '%s'; %s", name, hint);
 }
 
@@ -312,11 +308,7 @@ tell_unknown_nic(const Plan *plan, const char *name, GError **error)
             g_ptr_array_add(names, function->id);
     }
     g_ptr_array_add(names, NULL);
-    g_autofree char *all = g_strjoinv(", ", (GStrv)names->pdata);
-    g_autofree char *there =
-        names->len > 1 ? g_strconcat("there are ", all, NULL) : g_strdup("it has none");
-    g_autofree char *hint =
-        nearest_hint(nearest_name(name, (const char *const *)names->pdata), there);
+    g_autofree char *hint = nearest_or_all(name, names, "it has none");
     g_set_error(error, HB_ERROR, HB_USAGE, "the host has no NIC '%s'; %s", name, hint);
 }
 

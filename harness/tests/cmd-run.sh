@@ -91,7 +91,7 @@ cd "$tap_dir" || exit 99
 refused "a program that is not there" 127 "^hostbed: there is no program './nosuch' on this machine" \
     run --log-dir "$tap_dir/logs" "$lab" -- ./nosuch
 refused "nor in a folder" 127 "there is no program 'cache/nosuch'" run "$lab" -- cache/nosuch
-if hostbed check "$lab" >/dev/null 2>&1; then
+if hostbed check "$lab" >/dev/null 2>&1 && hostbed image kernel >/dev/null 2>&1; then
     refused "--with is refused" 2 "there is no program './nosuch'" run --log-dir "$tap_dir/logs" --with ./nosuch "$lab" -- true
     refused "and where nobody asked for logs" 2 "there is no program './nosuch'" run --with ./nosuch "$lab" -- true
     printf 'a\0b' >"$tap_dir/data"
@@ -101,7 +101,7 @@ if hostbed check "$lab" >/dev/null 2>&1; then
     refused "a host that does not come up" 2 "data is not a kernel for x86-64" up --kernel ./data "$lab"
     is "no folder without a file is left of one that stays" "$(find "$XDG_STATE_HOME" -type d -empty)" ""
 else
-    skip "no logs are left of hosts that were not started" "no emulator to ask"
-    skip "no folder without a file is left of one that stays" "no emulator to ask"
+    skip "no logs are left of hosts that were not started" "no emulator to ask, or no kernel"
+    skip "no folder without a file is left of one that stays" "no emulator to ask, or no kernel"
 fi
 done_testing

@@ -127,7 +127,8 @@ is "it is the machine that was asked for" $? 0
 hostbed pause l1 >"$out" && hostbed list >"$out" && hostbed resume l1 >"$tap_dir/second"
 is "it stands still and goes on" "$? $(grep -c '^smallest/l1  *paused ' "$out") $(hostbed exec l1 -- echo well)" "0 1 well"
 hostbed save l1 here >"$out" 2>"$err"
-is "it is not saved" "$? $(cat "$err")" "3 hostbed: libvirt started l1 (--connect), which has no way for this"
+is "it is not saved" "$? $(cat "$err")" \
+    "3 hostbed: l1 was started by libvirt at $uri, of whose hosts none can be saved; 'hostbed up' without --connect starts one that can"
 hostbed power l1 off >"$out" 2>"$err"
 is "without power there is no domain" "$? $(virsh list --all --name)" "0 "
 hostbed power l1 on >"$out" 2>"$err"

@@ -95,6 +95,21 @@ words_of_devices_are_guessed(void **state)
                                     "caching-mode?");
 }
 
+static void
+all_names_are_told(void **state)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_ptr_array_add(names, NULL);
+    g_autofree char *none = nearest_or_all("nic", names, "it has none");
+    assert_string_equal(none, "it has none");
+    g_ptr_array_insert(names, 0, (gpointer) "nic1");
+    g_ptr_array_insert(names, 1, (gpointer) "disk");
+    g_autofree char *meant = nearest_or_all("nic", names, NULL);
+    assert_string_equal(meant, "did you mean nic1?");
+    g_autofree char *all = nearest_or_all("gpu", names, NULL);
+    assert_string_equal(all, "there are nic1, disk");
+}
+
 int
 main(void)
 {
@@ -102,6 +117,7 @@ main(void)
         cmocka_unit_test(names_are_guessed),
         cmocka_unit_test(keys_are_guessed_by_the_alphabet),
         cmocka_unit_test(hints_have_a_way_out),
+        cmocka_unit_test(all_names_are_told),
         cmocka_unit_test_setup_teardown(words_of_the_cpu_are_guessed, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(words_of_devices_are_guessed, fixture_setup,
