@@ -275,6 +275,20 @@ attend(const Service *service, pid_t emulator)
     close(process);
 }
 
+/* FALSE: who asked is gone. */
+static bool
+accept_both(const Service *service, int listener, int *serial, int *monitor)
+{
+    for (int i = 0; i < 2; i++) {
+        char purpose;
+        int fd = accept_from(listener, service->control);
+        if (fd < 0 || recv(fd, &purpose, 1, 0) != 1)
+            return false;
+        *(purpose == MIGRATION_SERIAL ? serial : monitor) = fd;
+    }
+    return *serial >= 0 && *monitor >= 0;
+}
+
 static void
 run_emulator(Service *service)
 {
@@ -285,10 +299,10 @@ run_emulator(Service *service)
         return;
     }
     dprintf(service->control, "port %d\n", port);
-    int serial = accept_from(listener, service->control);
-    int monitor = serial < 0 ? -1 : accept_from(listener, service->control);
+    int serial = -1, monitor = -1;
+    const bool has_both = accept_both(service, listener, &serial, &monitor);
     close(listener);
-    pid_t emulator = monitor < 0 ? -1 : fork();
+    pid_t emulator = has_both ? fork() : -1;
     if (emulator == 0)
         become_emulator(service, serial, monitor);
     close(serial);

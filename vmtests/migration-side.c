@@ -420,13 +420,14 @@ side_take_nic(Side *side, char address[32], char mac[20])
         fail_msg("%s has no NIC to give away: %s", name_of(side), line);
 }
 
-/* Two of them, in this order. */
+/* Two of them, each of which says first what it is for: who accepts them may see them in
+ * another order than they were made. */
 static int
-connect_emulator(Side *side, int port)
+connect_emulator(Side *side, int port, char purpose)
 {
     int fd =
         connect_to(side->where == HERE ? "127.0.0.1" : other_host->name, AF_INET, port);
-    if (fd < 0)
+    if (fd < 0 || send(fd, &purpose, 1, MSG_NOSIGNAL) != 1)
         fail_side(side, "no emulator is to be reached");
     return fd;
 }
@@ -444,8 +445,8 @@ side_start(Side *side, bool is_waited_for)
     read_reply(side, line, sizeof line);
     if (sscanf(line, "port %d", &port) != 1)
         fail_msg("%s has no emulator: %s", name_of(side), line);
-    side->serial = connect_emulator(side, port);
-    side->qmp = connect_emulator(side, port);
+    side->serial = connect_emulator(side, port, MIGRATION_SERIAL);
+    side->qmp = connect_emulator(side, port, MIGRATION_MONITOR);
     side_await(side, has_answer, "the emulator does not greet");
     side_ask(side, "{\"execute\": \"qmp_capabilities\"}");
     side_ask(side,

@@ -22,11 +22,14 @@
  *     key DIGITS      the key of TLS, which "dir=" MIGRATION_KEYS finds then
  *     nic             gives vfio-pci a NIC of the host's until the end, and answers
  *                     "nic ADDRESS MAC", or "none" where none is to spare
- *     start           answers "port NUMBER": two connections to it, one after the other,
- *                     are the guest's serial line and the emulator's QMP
+ *     start           answers "port NUMBER": of two connections to it one is the guest's
+ *                     serial line and one the emulator's QMP; the first byte says which
  *
  * or "refused REASON". What the emulator itself says comes after that. */
 #define MIGRATION_PORT 7009
+/* That byte. */
+#define MIGRATION_SERIAL 's'
+#define MIGRATION_MONITOR 'm'
 #define MIGRATION_KEYS "/run/hostbed-migration"
 #define MIGRATION_USER "hostbed"
 
