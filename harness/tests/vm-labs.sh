@@ -57,9 +57,9 @@ missing() {
     done
 }
 
-# With the first emulator all suites but vfio, dma, nested and hotplug, which take long and have scripts and labs of their
-# own; with the second, which make soak tries as long, the check and what a lab is there for.
-selection=(-s '[!vdnh]*' -s 'numa*' -s hugepages)
+# With the first emulator the suites of what every host has: the others have scripts and labs of their own. With the
+# second, which make soak tries as long, the check and what a lab is there for.
+selection=(-s manifest -s pci -s iommu -s 'numa*' -s hugepages)
 for emulator in $(emulators); do
     version=$(emulator_version "$emulator")
     for lab in "$source_dir"/topologies/*.xml; do
