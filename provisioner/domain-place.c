@@ -200,6 +200,53 @@ is_ours(const char *name)
            strspn(digest, "0123456789abcdef") == DIGEST_LENGTH;
 }
 
+static xmlDoc *
+new_document(const char *root, const char *name)
+{
+    xmlDoc *document = xmlNewDoc(BAD_CAST "1.0");
+    xmlDocSetRootElement(document, xmlNewNode(NULL, BAD_CAST root));
+    xmlNewTextChild(xmlDocGetRootElement(document), NULL, BAD_CAST "name", BAD_CAST name);
+    return document;
+}
+
+char *
+domain_volume_xml(const char *name, gsize bytes)
+{
+    g_autoptr(xmlDoc) document = new_document("volume", name);
+    xmlNode *volume = xmlDocGetRootElement(document);
+    g_autofree char *length = g_strdup_printf("%" G_GSIZE_FORMAT, bytes);
+    xmlNode *capacity =
+        xmlNewTextChild(volume, NULL, BAD_CAST "capacity", BAD_CAST length);
+    xmlNewProp(capacity, BAD_CAST "unit", BAD_CAST "bytes");
+    xmlNewTextChild(volume, NULL, BAD_CAST "allocation", BAD_CAST "0");
+    xmlNode *target = xmlNewChild(volume, NULL, BAD_CAST "target", NULL);
+    xmlNode *format = xmlNewChild(target, NULL, BAD_CAST "format", NULL);
+    xmlNewProp(format, BAD_CAST "type", BAD_CAST "raw");
+    return text_of(document);
+}
+
+char *
+domain_pool_xml(const char *name, const char *folder)
+{
+    g_autoptr(xmlDoc) document = new_document("pool", name);
+    xmlNode *pool = xmlDocGetRootElement(document);
+    xmlNewProp(pool, BAD_CAST "type", BAD_CAST "dir");
+    xmlNode *target = xmlNewChild(pool, NULL, BAD_CAST "target", NULL);
+    xmlNewTextChild(target, NULL, BAD_CAST "path", BAD_CAST folder);
+    xmlNode *permissions = xmlNewChild(target, NULL, BAD_CAST "permissions", NULL);
+    xmlNewTextChild(permissions, NULL, BAD_CAST "mode", BAD_CAST "0711");
+    return text_of(document);
+}
+
+gboolean
+domain_pool_has_files(const char *xml)
+{
+    static const char *const kinds[] = {"dir", "fs", "netfs", NULL};
+    g_autoptr(xmlDoc) document = parse(xml, NULL);
+    g_autofree char *kind = document ? text_at(document, "/pool/@type") : NULL;
+    return kind && g_strv_contains(kinds, kind);
+}
+
 DomainFile *
 domain_file_of_volume(const char *xml)
 {

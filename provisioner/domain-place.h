@@ -55,6 +55,14 @@ char *domain_file_name(const char *digest);
 /* The same of the disk of one host, by a UUID of its own. */
 char *domain_file_disk_name(const char *uuid);
 
+/* A new volume of BYTES bytes, for libvirt; and a pool whose volumes are files of FOLDER,
+ * which others than root can get at by their names alone. Owned by the caller. */
+char *domain_volume_xml(const char *name, gsize bytes);
+char *domain_pool_xml(const char *name, const char *folder);
+/* Whether the volumes of the pool that libvirt describes in XML are files, which
+ * emulators can boot from. */
+gboolean domain_pool_has_files(const char *xml);
+
 /* FILE for the volume that libvirt describes in XML; NULL: it is none that hostbed put
  * there. */
 DomainFile *domain_file_of_volume(const char *xml);

@@ -40,14 +40,11 @@ refuse(GError **error, const char *what)
 /* ---- the pool
  * ---------------------------------------------------------------------------------- */
 
-/* Those of other kinds have no files that an emulator could boot from. */
 static gboolean
 has_files(virStoragePool *pool)
 {
     char *xml = virStoragePoolGetXMLDesc(pool, 0);
-    gboolean has =
-        xml && (strstr(xml, "<pool type='dir'") || strstr(xml, "<pool type='fs'") ||
-                strstr(xml, "<pool type='netfs'"));
+    gboolean has = xml && domain_pool_has_files(xml);
     free(xml);
     return has;
 }
@@ -68,10 +65,7 @@ find_pool(virConnectPtr connection, const char *name)
 static virStoragePool *
 make_pool(virConnectPtr connection, GError **error)
 {
-    static const char *const xml = "<pool type='dir'><name>" POOL "</name>"
-                                   "<target><path>" FOLDER "</path>"
-                                   "<permissions><mode>0711</mode></permissions>"
-                                   "</target></pool>";
+    g_autofree char *xml = domain_pool_xml(POOL, FOLDER);
     virStoragePool *pool =
         virStoragePoolCreateXML(connection, xml, VIR_STORAGE_POOL_CREATE_WITH_BUILD);
     g_autofree char *why = pool ? NULL : g_strdup(virGetLastErrorMessage());
@@ -134,10 +128,7 @@ domain_store_free(DomainStore *store)
 static virStorageVol *
 make_volume(const DomainStore *store, const char *name, gsize length, GError **error)
 {
-    g_autofree char *xml = g_strdup_printf(
-        "<volume><name>%s</name><capacity unit='bytes'>%" G_GSIZE_FORMAT "</capacity>"
-        "<allocation>0</allocation><target><format type='raw'/></target></volume>",
-        name, length);
+    g_autofree char *xml = domain_volume_xml(name, length);
     virStorageVol *volume = virStorageVolLookupByName(store->pool, name);
     if (!volume)
         volume = virStorageVolCreateXML(store->pool, xml, 0);

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "autoptr.h"
 #include "error.h"
+#include "lab-xml.h"
 #include "nearest.h"
 
 /* ---- words
@@ -43,7 +45,7 @@ check_kind(const char *kind, GError **error)
 
 /* WORD, "model=igb", as an attribute of XML. */
 static gboolean
-add_attribute(GString *text, const char *word, GError **error)
+add_attribute(xmlNode *element, const char *word, GError **error)
 {
     const char *equals = strchr(word, '=');
     gsize length = equals ? (gsize)(equals - word) : 0;
@@ -62,9 +64,27 @@ add_attribute(GString *text, const char *word, GError **error)
                     name);
     if (!g_utf8_validate(equals + 1, -1, NULL))
         return fail(error, "the value of %s is not UTF-8", name);
-    g_autofree char *value = g_markup_escape_text(equals + 1, -1);
-    g_string_append_printf(text, " %s=\"%s\"", name, value);
+    xmlNewProp(element, BAD_CAST name, BAD_CAST(equals + 1));
     return TRUE;
+}
+
+/* A host with an empty port; *PORT: that. */
+static xmlDoc *
+new_lab(xmlNode **port)
+{
+    xmlDoc *document = xmlNewDoc(BAD_CAST "1.0");
+    xmlNode *lab = xmlNewNode(NULL, BAD_CAST "lab");
+    xmlDocSetRootElement(document, lab);
+    xmlNewProp(lab, BAD_CAST "xmlns", BAD_CAST LAB_NAMESPACE);
+    xmlNewProp(lab, BAD_CAST "name", BAD_CAST "plug");
+    xmlNode *host = xmlNewChild(lab, NULL, BAD_CAST "host", NULL);
+    xmlNewProp(host, BAD_CAST "name", BAD_CAST "plug");
+    xmlNode *cell = xmlNewChild(host, NULL, BAD_CAST "cell", NULL);
+    xmlNewProp(cell, BAD_CAST "cpus", BAD_CAST "0");
+    xmlNewProp(cell, BAD_CAST "memory", BAD_CAST "1 GiB");
+    xmlNode *expander = xmlNewChild(cell, NULL, BAD_CAST "expander", NULL);
+    *port = xmlNewChild(expander, NULL, BAD_CAST "port", NULL);
+    return document;
 }
 
 /* WORDS in a lab of their own, so that they are read as a lab's are. */
@@ -73,15 +93,15 @@ write_lab(const char *const *words, GError **error)
 {
     if (!check_kind(words[0], error))
         return NULL;
-    g_autoptr(GString) text =
-        g_string_new("<lab xmlns=\"urn:hostbed:lab:1\" name=\"plug\"><host name=\"plug\">"
-                     "<cell cpus=\"0\" memory=\"1 GiB\"><expander><port>");
-    g_string_append_printf(text, "<%s", words[0]);
+    xmlNode *port;
+    g_autoptr(xmlDoc) document = new_lab(&port);
+    g_autoptr(xmlBuffer) buffer = xmlBufferCreate();
+    xmlNode *element = xmlNewChild(port, NULL, BAD_CAST words[0], NULL);
     for (const char *const *word = words + 1; *word; word++)
-        if (!add_attribute(text, *word, error))
+        if (!add_attribute(element, *word, error))
             return NULL;
-    g_string_append(text, "/></port></expander></cell></host></lab>");
-    return g_string_free(g_steal_pointer(&text), FALSE);
+    xmlNodeDump(buffer, document, xmlDocGetRootElement(document), 0, 0);
+    return g_strdup((const char *)xmlBufferContent(buffer));
 }
 
 static gboolean

@@ -112,6 +112,25 @@ a_domain_is_called_by_a_uuid(void **state)
     assert_string_equal(none, "no XML");
 }
 
+static void
+volumes_and_pools_are_described(void **state)
+{
+    g_autofree char *volume = domain_volume_xml("hostbed-<1>", 4096);
+    assert_string_equal(
+        volume, "<volume><name>hostbed-&lt;1&gt;</name><capacity unit=\"bytes\">4096"
+                "</capacity><allocation>0</allocation><target><format type=\"raw\"/>"
+                "</target></volume>");
+    g_autofree char *pool = domain_pool_xml("hostbed", "/a&b");
+    assert_string_equal(pool, "<pool type=\"dir\"><name>hostbed</name><target>"
+                              "<path>/a&amp;b</path><permissions><mode>0711</mode>"
+                              "</permissions></target></pool>");
+    assert_true(domain_pool_has_files(pool));
+    assert_true(domain_pool_has_files("<pool type='netfs'/>"));
+    assert_false(domain_pool_has_files("<pool type='rbd'/>"));
+    assert_false(domain_pool_has_files("<pool/>"));
+    assert_false(domain_pool_has_files("none"));
+}
+
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static void
@@ -242,6 +261,7 @@ main(void)
         cmocka_unit_test(so_is_each_file_of_its_disk),
         cmocka_unit_test(a_domain_tells_what_it_needs),
         cmocka_unit_test(a_domain_is_called_by_a_uuid),
+        cmocka_unit_test(volumes_and_pools_are_described),
         cmocka_unit_test(only_our_volumes_are_ours),
         cmocka_unit_test(files_go_that_were_not_used_for_long),
         cmocka_unit_test(files_go_that_are_too_many),
