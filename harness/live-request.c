@@ -5,6 +5,7 @@
 #include "json-line.h"
 #include "live-private.h"
 #include "live-wire.h"
+#include "nearest.h"
 
 /* ---- up and down
  * ------------------------------------------------------------------------------------ */
@@ -108,14 +109,77 @@ on_console(Client *client, Host *host)
 typedef struct {
     LiveServer *server;
     Client *client;
+    Host *host;
+    char *command;
 } Asked;
+
+static void
+asked_free(Asked *asked)
+{
+    g_free(asked->command);
+    g_free(asked);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Asked, asked_free)
+
+static gboolean
+still_waits(const Asked *asked)
+{
+    return g_ptr_array_find(asked->server->clients, asked->client, NULL);
+}
+
+/* The names in RESULT, of query-commands, which are its own; ends with NULL. */
+static GPtrArray *
+names_of(JsonNode *result)
+{
+    GPtrArray *names = g_ptr_array_new();
+    JsonArray *list =
+        result && JSON_NODE_HOLDS_ARRAY(result) ? json_node_get_array(result) : NULL;
+    for (guint i = 0; list && i < json_array_get_length(list); i++) {
+        const char *name = json_line_string(json_line_element(list, i), "name");
+        if (name)
+            g_ptr_array_add(names, (gpointer)name);
+    }
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
+static void
+on_commands(JsonNode *result, const GError *error G_GNUC_UNUSED, gpointer user_data)
+{
+    g_autoptr(Asked) asked = user_data;
+    if (!still_waits(asked))
+        return;
+    g_autoptr(GPtrArray) names = names_of(result);
+    g_autofree char *hint =
+        nearest_hint(nearest_name(asked->command, (const char *const *)names->pdata),
+                     "'hostbed qmp HOST query-commands' lists those that it has");
+    g_autoptr(GError) unknown =
+        g_error_new(HB_ERROR, HB_UNSUPPORTED, "the emulator has no command '%s'; %s",
+                    asked->command, hint);
+    live_client_fail(asked->client, unknown);
+}
+
+/* QEMU qapi/qmp-dispatch.c. */
+static gboolean
+is_unknown_command(const GError *error)
+{
+    return error && strstr(error->message, "The command ") &&
+           strstr(error->message, " has not been found");
+}
 
 static void
 on_qmp_reply(JsonNode *result, const GError *error, gpointer user_data)
 {
-    g_autofree Asked *asked = user_data;
-    if (!g_ptr_array_find(asked->server->clients, asked->client, NULL))
+    g_autoptr(Asked) asked = user_data;
+    if (!still_waits(asked))
         return;
+    if (is_unknown_command(error)) {
+        Machine *machine = asked->host->boot->machine;
+        qmp_send(machine_qmp(machine), "query-commands", NULL, on_commands,
+                 g_steal_pointer(&asked));
+        return;
+    }
     if (error) {
         live_client_fail(asked->client, error);
         return;
@@ -168,7 +232,7 @@ on_qmp(Client *client, Host *host)
         return;
     }
     Asked *asked = g_new(Asked, 1);
-    *asked = (Asked){client->server, client};
+    *asked = (Asked){client->server, client, host, g_strdup(command)};
     qmp_send(machine_qmp(host->boot->machine), command,
              arguments && JSON_NODE_HOLDS_OBJECT(arguments)
                  ? json_node_dup_object(arguments)

@@ -209,6 +209,8 @@ end_parsing(GOptionContext *context, const char *command, const char *mistake,
     const Command *own = cli_command(command)->commands;
     for (const Command *one = own; one && one->name; one++)
         printf("%s  %-9s %s\n", one == own ? "Commands:\n" : "", one->name, one->summary);
+    if (cli_command(command)->words)
+        fputs(cli_command(command)->words, stdout);
     return HB_OK;
 }
 

@@ -19,6 +19,7 @@ typedef struct Command {
     int (*run)(int argc,
                char **argv); /* argv[0] is the command's name; returns the exit status */
     const struct Command *commands; /* its own, if each has a file; ends with name NULL */
+    const char *words; /* for its --help: what its arguments can be; or NULL */
 } Command;
 
 extern const Command commands[];          /* ends with name NULL; in main.c */

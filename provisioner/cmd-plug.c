@@ -126,6 +126,8 @@ cmd_unplug(int argc, char **argv)
     if (argc != 3)
         return cli_fail_with(HB_USAGE, "name a host that is up, and what leaves it: "
                                        "hostbed unplug HOST DEVICE|MEMORY");
+    if (surprise && untold)
+        return cli_fail_with(HB_USAGE, "--surprise or --untold: one of them");
     JsonObject *request = live_call_request("unplug", NULL);
     json_object_set_string_member(request, "device", argv[2]);
     if (surprise || untold)

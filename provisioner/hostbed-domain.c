@@ -339,6 +339,31 @@ read_domain(Session *session)
     return placed;
 }
 
+/* Why no domain was started, which libvirt has just said. */
+static void
+tell_not_started(Session *session, const char *xml)
+{
+    const HbStatus status = status_of_error();
+    const int code = virGetLastErrorCode();
+    /* What libvirt says of a name that is taken, among other things. */
+    const gboolean may_be_taken =
+        code == VIR_ERR_OPERATION_FAILED || code == VIR_ERR_OPERATION_INVALID;
+    g_autofree char *reason = g_strdup(virGetLastErrorMessage());
+    g_autoptr(DomainNeeds) needs = may_be_taken ? domain_needs_new(xml, NULL) : NULL;
+    virDomainPtr other =
+        needs ? virDomainLookupByName(session->connection, needs->name) : NULL;
+    if (!other) {
+        fail(session, status, "libvirt does not start the domain: %s", reason);
+        return;
+    }
+    fail(session, HB_INFRASTRUCTURE,
+         "libvirt at %s has a domain %s already, which is not this start's; end it "
+         "(virsh -c %s destroy %s) and remove its definition (undefine), or give the lab "
+         "another name",
+         session->uri, needs->name, session->uri, needs->name);
+    virDomainFree(other);
+}
+
 static gboolean
 create_domain(Session *session)
 {
@@ -349,8 +374,10 @@ create_domain(Session *session)
     session->domain =
         domain_start(session->connection, xml, session->persistent,
                      VIR_DOMAIN_START_AUTODESTROY | VIR_DOMAIN_START_PAUSED);
-    if (!session->domain)
-        return refuse(session, status_of_error(), "libvirt does not start the domain");
+    if (!session->domain) {
+        tell_not_started(session, xml);
+        return FALSE;
+    }
     /* The emulator has its disk open. */
     g_clear_pointer(&session->store, domain_store_free);
     if (session->is_own && !session->persistent)

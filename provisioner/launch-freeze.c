@@ -96,6 +96,35 @@ blocked_reasons(JsonNode *status)
     return object ? json_line_array(object, "blocked-reasons") : NULL;
 }
 
+/* The end of QEMU's "State blocked by non-migratable device '0000:00:01.0/00.0/nvme'"
+ * (migration/savevm.c), which is a kind of device; else NULL. Owned by the caller. */
+static char *
+stateless_device(const char *reason)
+{
+    static const char *const words = "non-migratable device '";
+    const char *path = strstr(reason, words);
+    const char *end = path ? strchr(path + strlen(words), '\'') : NULL;
+    if (!end)
+        return NULL;
+    g_autofree char *whole = g_strndup(path + strlen(words), end - path - strlen(words));
+    const char *slash = strrchr(whole, '/');
+    return g_strdup(slash ? slash + 1 : whole);
+}
+
+static void
+add_reason(GString *text, const char *reason)
+{
+    g_autofree char *device = stateless_device(reason);
+    g_string_append(text, text->len > 0 ? "; " : "");
+    if (device)
+        g_string_append_printf(text,
+                               "it has a device (%s) of which this emulator cannot "
+                               "write down the state",
+                               device);
+    else
+        g_string_append(text, reason);
+}
+
 char *
 machine_freeze_obstacle(Machine *machine)
 {
@@ -108,7 +137,7 @@ machine_freeze_obstacle(Machine *machine)
     g_autoptr(GString) text = g_string_new(NULL);
     for (guint i = 0; reasons && i < json_array_get_length(reasons); i++) {
         const char *reason = json_array_get_string_element(reasons, i);
-        g_string_append_printf(text, "%s%s", i > 0 ? "; " : "", reason ? reason : "?");
+        add_reason(text, reason ? reason : "?");
     }
     return text->len > 0 ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
 }

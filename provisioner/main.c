@@ -40,7 +40,12 @@ const Command commands[] = {
      cmd_verify},
     {"plug",
      "[--expander BUS|NAME | --port NAME] HOST nic|nvme|device|memory [NAME=VALUE…]",
-     "put a device or memory into a host that is up", cmd_plug},
+     "put a device or memory into a host that is up", cmd_plug,
+     .words = "What can come, with attributes of the lab language:\n"
+              "  nic       model=MODEL mac=MAC network=NAME id=NAME\n"
+              "  nvme      size=SIZE serial=TEXT id=NAME\n"
+              "  device    model=MODEL id=NAME\n"
+              "  memory    size=SIZE cell=NAME id=NAME\n"},
     {"unplug", "HOST DEVICE|MEMORY",
      "have a host that is up give a device or memory back", cmd_unplug},
     {"pause", "HOST", "have a host that is up stand still", cmd_pause},
@@ -53,7 +58,10 @@ const Command commands[] = {
     {"disk",
      "HOST [DISK error=REQUESTS [sector=NUMBER] "
      "[once=on]|error=off|suspend=POINT|resume]",
-     "have requests of a disk fail or stand still", cmd_disk},
+     "have requests of a disk fail or stand still", cmd_disk,
+     .words = "REQUESTS: read, write, flush or all; off ends all errors\n"
+              "POINT: read or write, before anything is done; written, when it is, but\n"
+              "  nobody has been told; flush. 'resume' has what stands still go on\n"},
     {"save", "HOST [NAME]", "write down what a host that is up is, to come back to it",
      cmd_save},
     {"restore", "HOST NAME", "have a host be again what was saved of it", cmd_restore},

@@ -194,8 +194,8 @@ complain_missing(const Agent *agent, const char *program)
             program);
     else
         dprintf(STDERR_FILENO,
-                "hostbed: %s: not in the host; where this machine has it, --with %s "
-                "brings it\n",
+                "hostbed: %s: not in the host; where this machine has it, run, test "
+                "and up bring it by --with %s\n",
                 program, program);
 }
 

@@ -46,7 +46,7 @@ hostbed show --connect "$uri" "$lab" >"$out" 2>"$tap_dir/second"
 is "nor is a file a domain" "$? $(cut -d';' -f1 "$tap_dir/second")" "2 hostbed: --connect shows the lab of a domain, by the domain's name"
 run "$lab" -- true >"$out" 2>"$tap_dir/second"
 is "a second one of the name is refused" $? 8
-has "with libvirt's words" "$tap_dir/second" "^hostbed: libvirt does not start the domain: .*$domain.* already exists"
+has "and told why" "$tap_dir/second" "^hostbed: libvirt at $uri has a domain $domain already, which is not this start's; end it .virsh -c $uri destroy $domain."
 echo ended >&"$to"
 read -r -u "$from" word
 wait "$pid"
@@ -205,7 +205,7 @@ for _ in $(seq 1000); do virsh dumpxml $domain >"$out"; grep -q "name='org.hostb
 has "libvirt starts it without hostbed, up to its agent" "$out" "<target type='virtio' name='[^']*' state='connected'/>"
 up "$lab"
 is "which hostbed does not then" $? 8
-has "with libvirt's words" "$err" "$domain.* already exists"
+has "and told why" "$err" "has a domain $domain already, which is not this start's"
 virsh destroy $domain
 run "$lab" -- echo well >"$out" 2>&1
 is "a host that is not kept leaves the one that is" "$? $(cat "$out") $(virsh domuuid $domain) $(virsh domstate $domain)" "0 well $uuid shut off"

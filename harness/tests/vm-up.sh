@@ -159,6 +159,8 @@ kill -INT "$(cat "$tap_dir/pid")"
 wait $follower
 is "what is asked can be followed" "$(sed -n 's/.*"direction":"to","id":\([0-9]*\),.*query-uuid.*/\1/p' "$tap_dir/trace")" \
     "$(sed -n 's/.*"direction":"from","id":\([0-9]*\),.*UUID.*/\1/p' "$tap_dir/trace")"
+hostbed qmp compute0 query-pcy >"$out" 2>"$err"
+is "one that it does not have is told" "$? $(cat "$err")" "3 hostbed: the emulator has no command 'query-pcy'; did you mean query-pci?"
 hostbed qmp compute0 query-status >"$out" 2>"$err"
 is "the emulator answers" $? 0
 has "in JSON" "$out" '"status" : "running"'

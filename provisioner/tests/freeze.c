@@ -94,7 +94,8 @@ play(const char *scene, char **argv)
         else if (g_str_equal(command, "query-migrate"))
             answer(qmp, id,
                    g_str_equal(scene, "blocked")
-                       ? "{\"blocked-reasons\": [\"nvme has no state\", \"nor igb\"]}"
+                       ? "{\"blocked-reasons\": [\"State blocked by non-migratable "
+                         "device '0000:00:01.0/00.0/nvme'\", \"nor igb\"]}"
                        : "{\"status\": \"failed\", \"error-desc\": \"No space left\"}");
         else
             answer(qmp, id, "{}");
@@ -183,7 +184,8 @@ obstacles_are_known_beforehand(void **state)
     World *world = *state;
     start(world, "blocked");
     g_autofree char *obstacle = machine_freeze_obstacle(world->machine);
-    assert_string_equal(obstacle, "nvme has no state; nor igb");
+    assert_string_equal(obstacle, "it has a device (nvme) of which this emulator cannot "
+                                  "write down the state; nor igb");
     start(world, "works");
     assert_null(machine_freeze_obstacle(world->machine));
 }
