@@ -17,8 +17,6 @@
 /* A guest that was asked to give a device back waits five seconds for a second thought;
  * a busy machine is slow. */
 #define DELETED_MS 60000
-/* Hubs of networks that no NIC was on at the start. */
-#define HUB_LATER 1000
 
 /* ---- the plan
  * ------------------------------------------------------------------------------------------
@@ -64,8 +62,10 @@ live_change_plan(const Host *host, const char *id, GError **error)
         return NULL;
     }
     g_autoptr(Plan) plan = plans ? steal_plan(plans, host->plan->host_id) : NULL;
-    if (plan && plan_change_check(host->plan, plan, id, error))
+    if (plan && plan_change_check(host->plan, plan, id, error)) {
+        plan_change_carry(host->plan, plan, id);
         return g_steal_pointer(&plan);
+    }
     if (!plan)
         g_set_error(error, HB_ERROR, HB_USAGE, "the lab cannot be planned with that");
     return NULL;
@@ -95,6 +95,7 @@ live_change_forget(Host *host)
     g_hash_table_remove_all(host->disk_faults);
     if (!host->changed)
         return;
+    live_network_forget(host);
     /* The lab as it was written, of which the host's part replaces what it became. */
     gsize length;
     guint index;
@@ -126,37 +127,27 @@ command(Host *host, const EmitCommand *command, GError **error)
 static void
 clear_behind(Host *host, const PlanFunction *function)
 {
-    g_autoptr(GPtrArray) commands = emit_qemu_clear(function);
+    g_autoptr(GPtrArray) commands =
+        emit_qemu_clear(function, live_network_stays(host, function));
     for (guint i = 0; i < commands->len; i++)
         command(host, commands->pdata[i], NULL);
-}
-
-/* Networks have the hubs that the command line gave them; later ones have others. */
-static guint
-hub_of(const Host *host, const char *network)
-{
-    guint index = 0;
-    const Lab *lab = host->server->options->lab;
-    g_autoptr(GPtrArray) names = plan_networks(host->start);
-    if (!network || g_ptr_array_find_with_equal_func(names, network, g_str_equal, &index))
-        return index;
-    while (index < lab->networks->len &&
-           !g_str_equal(((const LabNetwork *)lab->networks->pdata[index])->id, network))
-        index++;
-    return HUB_LATER + index;
+    live_network_close(host, function);
 }
 
 static gboolean
 plug_in(Host *host, const PlanFunction *function, GError **error)
 {
-    g_autoptr(GPtrArray) commands =
-        emit_qemu_plug(function, hub_of(host, function->network));
+    JsonObject *netdev;
+    if (!live_network_open(host, function, &netdev, error))
+        return FALSE;
+    g_autoptr(GPtrArray) commands = emit_qemu_plug(function, netdev);
     g_hash_table_remove(host->deleted, function->id);
     for (guint i = 0; i < commands->len; i++) {
         if (command(host, commands->pdata[i], error))
             continue;
         if (i > 0)
             clear_behind(host, function);
+        live_network_close(host, function);
         return FALSE;
     }
     return TRUE;
@@ -229,27 +220,13 @@ take_out(Host *host, const char *id, Leaves how, GError **error)
  * ------------------------------------------------------------------------------------------
  */
 
-static gboolean
-check_network(const Plan *plan, const PlanFunction *function, GError **error)
-{
-    if (!plan_is_joined(function))
-        return TRUE;
-    g_set_error(
-        error, HB_ERROR, HB_UNSUPPORTED,
-        "the network %s joins hosts, and a NIC comes to such a one only when its "
-        "host is brought up; write the <nic> into the lab, or choose a network of "
-        "%s alone",
-        function->network, plan->host_id);
-    return FALSE;
-}
-
 /* The new member of the lab is there; does what follows from it. */
 static gboolean
 follow_plug(Host *host, const char *id, GError **error)
 {
     g_autoptr(Plan) plan = live_change_plan(host, id, error);
     const PlanFunction *function = plan ? plan_function(plan, id) : NULL;
-    if (!function || !check_network(plan, function, error) ||
+    if (!function || !live_network_find(host, plan, id, error) ||
         !live_emulator_is_free(host, id, error) ||
         !live_modules_load(host, plan, error) || !plug_in(host, function, error))
         return FALSE;
@@ -361,6 +338,38 @@ follow_unplug(Host *host, const char *id, Plan *plan)
     return TRUE;
 }
 
+/* What comes to a port of the machine would find nobody. */
+static gboolean
+leads_nowhere(const Host *host, const PlanFunction *nic)
+{
+    for (guint i = 0; i < host->plan->functions->len; i++) {
+        const PlanFunction *other = host->plan->functions->pdata[i];
+        if (other != nic && g_strcmp0(other->network, nic->network) == 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+check_forwards(const Host *host, const PlanFunction *function, GError **error)
+{
+    const PlanUplink *uplink =
+        function->network ? plan_uplink(host->plan, function->network) : NULL;
+    for (guint i = 0; uplink && i < uplink->forwards->len; i++) {
+        const PlanPassage *forward = uplink->forwards->pdata[i];
+        if (!g_str_equal(forward->host, host->plan->host_id) ||
+            !leads_nowhere(host, function))
+            continue;
+        g_set_error(error, HB_ERROR, HB_USAGE,
+                    "%s cannot be taken out: %s of this machine is forwarded to %s by "
+                    "it; 'hostbed link %s %s down' pulls its cable",
+                    function->id, forward->to, host->plan->host_id, host->plan->host_id,
+                    function->id);
+        return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean
 unplug(Host *host, const char *id, Leaves how, GError **error)
 {
@@ -457,7 +466,7 @@ live_change_unplug(Host *host, JsonObject *request, GError **error)
         return conclude_out(host, name, how, error);
     const PlanFunction *function =
         plan_change_device(host->plan, name ? name : "", error);
-    if (!function)
+    if (!function || !check_forwards(host, function, error))
         return NULL;
     g_autofree char *id = g_strdup(function->id);
     if (!unplug(host, id, how, error))

@@ -8,6 +8,15 @@
 /* No command of the monitor waits for the guest; a busy machine is slow. */
 #define COMMAND_MS 30000
 
+gboolean
+live_emulator_hand_over(Host *host, const char *name, JsonObject *arguments, int fd,
+                        GError **error)
+{
+    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), name,
+                                          arguments, fd, COMMAND_MS, error);
+    return result != NULL;
+}
+
 JsonNode *
 live_emulator_ask(Host *host, const char *name, JsonObject *arguments, GError **error)
 {

@@ -117,8 +117,27 @@ gboolean live_host_check_room(const char *name, gint64 bytes, GError **error);
 gboolean live_host_make_log_dir(Host *host, GError **error);
 BootOptions live_host_boot_options(Host *host);
 
+/* ---- live-network.c */
+
+/* Settles whether the network of ID, a function that is new in PLAN, leads out of the
+ * host. HB_UNSUPPORTED: it would have to, and cannot. */
+gboolean live_network_find(const Host *host, Plan *plan, const char *id, GError **error);
+/* *NETDEV: the end of NIC's network for the emulator to make, owned by the caller; NULL:
+ * it has one, or there is no network. */
+gboolean live_network_open(Host *host, const PlanFunction *nic, JsonObject **netdev,
+                           GError **error);
+/* Whether the emulator keeps the end when NIC leaves. */
+gboolean live_network_stays(const Host *host, const PlanFunction *nic);
+/* What NIC's end led to, once the emulator has no NIC there. */
+void live_network_close(const Host *host, const PlanFunction *nic);
+/* The same of all NICs that came while the host was up: it begins anew. */
+void live_network_forget(const Host *host);
+
 /* ---- live-emulator.c */
 
+/* The same as live_emulator_command() with FD, which stays the caller's, on the way. */
+gboolean live_emulator_hand_over(Host *host, const char *name, JsonObject *arguments,
+                                 int fd, GError **error);
 /* Has the host's emulator do the command NAME with ARGUMENTS (taken; or NULL). */
 gboolean live_emulator_command(Host *host, const char *name, JsonObject *arguments,
                                GError **error);

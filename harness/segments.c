@@ -258,6 +258,25 @@ segments_connect(Segments *segments, const char *network, const char *port,
     return ends[1];
 }
 
+void
+segments_disconnect(Segments *segments, const char *network, const char *port)
+{
+    g_mutex_lock(&segments->lock);
+    const Segment *segment = segments_find(segments, network);
+    if (segment)
+        forget_port(segment, port);
+    g_mutex_unlock(&segments->lock);
+}
+
+gboolean
+segments_has(Segments *segments, const char *network)
+{
+    g_mutex_lock(&segments->lock);
+    const Segment *segment = segments_find(segments, network);
+    g_mutex_unlock(&segments->lock);
+    return segment != NULL;
+}
+
 /* ---- their life
  * -------------------------------------------------------------------------------------
  */

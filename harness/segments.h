@@ -47,6 +47,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Segments, segments_free)
  * could not be made. */
 int segments_connect(Segments *segments, const char *network, const char *port,
                      GError **error);
+/* The port is taken away, with the frames that wait for it, if there is such a one. */
+void segments_disconnect(Segments *segments, const char *network, const char *port);
+gboolean segments_has(Segments *segments, const char *network);
 /* From here on all frames of NETWORK go to the file PATH (pcap), as they come in. */
 gboolean segments_capture(Segments *segments, const char *network, const char *path,
                           GError **error);

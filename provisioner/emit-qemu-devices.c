@@ -7,17 +7,31 @@
 #include "wire.h"
 
 /* A port of a network that joins hosts. */
-static void
-add_segment_port(QemuWriter *writer, const char *id, const PlanFunction *function)
+JsonObject *
+emit_qemu_port(const PlanFunction *nic, const char *fd)
+{
+    g_autofree char *id = emit_netdev_id(nic);
+    JsonObject *netdev = qemu_object_new("type", "dgram", "id", id);
+    JsonObject *local = qemu_object_new("type", "fd", NULL, NULL);
+    json_object_set_string_member(local, "str", fd);
+    json_object_set_object_member(netdev, "local", local);
+    return netdev;
+}
+
+JsonObject *
+emit_qemu_hub(const PlanFunction *nic, guint hub)
+{
+    g_autofree char *id = emit_netdev_id(nic);
+    return emit_hub_port(id, hub);
+}
+
+static JsonObject *
+port_of(const QemuWriter *writer, const PlanFunction *function)
 {
     guint index = 0;
     g_autoptr(GPtrArray) joined = plan_joined(writer->plan);
     g_ptr_array_find(joined, function, &index);
-    JsonObject *netdev = qemu_object_new("type", "dgram", "id", id);
-    JsonObject *local = qemu_object_new("type", "fd", NULL, NULL);
-    json_object_set_string_member(local, "str", writer->words->port_fds[index]);
-    json_object_set_object_member(netdev, "local", local);
-    qemu_add_json(writer, "-netdev", netdev);
+    return emit_qemu_port(function, writer->words->port_fds[index]);
 }
 
 /* No network, no peer: a NIC without one has no netdev at all. */
@@ -27,11 +41,11 @@ write_network(QemuWriter *writer, const PlanFunction *function, JsonObject *devi
     if (!function->network || json_object_has_member(device, "netdev"))
         return;
     g_autofree char *id = emit_netdev_id(function);
-    if (writer->words->port_fds && plan_is_joined(function))
-        add_segment_port(writer, id, function);
-    else
-        qemu_add_json(writer, "-netdev",
-                      emit_hub_port(id, emit_hub_of(writer->plan, function->network)));
+    qemu_add_json(
+        writer, "-netdev",
+        writer->words->port_fds && plan_is_joined(function)
+            ? port_of(writer, function)
+            : emit_qemu_hub(function, emit_hub_of(writer->plan, function->network)));
     json_object_set_string_member(device, "netdev", id);
 }
 
@@ -144,13 +158,14 @@ command_free(gpointer data)
 }
 
 GPtrArray *
-emit_qemu_plug(const PlanFunction *function, guint hub)
+emit_qemu_plug(const PlanFunction *function, JsonObject *netdev)
 {
     GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
     JsonObject *device = emit_qemu_device(function);
     if (function->network) {
         g_autofree char *id = emit_netdev_id(function);
-        add_command(commands, "netdev_add", emit_hub_port(id, hub));
+        if (netdev)
+            add_command(commands, "netdev_add", netdev);
         json_object_set_string_member(device, "netdev", id);
     }
     if (function->size_bytes > 0) {
@@ -162,13 +177,11 @@ emit_qemu_plug(const PlanFunction *function, guint hub)
     return commands;
 }
 
-/* What hosts are joined by stays open: the other end of it would take it for the host's.
- */
 GPtrArray *
-emit_qemu_clear(const PlanFunction *function)
+emit_qemu_clear(const PlanFunction *function, gboolean keep_network)
 {
     GPtrArray *commands = g_ptr_array_new_with_free_func(command_free);
-    if (function->network && !plan_is_joined(function)) {
+    if (function->network && !keep_network) {
         g_autofree char *id = emit_netdev_id(function);
         add_command(commands, "netdev_del", qemu_object_new("id", id, NULL, NULL));
     }

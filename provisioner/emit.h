@@ -110,12 +110,19 @@ typedef struct {
     JsonObject *arguments;
 } EmitCommand;
 
-/* What plugs FUNCTION into a host that runs, in this order, the last one the device
- * itself; a NIC with a network into this HUB. GPtrArray of EmitCommand, owned by the
+/* The end of a NIC's network, as -netdev and netdev_add take it: the port of a network
+ * that joins hosts, a descriptor that the emulator knows by the name FD. Owned by the
  * caller. */
-GPtrArray *emit_qemu_plug(const PlanFunction *function, guint hub);
-/* What takes away, when the device is gone, what stood behind it. */
-GPtrArray *emit_qemu_clear(const PlanFunction *function);
+JsonObject *emit_qemu_port(const PlanFunction *nic, const char *fd);
+/* The same for a network within the host, which is the emulator's hub HUB. */
+JsonObject *emit_qemu_hub(const PlanFunction *nic, guint hub);
+/* What plugs FUNCTION into a host that runs, in this order, the last one the device
+ * itself. NETDEV (taken) is the end of the network that it is on; NULL: the emulator has
+ * it, or there is none. GPtrArray of EmitCommand, owned by the caller. */
+GPtrArray *emit_qemu_plug(const PlanFunction *function, JsonObject *netdev);
+/* What takes away, when the device is gone, what stood behind it; with KEEP_NETWORK all
+ * but the end of its network. */
+GPtrArray *emit_qemu_clear(const PlanFunction *function, gboolean keep_network);
 
 /* The same of MEMORY that is plugged, and of what is left when the module is gone. */
 GPtrArray *emit_qemu_plug_memory(const PlanMemory *memory);

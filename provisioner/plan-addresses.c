@@ -200,6 +200,7 @@ give_addresses(const Joint *joint)
 {
     for (guint i = 0; i < joint->nics->len; i++) {
         PlanFunction *function = g_array_index(joint->nics, Nic, i).function;
+        function->joined = function->network != NULL;
         function->ipv4 = plan_address_text(&joint->ipv4, AF_INET, i + 1);
         function->ipv6 = plan_address_text(&joint->ipv6, AF_INET6, i + 1);
     }

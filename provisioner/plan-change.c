@@ -298,6 +298,33 @@ plan_change_check(const Plan *was, const Plan *now, const char *id, GError **err
     return stays(was, now, id, error) && stays(now, was, id, error);
 }
 
+static const PlanFunction *
+function_at(const Plan *plan, PciAddress address)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        if (pci_address_compare(function->address, address) == 0)
+            return function;
+    }
+    return NULL;
+}
+
+void
+plan_change_carry(const Plan *was, Plan *now, const char *id)
+{
+    for (guint i = 0; i < now->functions->len; i++) {
+        PlanFunction *function = now->functions->pdata[i];
+        const PlanFunction *whole = function->physical ? function->physical : function;
+        const gboolean is_new = g_strcmp0(whole->id, id) == 0;
+        const PlanFunction *old = is_new ? NULL : function_at(was, function->address);
+        g_free(function->ipv4);
+        g_free(function->ipv6);
+        function->ipv4 = g_strdup(old ? old->ipv4 : NULL);
+        function->ipv6 = g_strdup(old ? old->ipv6 : NULL);
+        function->joined = old ? old->joined : function->joined;
+    }
+}
+
 static void
 tell_unknown_nic(const Plan *plan, const char *name, GError **error)
 {

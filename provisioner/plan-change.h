@@ -31,3 +31,7 @@ gboolean plan_change_is_called(const PlanFunction *function, const char *name);
  * is not, since something follows from that function. */
 gboolean
 plan_change_check(const Plan *was, const Plan *now, const char *id, GError **error);
+/* The addresses of NOW's functions, which passed that, and where their networks lead, are
+ * those of WAS, however many NICs others would now be counted after. The function ID gets
+ * no address: nobody in the host would set it. */
+void plan_change_carry(const Plan *was, Plan *now, const char *id);

@@ -15,7 +15,7 @@ compare_names(gconstpointer a, gconstpointer b)
 gboolean
 plan_is_joined(const PlanFunction *function)
 {
-    return function->network && function->ipv4;
+    return function->joined;
 }
 
 GPtrArray *

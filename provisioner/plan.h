@@ -78,10 +78,12 @@ struct PlanFunction {
     gboolean hotplug;
     gboolean multifunction;
 
-    char *mac;     /* of a NIC, else NULL */
-    char *network; /* or NULL */
+    char *mac;       /* of a NIC, else NULL */
+    char *network;   /* or NULL */
+    gboolean joined; /* the network leads out of the host */
     /* Of a NIC on a network that joins hosts, and of its virtual functions: the address
-     * with the length of its prefix, "10.100.0.1/24"; else NULL */
+     * with the length of its prefix, "10.100.0.1/24"; else NULL, as of one that came to
+     * a host that was up */
     char *ipv4, *ipv6;
     PlanFunction *physical; /* of PLAN_VF: whose it is */
     int vfs;                /* 0 if none */

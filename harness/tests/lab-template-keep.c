@@ -107,6 +107,7 @@ give_address(Bench *bench, const char *address)
     PlanFunction *function = bench->plan->functions->pdata[0];
     g_free(function->ipv4);
     g_free(function->ipv6);
+    function->joined = function->network != NULL;
     function->ipv4 = g_strdup(address);
     function->ipv6 = g_strdup("fd00::1/64");
 }

@@ -57,7 +57,7 @@ setup(void **state)
     Scene *scene = g_new0(Scene, 1);
     scene->functions[0] = (PlanFunction){.id = (char *)"nic0",
                                          .network = (char *)"fabric",
-                                         .ipv4 = (char *)"10.100.0.1/24",
+                                         .joined = TRUE,
                                          .address = {.bus = 0x21}};
     scene->functions[1] = (PlanFunction){
         .id = (char *)"nic1", .network = (char *)"wire", .address = {.bus = 0x22}};

@@ -129,6 +129,29 @@ pass_marker(int from, int to)
  */
 
 static void
+ports_come_and_go(void **state)
+{
+    Scene *scene = *state;
+    assert_true(segments_has(scene->segments, "fabric"));
+    assert_false(segments_has(scene->segments, "fabrics"));
+    int late = segments_connect(scene->segments, "fabric", "late", NULL);
+    send_frame(scene->fabric[0], 1, 60);
+    assert_int_equal(receive_frame(scene->fabric[1], 60), 1);
+    assert_int_equal(receive_frame(scene->fabric[2], 60), 1);
+    assert_int_equal(receive_frame(late, 60), 1);
+    segments_disconnect(scene->segments, "fabric", "late");
+    segments_disconnect(scene->segments, "fabric", "late");
+    segments_disconnect(scene->segments, "fabrics", "late");
+    assert_false(segments_set_port_loss(scene->segments, "fabric", "late", 1, 1));
+    send_frame(scene->fabric[0], 2, 60);
+    assert_int_equal(receive_frame(scene->fabric[1], 60), 2);
+    assert_int_equal(count(scene, "fabric").dropped, 0);
+    /* Who waited for frames of it until then has let go of it. */
+    assert_int_equal(send(late, "", 1, MSG_NOSIGNAL), -1);
+    close(late);
+}
+
+static void
 frames_go_to_all_others(void **state)
 {
     Scene *scene = *state;
@@ -451,6 +474,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(ports_come_and_go),
         TEST(frames_go_to_all_others),
         TEST(networks_do_not_hear_each_other),
         TEST(what_is_no_frame_is_refused),

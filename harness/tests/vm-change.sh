@@ -228,4 +228,57 @@ is "is as the lab is written" "$? $(grep -c '^ok' "$out")" "0 18"
 
 hostbed down hotplug >/dev/null
 is "the lab goes down" $? 0
+
+# ---- networks that join hosts
+cat >"$tap_dir/joined.xml" <<'LAB'
+<lab xmlns="urn:hostbed:lab:1" name="joined">
+  <network id="fabric"/>
+  <network id="inner"/>
+  <host name="left">
+    <cell cpus="0" memory="256 MiB">
+      <expander><port id="first"><nic id="nic" model="virtio" network="fabric"/></port><port id="second"/></expander>
+    </cell>
+  </host>
+  <host name="right">
+    <cell cpus="0" memory="256 MiB">
+      <expander><port><nic model="virtio" network="fabric"/></port><port><nic model="virtio" network="inner"/></port></expander>
+    </cell>
+  </host>
+</lab>
+LAB
+hostbed up --accel tcg "$tap_dir/joined.xml" >"$out" 2>"$err"
+is "two hosts come up" $? 0
+# Of the function $1, which nobody configured, and from the other host.
+reached() {
+    hostbed exec left -- sh -c "cd /sys/bus/pci/devices/$1/; while ! set -- virtio*/net/* || [ ! -e \$1 ]; do :; done
+        ip addr add 192.0.2.1/24 dev \${1##*/}; ip link set \${1##*/} up" &&
+        hostbed exec right -- ping -c 3 -i 0.2 -w 20 192.0.2.1 | sed -n 's/.* \([0-9]*\) packets received.*/\1/p'
+}
+hostbed exec right -- ip addr add 192.0.2.2/24 dev eth0
+change plug left nic model=virtio id=late network=fabric
+is "a NIC comes to a network that joins hosts" "$? $(cat "$out")" "0 left: late is in second, at 0000:22:00.0 on node 0"
+is "and others reach it" "$(reached 0000:22:00.0)" 3
+change link left late loss=100%
+is "it loses frames as asked" "$? $(hostbed exec right -- ping -c 3 -i 0.2 -w 2 192.0.2.1 | grep -c 'bytes from')" "0 0"
+change unplug left late
+is "it goes" "$? $(cat "$out")" "0 left: late is out"
+change plug left nic model=virtio id=late network=fabric
+is "and comes again, losing nothing" "$? $(reached 0000:22:00.0)" "0 3"
+change unplug left nic
+change plug left nic model=virtio id=nic network=fabric
+is "so does one of the lab" "$? $(hostbed exec left -- ip addr del 192.0.2.1/24 dev eth1) $(reached 0000:21:00.0)" "0  3"
+change plug right nic network=inner
+is "a port must be free" $? 2
+change unplug left late
+change plug left nic network=inner
+is "what leads nowhere cannot begin to" "$? $(cat "$err")" \
+    "3 hostbed: the network inner joined no hosts when they came up; write the <nic> into the lab, or choose another network"
+change plug left nic model=virtio id=late network=fabric
+change reset left
+is "a host that is reset has the NICs of its lab" "$? $(hostbed link left --json 2>/dev/null | grep -c late) $(hostbed link left | cut -d' ' -f1)" "0 0 nic"
+is "and reaches the other by its name" "$(hostbed exec left -- ping -c 1 -w 20 right | grep -c 'bytes from')" 1
+hostbed verify left >"$out" 2>"$err"
+is "and is as the lab is written" $? 0
+hostbed down joined >/dev/null
+is "they go down" $? 0
 done_testing

@@ -22,7 +22,7 @@ cat >"$lab" <<'LAB'
   </host>
   <host name="right">
     <cell cpus="0" memory="256 MiB">
-      <expander><port><nic id="e" network="fabric"/></port><port><nic model="virtio" network="storage"/></port></expander>
+      <expander><port><nic id="e" network="fabric"/></port><port><nic model="virtio" network="storage"/></port><port id="spare"/></expander>
     </cell>
   </host>
 </lab>
@@ -59,6 +59,19 @@ some=$(received right 40)
 is "one loses frames as asked" "$((some > 0 && some < 40))" 1
 hostbed link right e loss=0% >"$out" 2>"$err"
 is "until it loses no more" "$(received right 20)" 20
+
+# ---- what comes and goes
+hostbed unplug right e >"$out" 2>"$err"
+is "a NIC leaves" "$? $(received right)" "0 0"
+hostbed plug right nic id=e network=fabric >"$out" 2>"$err"
+is "and comes back" $? 0
+address=$(sed -n 's/.* at \([0-9a-f:.]*\) .*/\1/p' "$out")
+in_host right -- sh -c "cd /sys/bus/pci/devices/$address/net; ip addr add 192.0.2.2/24 dev *; ip link set * up"
+in_host left -- ip addr add 192.0.2.1/24 dev eth0
+is "to where it was" "$(received 192.0.2.2)" 1
+hostbed plug right nic network=fabric >"$out" 2>"$err"
+is "a new one does not" "$? $(cat "$err")" \
+    "3 hostbed: the network fabric joins hosts, and libvirt (--connect) gives a host what leads to others only at its start; write the <nic> into the lab, or choose another network"
 
 # ---- ends
 hostbed power right off >"$out" 2>"$err"

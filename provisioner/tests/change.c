@@ -208,6 +208,36 @@ a_device_leaves_and_comes_back(void **state)
 }
 
 static void
+give_address(const Plan *plan, const char *id, const char *address, gboolean joined)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        PlanFunction *function = plan->functions->pdata[i];
+        if (g_strcmp0(function->id, id) != 0)
+            continue;
+        function->ipv4 = g_strdup(address);
+        function->joined = joined;
+    }
+}
+
+/* Which a plan alone would count anew. */
+static void
+addresses_stay_and_who_comes_has_none(void **state)
+{
+    const Fixture *fixture = *state;
+    g_autoptr(Plan) was = plan_of(fixture);
+    give_address(was, "p.n0", "10.100.0.2/24", TRUE);
+    lab_change_plug(fixture->host, "free", device("nic|id=new", NULL));
+    g_autoptr(Plan) now = plan_of(fixture);
+    give_address(now, "new", "10.100.0.2/24", TRUE);
+    give_address(now, "p.n0", "10.100.0.3/24", FALSE);
+    plan_change_carry(was, now, "new");
+    assert_string_equal(plan_function(now, "p.n0")->ipv4, "10.100.0.2/24");
+    assert_true(plan_is_joined(plan_function(now, "p.n0")));
+    assert_null(plan_function(now, "new")->ipv4);
+    assert_true(plan_is_joined(plan_function(now, "new")));
+}
+
+static void
 assert_device(const Plan *plan, const char *name, const char *found)
 {
     g_autoptr(GError) error = NULL;
@@ -265,9 +295,9 @@ what_stands_behind_a_device_comes_first(void **state)
                     device("nvme|id=disk|size=1 MiB|serial=s", NULL));
     g_autoptr(Plan) plan = plan_of(fixture);
     g_autofree char *plug =
-        fixture_commands(emit_qemu_plug(plan_function(plan, "disk"), 0));
+        fixture_commands(emit_qemu_plug(plan_function(plan, "disk"), NULL));
     g_autofree char *clear =
-        fixture_commands(emit_qemu_clear(plan_function(plan, "disk")));
+        fixture_commands(emit_qemu_clear(plan_function(plan, "disk"), FALSE));
     assert_string_equal(
         plug, "blockdev-add {\"driver\":\"null-co\",\"node-name\":\"disk-disk\","
               "\"read-zeroes\":true,\"size\":1048576}\n"
@@ -289,6 +319,7 @@ main(void)
         CASE(no_free_port_is_told),
         CASE(a_device_comes_and_all_else_stays),
         CASE(a_device_leaves_and_comes_back),
+        CASE(addresses_stay_and_who_comes_has_none),
         CASE(devices_are_found_by_name_and_address),
         CASE(what_stands_behind_a_device_comes_first),
     };
