@@ -58,14 +58,18 @@ missing() {
 }
 
 # With the first emulator the suites of what every host has: the others have scripts and labs of their own. With the
-# second, which make soak tries as long, the check and what a lab is there for.
+# second, which make soak tries as long, the labs that are there for a case, or that the first one cannot be.
 selection=(-s manifest -s pci -s iommu -s 'numa*' -s hugepages)
+impossible=' '
 for emulator in $(emulators); do
     version=$(emulator_version "$emulator")
     for lab in "$source_dir"/topologies/*.xml; do
         name=$(basename "$lab" .xml)
         grep -q '<image' "$lab" && continue # minutes to prepare: vm-os.sh
-        [ "$emulator" = "$(emulators | head -n 1)" ] || mapfile -t selection < <(demanded_suites "$name")
+        if [ "$emulator" != "$(emulators | head -n 1)" ]; then
+            [ -n "$(demanded "$name")" ] || [[ $impossible == *" $name "* ]] || continue
+            mapfile -t selection < <(demanded_suites "$name")
+        fi
         hostbed test --accel tcg --emulator "$emulator" "${selection[@]}" \
             --log-dir "$tap_dir/$name" "$lab" >"$tap_dir/out" 2>"$tap_dir/err"
         status=$?
@@ -76,6 +80,7 @@ for emulator in $(emulators); do
         elif [ $status = 3 ] && may_be_unsupported "$name" "$version"; then
             why=$(sed -n 's/^# unsupported: //p' "$tap_dir/out" | head -n 1)
             skip "$name on $version" "$why"
+            impossible+="$name "
         else
             grep -v '^ok ' "$tap_dir/out" | cat - "$tap_dir/missing" >"$tap_dir/bad"
             echo "status $status" >>"$tap_dir/bad"
