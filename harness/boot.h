@@ -78,7 +78,8 @@ typedef struct {
     Segments *segments;     /* borrowed, as in BootOptions */
     GArray *disk_fds;       /* of a host with an image: MachineOptions.disk_fds */
     gboolean shares_memory; /* a template's, of which it is a clone */
-    char *log_dir;          /* of the start that lives */
+    gboolean given_up; /* that it ends is no failure of those that it is joined with */
+    char *log_dir;     /* of the start that lives */
     char *retried;   /* why the host was started a second time, one sentence; NULL: it was
                         not */
     gint64 start_us; /* when it was spawned, by the monotonic clock */

@@ -46,6 +46,17 @@ lab_boot_own(const LabBoot *lab)
     return lab->boots->pdata[0];
 }
 
+Boot *
+lab_boot_peer(const LabBoot *lab, const char *host)
+{
+    for (guint i = 1; i < lab->boots->len; i++) {
+        Boot *boot = lab->boots->pdata[i];
+        if (g_str_equal(boot->recipe->plan->host_id, host))
+            return boot;
+    }
+    g_assert_not_reached();
+}
+
 Segments *
 lab_boot_segments(const GPtrArray *plans)
 {
@@ -350,7 +361,7 @@ lab_boot_failure(const LabBoot *lab)
     for (guint i = 0; i < lab->boots->len; i++) {
         const Boot *boot = lab->boots->pdata[i];
         const GError *failure = machine_failure(boot->machine);
-        if (!failure)
+        if (!failure || boot->given_up)
             continue;
         GError *copy = g_error_copy(failure);
         lab_boot_name_error(lab, boot->recipe->plan, &copy);

@@ -29,6 +29,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LabBoot, lab_boot_free)
 
 /* The host that is meant. */
 Boot *lab_boot_own(const LabBoot *lab);
+/* The peer with this id, which there is. */
+Boot *lab_boot_peer(const LabBoot *lab, const char *host);
 /* What was seen of any of them from outside that none may do; NULL: nothing. Owned by the
  * caller. */
 GError *lab_boot_failure(const LabBoot *lab);

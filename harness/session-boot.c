@@ -295,6 +295,28 @@ run_in_peers(void *host, const char *const *argv, GError **error)
     return lab_boot_run_in_peers(host, argv, error);
 }
 
+static void
+ask_peer(void *host, const char *peer, const char *command, QmpReply reply,
+         gpointer user_data)
+{
+    Boot *boot = lab_boot_peer(host, peer);
+    qmp_send(machine_qmp(boot->machine), command, NULL, reply, user_data);
+}
+
+static GCancellable *
+give_up_peer(void *host, const char *peer)
+{
+    Boot *boot = lab_boot_peer(host, peer);
+    boot->given_up = TRUE;
+    return machine_gone(boot->machine);
+}
+
+static const GError *
+peer_failure(void *host, const char *peer)
+{
+    return machine_failure(lab_boot_peer(host, peer)->machine);
+}
+
 static Segments *
 segments(void *host)
 {
@@ -489,6 +511,9 @@ const SessionDriver session_boot_driver = {
     .captures = captures,
     .run_in_peers = run_in_peers,
     .segments = segments,
+    .ask_peer = ask_peer,
+    .give_up_peer = give_up_peer,
+    .peer_failure = peer_failure,
     .ask = ask,
     .listen = listen,
     .freeze = freeze,

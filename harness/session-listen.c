@@ -16,6 +16,8 @@ listener_requests(const Listener *listener)
         return plugs_requests(listener->plugs);
     if (listener->links)
         return links_requests(listener->links);
+    if (listener->outages)
+        return outages_requests(listener->outages);
     if (listener->disks)
         return disks_requests(listener->disks);
     if (listener->slots)
@@ -197,6 +199,7 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->plugs, plugs_free);
     g_clear_pointer(&listener->counts, counts_free);
     g_clear_pointer(&listener->links, links_free);
+    g_clear_pointer(&listener->outages, outages_free);
     g_clear_pointer(&listener->disks, disks_free);
     g_clear_pointer(&listener->slots, slots_free);
 }

@@ -11,6 +11,7 @@
 #include "count.h"
 #include "disks.h"
 #include "links.h"
+#include "outages.h"
 #include "plug.h"
 #include "session-private.h"
 #include "slots.h"
@@ -29,12 +30,13 @@ typedef struct {
     GStrv cases; /* those that run, in order, as far as they are known */
     TapReader *reader;
     LogFile *tap_log, *stderr_log;
-    GString *errors; /* the end of standard error, since it went with a failure */
-    Plugs *plugs;    /* or NULL */
-    Counts *counts;  /* or NULL */
-    Links *links;    /* or NULL */
-    Disks *disks;    /* or NULL */
-    Slots *slots;    /* or NULL */
+    GString *errors;  /* the end of standard error, since it went with a failure */
+    Plugs *plugs;     /* or NULL */
+    Counts *counts;   /* or NULL */
+    Links *links;     /* or NULL */
+    Outages *outages; /* or NULL */
+    Disks *disks;     /* or NULL */
+    Slots *slots;     /* or NULL */
     Limits limits;
     CaseLimit *limit;  /* or NULL */
     guint seen;        /* results and requests */

@@ -155,7 +155,10 @@ prepare_links(Session *session, const Suite *suite, Listener *listener,
     if (!session_serve_peers(session, suite, error))
         return FALSE;
     add_word(environment, joined);
-    listener->links = links_new(options->plan, options->driver, session->host);
+    if (suite->ends)
+        listener->outages = outages_new(options->plan, options->driver, session->host);
+    else
+        listener->links = links_new(options->plan, options->driver, session->host);
     return TRUE;
 }
 
@@ -313,6 +316,7 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
     g_clear_pointer(&listener.limit, case_limit_free);
     if (session->host && ((listener.plugs && !plugs_settle(listener.plugs)) ||
                           (listener.links && !links_settle(listener.links)) ||
+                          (listener.outages && !outages_settle(listener.outages)) ||
                           (listener.disks && !disks_settle(listener.disks)) ||
                           (listener.slots && !slots_settle(listener.slots))))
         session_stop_host(session);

@@ -291,8 +291,8 @@ session_isolate(Session *session)
 gboolean
 session_isolates_cases(const Session *session, const Suite *suite)
 {
-    return session->options->isolation == SESSION_ISOLATE_CASE && !suite->command &&
-           !suite->plugs;
+    return suite->ends || (session->options->isolation == SESSION_ISOLATE_CASE &&
+                           !suite->command && !suite->plugs);
 }
 
 void

@@ -56,6 +56,13 @@ typedef struct {
      */
     gboolean (*run_in_peers)(void *host, const char *const *argv, GError **error);
     Segments *(*segments)(void *host);
+    /* For suites that end those (outages.h). ASK_PEER is ASK of the peer PEER, without
+     * arguments. From GIVE_UP_PEER on it is no failure that the peer ends, by which the
+     * result (the peer's) is cancelled; PEER_FAILURE tells how it ended, or NULL. */
+    void (*ask_peer)(void *host, const char *peer, const char *command, QmpReply reply,
+                     gpointer user_data);
+    GCancellable *(*give_up_peer)(void *host, const char *peer);
+    const GError *(*peer_failure)(void *host, const char *peer);
     /* Templates (template.h); all NULL: each host is started. FREEZE makes one of *HOST,
      * which is gone then, or says why not, and the host goes on. */
     void *(*freeze)(void **host, GError **error);

@@ -26,6 +26,7 @@ static const char *const memory_cases[] = {MEMORY_CASES(NAME) NULL};
 static const char *const hotplug_cases[] = {HOTPLUG_CASES(NAME) NULL};
 static const char *const nested_cases[] = {NESTED_CASES(NAME) NULL};
 static const char *const network_cases[] = {NETWORK_CASES(NAME) NULL};
+static const char *const outage_cases[] = {OUTAGE_CASES(NAME) NULL};
 static const char *const migration_cases[] = {MIGRATION_CASES(NAME) NULL};
 static const char *const libvirt_cases[] = {LIBVIRT_CASES(NAME) NULL};
 
@@ -225,6 +226,15 @@ const Suite suites[] = {
         .joins = TRUE,
         .case_states = network_states,
         .timeout_seconds = 120,
+        .case_seconds = 60,
+    },
+    {
+        .name = "outage",
+        .cases = outage_cases,
+        .summary = "a host that networks join with others hangs, panics, loses its power",
+        .joins = TRUE,
+        .ends = TRUE,
+        .timeout_seconds = 60,
         .case_seconds = 60,
     },
     {

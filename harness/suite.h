@@ -25,7 +25,8 @@
  *   HOSTBED_PLUGGABLE  for a suite that plugs: see plug-wire.h
  *   HOSTBED_MEMORY     for a suite that grows: see memory-wire.h
  *   HOSTBED_COUNTED    for a suite that counts: see count-wire.h
- *   HOSTBED_JOINED     for a suite that joins: see link-wire.h
+ *   HOSTBED_JOINED     for a suite that joins: see link-wire.h, and outage-wire.h if it
+ *                      ends its peers
  */
 #pragma once
 
@@ -73,6 +74,8 @@ typedef struct {
     gboolean counts;       /* it asks what frames there were on the lab's networks */
     gboolean joins;        /* it asks for links and losses, and needs hosts joined with
                             * its own, in which its program answers (--serve) */
+    gboolean ends;         /* it asks for the ends of those hosts instead, and each of its
+                            * cases has hosts of its own */
     gboolean uses_vfio;    /* the host gets VFIO's modules, if the kernel has them */
     gboolean uses_kvm;     /* and KVM's, and the machine's emulator */
     gboolean peers_too;    /* the hosts joined with its own get these as well */

@@ -184,6 +184,11 @@
     CASE(connections_outlive_the_checkpoint) \
     CASE(connections_outlive_a_lost_link)
 
+#define OUTAGE_CASES(CASE) \
+    CASE(a_host_that_hangs_answers_when_it_goes_on) \
+    CASE(a_host_that_panics_falls_silent) \
+    CASE(a_host_that_loses_power_takes_no_leave)
+
 #define MIGRATION_CASES(CASE) \
     CASE(a_guest_goes_on_in_the_other_host) \
     CASE(a_guest_that_moved_is_gone_where_it_was) \

@@ -6,7 +6,7 @@
 
 recorded="$source_dir/vmtests/recorded"
 observe="$build_dir/vmtests/hostbed-observe"
-suites="numa numa-moves numa-cpus pci iommu hugepages dma sriov aer disk hotplug memory nested network migration libvirt"
+suites="numa numa-moves numa-cpus pci iommu hugepages dma sriov aer disk hotplug memory nested network outage migration libvirt"
 
 # suite NAME TREE MANIFEST
 suite() {
