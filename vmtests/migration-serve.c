@@ -202,16 +202,16 @@ listen_somewhere(int *port)
     return fd;
 }
 
-/* Waits for one that connects; -1: who asked is gone. */
-static int
-accept_from(int listener, int control)
+/* Something comes by FD. FALSE: who asked is gone. */
+static bool
+comes(int fd, int control)
 {
-    struct pollfd wait[2] = {{.fd = listener, .events = POLLIN},
+    struct pollfd wait[2] = {{.fd = fd, .events = POLLIN},
                              {.fd = control, .events = POLLRDHUP}};
     while (poll(wait, 2, -1) > 0 && !wait[1].revents)
         if (wait[0].revents)
-            return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    return -1;
+            return true;
+    return false;
 }
 
 __attribute__((noreturn)) static void
@@ -280,11 +280,17 @@ static bool
 accept_both(const Service *service, int listener, int *serial, int *monitor)
 {
     for (int i = 0; i < 2; i++) {
-        char purpose;
-        int fd = accept_from(listener, service->control);
-        if (fd < 0 || recv(fd, &purpose, 1, 0) != 1)
+        char purpose = 0;
+        int fd = comes(listener, service->control)
+                     ? accept4(listener, NULL, NULL, SOCK_CLOEXEC)
+                     : -1;
+        if (fd < 0)
             return false;
+        if (comes(fd, service->control))
+            (void)!recv(fd, &purpose, 1, 0);
         *(purpose == MIGRATION_SERIAL ? serial : monitor) = fd;
+        if (!purpose)
+            return false;
     }
     return *serial >= 0 && *monitor >= 0;
 }
