@@ -82,7 +82,7 @@ is_as_asked "the host is what it is to be again"
 
 # ---- what is kept: memory that the kernel itself uses
 hostbed exec l1 -- sh -c '
-    cd /sys/devices/system/memory && block=$(basename "$(ls -d ../node/node0/memory* | sort -V | tail -n 1)")
+    cd /sys/devices/system/memory && block=$(basename "$(ls -d ../node/node0/memory[0-9]* | sort -V | tail -n 1)")
     echo offline >"$block/state" && echo online_kernel >"$block/state" && mkdir /tmp/many && cd /tmp/many &&
     taskset 1 sh -c "i=0; while [ \$i -lt 3000 ]; do : >\$i; i=\$((i + 1)); done"'
 is "the kernel of the host takes some for itself" $? 0
