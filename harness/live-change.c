@@ -10,6 +10,7 @@
 #include "emit.h"
 #include "error.h"
 #include "json-line.h"
+#include "lab-boot-private.h"
 #include "lab-change.h"
 #include "live-private.h"
 #include "plan-change.h"
@@ -17,6 +18,8 @@
 /* A guest that was asked to give a device back waits five seconds for a second thought;
  * a busy machine is slow. */
 #define DELETED_MS 60000
+/* Its namespace comes half a second after a controller. */
+#define DISK_TURNS "100" /* of 100 ms */
 
 /* ---- the plan
  * ------------------------------------------------------------------------------------------
@@ -147,7 +150,8 @@ plug_in(Host *host, const PlanFunction *function, GError **error)
             continue;
         if (i > 0)
             clear_behind(host, function);
-        live_network_close(host, function);
+        else
+            live_network_abandon(host, function);
         return FALSE;
     }
     return TRUE;
@@ -220,6 +224,29 @@ take_out(Host *host, const char *id, Leaves how, GError **error)
  * ------------------------------------------------------------------------------------------
  */
 
+/* A controller of NVMe is there before its namespace, for which its driver asks it. Where
+ * that does not come the host has another driver for it, or none. */
+static void
+await_disk(Host *host, const char *id)
+{
+    static const char look[] = "cd /sys/bus/pci/devices/\"$1\" || exit 0\n"
+                               "turn=0\n"
+                               "while [ $turn -lt " DISK_TURNS " ]; do\n"
+                               "    for disk in nvme/nvme*/nvme*n*; do\n"
+                               "        [ ! -e \"/dev/${disk##*/}\" ] || exit 0\n"
+                               "    done\n"
+                               "    turn=$((turn + 1))\n"
+                               "    sleep 0.1\n"
+                               "done\n";
+    char address[PCI_ADDRESS_SIZE];
+    const PlanFunction *function = plan_function(host->plan, id);
+    if (function->size_bytes <= 0)
+        return;
+    pci_address_text(function->address, address);
+    const char *const argv[] = {"sh", "-c", look, "sh", address, NULL};
+    lab_boot_run(host->boot, argv, NULL, NULL);
+}
+
 /* The new member of the lab is there; does what follows from it. */
 static gboolean
 follow_plug(Host *host, const char *id, GError **error)
@@ -286,6 +313,28 @@ is_there(const Host *host, const LabNode *node, GError **error)
     return FALSE;
 }
 
+/* As in a lab, each is there once; but those that nobody wrote are of hosts that run. */
+static gboolean
+check_mac(const Host *host, const LabNode *node, GError **error)
+{
+    const GPtrArray *hosts = host->server->hosts;
+    for (guint i = 0; node->mac && i < hosts->len; i++) {
+        const Host *other = hosts->pdata[i];
+        for (guint j = 0; j < other->plan->functions->len; j++) {
+            const PlanFunction *function = other->plan->functions->pdata[j];
+            if (g_strcmp0(function->mac, node->mac) != 0)
+                continue;
+            g_set_error(error, HB_ERROR, HB_USAGE,
+                        "%s is the MAC of %s of %s already; choose another, or leave it "
+                        "out",
+                        node->mac, function->id ? function->id : "a virtual function",
+                        other->plan->host_id);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 JsonObject *
 live_change_plug(Host *host, JsonObject *request, GError **error)
 {
@@ -304,6 +353,8 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
                    ? conclude(host, node->id, TRUE, error)
                    : NULL;
     g_auto(GStrv) kept = live_surprise_kept_ports(host);
+    if (!failure)
+        check_mac(host, node, &failure);
     const PlanFunction *port =
         failure ? NULL
                 : plan_change_port(host->plan, expander, port_id,
@@ -315,8 +366,10 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
     const LabNode *plugged = node;
     lab_change_plug(live_change_lab(host), port->id, g_steal_pointer(&node));
     g_autofree char *id = g_strdup(plugged->id);
-    if (follow_plug(host, id, error))
+    if (follow_plug(host, id, error)) {
+        await_disk(host, id);
         return conclude(host, id, FALSE, error);
+    }
     lab_node_free(lab_change_unplug(live_change_lab(host), id, NULL));
     return NULL;
 }
@@ -338,18 +391,16 @@ follow_unplug(Host *host, const char *id, Plan *plan)
     return TRUE;
 }
 
-/* What comes to a port of the machine would find nobody. */
+/* "10.100.0.1/24" and "10.100.0.1" */
 static gboolean
-leads_nowhere(const Host *host, const PlanFunction *nic)
+has_address(const PlanFunction *nic, const char *address)
 {
-    for (guint i = 0; i < host->plan->functions->len; i++) {
-        const PlanFunction *other = host->plan->functions->pdata[i];
-        if (other != nic && g_strcmp0(other->network, nic->network) == 0)
-            return FALSE;
-    }
-    return TRUE;
+    const gsize length = strlen(address);
+    return nic->ipv4 && strncmp(nic->ipv4, address, length) == 0 &&
+           nic->ipv4[length] == '/';
 }
 
+/* What comes to a port of the machine would find nobody. */
 static gboolean
 check_forwards(const Host *host, const PlanFunction *function, GError **error)
 {
@@ -357,8 +408,7 @@ check_forwards(const Host *host, const PlanFunction *function, GError **error)
         function->network ? plan_uplink(host->plan, function->network) : NULL;
     for (guint i = 0; uplink && i < uplink->forwards->len; i++) {
         const PlanPassage *forward = uplink->forwards->pdata[i];
-        if (!g_str_equal(forward->host, host->plan->host_id) ||
-            !leads_nowhere(host, function))
+        if (!has_address(function, forward->guest))
             continue;
         g_set_error(error, HB_ERROR, HB_USAGE,
                     "%s cannot be taken out: %s of this machine is forwarded to %s by "

@@ -3,7 +3,7 @@
  * The networks of NICs that come to a host that is up, or leave it. What joins hosts is a
  * port of the lab's segments, which an emulator that is ours is handed while it runs.
  * One of libvirt's has what its channels lead to, which all were made at its start: it
- * keeps the end of a NIC that left, and takes only that NIC back.
+ * keeps the end of a NIC that left, for one of the same name on the same network.
  */
 #include <unistd.h>
 
@@ -48,7 +48,17 @@ find(const Host *host, PlanFunction *nic, GError **error)
     if (nic->joined && !leads_out)
         return refuse(nic, "joined no hosts when they came up", error);
     nic->joined = leads_out;
-    return !leads_out || !is_libvirts(host) || was_there(host, nic) ||
+    if (!is_libvirts(host) || !nic->network || was_there(host, nic))
+        return TRUE;
+    const PlanFunction *first = plan_function(host->start, nic->id);
+    if (first && plan_is_joined(first)) {
+        g_set_error(error, HB_ERROR, HB_USAGE,
+                    "the emulator has still what led the NIC %s, which left, to the "
+                    "network %s; choose another id",
+                    nic->id, first->network);
+        return FALSE;
+    }
+    return !leads_out ||
            refuse(nic,
                   "joins hosts, and libvirt (--connect) gives a host what leads to "
                   "others only at its start",
@@ -113,6 +123,17 @@ live_network_open(Host *host, const PlanFunction *nic, JsonObject **netdev,
     return *netdev != NULL;
 }
 
+void
+live_network_abandon(Host *host, const PlanFunction *nic)
+{
+    if (plan_is_joined(nic) && !is_libvirts(host)) {
+        JsonObject *arguments = json_object_new();
+        json_object_set_string_member(arguments, "fdname", nic->id);
+        live_emulator_command(host, "closefd", arguments, NULL);
+    }
+    live_network_close(host, nic);
+}
+
 gboolean
 live_network_stays(const Host *host, const PlanFunction *nic)
 {
@@ -123,7 +144,11 @@ void
 live_network_close(const Host *host, const PlanFunction *nic)
 {
     g_autofree char *port = boot_port_name(host->plan, nic);
-    if (plan_is_joined(nic) && !is_libvirts(host))
+    if (!plan_is_joined(nic))
+        return;
+    if (is_libvirts(host))
+        segments_set_port_loss(host->server->segments, nic->network, port, 0, 0);
+    else
         segments_disconnect(host->server->segments, nic->network, port);
 }
 
@@ -133,7 +158,7 @@ live_network_forget(const Host *host)
     const GPtrArray *functions = host->plan->functions;
     for (guint i = 0; i < functions->len; i++) {
         const PlanFunction *function = functions->pdata[i];
-        if (plan_is_joined(function) && !plan_function(host->start, function->id))
+        if (plan_is_joined(function) && !was_there(host, function))
             live_network_close(host, function);
     }
 }

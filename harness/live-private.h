@@ -126,11 +126,13 @@ gboolean live_network_find(const Host *host, Plan *plan, const char *id, GError 
  * it has one, or there is no network. */
 gboolean live_network_open(Host *host, const PlanFunction *nic, JsonObject **netdev,
                            GError **error);
+/* Of one that the emulator did not make. */
+void live_network_abandon(Host *host, const PlanFunction *nic);
 /* Whether the emulator keeps the end when NIC leaves. */
 gboolean live_network_stays(const Host *host, const PlanFunction *nic);
-/* What NIC's end led to, once the emulator has no NIC there. */
+/* What NIC's end led to, once the emulator has no NIC there; what stays loses nothing. */
 void live_network_close(const Host *host, const PlanFunction *nic);
-/* The same of all NICs that came while the host was up: it begins anew. */
+/* The same of all ends that the host had not at its start: it begins anew. */
 void live_network_forget(const Host *host);
 
 /* ---- live-emulator.c */

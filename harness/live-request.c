@@ -162,10 +162,11 @@ on_commands(JsonNode *result, const GError *error G_GNUC_UNUSED, gpointer user_d
 
 /* QEMU qapi/qmp-dispatch.c. */
 static gboolean
-is_unknown_command(const GError *error)
+is_unknown(const char *command, const GError *error)
 {
-    return error && strstr(error->message, "The command ") &&
-           strstr(error->message, " has not been found");
+    g_autofree char *words =
+        g_strdup_printf("The command %s has not been found", command);
+    return error && g_str_has_suffix(error->message, words);
 }
 
 static void
@@ -174,7 +175,7 @@ on_qmp_reply(JsonNode *result, const GError *error, gpointer user_data)
     g_autoptr(Asked) asked = user_data;
     if (!still_waits(asked))
         return;
-    if (is_unknown_command(error)) {
+    if (is_unknown(asked->command, error)) {
         Machine *machine = asked->host->boot->machine;
         qmp_send(machine_qmp(machine), "query-commands", NULL, on_commands,
                  g_steal_pointer(&asked));
@@ -216,9 +217,14 @@ check_command(const char *command, GError **error)
                     command, refused[i].instead);
         return FALSE;
     }
-    if (!command)
-        g_set_error(error, HB_ERROR, HB_USAGE, "no command was given");
-    return command != NULL;
+    if (!command || !*command ||
+        strspn(command, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_.") !=
+            strlen(command)) {
+        g_set_error(error, HB_ERROR, HB_USAGE,
+                    "a command of QMP is called by letters, digits, '-', '_' and '.'");
+        return FALSE;
+    }
+    return TRUE;
 }
 
 static void
@@ -293,8 +299,11 @@ live_request_obstacle(const char *name, const Host *host, const char *request)
                            "the host '%s' is off; 'hostbed power %s on' starts it", name,
                            name);
     if (host->told->state == LIVE_FAILED)
-        return g_error_new(HB_ERROR, HB_FAIL, "the host '%s' is not up any more: %s",
-                           name, host->told->reason);
+        return g_error_new(
+            HB_ERROR, HB_FAIL,
+            "the host '%s' is not up any more: %s; 'hostbed power %s on' starts "
+            "it again",
+            name, host->told->reason, name);
     return g_error_new(HB_ERROR, HB_FAIL, "the host '%s' is being started", name);
 }
 

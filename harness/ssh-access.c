@@ -19,7 +19,9 @@
 const char ssh_access_server[] =
     "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; dir=/run/hostbed-ssh; umask 022\n"
     "sshd=$(command -v sshd) || {\n"
-    "    echo 'the host has no ssh server (sshd)' >&2; exit 127; }\n"
+    "    echo \"hostbed: $(hostname) has no ssh server (sshd); 'hostbed exec' gets in "
+    "\"\\\n"
+    "         'without one' >&2; exit 127; }\n"
     "mkdir -p $dir /run/sshd || exit\n"
     "(umask 077; printf %s \"$HOSTBED_SSH_HOST_KEY\" >$dir/key.$$) &&\n"
     "    mv $dir/key.$$ $dir/key || exit\n"

@@ -129,12 +129,19 @@ find_labs(const GPtrArray *labs, char **names, int *status)
     }
     for (; *names; names++) {
         const LiveLab *lab = live_name_lab(labs, *names);
-        gboolean is_mistake;
-        g_autofree char *why = lab ? NULL : live_name_no_lab(labs, *names, &is_mistake);
+        LiveName host;
         if (!lab || lab->dead) {
-            *status = lab ? cli_fail_with(HB_FAIL, "the lab '%s' is dead: %s", lab->name,
-                                          lab->dead)
-                          : cli_fail_with(HB_USAGE, "%s", why);
+            *status =
+                lab ? cli_fail_with(HB_FAIL, "the lab '%s' is dead: %s", lab->name,
+                                    lab->dead)
+                : live_name_host(labs, *names, &host, NULL)
+                    ? cli_fail_with(HB_USAGE,
+                                    "'%s' is a host, and this takes labs: hostbed "
+                                    "ssh-config %s",
+                                    *names, host.lab->name)
+                    : cli_fail_with(HB_USAGE,
+                                    "no lab '%s' is up; 'hostbed list' tells which are",
+                                    *names);
             return NULL;
         }
         g_ptr_array_add(found, (gpointer)lab);

@@ -84,7 +84,7 @@ is_of_interest(const char *logs)
 typedef struct {
     Lab *lab;
     Emulator *emulator;
-    const char *connect; /* as in LiveServeOptions */
+    const char *connect, *name; /* as in LiveServeOptions */
     GPtrArray *plans;
 } Served;
 
@@ -102,8 +102,15 @@ static GPtrArray *
 plan_again(const Lab *lab, Findings *findings, gpointer plan_data)
 {
     const Served *served = plan_data;
-    return cli_plan_lab(lab, served->emulator, cli_connect_backend(served->connect),
-                        findings);
+    GPtrArray *plans = cli_plan_lab(lab, served->emulator,
+                                    cli_connect_backend(served->connect), findings);
+    /* libvirt tells domains apart by their names, and a lab can be up under several. */
+    for (guint i = 0; served->connect && plans && i < plans->len; i++) {
+        Plan *plan = plans->pdata[i];
+        g_free(plan->lab_name);
+        plan->lab_name = g_strdup(served->name);
+    }
+    return plans;
 }
 
 static int
@@ -186,6 +193,7 @@ plan(JsonObject *order, Served *served, int *status)
     }
     served->lab = lab_parse_text(text, length, json_line_string(order, "file"), findings);
     served->connect = json_line_string(order, "connect");
+    served->name = json_line_string(order, "name");
     if (served->lab)
         served->plans = plan_again(served->lab, findings, served);
     cli_findings(findings);

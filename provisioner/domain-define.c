@@ -19,6 +19,13 @@ is_ours(virDomainPtr domain)
     return has_it;
 }
 
+gboolean
+domain_is_kept(virDomainPtr domain)
+{
+    return virDomainIsPersistent(domain) == 1 && virDomainIsActive(domain) == 0 &&
+           is_ours(domain);
+}
+
 /* The UUID of the definition that an earlier start left under NAME, by which libvirt
  * takes both for the same domain. FALSE: there is none, or whatever else has the name is
  * in the way, and libvirt says so. */
@@ -26,9 +33,8 @@ static gboolean
 find_own(virConnectPtr connection, const char *name, char *uuid)
 {
     virDomainPtr there = virDomainLookupByName(connection, name);
-    gboolean is_own = there && virDomainIsPersistent(there) == 1 &&
-                      virDomainIsActive(there) == 0 && is_ours(there) &&
-                      virDomainGetUUIDString(there, uuid) == 0;
+    gboolean is_own =
+        there && domain_is_kept(there) && virDomainGetUUIDString(there, uuid) == 0;
     if (there)
         virDomainFree(there);
     return is_own;

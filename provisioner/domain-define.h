@@ -7,6 +7,9 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
+/* Whether DOMAIN is only defined, by an earlier start of hostbed's that was to be kept.
+ */
+gboolean domain_is_kept(virDomainPtr domain);
 /* Starts what XML describes, by FLAGS (virDomainCreateFlags), also where a definition of
  * hostbed's has its name, which stays as it is; but one with firmware that keeps
  * something, unless PERSISTENT says that this will take its place: both would write to

@@ -352,16 +352,19 @@ tell_not_started(Session *session, const char *xml)
     g_autoptr(DomainNeeds) needs = may_be_taken ? domain_needs_new(xml, NULL) : NULL;
     virDomainPtr other =
         needs ? virDomainLookupByName(session->connection, needs->name) : NULL;
-    if (!other) {
+    const gboolean is_taken = other && !domain_is_kept(other);
+    g_autofree char *uri = g_shell_quote(session->uri);
+    if (!is_taken) {
         fail(session, status, "libvirt does not start the domain: %s", reason);
-        return;
+    } else {
+        fail(session, HB_INFRASTRUCTURE,
+             "libvirt at %s has a domain %s already, which is not this start's; end it "
+             "(virsh -c %s destroy %s) and remove its definition (undefine), or give the "
+             "lab another name",
+             session->uri, needs->name, uri, needs->name);
     }
-    fail(session, HB_INFRASTRUCTURE,
-         "libvirt at %s has a domain %s already, which is not this start's; end it "
-         "(virsh -c %s destroy %s) and remove its definition (undefine), or give the lab "
-         "another name",
-         session->uri, needs->name, session->uri, needs->name);
-    virDomainFree(other);
+    if (other)
+        virDomainFree(other);
 }
 
 static gboolean

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "nearest.h"
+
 #define FUNCTIONS 8
 #define SLOTS 32
 #define IGB_VFS                                                                          \
@@ -376,10 +378,14 @@ check_networks(LabCheck *check)
     }
     for (guint i = 0; i < check->nodes->len; i++) {
         const LabNode *nic = node_at(check->nodes, i);
-        if (nic->network && !g_hash_table_contains(ids, nic->network))
-            lab_check_say(check, nic->pos,
-                          "there is no network '%s'; write <network id='%s'/> in <lab>",
-                          nic->network, nic->network);
+        if (!nic->network || g_hash_table_contains(ids, nic->network))
+            continue;
+        g_autofree char *otherwise =
+            g_strdup_printf("write <network id='%s'/> in <lab>", nic->network);
+        g_autofree char *hint =
+            nearest_hint(nearest_key(nic->network, ids, NULL), otherwise);
+        lab_check_say(check, nic->pos, "there is no network '%s'; %s", nic->network,
+                      hint);
     }
 }
 

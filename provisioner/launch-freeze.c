@@ -96,19 +96,19 @@ blocked_reasons(JsonNode *status)
     return object ? json_line_array(object, "blocked-reasons") : NULL;
 }
 
-/* The end of QEMU's "State blocked by non-migratable device '0000:00:01.0/00.0/nvme'"
- * (migration/savevm.c), which is a kind of device; else NULL. Owned by the caller. */
+/* What kind of device QEMU says is in the way, in "non-migratable device:
+ * 0000:20:02.0:03.0:00.0/nvme" (savevm.c; later versions put it into quotes); else NULL.
+ * Owned by the caller. */
 static char *
 stateless_device(const char *reason)
 {
-    static const char *const words = "non-migratable device '";
+    static const char *const words = "non-migratable device";
     const char *path = strstr(reason, words);
-    const char *end = path ? strchr(path + strlen(words), '\'') : NULL;
-    if (!end)
-        return NULL;
-    g_autofree char *whole = g_strndup(path + strlen(words), end - path - strlen(words));
-    const char *slash = strrchr(whole, '/');
-    return g_strdup(slash ? slash + 1 : whole);
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    const char *name = slash                       ? slash + 1
+                       : path && strchr(path, ' ') ? strrchr(path, ' ') + 1
+                                                   : NULL;
+    return name ? g_strndup(name, strcspn(name, "'")) : NULL;
 }
 
 static void

@@ -43,7 +43,7 @@ const Command commands[] = {
      "put a device or memory into a host that is up", cmd_plug,
      .words = "What can come, with attributes of the lab language:\n"
               "  nic       model=MODEL mac=MAC network=NAME id=NAME\n"
-              "  nvme      size=SIZE serial=TEXT id=NAME\n"
+              "  nvme      size=SIZE serial=NAME id=NAME\n"
               "  device    model=MODEL id=NAME\n"
               "  memory    size=SIZE cell=NAME id=NAME\n"},
     {"unplug", "HOST DEVICE|MEMORY",

@@ -222,9 +222,24 @@ what_holds(const PlanFunction *function)
     return NULL;
 }
 
+/* Whether NAME is a port, which is said with what it holds. */
+static gboolean
+tell_port_for_device(const Plan *plan, const char *name, GError **error)
+{
+    const PlanFunction *port = plan_function(plan, name);
+    if (!port || (port->role != PLAN_ROOT_PORT && port->role != PLAN_DOWNSTREAM))
+        return FALSE;
+    const PlanFunction *first = port->children->len > 0 ? port->children->pdata[0] : NULL;
+    g_set_error(error, HB_ERROR, HB_USAGE, "%s is a port, and no device; in it is %s",
+                name, first ? first->id : "nothing");
+    return TRUE;
+}
+
 static void
 tell_unknown_device(const Plan *plan, const char *name, GError **error)
 {
+    if (tell_port_for_device(plan, name, error))
+        return;
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     for (guint i = 0; i < plan->functions->len; i++) {
         const PlanFunction *function = plan->functions->pdata[i];

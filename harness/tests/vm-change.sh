@@ -55,7 +55,7 @@ is "a full expander takes none" $? 2
 has "and which ports are free is told" "$err" "the expander cell1.expander0 has no free port; free: expander0.port0 .bus 96."
 change plug l1 nvme id=disk "size=64 MiB"
 is "a disk comes" $? 0
-is "with its size" "$(hostbed exec l1 -- sh -c 'while [ ! -e /sys/block/nvme0n1/size ]; do :; done; cat /sys/block/nvme0n1/size')" 131072
+is "with its size" "$(hostbed exec l1 -- sh -c 'cat /sys/block/nvme0n1/size; test -b /dev/nvme0n1 || echo none')" 131072
 hostbed verify l1 >"$out" 2>"$err"
 is "the host is what it is to be now" "$? $(grep -c '^ok' "$out")" "0 21"
 change plug l1 nic
@@ -265,10 +265,12 @@ is "it goes" "$? $(cat "$out")" "0 left: late is out"
 change plug left nic model=virtio id=late network=fabric
 is "and comes again, losing nothing" "$? $(reached 0000:22:00.0)" "0 3"
 change unplug left nic
+is "so does one of the lab" "$? $(cat "$out")" "0 left: nic is out"
 change plug left nic model=virtio id=nic network=fabric
-is "so does one of the lab" "$? $(hostbed exec left -- ip addr del 192.0.2.1/24 dev eth1) $(reached 0000:21:00.0)" "0  3"
+is "and it comes again" "$? $(hostbed exec left -- ip addr del 192.0.2.1/24 dev eth1) $(reached 0000:21:00.0)" "0  3"
 change plug right nic network=inner
-is "a port must be free" $? 2
+is "a port must be free" "$? $(cat "$err")" \
+    "2 hostbed: the host has no free port: a port is free that has no device and whose hotplug is not off"
 change unplug left late
 change plug left nic network=inner
 is "what leads nowhere cannot begin to" "$? $(cat "$err")" \
@@ -279,6 +281,25 @@ is "a host that is reset has the NICs of its lab" "$? $(hostbed link left --json
 is "and reaches the other by its name" "$(hostbed exec left -- ping -c 1 -w 20 right | grep -c 'bytes from')" 1
 hostbed verify left >"$out" 2>"$err"
 is "and is as the lab is written" $? 0
+supervisor_fds() { find "/proc/$(hostbed list --json | sed -n 's/^      "pid" : \([0-9]*\).*/\1/p' | head -n 1)/fd" -mindepth 1 | wc -l; }
+before=$(supervisor_fds)
+change unplug left nic
+change plug left nic model=virtio id=nic network=inner
+change unplug left nic
+change plug left nic model=virtio id=late network=fabric
+change reset left
+is "nothing of what came is left behind" "$(supervisor_fds)" "$before"
+mac=$(hostbed exec right -- cat /sys/class/net/eth0/address)
+change plug left nic model=virtio mac="$mac"
+has "a MAC that another host chose is its own" "$err" "^hostbed: $mac is the MAC of .* of right already; choose another, or leave it out$"
+change plug left nic network=fabrik
+has "a network that is mistyped is guessed" "$err" "there is no network 'fabrik'; did you mean fabric\\?$"
+change unplug left first
+is "a port is no device" "$? $(cat "$err")" "2 hostbed: first is a port, and no device; in it is nic"
+change plug left nic id=$'\xff'
+is "what is not UTF-8 is told" "$? $(cat "$err")" "2 hostbed: a word of the command is not UTF-8, in which a host is asked"
+hostbed ssh-config left >"$out" 2>"$err"
+is "a host is no lab" "$? $(cat "$err")" "2 hostbed: 'left' is a host, and this takes labs: hostbed ssh-config joined"
 hostbed down joined >/dev/null
 is "they go down" $? 0
 done_testing

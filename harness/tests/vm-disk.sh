@@ -30,6 +30,10 @@ try() {
     up --emulator "$1"
     is "$2: a host with a disk comes up" $? 0
     change l1
+    hostbed save l1 now >"$out" 2>"$err"
+    is "$2: no state of it can be written" "$? $(cat "$err")" \
+        "3 hostbed: l1 cannot be saved: it has a device (nvme) of which this emulator cannot write down the state"
+    change l1
     is "$2: it is told of" "$? $(tr -s ' ' <"$out")" "0 $disk 0000:21:00.0 64 MiB no faults"
     change l1 $disk error=read sector=8
     is "$2: reads of a sector are to fail" "$? $(cat "$out")" "0 l1: the disk $disk has error=read sector=8"

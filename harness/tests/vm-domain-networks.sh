@@ -9,13 +9,13 @@ for_libvirt "$source_dir/harness/tests/vm-domain-networks.sh"
 start_libvirtd
 
 out="$tap_dir/out" err="$tap_dir/err" lab="$tap_dir/pair.xml"
-# One CPU each: see vm-domain.sh. NICs by libvirt's words and by two models; and a network that only one of them has.
+# One CPU each: see vm-domain.sh. NICs by libvirt's words and by two models, without an IOMMU, behind which virtio's may stop
+# for good with QEMU 10.0.13 (docs/facts.rst).
 cat >"$lab" <<'LAB'
 <lab xmlns="urn:hostbed:lab:1" name="pair">
   <network id="fabric"/>
   <network id="storage" ipv4="192.168.7.0/24"/>
   <host name="left">
-    <iommu model="intel"/>
     <cell cpus="0" memory="320 MiB">
       <expander><port><nic network="fabric"/></port><port><nic model="virtio" network="storage"/></port></expander>
     </cell>
@@ -28,7 +28,8 @@ cat >"$lab" <<'LAB'
 </lab>
 LAB
 in_host() { hostbed exec --timeout 60 "$@" 2>"$err"; }
-received() { in_host left -- ping -c "${2-1}" -i 0.05 -w 20 "$1" | sed -n 's/.* \([0-9]*\) packets received.*/\1/p'; }
+# received FROM [OF [WITHIN]]: how many answers to so many questions, in seconds
+received() { in_host left -- ping -c "${2-1}" -i 0.05 -w "${3-20}" "$1" | sed -n 's/.* \([0-9]*\) packets received.*/\1/p'; }
 
 # ---- hosts that stay
 hostbed up --accel tcg --connect "$uri" "$lab" >"$out" 2>"$err" || cat "$err"
@@ -42,16 +43,16 @@ for host in left right; do hostbed exec $host -- sh -c 'mkfifo /tmp/never; dd if
 # shellcheck disable=SC2034 # read by its number
 coproc RIGHT { exec "$build_dir/run" hostbed exec --timeout 120 right -- sh -c \
     'nc -l -p 5001 <>/tmp/never >/tmp/came & nc -l -p 5002 </tmp/sent >/dev/null & echo there; wait; sha256sum </tmp/came' 2>"$err"; }
-pid=$RIGHT_PID from=${RIGHT[0]}
-read -r -u "$from" _
+pid=$RIGHT_PID from=${RIGHT[0]} came=nothing
+read -r -u "$from" _ || true
 hostbed exec --timeout 120 left -- sh -c 'nc right 5001 </tmp/sent & nc right.storage 5002 <>/tmp/never | sha256sum; wait' >"$out" 2>"$err"
-read -r -u "$from" came
+read -r -u "$from" came || true
 wait "$pid"
 is "what they send each other comes whole" "$came $(cat "$out")" "$(cat "$tap_dir/left" "$tap_dir/right" | paste -sd' ')"
 
 # ---- links
 hostbed link right e down >"$out" 2>"$err"
-is "a link goes down" "$? $(received right 2) $(received right.storage)" "0 0 1"
+is "a link goes down" "$? $(received right 2 3) $(received right.storage)" "0 0 1"
 hostbed link right e up >"$out" 2>"$err"
 is "and comes back" "$? $(received right)" "0 1"
 hostbed link right e loss=50% >"$out" 2>"$err"
@@ -61,21 +62,25 @@ hostbed link right e loss=0% >"$out" 2>"$err"
 is "until it loses no more" "$(received right 20)" 20
 
 # ---- what comes and goes
+hostbed link right e loss=10% >"$out" 2>"$err"
 hostbed unplug right e >"$out" 2>"$err"
-is "a NIC leaves" "$? $(received right)" "0 0"
+is "a NIC leaves" "$? $(received right 2 3)" "0 0"
+hostbed plug right nic id=e network=storage >"$out" 2>"$err"
+is "its name is for no other network" "$? $(cat "$err")" \
+    "2 hostbed: the emulator has still what led the NIC e, which left, to the network fabric; choose another id"
 hostbed plug right nic id=e network=fabric >"$out" 2>"$err"
-is "and comes back" $? 0
+is "and comes back, losing nothing" "$? $(hostbed link right | grep -c loses)" "0 0"
 address=$(sed -n 's/.* at \([0-9a-f:.]*\) .*/\1/p' "$out")
-in_host right -- sh -c "cd /sys/bus/pci/devices/$address/net; ip addr add 192.0.2.2/24 dev *; ip link set * up"
+in_host right -- sh -c "cd /sys/bus/pci/devices/$address/net; ip addr add 192.0.2.2/24 dev *; ip link set * up; until [ \"\$(cat */carrier)\" = 1 ]; do :; done"
 in_host left -- ip addr add 192.0.2.1/24 dev eth0
-is "to where it was" "$(received 192.0.2.2)" 1
+is "to where it was" "$(($(received 192.0.2.2 100) > 0))" 1
 hostbed plug right nic network=fabric >"$out" 2>"$err"
 is "a new one does not" "$? $(cat "$err")" \
     "3 hostbed: the network fabric joins hosts, and libvirt (--connect) gives a host what leads to others only at its start; write the <nic> into the lab, or choose another network"
 
 # ---- ends
 hostbed power right off >"$out" 2>"$err"
-is "one host has no power, and the other goes on" "$? $(virsh list --name) $(received right)" "0 pair-left 0"
+is "one host has no power, and the other goes on" "$? $(virsh list --name) $(received right 2 3)" "0 pair-left 0"
 hostbed power right on >"$out" 2>"$err"
 is "with power it is there again" "$? $(received right) $(received right.storage)" "0 1 1"
 virsh destroy pair-right

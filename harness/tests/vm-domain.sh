@@ -46,7 +46,7 @@ hostbed show --connect "$uri" "$lab" >"$out" 2>"$tap_dir/second"
 is "nor is a file a domain" "$? $(cut -d';' -f1 "$tap_dir/second")" "2 hostbed: --connect shows the lab of a domain, by the domain's name"
 run "$lab" -- true >"$out" 2>"$tap_dir/second"
 is "a second one of the name is refused" $? 8
-has "and told why" "$tap_dir/second" "^hostbed: libvirt at $uri has a domain $domain already, which is not this start's; end it .virsh -c $uri destroy $domain."
+has "and told why" "$tap_dir/second" "^hostbed: libvirt at $uri has a domain $domain already, which is not this start's; end it .virsh -c '$uri' destroy $domain."
 echo ended >&"$to"
 read -r -u "$from" word
 wait "$pid"
@@ -122,6 +122,10 @@ has "nor for programs" <(hostbed list --json) "\"connect\" : \"qemu:///"
 hostbed up --accel tcg --connect qemu:///system "$lab" >"$out" 2>"$err"
 is "who asks for another libvirt is told" "$? $(cat "$err")" \
     "2 hostbed: smallest is up already, and not by libvirt at qemu:///system; 'hostbed down smallest' ends it"
+up --name second "$lab"
+is "under another name it is up once more" "$? $(virsh list --name | sort | paste -sd' ')" "0 second-l1 $domain"
+hostbed down second >"$out" 2>"$err"
+is "and goes down alone" "$? $(virsh list --name)" "0 $domain"
 hostbed verify l1 >"$out" 2>"$err"
 is "it is the machine that was asked for" $? 0
 hostbed pause l1 >"$out" && hostbed list >"$out" && hostbed resume l1 >"$tap_dir/second"

@@ -267,7 +267,9 @@ devices_are_found_by_name_and_address(void **state)
     assert_device(plan, "p.n0", "p.n0");
     assert_device(plan, "0000:41:00.0", "p.n0");
     assert_device(plan, "41:00.0", "p.n0");
-    assert_device(plan, "free", "the host has no device 'free'; there are p.n0");
+    assert_device(plan, "free", "free is a port, and no device; in it is nothing");
+    assert_device(plan, "p.p0", "p.p0 is a port, and no device; in it is p.n0");
+    assert_device(plan, "nosuch", "the host has no device 'nosuch'; there are p.n0");
     assert_device(plan, "p.n9", "the host has no device 'p.n9'; did you mean p.n0?");
     assert_nic(plan, "kept", "kept");
     assert_nic(plan, "root", "root");

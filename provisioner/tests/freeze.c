@@ -95,7 +95,9 @@ play(const char *scene, char **argv)
             answer(qmp, id,
                    g_str_equal(scene, "blocked")
                        ? "{\"blocked-reasons\": [\"State blocked by non-migratable "
-                         "device '0000:00:01.0/00.0/nvme'\", \"nor igb\"]}"
+                         "device '0000:00:01.0/00.0/nvme'\", \"State blocked by "
+                         "non-migratable device: 0000:20:02.0:03.0:00.0/nvme\", \"nor "
+                         "igb\"]}"
                        : "{\"status\": \"failed\", \"error-desc\": \"No space left\"}");
         else
             answer(qmp, id, "{}");
@@ -184,8 +186,10 @@ obstacles_are_known_beforehand(void **state)
     World *world = *state;
     start(world, "blocked");
     g_autofree char *obstacle = machine_freeze_obstacle(world->machine);
-    assert_string_equal(obstacle, "it has a device (nvme) of which this emulator cannot "
-                                  "write down the state; nor igb");
+    assert_string_equal(
+        obstacle, "it has a device (nvme) of which this emulator cannot write down the "
+                  "state; it has a device (nvme) of which this emulator cannot write "
+                  "down the state; nor igb");
     start(world, "works");
     assert_null(machine_freeze_obstacle(world->machine));
 }
