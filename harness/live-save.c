@@ -130,8 +130,6 @@ save(Host *host, GError **error)
         state = template_save(host->boot, &reason);
     } while (!state && reason->code == HB_FAIL && left_us > 0);
     host->standing = FALSE;
-    if (!state && reason->code == HB_UNSUPPORTED)
-        g_prefix_error(&reason, "%s cannot be saved: ", host->plan->host_id);
     if (!state)
         g_propagate_error(error, reason);
     return state;

@@ -167,7 +167,8 @@ template_save(Boot *boot, GError **error)
 {
     g_autofree char *obstacle = obstacle_of(boot);
     if (obstacle) {
-        g_set_error_literal(error, HB_ERROR, HB_UNSUPPORTED, obstacle);
+        g_set_error(error, HB_ERROR, HB_UNSUPPORTED, "%s cannot be saved: %s",
+                    boot->recipe->plan->host_id, obstacle);
         return NULL;
     }
     if (!is_idle(boot, error) || !fall_silent(boot, error))
