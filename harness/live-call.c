@@ -161,15 +161,14 @@ live_call_wait(int fd, const LiveCall *call, GError **error)
 JsonObject *
 live_call(int fd, JsonObject *request, const LiveCall *call, GError **error)
 {
-    g_autofree char *line = json_line(json_object_ref(request));
+    g_autofree char *line = json_line(request);
     if (!g_utf8_validate(line, -1, NULL)) {
-        json_object_unref(request);
         g_set_error_literal(error, HB_ERROR, HB_USAGE,
                             "a word of the command is not UTF-8, in which a host is "
                             "asked");
         return NULL;
     }
-    if (json_line_write(fd, request))
+    if (json_line_send(fd, line))
         return live_call_wait(fd, call, error);
     g_set_error_literal(error, HB_ERROR, HB_FAIL, "the lab's supervisor ended");
     return NULL;

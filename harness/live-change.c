@@ -18,8 +18,9 @@
 /* A guest that was asked to give a device back waits five seconds for a second thought;
  * a busy machine is slow. */
 #define DELETED_MS 60000
-/* Its namespace comes half a second after a controller. */
-#define DISK_TURNS "100" /* of 100 ms */
+/* The namespace comes half a second after its controller; a busy machine is slow. */
+#define DISK_TURNS "300" /* of 100 ms */
+#define DISK_S 30
 
 /* ---- the plan
  * ------------------------------------------------------------------------------------------
@@ -224,29 +225,6 @@ take_out(Host *host, const char *id, Leaves how, GError **error)
  * ------------------------------------------------------------------------------------------
  */
 
-/* A controller of NVMe is there before its namespace, for which its driver asks it. Where
- * that does not come the host has another driver for it, or none. */
-static void
-await_disk(Host *host, const char *id)
-{
-    static const char look[] = "cd /sys/bus/pci/devices/\"$1\" || exit 0\n"
-                               "turn=0\n"
-                               "while [ $turn -lt " DISK_TURNS " ]; do\n"
-                               "    for disk in nvme/nvme*/nvme*n*; do\n"
-                               "        [ ! -e \"/dev/${disk##*/}\" ] || exit 0\n"
-                               "    done\n"
-                               "    turn=$((turn + 1))\n"
-                               "    sleep 0.1\n"
-                               "done\n";
-    char address[PCI_ADDRESS_SIZE];
-    const PlanFunction *function = plan_function(host->plan, id);
-    if (function->size_bytes <= 0)
-        return;
-    pci_address_text(function->address, address);
-    const char *const argv[] = {"sh", "-c", look, "sh", address, NULL};
-    lab_boot_run(host->boot, argv, NULL, NULL);
-}
-
 /* The new member of the lab is there; does what follows from it. */
 static gboolean
 follow_plug(Host *host, const char *id, GError **error)
@@ -313,6 +291,58 @@ is_there(const Host *host, const LabNode *node, GError **error)
     return FALSE;
 }
 
+/* A controller that Linux's driver has gets a disk as soon as that has asked for its
+ * namespace. "nvme0c1n1" is a way to the disk nvme0n1. */
+static gboolean
+await_disk(Host *host, const PlanFunction *function, GError **error)
+{
+    static const char look[] =
+        "cd /sys/bus/pci/devices/\"$1\" || exit 0\n"
+        "case $(readlink driver) in */nvme) ;; *) exit 0 ;; esac\n"
+        "turn=0\n"
+        "while [ $turn -lt " DISK_TURNS " ]; do\n"
+        "    for way in nvme/nvme*/nvme*n*; do\n"
+        "        way=${way##*/}\n"
+        "        disk=${way%%c*}\n"
+        "        [ \"$disk\" = \"$way\" ] || disk=${disk}n${way##*n}\n"
+        "        [ ! -e \"/dev/$disk\" ] || exit 0\n"
+        "    done\n"
+        "    turn=$((turn + 1))\n"
+        "    sleep 0.1\n"
+        "done\n"
+        "exit 1\n";
+    char address[PCI_ADDRESS_SIZE];
+    pci_address_text(function->address, address);
+    const char *const argv[] = {"sh", "-c", look, "sh", address, NULL};
+    if (function->size_bytes <= 0 || lab_boot_run(host->boot, argv, NULL, NULL))
+        return TRUE;
+    g_set_error(error, HB_ERROR, HB_TIMEOUT,
+                "%s is in, and the host has no disk of it after %d s", function->id,
+                DISK_S);
+    boot_explain(host->boot, error);
+    return FALSE;
+}
+
+static JsonObject *
+conclude_plug(Host *host, const char *id, GError **error)
+{
+    g_autoptr(JsonObject) answer = conclude(host, id, FALSE, error);
+    return answer && await_disk(host, plan_function(host->plan, id), error)
+               ? g_steal_pointer(&answer)
+               : NULL;
+}
+
+static const PlanFunction *
+with_mac(const Plan *plan, const char *mac)
+{
+    for (guint i = 0; i < plan->functions->len; i++) {
+        const PlanFunction *function = plan->functions->pdata[i];
+        if (g_strcmp0(function->mac, mac) == 0)
+            return function;
+    }
+    return NULL;
+}
+
 /* As in a lab, each is there once; but those that nobody wrote are of hosts that run. */
 static gboolean
 check_mac(const Host *host, const LabNode *node, GError **error)
@@ -320,17 +350,14 @@ check_mac(const Host *host, const LabNode *node, GError **error)
     const GPtrArray *hosts = host->server->hosts;
     for (guint i = 0; node->mac && i < hosts->len; i++) {
         const Host *other = hosts->pdata[i];
-        for (guint j = 0; j < other->plan->functions->len; j++) {
-            const PlanFunction *function = other->plan->functions->pdata[j];
-            if (g_strcmp0(function->mac, node->mac) != 0)
-                continue;
-            g_set_error(error, HB_ERROR, HB_USAGE,
-                        "%s is the MAC of %s of %s already; choose another, or leave it "
-                        "out",
-                        node->mac, function->id ? function->id : "a virtual function",
-                        other->plan->host_id);
-            return FALSE;
-        }
+        const PlanFunction *there = with_mac(other->plan, node->mac);
+        if (!there)
+            continue;
+        g_set_error(error, HB_ERROR, HB_USAGE,
+                    "%s is the MAC of %s of %s already; choose another, or leave it out",
+                    node->mac, there->id ? there->id : "a virtual function",
+                    other->plan->host_id);
+        return FALSE;
     }
     return TRUE;
 }
@@ -366,10 +393,8 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
     const LabNode *plugged = node;
     lab_change_plug(live_change_lab(host), port->id, g_steal_pointer(&node));
     g_autofree char *id = g_strdup(plugged->id);
-    if (follow_plug(host, id, error)) {
-        await_disk(host, id);
-        return conclude(host, id, FALSE, error);
-    }
+    if (follow_plug(host, id, error))
+        return conclude_plug(host, id, error);
     lab_node_free(lab_change_unplug(live_change_lab(host), id, NULL));
     return NULL;
 }

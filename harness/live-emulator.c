@@ -8,20 +8,25 @@
 /* No command of the monitor waits for the guest; a busy machine is slow. */
 #define COMMAND_MS 30000
 
-gboolean
-live_emulator_hand_over(Host *host, const char *name, JsonObject *arguments, int fd,
-                        GError **error)
+static JsonNode *
+call(Host *host, const char *name, JsonObject *arguments, int fd, GError **error)
 {
-    g_autoptr(JsonNode) result = qmp_call(machine_qmp(host->boot->machine), name,
-                                          arguments, fd, COMMAND_MS, error);
-    return result != NULL;
+    return qmp_call(machine_qmp(host->boot->machine), name, arguments, fd, COMMAND_MS,
+                    error);
 }
 
 JsonNode *
 live_emulator_ask(Host *host, const char *name, JsonObject *arguments, GError **error)
 {
-    return qmp_call(machine_qmp(host->boot->machine), name, arguments, -1, COMMAND_MS,
-                    error);
+    return call(host, name, arguments, -1, error);
+}
+
+gboolean
+live_emulator_hand_over(Host *host, const char *name, JsonObject *arguments, int fd,
+                        GError **error)
+{
+    g_autoptr(JsonNode) result = call(host, name, arguments, fd, error);
+    return result != NULL;
 }
 
 gboolean

@@ -220,8 +220,9 @@ check_command(const char *command, GError **error)
     if (!command || !*command ||
         strspn(command, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-_.") !=
             strlen(command)) {
-        g_set_error(error, HB_ERROR, HB_USAGE,
-                    "a command of QMP is called by letters, digits, '-', '_' and '.'");
+        g_set_error_literal(
+            error, HB_ERROR, HB_USAGE,
+            "a command of QMP is called by letters, digits, '-', '_' and '.'");
         return FALSE;
     }
     return TRUE;

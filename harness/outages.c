@@ -47,12 +47,12 @@ on_done(JsonNode *result, const GError *error, gpointer user_data)
 {
     Peer *peer = user_data;
     peer->busy--;
-    if (error)
+    if (error) {
         answer(peer, "refused", error->message);
-    else
-        answer(peer, peer->answer, NULL);
-    if (!error)
-        peer->is_awake = g_str_equal(peer->answer, "wakes");
+        return;
+    }
+    peer->is_awake = g_str_equal(peer->answer, "wakes");
+    answer(peer, peer->answer, NULL);
 }
 
 static void
@@ -106,12 +106,12 @@ end(Peer *peer, const char *name, const char *word)
 
 static const struct {
     const char *request, *command, *answer;
-    void (*act)(Peer *peer, const char *command, const char *answer);
+    gboolean ends;
 } acts[] = {
-    {"hang", "stop", "hangs", NULL},
-    {"wake", "cont", "wakes", NULL},
-    {"panic", "inject-nmi", "panicked", end},
-    {"cut", "quit", "off", end},
+    {"hang", "stop", "hangs", FALSE},
+    {"wake", "cont", "wakes", FALSE},
+    {"panic", "inject-nmi", "panicked", TRUE},
+    {"cut", "quit", "off", TRUE},
 };
 
 static Peer *
@@ -131,8 +131,8 @@ obey_for(Peer *peer, const char *word)
     for (gsize i = 0; i < G_N_ELEMENTS(acts); i++) {
         if (!g_str_equal(word, acts[i].request))
             continue;
-        if (acts[i].act)
-            acts[i].act(peer, acts[i].command, acts[i].answer);
+        if (acts[i].ends)
+            end(peer, acts[i].command, acts[i].answer);
         else
             command(peer, acts[i].command, acts[i].answer, on_done);
         return TRUE;

@@ -19,9 +19,8 @@
 const char ssh_access_server[] =
     "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; dir=/run/hostbed-ssh; umask 022\n"
     "sshd=$(command -v sshd) || {\n"
-    "    echo \"hostbed: $(hostname) has no ssh server (sshd); 'hostbed exec' gets in "
-    "\"\\\n"
-    "         'without one' >&2; exit 127; }\n"
+    "    echo \"hostbed: $(hostname) has no ssh server (sshd);\" \\\n"
+    "        \"'hostbed exec' gets in without one\" >&2; exit 127; }\n"
     "mkdir -p $dir /run/sshd || exit\n"
     "(umask 077; printf %s \"$HOSTBED_SSH_HOST_KEY\" >$dir/key.$$) &&\n"
     "    mv $dir/key.$$ $dir/key || exit\n"

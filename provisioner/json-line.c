@@ -20,6 +20,12 @@ gboolean
 json_line_write(int fd, JsonObject *object)
 {
     g_autofree char *line = json_line(object);
+    return json_line_send(fd, line);
+}
+
+gboolean
+json_line_send(int fd, const char *line)
+{
     for (gsize done = 0, length = strlen(line); done < length;) {
         ssize_t written = write(fd, line + done, length - done);
         if (written < 0 && errno != EINTR)

@@ -18,6 +18,8 @@ typedef enum {
 char *json_line(JsonObject *object);
 /* Writes OBJECT (taken) as a line to FD, all of it. FALSE: whoever reads is gone. */
 gboolean json_line_write(int fd, JsonObject *object);
+/* The same of LINE, of json_line(). */
+gboolean json_line_send(int fd, const char *line);
 
 /* Reads once from FD. Gives each line that is whole to TAKE, and keeps the rest in INPUT,
  * which is too long when it has more than MOST bytes. */

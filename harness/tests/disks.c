@@ -13,6 +13,7 @@
 
 #include "disk-wire.h"
 #include "disks.h"
+#include "played-suite.h"
 #include "error.h"
 
 #define ASKED_MAX 16
@@ -78,8 +79,7 @@ teardown(void **state)
 static void
 say(Scene *scene, const char *request)
 {
-    g_autofree char *line = g_strdup_printf("%s%s\n", ASK_PREFIX, request);
-    requests_hear(disks_requests(scene->disks), (const guint8 *)line, strlen(line));
+    played_say(disks_requests(scene->disks), request);
 }
 
 /* The emulator answers all that it was asked; to the one called FAILS with an error. */

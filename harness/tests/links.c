@@ -7,12 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "link-wire.h"
 #include "links.h"
+#include "played-suite.h"
 
 /* The emulator keeps the last command until the test answers it. */
 typedef struct {
@@ -93,26 +92,13 @@ teardown(void **state)
 static void
 say(const Scene *scene, const char *request)
 {
-    g_autofree char *line = g_strconcat(ASK_PREFIX, request, "\n", NULL);
-    requests_hear(links_requests(scene->links), (const guint8 *)line, strlen(line));
-}
-
-/* What was answered last, without its end. */
-static char *
-answer(const Scene *scene)
-{
-    char line[ASK_LINE_MAX] = "";
-    ssize_t length =
-        read(requests_fd(links_requests(scene->links)), line, sizeof line - 1);
-    assert_true(length > 1);
-    return g_strndup(line, (gsize)length - 1);
+    played_say(links_requests(scene->links), request);
 }
 
 static void
 assert_answer(const Scene *scene, const char *expected)
 {
-    g_autofree char *said = answer(scene);
-    assert_string_equal(said, expected);
+    played_assert_answer(links_requests(scene->links), expected);
 }
 
 static void
@@ -174,7 +160,7 @@ only_what_joins_can_be_had(void **state)
     Scene *scene = *state;
     for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
         say(scene, requests[i]);
-        g_autofree char *said = answer(scene);
+        g_autofree char *said = played_answer(links_requests(scene->links));
         assert_true(g_str_has_prefix(said, "? refused "));
     }
     assert_null(scene->asked);

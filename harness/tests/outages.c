@@ -7,12 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "error.h"
 #include "outage-wire.h"
 #include "outages.h"
+#include "played-suite.h"
 
 /* The emulator keeps the last command until the test answers it. */
 typedef struct {
@@ -82,19 +81,13 @@ teardown(void **state)
 static void
 say(const Scene *scene, const char *request)
 {
-    g_autofree char *line = g_strconcat(ASK_PREFIX, request, "\n", NULL);
-    requests_hear(outages_requests(scene->outages), (const guint8 *)line, strlen(line));
+    played_say(outages_requests(scene->outages), request);
 }
 
 static void
 assert_answer(const Scene *scene, const char *expected)
 {
-    char line[ASK_LINE_MAX] = "";
-    int fd = requests_fd(outages_requests(scene->outages));
-    ssize_t length = read(fd, line, sizeof line - 1);
-    assert_true(length > 1);
-    line[length - 1] = '\0';
-    assert_string_equal(line, expected);
+    played_assert_answer(outages_requests(scene->outages), expected);
 }
 
 static void

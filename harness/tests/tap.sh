@@ -49,15 +49,15 @@ skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 bail() { echo "Bail out! $1"; exit 99; }
 done_testing() { echo "1..$tap_count"; }
 
-# needs_image_of LAB: the image of its host is there from now on. A machine that lacks what images are made with, or has
-# no mirror, skips all; what else goes wrong is a failure.
-needs_image_of() {
-    local why
+# has_image_of LAB: the image of its host is there from now on; else $why says what this machine lacks to make it, be it a
+# mirror. What else goes wrong is a failure.
+has_image_of() {
     "$build_dir/run" hostbed image build "$1" >"$tap_dir/image" 2>"$tap_dir/image.err" && return
     why="no image of $(basename "$1" .xml): $(tail -n 1 "$tap_dir/image.err")"
-    grep -Eq "cannot be installed|was built without|quickstart images" "$tap_dir/image.err" && skip_all "$why"
-    bail "$why"
+    grep -Eq "cannot be installed|was built without|quickstart images" "$tap_dir/image.err" || bail "$why"
+    return 1
 }
+needs_image_of() { has_image_of "$1" || skip_all "$why"; }
 
 # has_terminal: script(1) gives a program a terminal here; else $why says why not
 has_terminal() {
@@ -95,5 +95,12 @@ none_skipped() {
 emulators() {
     command -v qemu-system-x86_64 || true
     [ -z "${HOSTBED_SECOND_EMULATOR-}" ] || echo "$HOSTBED_SECOND_EMULATOR"
+}
+# The first that can be the hosts of LAB, or nothing.
+emulator_of() {
+    local each
+    for each in $(emulators); do
+        ! hostbed check --emulator "$each" "$1" >/dev/null 2>&1 || { echo "$each"; return; }
+    done
 }
 emulator_version() { "$1" --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/\1/p'; }

@@ -4,10 +4,7 @@
 # them fail.
 # shellcheck disable=SC1091
 . "${HOSTBED_SOURCE_DIR:?}/harness/tests/altered.sh"
-for emulator in $(emulators) ''; do
-    if [ -n "$emulator" ] && hostbed check --emulator "$emulator" "$source_dir/topologies/igb-vfs.xml" \
-        >"$tap_dir/out" 2>&1; then break; fi
-done
+emulator=$(emulator_of "$source_dir/topologies/igb-vfs.xml")
 [ -n "$emulator" ] || skip_all "no emulator here has igb (QEMU 8.0 and later)"
 make_wrapper "$emulator"
 
