@@ -18,12 +18,12 @@ typedef struct {
     guint32 kept, length; /* bytes that follow, and that the frame had */
 } PcapRecord;
 
-struct Counts {
+typedef struct {
     char *dir;
     GPtrArray *networks; /* of the plan */
     GArray *done;        /* long: how far each one's file was read */
-    Requests *requests;
-};
+    Requests *requests;  /* which own it */
+} Counts;
 
 typedef struct {
     guint64 frames, sum;
@@ -89,31 +89,27 @@ obey(const char *request, gpointer user_data)
                         "one can count the networks of the host");
 }
 
-Counts *
-counts_new(const Plan *plan, const char *dir)
+static void
+free_state(gpointer state)
+{
+    Counts *counts = state;
+    g_free(counts->dir);
+    g_ptr_array_unref(counts->networks);
+    g_array_unref(counts->done);
+    g_free(counts);
+}
+
+static const RequestsKind kind = {.obey = obey, .free = free_state};
+
+Requests *
+counts_requests(const Plan *plan, const char *dir)
 {
     Counts *counts = g_new0(Counts, 1);
     counts->dir = g_strdup(dir);
     counts->networks = plan_own_networks(plan);
     counts->done = g_array_new(FALSE, TRUE, sizeof(long));
     g_array_set_size(counts->done, counts->networks->len);
-    counts->requests = requests_new(obey, counts);
-    return counts;
-}
-
-void
-counts_free(Counts *counts)
-{
-    g_free(counts->dir);
-    g_ptr_array_unref(counts->networks);
-    g_array_unref(counts->done);
-    requests_free(counts->requests);
-    g_free(counts);
-}
-
-Requests *
-counts_requests(const Counts *counts)
-{
+    counts->requests = requests_new(&kind, counts);
     return counts->requests;
 }
 

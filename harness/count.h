@@ -10,15 +10,8 @@
 #include "plan.h"
 #include "requests.h"
 
-typedef struct Counts Counts;
-
 /* DIR has the files of PLAN's host, which stays the caller's. */
-Counts *counts_new(const Plan *plan, const char *dir);
-void counts_free(Counts *counts);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Counts, counts_free)
-
-/* How the suite is heard and answered. */
-Requests *counts_requests(const Counts *counts);
+Requests *counts_requests(const Plan *plan, const char *dir);
 
 /* "HOSTBED_COUNTED=NETWORK …"; NULL: there is none. Owned by the caller. */
 char *counts_environment(const Plan *plan);

@@ -6,6 +6,8 @@
 #include "disk-faults.h"
 #include "disk-wire.h"
 
+typedef struct Disks Disks;
+
 typedef struct {
     Disks *disks;
     const PlanFunction *function;
@@ -18,8 +20,8 @@ typedef struct {
 struct Disks {
     const SessionDriver *driver;
     void *host;
-    GPtrArray *list; /* Disk */
-    Requests *requests;
+    GPtrArray *list;    /* Disk */
+    Requests *requests; /* which own it */
 };
 
 static void
@@ -185,8 +187,30 @@ is_offered(const PlanFunction *function)
     return function->size_bytes > 0 && disk_is_there(function);
 }
 
-Disks *
-disks_new(const Plan *plan, const SessionDriver *driver, void *host)
+static gboolean
+settle(gpointer state)
+{
+    const Disks *disks = state;
+    for (guint i = 0; i < disks->list->len; i++) {
+        const Disk *disk = disks->list->pdata[i];
+        if (disk->faults->nodes != 0 || disk->busy > 0 || disk->broken)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void
+free_state(gpointer state)
+{
+    Disks *disks = state;
+    g_ptr_array_unref(disks->list);
+    g_free(disks);
+}
+
+static const RequestsKind kind = {.obey = obey, .settle = settle, .free = free_state};
+
+Requests *
+disks_requests(const Plan *plan, const SessionDriver *driver, void *host)
 {
     Disks *disks = g_new0(Disks, 1);
     disks->driver = driver;
@@ -200,33 +224,8 @@ disks_new(const Plan *plan, const SessionDriver *driver, void *host)
         *disk = (Disk){.disks = disks, .function = function, .faults = disk_faults_new()};
         g_ptr_array_add(disks->list, disk);
     }
-    disks->requests = requests_new(obey, disks);
-    return disks;
-}
-
-void
-disks_free(Disks *disks)
-{
-    g_ptr_array_unref(disks->list);
-    requests_free(disks->requests);
-    g_free(disks);
-}
-
-Requests *
-disks_requests(const Disks *disks)
-{
+    disks->requests = requests_new(&kind, disks);
     return disks->requests;
-}
-
-gboolean
-disks_settle(const Disks *disks)
-{
-    for (guint i = 0; i < disks->list->len; i++) {
-        const Disk *disk = disks->list->pdata[i];
-        if (disk->faults->nodes != 0 || disk->busy > 0 || disk->broken)
-            return FALSE;
-    }
-    return TRUE;
 }
 
 char *

@@ -5,6 +5,8 @@
 
 #include "link-wire.h"
 
+typedef struct Links Links;
+
 typedef struct {
     Links *links;
     const PlanFunction *nic;
@@ -17,9 +19,9 @@ struct Links {
     const Plan *plan;
     const SessionDriver *driver;
     void *host;
-    GArray *list;      /* Link */
-    GHashTable *lossy; /* set of names (of the plan): networks that lose */
-    Requests *requests;
+    GArray *list;       /* Link */
+    GHashTable *lossy;  /* set of names (of the plan): networks that lose */
+    Requests *requests; /* which own it */
 };
 
 static void
@@ -121,8 +123,31 @@ obey(const char *request, gpointer user_data)
                         "SEED, tally NETWORK, of what joins the host with others");
 }
 
-Links *
-links_new(const Plan *plan, const SessionDriver *driver, void *host)
+static gboolean
+settle(gpointer state)
+{
+    const Links *links = state;
+    for (guint i = 0; i < links->list->len; i++) {
+        const Link *link = &g_array_index(links->list, Link, i);
+        if (!link->is_up || link->busy > 0)
+            return FALSE;
+    }
+    return g_hash_table_size(links->lossy) == 0;
+}
+
+static void
+free_state(gpointer state)
+{
+    Links *links = state;
+    g_array_unref(links->list);
+    g_hash_table_unref(links->lossy);
+    g_free(links);
+}
+
+static const RequestsKind kind = {.obey = obey, .settle = settle, .free = free_state};
+
+Requests *
+links_requests(const Plan *plan, const SessionDriver *driver, void *host)
 {
     Links *links = g_new0(Links, 1);
     g_autoptr(GPtrArray) nics = plan_joined(plan);
@@ -135,34 +160,8 @@ links_new(const Plan *plan, const SessionDriver *driver, void *host)
         const Link link = {.links = links, .nic = nics->pdata[i], .is_up = TRUE};
         g_array_append_val(links->list, link);
     }
-    links->requests = requests_new(obey, links);
-    return links;
-}
-
-void
-links_free(Links *links)
-{
-    g_array_unref(links->list);
-    g_hash_table_unref(links->lossy);
-    requests_free(links->requests);
-    g_free(links);
-}
-
-Requests *
-links_requests(const Links *links)
-{
+    links->requests = requests_new(&kind, links);
     return links->requests;
-}
-
-gboolean
-links_settle(const Links *links)
-{
-    for (guint i = 0; i < links->list->len; i++) {
-        const Link *link = &g_array_index(links->list, Link, i);
-        if (!link->is_up || link->busy > 0)
-            return FALSE;
-    }
-    return g_hash_table_size(links->lossy) == 0;
 }
 
 /* A host's two addresses on a network follow each other. */

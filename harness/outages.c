@@ -4,6 +4,8 @@
 #include "error.h"
 #include "outage-wire.h"
 
+typedef struct Outages Outages;
+
 typedef struct {
     Outages *outages;
     const char *name;   /* the plan's */
@@ -18,8 +20,8 @@ typedef struct {
 struct Outages {
     const SessionDriver *driver;
     void *host;
-    GPtrArray *peers; /* Peer */
-    Requests *requests;
+    GPtrArray *peers;   /* Peer */
+    Requests *requests; /* which own it */
 };
 
 static void
@@ -158,8 +160,30 @@ obey(const char *request, gpointer user_data)
  * ------------------------------------------------------------------------------------------
  */
 
-Outages *
-outages_new(const Plan *plan, const SessionDriver *driver, void *host)
+static gboolean
+settle(gpointer state)
+{
+    const Outages *outages = state;
+    for (guint i = 0; i < outages->peers->len; i++) {
+        const Peer *peer = outages->peers->pdata[i];
+        if (!peer->is_awake || peer->ends || peer->busy > 0)
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static void
+free_state(gpointer state)
+{
+    Outages *outages = state;
+    g_ptr_array_unref(outages->peers);
+    g_free(outages);
+}
+
+static const RequestsKind kind = {.obey = obey, .settle = settle, .free = free_state};
+
+Requests *
+outages_requests(const Plan *plan, const SessionDriver *driver, void *host)
 {
     Outages *outages = g_new0(Outages, 1);
     outages->driver = driver;
@@ -171,31 +195,6 @@ outages_new(const Plan *plan, const SessionDriver *driver, void *host)
             (Peer){.outages = outages, .name = plan->peers->pdata[i], .is_awake = TRUE};
         g_ptr_array_add(outages->peers, peer);
     }
-    outages->requests = requests_new(obey, outages);
-    return outages;
-}
-
-void
-outages_free(Outages *outages)
-{
-    g_ptr_array_unref(outages->peers);
-    requests_free(outages->requests);
-    g_free(outages);
-}
-
-Requests *
-outages_requests(const Outages *outages)
-{
+    outages->requests = requests_new(&kind, outages);
     return outages->requests;
-}
-
-gboolean
-outages_settle(const Outages *outages)
-{
-    for (guint i = 0; i < outages->peers->len; i++) {
-        const Peer *peer = outages->peers->pdata[i];
-        if (!peer->is_awake || peer->ends || peer->busy > 0)
-            return FALSE;
-    }
-    return TRUE;
 }

@@ -9,16 +9,6 @@
 #include "requests.h"
 #include "session.h"
 
-typedef struct Outages Outages;
-
-/* HOST is one of DRIVER's, of PLAN; all stay the caller's. */
-Outages *outages_new(const Plan *plan, const SessionDriver *driver, void *host);
-/* Only once outages_settle() was called, or when the hosts have ended. */
-void outages_free(Outages *outages);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Outages, outages_free)
-
-/* How the suite is heard and answered. */
-Requests *outages_requests(const Outages *outages);
-/* FALSE: a peer is not as it was, or an answer is still to come, so that the hosts have
- * to be ended. */
-gboolean outages_settle(const Outages *outages);
+/* HOST is one of DRIVER's, of PLAN; all stay the caller's. It is settled while its peers
+ * run; where it is not, they have to be ended, too. */
+Requests *outages_requests(const Plan *plan, const SessionDriver *driver, void *host);

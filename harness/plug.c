@@ -4,6 +4,8 @@
 #include "emit.h"
 #include "plug-wire.h"
 
+typedef struct Plugs Plugs;
+
 typedef struct {
     Plugs *plugs;
     const PlanFunction *function;
@@ -17,8 +19,8 @@ struct Plugs {
     const SessionDriver *driver;
     void *host;
     GArray *places;
-    gboolean changed; /* something came, or what was there from the start has left */
-    Requests *requests;
+    gboolean changed;   /* something came, or what was there from the start has left */
+    Requests *requests; /* which own it */
 };
 
 /* ---- answers
@@ -169,27 +171,10 @@ obey(const char *request, gpointer user_data)
 /* ---- its life
  * ----------------------------------------------------------------------------------- */
 
-Plugs *
-plugs_new(const Plan *plan, const SessionDriver *driver, void *host)
+static gboolean
+settle(gpointer state)
 {
-    Plugs *plugs = g_new0(Plugs, 1);
-    g_autoptr(GPtrArray) functions = plan_pluggable(plan);
-    plugs->driver = driver;
-    plugs->host = host;
-    plugs->places = g_array_new(FALSE, TRUE, sizeof(Place));
-    for (guint i = 0; i < functions->len; i++) {
-        const Place place = {.plugs = plugs, .function = functions->pdata[i]};
-        g_array_append_val(plugs->places, place);
-    }
-    plugs->requests = requests_new(obey, plugs);
-    if (driver->listen)
-        driver->listen(host, on_event, plugs);
-    return plugs;
-}
-
-gboolean
-plugs_settle(Plugs *plugs)
-{
+    Plugs *plugs = state;
     gboolean settled = !plugs->changed;
     if (plugs->driver->listen)
         plugs->driver->listen(plugs->host, NULL, NULL);
@@ -200,17 +185,31 @@ plugs_settle(Plugs *plugs)
     return settled;
 }
 
-void
-plugs_free(Plugs *plugs)
+static void
+free_state(gpointer state)
 {
-    requests_free(plugs->requests);
+    Plugs *plugs = state;
     g_array_unref(plugs->places);
     g_free(plugs);
 }
 
+static const RequestsKind kind = {.obey = obey, .settle = settle, .free = free_state};
+
 Requests *
-plugs_requests(const Plugs *plugs)
+plugs_requests(const Plan *plan, const SessionDriver *driver, void *host)
 {
+    Plugs *plugs = g_new0(Plugs, 1);
+    g_autoptr(GPtrArray) functions = plan_pluggable(plan);
+    plugs->driver = driver;
+    plugs->host = host;
+    plugs->places = g_array_new(FALSE, TRUE, sizeof(Place));
+    for (guint i = 0; i < functions->len; i++) {
+        const Place place = {.plugs = plugs, .function = functions->pdata[i]};
+        g_array_append_val(plugs->places, place);
+    }
+    plugs->requests = requests_new(&kind, plugs);
+    if (driver->listen)
+        driver->listen(host, on_event, plugs);
     return plugs->requests;
 }
 

@@ -9,8 +9,8 @@
 #include "ask-wire.h"
 
 struct Requests {
-    RequestsObey obey;
-    gpointer user_data;
+    const RequestsKind *kind;
+    gpointer state;
     int fds[2];
     char line[ASK_LINE_MAX];
     guint count;
@@ -18,11 +18,11 @@ struct Requests {
 };
 
 Requests *
-requests_new(RequestsObey obey, gpointer user_data)
+requests_new(const RequestsKind *kind, gpointer state)
 {
     Requests *requests = g_new0(Requests, 1);
-    requests->obey = obey;
-    requests->user_data = user_data;
+    requests->kind = kind;
+    requests->state = state;
     if (!g_unix_open_pipe(requests->fds, FD_CLOEXEC, NULL))
         requests->fds[0] = requests->fds[1] = -1;
     else
@@ -33,6 +33,7 @@ requests_new(RequestsObey obey, gpointer user_data)
 void
 requests_free(Requests *requests)
 {
+    requests->kind->free(requests->state);
     for (int i = 0; i < 2; i++)
         if (requests->fds[i] >= 0)
             close(requests->fds[i]);
@@ -79,6 +80,12 @@ requests_hear(Requests *requests, const guint8 *data, gsize length)
         if (!g_str_has_prefix(requests->line, ASK_PREFIX))
             continue;
         requests->count++;
-        requests->obey(requests->line + strlen(ASK_PREFIX), requests->user_data);
+        requests->kind->obey(requests->line + strlen(ASK_PREFIX), requests->state);
     }
+}
+
+gboolean
+requests_settle(const Requests *requests)
+{
+    return !requests->kind->settle || requests->kind->settle(requests->state);
 }

@@ -2,7 +2,7 @@
  *
  * What a suite asks of the harness, and what it is answered, in the form of
  * vmtests/ask-wire.h: lines are found in what it prints, answers are its standard input.
- * What the lines say is for whoever obeys them (plug.h, count.h), and hostile.
+ * What the lines say is for whoever obeys them (plug.h, count.h, …), and hostile.
  */
 #pragma once
 
@@ -10,10 +10,17 @@
 
 typedef struct Requests Requests;
 
-/* LINE is what follows the prefix. */
-typedef void (*RequestsObey)(const char *line, gpointer user_data);
+/* Those of one kind; STATE is what is kept to obey them. */
+typedef struct {
+    /* LINE is what follows the prefix. */
+    void (*obey)(const char *line, gpointer state);
+    gboolean (*settle)(gpointer state); /* NULL: nothing is changed by them */
+    void (*free)(gpointer state);
+} RequestsKind;
 
-Requests *requests_new(RequestsObey obey, gpointer user_data);
+/* Takes STATE. */
+Requests *requests_new(const RequestsKind *kind, gpointer state);
+/* Only once requests_settle() was called, or when the host has ended. */
 void requests_free(Requests *requests);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Requests, requests_free)
 
@@ -27,3 +34,6 @@ guint requests_count(const Requests *requests);
  * it loses answers. */
 void requests_answer(Requests *requests, const char *about, const char *word,
                      const char *more);
+/* Nothing more is heard of the host. FALSE: something is not as it was at its start, or
+ * an answer is still to come, so that the host has to be ended. */
+gboolean requests_settle(const Requests *requests);

@@ -9,22 +9,6 @@
  * at once, and thousands are no thousand messages. */
 #define TICK_MS 500
 
-Requests *
-listener_requests(const Listener *listener)
-{
-    if (listener->plugs)
-        return plugs_requests(listener->plugs);
-    if (listener->links)
-        return links_requests(listener->links);
-    if (listener->outages)
-        return outages_requests(listener->outages);
-    if (listener->disks)
-        return disks_requests(listener->disks);
-    if (listener->slots)
-        return slots_requests(listener->slots);
-    return listener->counts ? counts_requests(listener->counts) : NULL;
-}
-
 /* ---- what is heard
  * ---------------------------------------------------------------------------------- */
 
@@ -44,7 +28,7 @@ step(const Listener *listener)
 static void
 restart_limit(Listener *listener)
 {
-    const Requests *requests = listener_requests(listener);
+    const Requests *requests = listener->requests;
     guint seen =
         tap_reader_count(listener->reader) + (requests ? requests_count(requests) : 0);
     if (listener->limit && seen != listener->seen && !case_limit_passed(listener->limit))
@@ -60,9 +44,8 @@ hear_results(Listener *listener, const guint8 *data, gsize length)
     tap_reader_feed(listener->reader, data, length);
     if (listener->tap_log)
         log_file_write(listener->tap_log, data, length);
-    Requests *requests = listener_requests(listener);
-    if (requests)
-        requests_hear(requests, data, length);
+    if (listener->requests)
+        requests_hear(listener->requests, data, length);
     restart_limit(listener);
     if (tap_reader_count(listener->reader) != before)
         step(listener);
@@ -196,10 +179,5 @@ listener_close(Listener *listener)
     g_clear_pointer(&listener->stderr_log, log_file_free);
     g_string_free(listener->errors, TRUE);
     g_clear_pointer(&listener->limit, case_limit_free);
-    g_clear_pointer(&listener->plugs, plugs_free);
-    g_clear_pointer(&listener->counts, counts_free);
-    g_clear_pointer(&listener->links, links_free);
-    g_clear_pointer(&listener->outages, outages_free);
-    g_clear_pointer(&listener->disks, disks_free);
-    g_clear_pointer(&listener->slots, slots_free);
+    g_clear_pointer(&listener->requests, requests_free);
 }

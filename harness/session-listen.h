@@ -8,13 +8,8 @@
 #pragma once
 
 #include "case-limit.h"
-#include "count.h"
-#include "disks.h"
-#include "links.h"
-#include "outages.h"
-#include "plug.h"
+#include "requests.h"
 #include "session-private.h"
-#include "slots.h"
 #include "tap.h"
 
 /* Of one run of a suite, as the machine is. */
@@ -30,13 +25,8 @@ typedef struct {
     GStrv cases; /* those that run, in order, as far as they are known */
     TapReader *reader;
     LogFile *tap_log, *stderr_log;
-    GString *errors;  /* the end of standard error, since it went with a failure */
-    Plugs *plugs;     /* or NULL */
-    Counts *counts;   /* or NULL */
-    Links *links;     /* or NULL */
-    Outages *outages; /* or NULL */
-    Disks *disks;     /* or NULL */
-    Slots *slots;     /* or NULL */
+    GString *errors;    /* the end of standard error, since it went with a failure */
+    Requests *requests; /* how it asks for what only we can do, or NULL */
     Limits limits;
     CaseLimit *limit;  /* or NULL */
     guint seen;        /* results and requests */
@@ -54,8 +44,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Listener, listener_close)
 
 /* A GuestOutput; user_data is the listener. */
 void listener_hear(int stream, const guint8 *data, gsize length, gpointer listener);
-/* How it asks for what only we can do, or NULL. */
-Requests *listener_requests(const Listener *listener);
 /* From here on nothing is told any more. */
 void listener_end(Listener *listener);
 /* RESULTS are the last ones: puts those that were held before them, and gives the last

@@ -3,9 +3,15 @@
  * One suite of a session: its program run in the host, what it prints kept and read as
  * results.
  */
+#include "count.h"
+#include "disks.h"
 #include "emit.h"
+#include "links.h"
+#include "outages.h"
+#include "plug.h"
 #include "probes.h"
 #include "session-listen.h"
+#include "slots.h"
 #include "wrap.h"
 
 /* The results after the host was lost, or told us no more. NULL: interrupted; then what
@@ -112,7 +118,7 @@ prepare_counts(const Session *session, Listener *listener, GStrv *environment)
     if (!counted || !dir)
         return;
     add_word(environment, counted);
-    listener->counts = counts_new(options->plan, dir);
+    listener->requests = counts_requests(options->plan, dir);
 }
 
 /* What a suite that plugs gets besides. */
@@ -129,7 +135,7 @@ prepare_plugs(Session *session, Listener *listener, GStrv *environment, GError *
     *environment = g_environ_setenv(g_steal_pointer(environment), "HOSTBED_MANIFEST",
                                     SUITE_FILLED_PATH, TRUE);
     add_word(environment, pluggable);
-    listener->plugs = plugs_new(options->plan, options->driver, session->host);
+    listener->requests = plugs_requests(options->plan, options->driver, session->host);
     return TRUE;
 }
 
@@ -156,9 +162,11 @@ prepare_links(Session *session, const Suite *suite, Listener *listener,
         return FALSE;
     add_word(environment, joined);
     if (suite->ends)
-        listener->outages = outages_new(options->plan, options->driver, session->host);
+        listener->requests =
+            outages_requests(options->plan, options->driver, session->host);
     else
-        listener->links = links_new(options->plan, options->driver, session->host);
+        listener->requests =
+            links_requests(options->plan, options->driver, session->host);
     return TRUE;
 }
 
@@ -171,7 +179,7 @@ prepare_disks(Session *session, Listener *listener, GStrv *environment)
     if (!disks)
         return;
     add_word(environment, disks);
-    listener->disks = disks_new(options->plan, options->driver, session->host);
+    listener->requests = disks_requests(options->plan, options->driver, session->host);
 }
 
 /* What a suite that grows its host gets besides. */
@@ -181,7 +189,7 @@ prepare_slots(Session *session, Listener *listener, GStrv *environment)
     const SessionOptions *options = session->options;
     g_autofree char *slots = slots_environment(options->plan);
     add_word(environment, slots);
-    listener->slots = slots_new(options->plan, options->driver, session->host);
+    listener->requests = slots_requests(options->plan, options->driver, session->host);
 }
 
 /* ONLY: the case that is to run, or NULL: all. */
@@ -287,7 +295,6 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
     listener.limits = find_limits(session, suite);
     if (!prepare_program(session, suite, only, &listener, &argv, &environment, &error))
         return after_loss(session, suite, &listener, error);
-    const Requests *requests = listener_requests(&listener);
     if (listener.limits.case_ms > 0)
         listener.limit = case_limit_new(driver, session->host, listener.limits.case_ms);
     const GuestCommand command = {
@@ -296,7 +303,7 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
         .cwd = suite->command ? session->options->folder : NULL,
         .core_dumps = suite->command && session->options->out,
         .may_go_on = !suite->command,
-        .stdin_fd = requests ? requests_fd(requests) : -1,
+        .stdin_fd = listener.requests ? requests_fd(listener.requests) : -1,
         .stdout_fd = -1,
         .stderr_fd = -1,
         .output = listener_hear,
@@ -314,11 +321,7 @@ run_program(Session *session, const Suite *suite, const char *only, guint try,
     /* What is left to do is no case. */
     gboolean long_case = listener.limit && case_limit_passed(listener.limit);
     g_clear_pointer(&listener.limit, case_limit_free);
-    if (session->host && ((listener.plugs && !plugs_settle(listener.plugs)) ||
-                          (listener.links && !links_settle(listener.links)) ||
-                          (listener.outages && !outages_settle(listener.outages)) ||
-                          (listener.disks && !disks_settle(listener.disks)) ||
-                          (listener.slots && !slots_settle(listener.slots))))
+    if (session->host && listener.requests && !requests_settle(listener.requests))
         session_stop_host(session);
     if (results && session->host && !collect_results(session, suite, &error)) {
         CaseResult *result =

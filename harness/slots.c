@@ -6,6 +6,8 @@
 #include "memory-wire.h"
 #include "ost.h"
 
+typedef struct Slots Slots;
+
 typedef struct {
     Slots *slots;
     PlanMemory *memory;
@@ -21,7 +23,7 @@ struct Slots {
     void *host;
     GPtrArray *modules; /* Module */
     gboolean changed;   /* something came */
-    Requests *requests;
+    Requests *requests; /* which own it */
 };
 
 static void
@@ -196,8 +198,30 @@ obey(const char *request, gpointer user_data)
 /* ---- its life
  * ----------------------------------------------------------------------------------- */
 
-Slots *
-slots_new(const Plan *plan, const SessionDriver *driver, void *host)
+static gboolean
+settle(gpointer state)
+{
+    Slots *slots = state;
+    gboolean settled = !slots->changed;
+    if (slots->driver->listen)
+        slots->driver->listen(slots->host, NULL, NULL);
+    for (guint i = 0; i < slots->modules->len; i++)
+        settled = settled && ((const Module *)slots->modules->pdata[i])->busy == 0;
+    return settled;
+}
+
+static void
+free_state(gpointer state)
+{
+    Slots *slots = state;
+    g_ptr_array_unref(slots->modules);
+    g_free(slots);
+}
+
+static const RequestsKind kind = {.obey = obey, .settle = settle, .free = free_state};
+
+Requests *
+slots_requests(const Plan *plan, const SessionDriver *driver, void *host)
 {
     Slots *slots = g_new0(Slots, 1);
     g_autoptr(GPtrArray) offered = plan_pluggable_memory(plan, MEMORY_MODULES_MAX);
@@ -209,34 +233,9 @@ slots_new(const Plan *plan, const SessionDriver *driver, void *host)
         *module = (Module){.slots = slots, .memory = g_ptr_array_steal_index(offered, 0)};
         g_ptr_array_add(slots->modules, module);
     }
-    slots->requests = requests_new(obey, slots);
+    slots->requests = requests_new(&kind, slots);
     if (driver->listen)
         driver->listen(host, on_event, slots);
-    return slots;
-}
-
-gboolean
-slots_settle(Slots *slots)
-{
-    gboolean settled = !slots->changed;
-    if (slots->driver->listen)
-        slots->driver->listen(slots->host, NULL, NULL);
-    for (guint i = 0; i < slots->modules->len; i++)
-        settled = settled && ((const Module *)slots->modules->pdata[i])->busy == 0;
-    return settled;
-}
-
-void
-slots_free(Slots *slots)
-{
-    requests_free(slots->requests);
-    g_ptr_array_unref(slots->modules);
-    g_free(slots);
-}
-
-Requests *
-slots_requests(const Slots *slots)
-{
     return slots->requests;
 }
 

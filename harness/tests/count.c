@@ -20,7 +20,7 @@ typedef struct {
     char *dir;
     PlanFunction functions[3];
     Plan plan;
-    Counts *counts;
+    Requests *requests;
 } Scene;
 
 static int
@@ -34,7 +34,7 @@ setup(void **state)
         scene->functions[i].network = (char *)networks[i];
         g_ptr_array_add(scene->plan.functions, &scene->functions[i]);
     }
-    scene->counts = counts_new(&scene->plan, scene->dir);
+    scene->requests = counts_requests(&scene->plan, scene->dir);
     *state = scene;
     return 0;
 }
@@ -49,7 +49,7 @@ teardown(void **state)
         g_unlink(file);
     }
     g_rmdir(scene->dir);
-    counts_free(scene->counts);
+    requests_free(scene->requests);
     g_ptr_array_unref(scene->plan.functions);
     g_free(scene->dir);
     g_free(scene);
@@ -87,7 +87,7 @@ static void
 answered(const Scene *scene, const char *line, const char *answer)
 {
     char buffer[4096];
-    Requests *requests = counts_requests(scene->counts);
+    Requests *requests = scene->requests;
     requests_hear(requests, (const guint8 *)line, strlen(line));
     gssize got = read(requests_fd(requests), buffer, sizeof buffer - 1);
     assert_true(got > 0);

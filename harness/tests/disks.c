@@ -22,7 +22,7 @@
 typedef struct {
     PlanFunction functions[2];
     Plan plan;
-    Disks *disks;
+    Requests *requests;
     char *asked[ASKED_MAX];
     QmpReply reply[ASKED_MAX];
     gpointer reply_data[ASKED_MAX];
@@ -57,8 +57,8 @@ setup(void **state)
     scene->plan.functions = g_ptr_array_new();
     for (guint i = 0; i < 2; i++)
         g_ptr_array_add(scene->plan.functions, &scene->functions[i]);
-    scene->disks = disks_new(&scene->plan, &driver, scene);
-    int fd = requests_fd(disks_requests(scene->disks));
+    scene->requests = disks_requests(&scene->plan, &driver, scene);
+    int fd = requests_fd(scene->requests);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     *state = scene;
     return 0;
@@ -70,7 +70,7 @@ teardown(void **state)
     Scene *scene = *state;
     for (guint i = 0; i < scene->count; i++)
         g_free(scene->asked[i]);
-    disks_free(scene->disks);
+    requests_free(scene->requests);
     g_ptr_array_unref(scene->plan.functions);
     g_free(scene);
     return 0;
@@ -79,7 +79,7 @@ teardown(void **state)
 static void
 say(Scene *scene, const char *request)
 {
-    played_say(disks_requests(scene->disks), request);
+    played_say(scene->requests, request);
 }
 
 /* The emulator answers all that it was asked; to the one called FAILS with an error. */
@@ -102,7 +102,7 @@ static void
 assert_told(const Scene *scene, const char *text)
 {
     char line[4 * ASK_LINE_MAX] = "";
-    ssize_t got = read(requests_fd(disks_requests(scene->disks)), line, sizeof line - 1);
+    ssize_t got = read(requests_fd(scene->requests), line, sizeof line - 1);
     line[got > 0 ? got : 0] = '\0';
     if (text)
         assert_non_null(strstr(line, text));
@@ -117,15 +117,15 @@ what_is_asked_is_done(void **state)
     say(scene, "fail 0000:21:00.0 read 8");
     assert_int_equal(scene->count, 3);
     assert_told(scene, NULL);
-    assert_false(disks_settle(scene->disks));
+    assert_false(requests_settle(scene->requests));
     answer(scene, NULL);
     assert_told(scene, "0000:21:00.0 done\n");
-    assert_false(disks_settle(scene->disks));
+    assert_false(requests_settle(scene->requests));
     say(scene, "mend 0000:21:00.0");
-    assert_false(disks_settle(scene->disks));
+    assert_false(requests_settle(scene->requests));
     answer(scene, NULL);
     assert_told(scene, "0000:21:00.0 done\n");
-    assert_true(disks_settle(scene->disks));
+    assert_true(requests_settle(scene->requests));
     say(scene, "mend 0000:21:00.0");
     assert_told(scene, "0000:21:00.0 done\n");
     assert_int_equal(scene->count, scene->answered);
@@ -139,10 +139,10 @@ what_the_emulator_refuses_is_told(void **state)
     say(scene, "suspend 0000:21:00.0 write");
     answer(scene, "qom-set");
     assert_told(scene, "0000:21:00.0 refused no qom-set\n");
-    assert_false(disks_settle(scene->disks));
+    assert_false(requests_settle(scene->requests));
     say(scene, "mend 0000:21:00.0");
     assert_told(scene, "refused nothing can be done");
-    assert_false(disks_settle(scene->disks));
+    assert_false(requests_settle(scene->requests));
 }
 
 /* Nodes are not taken away from below a request that stands still. */
@@ -161,7 +161,7 @@ nothing_changes_while_a_request_stands_still(void **state)
     assert_int_equal(scene->count, asked);
     say(scene, "mend 0000:21:00.0");
     answer(scene, NULL);
-    assert_true(disks_settle(scene->disks));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void
@@ -189,7 +189,7 @@ hostile_requests_are_refused(void **state)
         assert_told(scene, " refused ");
         assert_int_equal(scene->count, 0);
     }
-    assert_true(disks_settle(scene->disks));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void

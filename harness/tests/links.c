@@ -19,7 +19,7 @@ typedef struct {
     PlanName names[2];
     Plan plan;
     Segments *segments;
-    Links *links;
+    Requests *requests;
     char *asked; /* "NAME up"; or NULL */
     QmpReply reply;
     gpointer reply_data;
@@ -71,7 +71,7 @@ setup(void **state)
         g_ptr_array_add(scene->plan.names, &scene->names[i]);
     }
     scene->segments = segments_new(networks);
-    scene->links = links_new(&scene->plan, &driver, scene);
+    scene->requests = links_requests(&scene->plan, &driver, scene);
     *state = scene;
     return 0;
 }
@@ -80,7 +80,7 @@ static int
 teardown(void **state)
 {
     Scene *scene = *state;
-    links_free(scene->links);
+    requests_free(scene->requests);
     segments_free(scene->segments);
     g_ptr_array_unref(scene->plan.functions);
     g_ptr_array_unref(scene->plan.names);
@@ -92,13 +92,13 @@ teardown(void **state)
 static void
 say(const Scene *scene, const char *request)
 {
-    played_say(links_requests(scene->links), request);
+    played_say(scene->requests, request);
 }
 
 static void
 assert_answer(const Scene *scene, const char *expected)
 {
-    played_assert_answer(links_requests(scene->links), expected);
+    played_assert_answer(scene->requests, expected);
 }
 
 static void
@@ -107,14 +107,14 @@ links_go_down_and_up(void **state)
     Scene *scene = *state;
     say(scene, "down 0000:21:00.0");
     assert_string_equal(scene->asked, "nic0 down");
-    assert_false(links_settle(scene->links)); /* it may still answer */
+    assert_false(requests_settle(scene->requests)); /* it may still answer */
     scene->reply(NULL, NULL, scene->reply_data);
     assert_answer(scene, "0000:21:00.0 is down");
-    assert_false(links_settle(scene->links));
+    assert_false(requests_settle(scene->requests));
     say(scene, "up 0000:21:00.0");
     scene->reply(NULL, NULL, scene->reply_data);
     assert_answer(scene, "0000:21:00.0 is up");
-    assert_true(links_settle(scene->links));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void
@@ -126,7 +126,7 @@ the_emulators_refusal_is_told(void **state)
     say(scene, "down 0000:21:00.0");
     scene->reply(NULL, error, scene->reply_data);
     assert_answer(scene, "0000:21:00.0 refused there is no such NIC");
-    assert_true(links_settle(scene->links));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void
@@ -135,10 +135,10 @@ losses_end_with_the_suite(void **state)
     const Scene *scene = *state;
     say(scene, "lose fabric 300 7");
     assert_answer(scene, "fabric loses");
-    assert_false(links_settle(scene->links));
+    assert_false(requests_settle(scene->requests));
     say(scene, "lose fabric 0 0");
     assert_answer(scene, "fabric loses");
-    assert_true(links_settle(scene->links));
+    assert_true(requests_settle(scene->requests));
     say(scene, "tally fabric");
     assert_answer(scene, "fabric tallied 0 0 0 0 0");
 }
@@ -160,11 +160,11 @@ only_what_joins_can_be_had(void **state)
     Scene *scene = *state;
     for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
         say(scene, requests[i]);
-        g_autofree char *said = played_answer(links_requests(scene->links));
+        g_autofree char *said = played_answer(scene->requests);
         assert_true(g_str_has_prefix(said, "? refused "));
     }
     assert_null(scene->asked);
-    assert_true(links_settle(scene->links));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void

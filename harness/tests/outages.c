@@ -16,7 +16,7 @@
 /* The emulator keeps the last command until the test answers it. */
 typedef struct {
     Plan plan;
-    Outages *outages;
+    Requests *requests;
     char *asked; /* "HOST COMMAND"; or NULL */
     QmpReply reply;
     gpointer reply_data;
@@ -60,7 +60,7 @@ setup(void **state)
     scene->plan.peers = g_ptr_array_new();
     g_ptr_array_add(scene->plan.peers, (gpointer) "b");
     g_ptr_array_add(scene->plan.peers, (gpointer) "c");
-    scene->outages = outages_new(&scene->plan, &driver, scene);
+    scene->requests = outages_requests(&scene->plan, &driver, scene);
     *state = scene;
     return 0;
 }
@@ -69,7 +69,7 @@ static int
 teardown(void **state)
 {
     Scene *scene = *state;
-    outages_free(scene->outages);
+    requests_free(scene->requests);
     g_ptr_array_unref(scene->plan.peers);
     g_clear_error(&scene->failure);
     g_object_unref(scene->gone);
@@ -81,13 +81,13 @@ teardown(void **state)
 static void
 say(const Scene *scene, const char *request)
 {
-    played_say(outages_requests(scene->outages), request);
+    played_say(scene->requests, request);
 }
 
 static void
 assert_answer(const Scene *scene, const char *expected)
 {
-    played_assert_answer(outages_requests(scene->outages), expected);
+    played_assert_answer(scene->requests, expected);
 }
 
 static void
@@ -96,17 +96,17 @@ a_host_stands_still_and_goes_on(void **state)
     Scene *scene = *state;
     say(scene, "hang c");
     assert_string_equal(scene->asked, "c stop");
-    assert_false(outages_settle(scene->outages)); /* it may still answer */
+    assert_false(requests_settle(scene->requests)); /* it may still answer */
     say(scene, "wake c");
     assert_answer(scene, "c refused it has ended, or does not answer yet");
     scene->reply(NULL, NULL, scene->reply_data);
     assert_answer(scene, "c hangs");
-    assert_false(outages_settle(scene->outages));
+    assert_false(requests_settle(scene->requests));
     say(scene, "wake c");
     assert_string_equal(scene->asked, "c cont");
     scene->reply(NULL, NULL, scene->reply_data);
     assert_answer(scene, "c wakes");
-    assert_true(outages_settle(scene->outages));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void
@@ -117,7 +117,7 @@ the_emulators_refusal_is_told(void **state)
     say(scene, "hang b");
     scene->reply(NULL, error, scene->reply_data);
     assert_answer(scene, "b refused not now");
-    assert_true(outages_settle(scene->outages));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void
@@ -130,7 +130,7 @@ power_is_lost_when_the_emulator_is_gone(void **state)
     scene->failure = g_error_new_literal(HB_ERROR, HB_EMULATOR_DIED, "it has ended");
     g_cancellable_cancel(scene->gone);
     assert_answer(scene, "b off");
-    assert_false(outages_settle(scene->outages));
+    assert_false(requests_settle(scene->requests));
     say(scene, "wake b");
     assert_answer(scene, "b refused it has ended, or does not answer yet");
 }
@@ -145,7 +145,7 @@ only_a_panic_is_one(void **state)
     g_set_error_literal(&scene->failure, HB_ERROR, HB_EMULATOR_DIED, "it was killed");
     g_cancellable_cancel(scene->gone);
     assert_answer(scene, "b refused it was killed");
-    assert_false(outages_settle(scene->outages));
+    assert_false(requests_settle(scene->requests));
 }
 
 static void
@@ -171,7 +171,7 @@ only_peers_can_be_had(void **state)
                              "cut HOST, of the hosts that networks join with this one");
     }
     assert_null(scene->asked);
-    assert_true(outages_settle(scene->outages));
+    assert_true(requests_settle(scene->requests));
 }
 
 int

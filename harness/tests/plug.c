@@ -20,7 +20,7 @@
 typedef struct {
     Fixture *fixture;
     Plan *plan;
-    Plugs *plugs;
+    Requests *requests;
     char *command, *id; /* of the last command, or NULL */
     QmpReply reply;
     gpointer reply_data;
@@ -67,7 +67,7 @@ setup(void **state)
     fixture_node(expander, LAB_PORT, "a");
     fixture_node(expander, LAB_PORT, "b");
     scene->plan = fixture_plan(scene->fixture->lab, scene->fixture->emulator);
-    scene->plugs = plugs_new(scene->plan, &driver, scene);
+    scene->requests = plugs_requests(scene->plan, &driver, scene);
     *state = scene;
     return 0;
 }
@@ -77,7 +77,7 @@ teardown(void **state)
 {
     Scene *scene = *state;
     void *fixture = scene->fixture;
-    plugs_free(scene->plugs);
+    requests_free(scene->requests);
     plan_free(scene->plan);
     fixture_teardown(&fixture);
     g_free(scene->command);
@@ -89,7 +89,7 @@ teardown(void **state)
 static void
 say(const Scene *scene, const char *text)
 {
-    requests_hear(plugs_requests(scene->plugs), (const guint8 *)text, strlen(text));
+    requests_hear(scene->requests, (const guint8 *)text, strlen(text));
 }
 
 /* What the emulator was asked since the last look; "" for nothing. */
@@ -125,8 +125,8 @@ answered(const Scene *scene, const char *text)
     char buffer[4096];
     gsize used = 0;
     while (used < strlen(text)) {
-        gssize got = read(requests_fd(plugs_requests(scene->plugs)), buffer + used,
-                          sizeof buffer - 1 - used);
+        gssize got =
+            read(requests_fd(scene->requests), buffer + used, sizeof buffer - 1 - used);
         assert_true(got > 0);
         used += (gsize)got;
     }
@@ -161,9 +161,9 @@ in_and_out(void **state)
 {
     Scene *scene = *state;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(plugs_settle(scene->plugs), i == 0);
-        plugs_free(scene->plugs);
-        scene->plugs = plugs_new(scene->plan, &driver, scene);
+        assert_int_equal(requests_settle(scene->requests), i == 0);
+        requests_free(scene->requests);
+        scene->requests = plugs_requests(scene->plan, &driver, scene);
         put_in(scene);
         say(scene, "# hostbed: unplug " A "\n");
         comes_out(scene);
@@ -195,9 +195,9 @@ an_event_before_its_answer(void **state)
     say(scene, "# hostbed: unplug " A "\n");
     leaves(scene, "a.nic0");
     answered(scene, A " gone\n");
-    assert_false(plugs_settle(scene->plugs));
+    assert_false(requests_settle(scene->requests));
     reply(scene, NULL);
-    assert_false(plugs_settle(scene->plugs));
+    assert_false(requests_settle(scene->requests));
 }
 
 static void
@@ -207,7 +207,7 @@ refusals_are_handed_on(void **state)
     say(scene, "# hostbed: plug " A "\n");
     reply(scene, "no\nroom");
     answered(scene, A " refused no room\n");
-    assert_true(plugs_settle(scene->plugs));
+    assert_true(requests_settle(scene->requests));
     put_in(scene);
     say(scene, "# hostbed: unplug " A "\n");
     reply(scene, "the guest is busy");
@@ -245,7 +245,7 @@ a_host_that_lost_something_is_changed(void **state)
 {
     Scene *scene = *state;
     leaves(scene, "nic0");
-    assert_false(plugs_settle(scene->plugs));
+    assert_false(requests_settle(scene->requests));
 }
 
 static void
@@ -262,8 +262,7 @@ only_what_the_plan_has(void **state)
         answered(scene, "? refused no NIC of the plan was named\n");
     }
     static const char with_nul[] = "# hostbed: plug " A "\0 or so\n";
-    requests_hear(plugs_requests(scene->plugs), (const guint8 *)with_nul,
-                  sizeof with_nul - 1);
+    requests_hear(scene->requests, (const guint8 *)with_nul, sizeof with_nul - 1);
     say(scene, "# hostbed: explode " A "\n");
     answered(scene, A " refused one can plug, unplug and await it\n");
     asked(scene, "", "");
@@ -317,11 +316,11 @@ static void
 a_host_that_cannot(void **state)
 {
     Scene *scene = *state;
-    plugs_free(scene->plugs);
-    scene->plugs = plugs_new(scene->plan, &no_driver, scene);
+    requests_free(scene->requests);
+    scene->requests = plugs_requests(scene->plan, &no_driver, scene);
     say(scene, "# hostbed: plug " A "\n");
     answered(scene, A " refused nothing can be plugged into this kind of host\n");
-    assert_true(plugs_settle(scene->plugs));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void
@@ -329,7 +328,7 @@ what_is_left_in_is_known(void **state)
 {
     Scene *scene = *state;
     put_in(scene);
-    assert_false(plugs_settle(scene->plugs));
+    assert_false(requests_settle(scene->requests));
     assert_null(scene->handler);
     g_autofree char *text = plugs_environment(scene->plan);
     assert_string_equal(text, "HOSTBED_PLUGGABLE=" A " " B);

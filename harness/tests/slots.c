@@ -22,7 +22,7 @@
 typedef struct {
     Fixture *fixture;
     Plan *plan;
-    Slots *slots;
+    Requests *requests;
     GString *asked; /* since the last look: "COMMAND ID\n" … */
     QmpReply reply;
     gpointer reply_data;
@@ -67,7 +67,7 @@ setup(void **state)
     host->memory_slots = 3;
     host->max_memory_bytes = 2048 * MIB;
     scene->plan = fixture_plan(scene->fixture->lab, scene->fixture->emulator);
-    scene->slots = slots_new(scene->plan, &driver, scene);
+    scene->requests = slots_requests(scene->plan, &driver, scene);
     *state = scene;
     return 0;
 }
@@ -77,7 +77,7 @@ teardown(void **state)
 {
     Scene *scene = *state;
     void *fixture = scene->fixture;
-    slots_free(scene->slots);
+    requests_free(scene->requests);
     plan_free(scene->plan);
     fixture_teardown(&fixture);
     g_string_free(scene->asked, TRUE);
@@ -88,7 +88,7 @@ teardown(void **state)
 static void
 say(const Scene *scene, const char *text)
 {
-    requests_hear(slots_requests(scene->slots), (const guint8 *)text, strlen(text));
+    requests_hear(scene->requests, (const guint8 *)text, strlen(text));
 }
 
 static void
@@ -119,9 +119,8 @@ answered(const Scene *scene, const char *text)
 {
     char buffer[ASK_LINE_MAX] = "";
     if (*text)
-        assert_int_equal(
-            read(requests_fd(slots_requests(scene->slots)), buffer, sizeof buffer - 1),
-            strlen(text));
+        assert_int_equal(read(requests_fd(scene->requests), buffer, sizeof buffer - 1),
+                         strlen(text));
     assert_string_equal(buffer, text);
 }
 
@@ -163,7 +162,7 @@ a_host_that_was_not_touched_is_as_it_was(void **state)
 {
     const Scene *scene = *state;
     say(scene, UNPLUG);
-    assert_true(slots_settle(scene->slots));
+    assert_true(requests_settle(scene->requests));
 }
 
 static void
@@ -183,7 +182,7 @@ in_and_out(void **state)
     reply(scene, NULL);
     answered(scene, "hostbed-plugged-0 gone\n");
     put_in(scene);
-    assert_false(slots_settle(scene->slots));
+    assert_false(requests_settle(scene->requests));
 }
 
 static void
