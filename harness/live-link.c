@@ -132,6 +132,17 @@ describe(const Host *host, const PlanFunction *nic)
 }
 
 static JsonObject *
+lose(const Host *host, const PlanFunction *nic, gint64 per_mille, GError **error)
+{
+    const guint before = loss_of(host, nic);
+    if (!set_loss(host, nic, per_mille, error))
+        return NULL;
+    JsonObject *answer = describe(host, nic);
+    json_object_set_boolean_member(answer, "already", before == per_mille);
+    return answer;
+}
+
+static JsonObject *
 list(const Host *host)
 {
     JsonArray *array = json_array_new();
@@ -156,9 +167,7 @@ live_link(Host *host, JsonObject *request, GError **error)
     if (!nic)
         return NULL;
     if (json_object_has_member(request, "loss"))
-        return set_loss(host, nic, json_line_int(request, "loss", -1), error)
-                   ? describe(host, nic)
-                   : NULL;
+        return lose(host, nic, json_line_int(request, "loss", -1), error);
     const gboolean was_up = !g_hash_table_contains(host->unlinked, nic->id);
     if (!live_link_set(host, nic->id, up, error))
         return NULL;

@@ -75,8 +75,9 @@ static void
 print_loss(const char *host, JsonObject *answer)
 {
     g_autofree char *loss = loss_text(answer);
-    printf("%s: the link of %s loses %s\n", host, text_of(answer, "device"),
-           loss ? loss : "nothing");
+    printf("%s: the link of %s loses %s%s\n", host, text_of(answer, "device"),
+           loss ? loss : "nothing",
+           json_object_get_boolean_member(answer, "already") ? " already" : "");
 }
 
 int
