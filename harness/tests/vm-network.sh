@@ -29,7 +29,8 @@ for emulator in $(emulators); do
     rm -r "$tap_dir/logs"
 done
 
-# An igb's virtual functions are on its network, too, and have addresses there.
+# An igb's virtual functions are on its network, too, and have addresses there; virtio's NICs tell of their carriers with
+# each emulator. (They are in no lab that is shipped: they may stop behind intel-iommu with QEMU 10.0.13, docs/facts.rst.)
 cat >"$tap_dir/igb.xml" <<'END'
 <lab xmlns="urn:hostbed:lab:1" name="igbs">
   <network id="fabric"/>
@@ -41,10 +42,22 @@ cat >"$tap_dir/igb.xml" <<'END'
   </host>
 </lab>
 END
+cat >"$tap_dir/virtio.xml" <<'END'
+<lab xmlns="urn:hostbed:lab:1" name="virtios">
+  <network id="fabric"/>
+  <host name="compute+" count="2">
+    <cell cpus="0" memory="256 MiB">
+      <expander><port><nic model="virtio" network="fabric"/></port></expander>
+    </cell>
+  </host>
+</lab>
+END
 for emulator in $(emulators); do
-    hostbed check --emulator "$emulator" "$tap_dir/igb.xml" >"$out" 2>&1 || continue
-    hostbed test --accel tcg --quiet --emulator "$emulator" "$tap_dir/igb.xml" -s 'compute0/network/*' >"$out" 2>"$err"
-    is "hosts with igbs and their virtual functions pass ($emulator)" "$? $(grep -c '^ok' "$out")" "0 9"
+    for model in igb virtio; do
+        hostbed check --emulator "$emulator" "$tap_dir/$model.xml" >"$out" 2>&1 || continue
+        hostbed test --accel tcg --quiet --emulator "$emulator" "$tap_dir/$model.xml" -s 'compute0/network/*' >"$out" 2>"$err"
+        is "hosts pass whose NICs are ${model}s ($emulator)" "$? $(grep -c '^ok' "$out")" "0 9"
+    done
 done
 
 # One that does not come up is named, whichever is tested.
