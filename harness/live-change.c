@@ -19,7 +19,6 @@
  * a busy machine is slow. */
 #define DELETED_MS 60000
 /* The namespace comes half a second after its controller; a busy machine is slow. */
-#define DISK_TURNS "300" /* of 100 ms */
 #define DISK_S 30
 
 /* ---- the plan
@@ -298,35 +297,41 @@ await_disk(Host *host, const PlanFunction *function, GError **error)
 {
     static const char look[] =
         "cd /sys/bus/pci/devices/\"$1\" || exit 0\n"
-        "case $(readlink driver) in */nvme) ;; *) exit 0 ;; esac\n"
-        "turn=0\n"
-        "while [ $turn -lt " DISK_TURNS " ]; do\n"
+        "read -r now rest </proc/uptime\n"
+        "end=$((${now%.*} + $2))\n"
+        "while [ ${now%.*} -lt $end ]; do\n"
+        "    case $(readlink driver) in */nvme) ;; *) exit 0 ;; esac\n"
         "    for way in nvme/nvme*/nvme*n*; do\n"
         "        way=${way##*/}\n"
         "        disk=${way%%c*}\n"
         "        [ \"$disk\" = \"$way\" ] || disk=${disk}n${way##*n}\n"
         "        [ ! -e \"/dev/$disk\" ] || exit 0\n"
         "    done\n"
-        "    turn=$((turn + 1))\n"
         "    sleep 0.1\n"
+        "    read -r now rest </proc/uptime\n"
         "done\n"
-        "exit 1\n";
+        "echo none\n";
     char address[PCI_ADDRESS_SIZE];
+    g_autofree char *said = NULL;
     pci_address_text(function->address, address);
-    const char *const argv[] = {"sh", "-c", look, "sh", address, NULL};
-    if (function->size_bytes <= 0 || lab_boot_run(host->boot, argv, NULL, NULL))
+    const char *const argv[] = {"sh", "-c", look, "sh", address, G_STRINGIFY(DISK_S),
+                                NULL};
+    if (function->size_bytes <= 0)
+        return TRUE;
+    if (!lab_boot_run(host->boot, argv, &said, error))
+        return FALSE;
+    if (!*said)
         return TRUE;
     g_set_error(error, HB_ERROR, HB_TIMEOUT,
-                "%s is in, and the host has no disk of it after %d s", function->id,
+                "%s is in, and its driver has made no disk of it in %d s", function->id,
                 DISK_S);
-    boot_explain(host->boot, error);
     return FALSE;
 }
 
 static JsonObject *
-conclude_plug(Host *host, const char *id, GError **error)
+conclude_plug(Host *host, const char *id, gboolean already, GError **error)
 {
-    g_autoptr(JsonObject) answer = conclude(host, id, FALSE, error);
+    g_autoptr(JsonObject) answer = conclude(host, id, already, error);
     return answer && await_disk(host, plan_function(host->plan, id), error)
                ? g_steal_pointer(&answer)
                : NULL;
@@ -377,7 +382,7 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
     if (is_there(host, node, &failure))
         return plan_change_is_at(host->plan, plan_function(host->plan, node->id),
                                  expander, port_id, error)
-                   ? conclude(host, node->id, TRUE, error)
+                   ? conclude_plug(host, node->id, TRUE, error)
                    : NULL;
     g_auto(GStrv) kept = live_surprise_kept_ports(host);
     if (!failure)
@@ -394,7 +399,7 @@ live_change_plug(Host *host, JsonObject *request, GError **error)
     lab_change_plug(live_change_lab(host), port->id, g_steal_pointer(&node));
     g_autofree char *id = g_strdup(plugged->id);
     if (follow_plug(host, id, error))
-        return conclude_plug(host, id, error);
+        return conclude_plug(host, id, FALSE, error);
     lab_node_free(lab_change_unplug(live_change_lab(host), id, NULL));
     return NULL;
 }

@@ -56,6 +56,17 @@ has "and which ports are free is told" "$err" "the expander cell1.expander0 has 
 change plug l1 nvme id=disk "size=64 MiB"
 is "a disk comes" $? 0
 is "with its size" "$(hostbed exec l1 -- sh -c 'cat /sys/block/nvme0n1/size; test -b /dev/nvme0n1 || echo none')" 131072
+# Its node comes late, which the host is played.
+hostbed exec l1 -- mount -t tmpfs none /dev
+change plug l1 nvme id=disk
+is "one without a node is told of" $? 4
+has "by what is missing" "$err" "disk is in, and its driver has made no disk of it in 30 s$"
+hostbed plug l1 nvme id=disk >"$out" 2>&1 &
+until ! kill -0 $! 2>/dev/null || hostbed exec l1 -- sh -c 'ps | grep -q "[s]h -c cd /sys/bus/pci"'; do :; done
+is "and waited for again" "$(cat "$out")" ""
+hostbed exec l1 -- umount /dev
+wait $!
+is "until it comes" "$? $(cat "$out")" "0 l1: disk is already in expander0.port0, at 0000:61:00.0 on no node"
 hostbed verify l1 >"$out" 2>"$err"
 is "the host is what it is to be now" "$? $(grep -c '^ok' "$out")" "0 21"
 change plug l1 nic

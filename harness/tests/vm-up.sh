@@ -215,7 +215,8 @@ is "and they reach each other by name" $? 0
 nic=cell0.expander0.port0.nic0
 hostbed link compute1 $nic loss=100% >"$out" 2>"$err"
 is "a link loses all frames" "$? $(cat "$out")" "0 compute1: the link of $nic loses 100%"
-is "which it does then" "$(hostbed link compute1 $nic loss=100)" "compute1: the link of $nic loses 100% already"
+hostbed link compute1 $nic loss=100 >"$out" 2>"$err"
+is "which it does then" "$? $(cat "$out")" "0 compute1: the link of $nic loses 100% already"
 hostbed exec compute0 -- ping -c 3 -w 4 compute1 >"$out" 2>&1
 has "on the way there" "$out" " 0 packets received"
 hostbed exec compute1 -- ping -c 3 -w 4 compute0 >"$out" 2>&1
