@@ -33,9 +33,10 @@
 
 #define NUMA_CPUS_CASES(CASE) \
     CASE(tasks_run_where_they_are_told) \
+    /* Before CPUs go offline: without remapping an interrupt returns when it next comes. */ \
+    CASE(interrupts_start_near_to_their_device) \
     CASE(offline_cpus_leave_their_node) \
     CASE(offline_cpus_send_their_tasks_away) \
-    CASE(interrupts_start_near_to_their_device) \
     CASE(interrupts_go_where_they_are_told)
 
 #define PCI_CASES(CASE) \

@@ -182,7 +182,7 @@ suite_write(const char *value, const char *format, ...)
     return write_file(path, value);
 }
 
-#define UNDO_MAX 256
+#define UNDO_MAX 1024
 
 typedef struct {
     void (*undo)(long number);
@@ -222,16 +222,29 @@ write_again(long number)
     forget_saved(number);
 }
 
-void
-suite_set(const char *value, const char *format, ...)
+static void
+keep(const char *path)
 {
-    PATH_FROM(format, path);
     const char *before = suite_read("%s", path);
     if (!before)
         fail_msg("%s cannot be read: %s", path, strerror(errno));
     suite_at_end(write_again, at_end.saved_count);
     at_end.saved[at_end.saved_count].path = strdup(path);
     at_end.saved[at_end.saved_count++].value = strdup(before);
+}
+
+void
+suite_keep(const char *format, ...)
+{
+    PATH_FROM(format, path);
+    keep(path);
+}
+
+void
+suite_set(const char *value, const char *format, ...)
+{
+    PATH_FROM(format, path);
+    keep(path);
     if (write_file(path, value) != 0)
         fail_msg("%s cannot be set to %s: %s", path, value, strerror(errno));
 }

@@ -81,8 +81,10 @@ bool suite_log_has(const char *text);
 /* Writes VALUE to a file of the host. Returns 0, or -1 with errno. */
 int suite_write(const char *value, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The same until the case ends, when what was there before is written again; fails the
- * case where it cannot. */
+/* What a file of the host holds now is written again when the case ends. Fails the case
+ * where it cannot be read. */
+void suite_keep(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* suite_keep(), and writes VALUE; fails the case where that cannot be. */
 void suite_set(const char *value, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
