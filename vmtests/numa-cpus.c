@@ -93,6 +93,22 @@ expect_cpu(int cpu, int node, bool there)
                  list ? list : "(none)");
 }
 
+/* Until the CPUs that interrupts left have cleaned up after them, by an interrupt of its
+ * own or (since Linux 6.7) at their next tick, the interrupts move again only when they
+ * come, and that may be never. What was on its way to those CPUs still comes there, too.
+ * A task that slept there after that, and is awake, shows that all this has been. */
+static void
+let_go(long unused)
+{
+    (void)unused;
+    const char *online = cpus_online();
+    usleep(20000);
+    for (int cpu = list_next(online, -1); cpu >= 0; cpu = list_next(online, cpu)) {
+        run_on_cpu(cpu);
+        usleep(1000);
+    }
+}
+
 static void
 keep_if_only_there(const char *irq, void *data)
 {
@@ -104,11 +120,13 @@ keep_if_only_there(const char *irq, void *data)
         suite_keep("/proc/irq/%s/smp_affinity_list", irq);
 }
 
-/* Until the case ends. The kernel gives interrupts that may go to no other CPU to others
- * and leaves them there, with that affinity, when the CPU is back. */
+/* Until the case ends. The kernel lets interrupts that may go to no other CPU go to all,
+ * and leaves them so when the CPU is back. They are told to return; without remapping
+ * they do when they next come. */
 static void
 take_offline(int cpu)
 {
+    suite_at_end(let_go, 0);
     suite_list(keep_if_only_there, &cpu, "/proc/irq");
     suite_set("0", CPUS "/cpu%d/online", cpu);
 }
@@ -305,34 +323,21 @@ interrupt_once(const Nic *nic, int fd, int cpu)
     }
 }
 
-/* Until the CPU that an interrupt left has cleaned up after it, by an interrupt of its
- * own or (since Linux 6.7) at its next tick, the interrupt moves again only when it
- * comes, and that may be never. What was on its way to that CPU still comes there, too. A
- * task that slept there and is awake shows that all this has been. */
-static void
-let_go(int cpu)
-{
-    run_on_cpu(cpu);
-    usleep(20000);
-}
-
 static void
 steer(const Nic *nic, int cpu)
 {
-    int left[VECTORS_MAX];
     char text[16];
     snprintf(text, sizeof text, "%d", cpu);
     for (int i = 0; i < nic->count; i++) {
-        left[i] = effective_cpu(nic->irq[i]);
-        suite_write(text, "/proc/irq/%d/smp_affinity_list", nic->irq[i]);
+        if (suite_write(text, "/proc/irq/%d/smp_affinity_list", nic->irq[i]) != 0)
+            fail_msg("interrupt %d of %s cannot be told to go to CPU %d: %s", nic->irq[i],
+                     nic->address, cpu, strerror(errno));
         int found = effective_cpu(nic->irq[i]);
         if (found != cpu)
             fail_msg("interrupt %d of %s goes to CPU %d, told was %d", nic->irq[i],
                      nic->address, found, cpu);
     }
-    for (int i = 0; i < nic->count; i++)
-        if (left[i] >= 0 && (i == 0 || left[i] != left[i - 1]))
-            let_go(left[i]);
+    let_go(0);
 }
 
 static void
@@ -352,7 +357,8 @@ interrupts_follow(Nic *nic)
     net_up(&nic->interface);
     int fd = net_socket(&nic->interface);
     int first = list_next(cpus_online(), -1);
-    /* Once: two moves in a row would be one too many, see let_go(). */
+    /* In one move, and not in one for each CPU that they went to: see let_go(). */
+    suite_at_end(let_go, 0);
     for (int i = 0; i < nic->count; i++)
         suite_keep("/proc/irq/%d/smp_affinity_list", nic->irq[i]);
     interrupts_come_to(nic, fd, another_cpu(first));

@@ -28,14 +28,36 @@ has "with the reason" "$out" 'balancing cannot be hurried: there is no /sys/kern
 passes numa-cpus memory-attributes tasks_run_where_they_are_told offline_cpus_leave_their_node \
     offline_cpus_send_their_tasks_away interrupts_start_near_to_their_device interrupts_go_where_they_are_told
 
-# The NICs of this lab are up, so their interrupts have to be brought back with their CPU, the only one of its node: the
-# suite finds them there when it runs again in the same host.
+# This NIC is up, so its interrupts have to be brought back with their CPU, the only one of its node, and may not be
+# sent elsewhere before they are: the suite finds them there when it runs again in the same host. Linux 6.12 takes longer
+# to let go of them.
+cat >"$tap_dir/late.xml" <<'EOF'
+<lab xmlns="urn:hostbed:lab:1" name="late">
+  <network id="n"/>
+  <host name="h">
+    <iommu model="intel"/>
+    <cell cpus="0-1" memory="320 MiB"/>
+    <cell cpus="2" memory="256 MiB"><expander><port><nic network="n"/></port></expander></cell>
+  </host>
+  <host name="peer"><cell cpus="0" memory="256 MiB"/><nic network="n"/></host>
+</lab>
+EOF
 suite=$build_dir/vmtests/suites/numa-cpus
-printf '#!/bin/sh\n%s >/dev/null && exec %s\n' "$suite" "$suite" >"$tap_dir/twice"
-chmod +x "$tap_dir/twice"
-hostbed test --accel tcg --quiet --emulator "$emulator" --with "$suite" --suite "$tap_dir/twice" \
-    "$source_dir/topologies/two-computes.xml" >"$out" 2>"$err"
-is "what numa-cpus did to a host it undoes" "$? $(grep -c '^ok .*/twice/' "$out") $(grep '^not ok' "$out")" '0 10 '
+cat >"$tap_dir/again" <<EOF
+#!/bin/sh
+for i in 1 2 3 4 5; do
+    $suite >/first 2>&1 || { cat /first; exit 1; }
+done
+exec $suite
+EOF
+chmod +x "$tap_dir/again"
+for kernel in '' "${HOSTBED_SECOND_KERNEL-}"; do
+    HOSTBED_KERNEL=$kernel hostbed test --accel tcg --quiet --emulator "$emulator" --with "$suite" \
+        --suite "$tap_dir/again" "$tap_dir/late.xml" >"$out" 2>"$err"
+    is "what numa-cpus did to a host it undoes${kernel:+, with the second kernel}" \
+        "$? $(grep '^ok .*/h/again/' "$out" | grep -vc SKIP) $(grep '^not ok' "$out")" '0 5 '
+    [ -n "${HOSTBED_SECOND_KERNEL-}" ] || break
+done
 
 # ---- hugepages ------------------------------------------------------------------------------------
 
