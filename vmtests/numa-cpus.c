@@ -65,6 +65,50 @@ tasks_run_where_they_are_told(void **state)
     for_each_node(task_runs_on_cpus);
 }
 
+/* ---- interrupts that return
+ * -------------------------------------------------------------- */
+
+/* Of a kernel with 100 Hz, the slowest. */
+#define TICK_US 10000
+
+/* Until the CPUs that interrupts left have cleaned up after them, by an interrupt of its
+ * own or (since Linux 6.7) at their next tick, the interrupts move again only when they
+ * come, and that may be never. What was on its way to those CPUs still comes there, too.
+ * A task that slept there after that, and is awake, shows that all this has been. */
+static void
+let_go(long unused)
+{
+    (void)unused;
+    const char *online = cpus_online();
+    usleep(2 * TICK_US);
+    for (int cpu = list_next(online, -1); cpu >= 0; cpu = list_next(online, cpu)) {
+        run_on_cpu(cpu);
+        usleep(1000);
+    }
+}
+
+static void
+keep_if_only_there(const char *irq, void *data)
+{
+    const char *cpus = suite_read("/proc/irq/%s/smp_affinity_list", irq);
+    int cpu = *(int *)data;
+    /* What may not be written, the kernel brings back itself. */
+    if (cpus && list_next(cpus, -1) == cpu && list_next(cpus, cpu) < 0 &&
+        suite_write(cpus, "/proc/irq/%s/smp_affinity_list", irq) == 0)
+        suite_keep("/proc/irq/%s/smp_affinity_list", irq);
+}
+
+/* Until the case ends. The kernel lets interrupts that may go to no other CPU go to all,
+ * and leaves them so when the CPU is back. They are told to return; without remapping
+ * they do when they next come. */
+static void
+take_offline(int cpu)
+{
+    suite_at_end(let_go, 0);
+    suite_list(keep_if_only_there, &cpu, "/proc/irq");
+    suite_set("0", CPUS "/cpu%d/online", cpu);
+}
+
 /* ---- CPUs that go and come back
  * ---------------------------------------------------------- */
 
@@ -91,44 +135,6 @@ expect_cpu(int cpu, int node, bool there)
         fail_msg("CPU %d is %s and %s the list of node %d: %s", cpu,
                  there ? "online" : "offline", there ? "not in" : "in", node,
                  list ? list : "(none)");
-}
-
-/* Until the CPUs that interrupts left have cleaned up after them, by an interrupt of its
- * own or (since Linux 6.7) at their next tick, the interrupts move again only when they
- * come, and that may be never. What was on its way to those CPUs still comes there, too.
- * A task that slept there after that, and is awake, shows that all this has been. */
-static void
-let_go(long unused)
-{
-    (void)unused;
-    const char *online = cpus_online();
-    usleep(20000);
-    for (int cpu = list_next(online, -1); cpu >= 0; cpu = list_next(online, cpu)) {
-        run_on_cpu(cpu);
-        usleep(1000);
-    }
-}
-
-static void
-keep_if_only_there(const char *irq, void *data)
-{
-    const char *cpus = suite_read("/proc/irq/%s/smp_affinity_list", irq);
-    int cpu = *(int *)data;
-    /* The kernel brings back itself what nobody may steer. */
-    if (cpus && list_next(cpus, -1) == cpu && list_next(cpus, cpu) < 0 &&
-        suite_write(cpus, "/proc/irq/%s/smp_affinity_list", irq) == 0)
-        suite_keep("/proc/irq/%s/smp_affinity_list", irq);
-}
-
-/* Until the case ends. The kernel lets interrupts that may go to no other CPU go to all,
- * and leaves them so when the CPU is back. They are told to return; without remapping
- * they do when they next come. */
-static void
-take_offline(int cpu)
-{
-    suite_at_end(let_go, 0);
-    suite_list(keep_if_only_there, &cpu, "/proc/irq");
-    suite_set("0", CPUS "/cpu%d/online", cpu);
 }
 
 static bool

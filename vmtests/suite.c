@@ -222,9 +222,10 @@ write_again(long number)
     forget_saved(number);
 }
 
-static void
-keep(const char *path)
+void
+suite_keep(const char *format, ...)
 {
+    PATH_FROM(format, path);
     const char *before = suite_read("%s", path);
     if (!before)
         fail_msg("%s cannot be read: %s", path, strerror(errno));
@@ -234,17 +235,10 @@ keep(const char *path)
 }
 
 void
-suite_keep(const char *format, ...)
-{
-    PATH_FROM(format, path);
-    keep(path);
-}
-
-void
 suite_set(const char *value, const char *format, ...)
 {
     PATH_FROM(format, path);
-    keep(path);
+    suite_keep("%s", path);
     if (write_file(path, value) != 0)
         fail_msg("%s cannot be set to %s: %s", path, value, strerror(errno));
 }

@@ -49,6 +49,16 @@ skip_all() { echo "1..0 # SKIP $1"; exit 0; }
 bail() { echo "Bail out! $1"; exit 99; }
 done_testing() { echo "1..$tap_count"; }
 
+# may_be EMULATOR LAB: the emulator can make the lab's hosts; else $why says what it lacks. Any other finding ends the test.
+may_be() {
+    hostbed check --emulator "$1" "$2" >"$tap_dir/check" 2>&1
+    local status=$?
+    why=$(grep -m 1 'unsupported: ' "$tap_dir/check")
+    why=${why#*unsupported: }
+    [ $status = 0 ] || [ $status = 3 ] || bail "$2: $(tail -n 1 "$tap_dir/check")"
+    return $status
+}
+
 # has_image_of LAB: the image of its host is there from now on; else $why says what this machine lacks to make it, be it a
 # mirror. What else goes wrong is a failure.
 has_image_of() {
